@@ -1,0 +1,23 @@
+//! The words of mail, shared by every crate of the workspace: addresses (RFC 5321 §4.1.2), SMTP
+//! replies and enhanced status codes (RFC 3463), IMAP numbers and flags (RFC 3501 §2.3), the ids of
+//! what Restante keeps, and the one shape of every protocol machine.
+//!
+//! Raw text becomes one of these types once, at the border, and is not checked again behind it.
+//! This crate does no I/O, reads no clock, draws no random number and starts no thread.
+
+mod address;
+mod flags;
+mod ids;
+mod machine;
+mod reply;
+mod timestamp;
+
+pub use address::{Address, AddressError, Domain, Host, Localpart, ReversePath};
+pub use flags::{Flags, Keyword, KeywordError, SpecialUse, SystemFlag};
+pub use ids::{
+    AccountId, BodyHash, CustodyId, MailId, MailboxId, ModSeq, ReceiptId, ReceiptIdError,
+    RecordSeq, Uid, UidValidity,
+};
+pub use machine::{Machine, Step, TlsFacts};
+pub use reply::{Acceptance, EnhancedStatus, Refusal, Reply, Severity};
+pub use timestamp::Timestamp;
