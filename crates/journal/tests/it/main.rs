@@ -1,0 +1,5 @@
+//! Behaviour of the journal on real and simulated disks.
+#![allow(clippy::unwrap_used)]
+
+mod basics;
+mod support;
