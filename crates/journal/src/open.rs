@@ -11,7 +11,7 @@ use crate::frame::{
 };
 use crate::journal::Parts;
 use crate::reader::Reader;
-use crate::scan::{Damage, Entry, Scan, TornTail};
+use crate::scan::{Damage, DamageKind, Entry, Scan, TornTail};
 use crate::segment::{
     CreateError, JOURNAL, Segment, create_segment, segment_numbers, segment_path,
 };
@@ -73,20 +73,15 @@ pub fn open<D: Disk>(
         }
     }
     let head = scan.head();
+    check_readable(&opened.damage, head)?;
     let last_group = scan.last_group();
     drop(scan);
 
     let poison = Arc::new(Poison::default());
-    let mut repair = Repair { disk: &*disk, reader: &reader, options: &options, poison: &poison };
-    if opened.created || head == Head::START && !opened.damage.is_empty() {
-        // Nothing was ever committed; a first segment with a wrong header was being made.
-        if head == Head::START && opened.groups == 0 {
-            opened.damage.clear();
-        }
-        repair.remove_segments_from(1)?;
-    } else {
-        repair.remove_segments_from(head.end.segment + 1)?;
-    }
+    let repair = Repair { disk: &*disk, reader: &reader, options: &options, poison: &poison };
+    // Where nothing was ever committed, the first segment is missing or was being made.
+    let first_unused = if head == Head::START { 1 } else { head.end.segment + 1 };
+    repair.remove_segments_from(first_unused)?;
     let segment = repair.segment(head, last_group, &opened.cut)?;
     reader.forget_segments();
     reader.set_head(head);
@@ -172,6 +167,22 @@ fn check_from<D: Disk>(reader: &Reader<D>, from: Head) -> Result<(), OpenError> 
     if found { Ok(()) } else { Err(missing) }
 }
 
+/// What the disk cannot read behind the last group known may be groups: nothing is cut on such
+/// ground. The disk may read it another time, or somewhere else.
+fn check_readable(damage: &[Damage], head: Head) -> Result<(), OpenError> {
+    let unreadable = damage.iter().find(|damage| {
+        damage.at >= head.end && matches!(damage.kind, DamageKind::Unreadable(_))
+            || damage.at.segment >= head.end.segment
+                && matches!(damage.kind, DamageKind::SegmentUnreadable(_))
+    });
+    match unreadable {
+        None => Ok(()),
+        Some(damage) => {
+            Err(doing("read the end of the journal")(io::Error::other(damage.to_string())))
+        }
+    }
+}
+
 struct Repair<'a, D: Disk> {
     disk: &'a D,
     reader: &'a Reader<D>,
@@ -181,7 +192,7 @@ struct Repair<'a, D: Disk> {
 
 impl<D: Disk> Repair<'_, D> {
     /// Removes segments that hold no durable group: prepared, or begun by a torn one.
-    fn remove_segments_from(&mut self, first: u32) -> Result<(), OpenError> {
+    fn remove_segments_from(&self, first: u32) -> Result<(), OpenError> {
         let numbers = segment_numbers(self.disk).map_err(doing("list the segments"))?;
         let unused: Vec<u32> = numbers.into_iter().filter(|&number| number >= first).collect();
         for number in &unused {
@@ -198,7 +209,7 @@ impl<D: Disk> Repair<'_, D> {
 
     /// The segment to go on in: its torn tail is zeroed, its last group made durable once more.
     fn segment(
-        &mut self,
+        &self,
         head: Head,
         last_group: Option<Position>,
         cut: &[TornTail],
@@ -235,7 +246,7 @@ impl<D: Disk> Repair<'_, D> {
         Ok(Segment { number, file, allocated, stale_until: 0 })
     }
 
-    fn create(&mut self, number: u32) -> Result<Segment<D::File>, OpenError> {
+    fn create(&self, number: u32) -> Result<Segment<D::File>, OpenError> {
         create_segment(self.disk, number, self.options.segment_bytes, self.poison).map_err(
             |error| {
                 let cause = match error {

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 
 use mail_types::{BodyHash, RecordSeq};
 
@@ -62,8 +63,10 @@ pub struct Damage {
 /// What is wrong with damaged bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DamageKind {
-    /// The segment's file is not there or cannot be opened.
-    SegmentMissing(String),
+    /// The segment's file is not there.
+    SegmentMissing,
+    /// The segment's file cannot be opened.
+    SegmentUnreadable(String),
     /// The segment's own header is wrong. Its frames are read all the same.
     SegmentHeader,
     /// The disk says that it cannot read these bytes.
@@ -93,7 +96,8 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.at)?;
         match &self.kind {
-            DamageKind::SegmentMissing(cause) => {
+            DamageKind::SegmentMissing => f.write_str("the segment is missing"),
+            DamageKind::SegmentUnreadable(cause) => {
                 write!(f, "the segment cannot be opened ({cause})")
             }
             DamageKind::SegmentHeader => f.write_str("the header of the segment is wrong"),
@@ -127,6 +131,7 @@ pub struct Scan<D: Disk> {
     last_segment: u32,
     window: Option<(u32, Window<D::File>)>,
     queue: VecDeque<Entry>,
+    suspects: VecDeque<Damage>,
     salvage: Option<Salvage>,
     /// Last segment of which missing or a wrong header was reported.
     reported_segment: u32,
@@ -179,7 +184,7 @@ impl<D: Disk> Scan<D> {
         let last_segment = match limit {
             Some(limit) => limit.end.segment,
             None => reader.last_segment().unwrap_or_else(|cause| {
-                let kind = DamageKind::SegmentMissing(cause.to_string());
+                let kind = DamageKind::SegmentUnreadable(cause.to_string());
                 queue.push_back(Entry::Damage(Damage { at: head.end, bytes: 0, kind }));
                 head.end.segment
             }),
@@ -191,6 +196,7 @@ impl<D: Disk> Scan<D> {
             last_segment,
             window: None,
             queue,
+            suspects: VecDeque::new(),
             salvage: None,
             reported_segment: 0,
             reported_until: Position { segment: 0, offset: 0 },
@@ -212,6 +218,7 @@ impl<D: Disk> Scan<D> {
     fn group_step(&mut self) {
         if self.limit.is_some_and(|limit| self.head.group >= limit.group) {
             self.done = true;
+            self.report_suspects();
             return;
         }
         let here = self.head.end;
@@ -224,6 +231,7 @@ impl<D: Disk> Scan<D> {
             // A wrong payload in the last group may be a torn write; in any other it is damage.
             Some(group) if !group.damaged || self.is_proved(&group) => {
                 self.head = group.head;
+                self.report_suspects();
                 self.last_group = Some(group.start);
                 self.queue.extend(group.entries);
                 self.queue.push_back(Entry::Commit { head: group.head });
@@ -342,6 +350,7 @@ impl<D: Disk> Scan<D> {
         let Salvage { at, to } = salvage;
         if at >= to.end {
             self.head = to;
+            self.report_suspects();
             self.last_group = None;
             return;
         }
@@ -398,6 +407,13 @@ impl<D: Disk> Scan<D> {
     /// Says what lies behind the last durable group, and ends.
     fn tail(&mut self) {
         self.done = true;
+        self.report_suspects();
+        // A file that is there and cannot be opened may hold anything.
+        for damage in std::mem::take(&mut self.suspects) {
+            if matches!(damage.kind, DamageKind::SegmentUnreadable(_)) {
+                self.queue.push_back(Entry::Damage(damage));
+            }
+        }
         let mut from = self.head.end;
         for segment in self.head.end.segment..=self.last_segment {
             if segment != from.segment {
@@ -432,7 +448,10 @@ impl<D: Disk> Scan<D> {
                     self.window = Some((segment, window));
                 }
                 Err(cause) => {
-                    let kind = DamageKind::SegmentMissing(cause.to_string());
+                    let kind = match cause.kind() {
+                        io::ErrorKind::NotFound => DamageKind::SegmentMissing,
+                        _ => DamageKind::SegmentUnreadable(cause.to_string()),
+                    };
                     self.report(Damage { at, bytes: 0, kind });
                 }
             }
@@ -440,10 +459,18 @@ impl<D: Disk> Scan<D> {
         self.window.as_mut().map(|(_, window)| window)
     }
 
-    /// Queues damage of a whole segment once.
+    /// Keeps damage of a whole segment until it is known whether that segment holds a group: one
+    /// that was being made when the power went is none.
     fn report(&mut self, damage: Damage) {
         if damage.at.segment > self.reported_segment {
             self.reported_segment = damage.at.segment;
+            self.suspects.push_back(damage);
+        }
+    }
+
+    fn report_suspects(&mut self) {
+        let reached = if self.head.group > 0 { self.head.end.segment } else { 0 };
+        while let Some(damage) = self.suspects.pop_front_if(|damage| damage.at.segment <= reached) {
             self.queue.push_back(Entry::Damage(damage));
         }
     }

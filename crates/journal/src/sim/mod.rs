@@ -36,6 +36,8 @@ pub struct SimFile {
 pub struct Faults {
     /// The power goes right before this operation: it and all later calls fail.
     pub cut_at_operation: Option<u64>,
+    /// These operations, where they are writes, fail with EIO after writing the first half.
+    pub half_writes: Vec<u64>,
     /// These syncs (of files and directories) fail with EIO. As on Linux, the bytes they were to
     /// make durable stay readable and are lost at the next cut, whatever later syncs say.
     pub fail_syncs: Vec<u64>,
@@ -284,14 +286,19 @@ impl DiskFile for SimFile {
         let free = state.free_blocks();
         let live = &state.inodes[self.inode].live;
         // A disk that runs full takes the beginning of a write.
-        let mut fits = bytes.len() as u64;
+        let half = state.faults.half_writes.contains(&state.operations);
+        let mut fits = bytes.len() as u64 / if half { 2 } else { 1 };
         while live.blocks_wanted(offset, fits) > free {
             let block = (offset + fits - 1) / BLOCK_BYTES * BLOCK_BYTES;
             fits = block.saturating_sub(offset);
         }
         let written = bytes[..fits as usize].to_vec();
         state.change(self.inode, Change::Write { offset, bytes: written });
-        if fits < bytes.len() as u64 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        match fits < bytes.len() as u64 {
+            true if half => Err(io::Error::from_raw_os_error(EIO)),
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
