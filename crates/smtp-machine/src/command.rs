@@ -94,6 +94,9 @@ pub enum CommandError {
     /// Longer than its verb may be.
     #[error("the line is longer than {0} octets")]
     TooLong(usize),
+    /// Nothing on the line.
+    #[error("the command line is empty")]
+    Empty,
     /// No such verb.
     #[error("unknown command {0}")]
     Unknown(String),
@@ -135,7 +138,7 @@ impl CommandError {
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         let (code, subject, detail) = match self {
-            Self::Control | Self::NotUtf8 | Self::TooLong(_) => (500, 5, 2),
+            Self::Control | Self::NotUtf8 | Self::Empty | Self::TooLong(_) => (500, 5, 2),
             Self::Unknown(_) => (500, 5, 1),
             Self::NotImplemented(_) => (502, 5, 1),
             Self::Usage(_) | Self::HeloName | Self::ChunkSize => (501, 5, 4),
@@ -210,6 +213,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError> {
         // RFC 5321 §F.1 and F.6, RFC 1985, RFC 2645.
         () => match ["TURN", "ATRN", "ETRN", "SEND", "SOML", "SAML"].into_iter().find(|v| is(v)) {
             Some(old) => Err(CommandError::NotImplemented(old)),
+            None if verb.is_empty() => Err(CommandError::Empty),
             None => Err(CommandError::Unknown(shown(verb))),
         },
     }

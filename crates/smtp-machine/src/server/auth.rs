@@ -29,8 +29,9 @@ impl<R: Acceptance> Server<R> {
         let Some(mechanism) = Mechanism::from_name(mechanism) else {
             return self.refuse_with(504, 5, 4, "No such mechanism; EHLO lists those there are");
         };
-        self.counts.sign_ins += 1;
+        // RFC 5802 §5.1: each exchange has a nonce of its own.
         let nonce = format!("{}{}", self.config.nonce, self.counts.sign_ins);
+        self.counts.sign_ins += 1;
         self.exchange = Some(Exchange::start(mechanism, &nonce));
         match initial {
             None => self.challenge(mechanism.first_challenge()),

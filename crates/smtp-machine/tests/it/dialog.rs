@@ -133,7 +133,6 @@ impl Connection {
                 self.now = self.server.deadline().expect("a deadline");
                 self.server.deadline_passed(self.now);
             }
-            ["together"] => {}
             ref other => panic!("unknown event {other:?}"),
         }
         self.run()
@@ -149,6 +148,7 @@ fn setup(text: &str) -> Config {
             ("role", "submission") => config.role = Role::Submission,
             ("tls", "none") => config.tls = Tls::Unavailable,
             ("tls", "implicit") => config.tls = Tls::Implicit,
+            ("nonce", _) => config.nonce = value.into(),
             ("loopback", "yes") => config.auth_without_tls = true,
             ("message_octets_max", _) => config.limits.message_octets_max = number(),
             ("recipients_max", _) => config.limits.recipients_max = value.parse().unwrap(),
@@ -223,7 +223,9 @@ fn play(text: &str, pieces: Pieces) -> String {
                 }
             }
             "@ " if rest == "connect" => played.push_str(&connection.run()),
-            "@ " if !rest.starts_with("setup") => played.push_str(&connection.event(rest)),
+            "@ " if !rest.starts_with("setup") && rest != "together" => {
+                played.push_str(&connection.event(rest))
+            }
             _ => {}
         }
     }

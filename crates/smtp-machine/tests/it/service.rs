@@ -8,10 +8,12 @@
 //! - DATA: a message to `full@example.org` is refused before its content, one with `disk full` in it
 //!   during it, one with `virus` in it at its end.
 
+use std::fmt::Write as _;
+
 use mail_types::{Acceptance, AccountId, Domain, MailId, ReceiptId, Refusal};
 use sasl::ScramKeys;
 use smtp_machine::server::{Answer, Question};
-use smtp_machine::{Envelope, Sender};
+use smtp_machine::{BodyType, Envelope, MailParams, Recipient, Sender};
 
 /// Stands for the store's receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,21 +46,50 @@ fn refused(code: u16, subject: u16, detail: u16, text: &str) -> Answer<TestRecei
     })
 }
 
+fn params(params: &MailParams) -> String {
+    let mut text = String::new();
+    if let Some(size) = params.size {
+        write!(text, " SIZE={size}").unwrap();
+    }
+    if params.body == BodyType::EightBitMime {
+        text.push_str(" BODY=8BITMIME");
+    }
+    if params.smtputf8 {
+        text.push_str(" SMTPUTF8");
+    }
+    if let Some(ret) = params.ret {
+        write!(text, " RET={ret:?}").unwrap();
+    }
+    if let Some(envid) = &params.envid {
+        write!(text, " ENVID={envid:?}").unwrap();
+    }
+    text
+}
+
+fn dsn_params(recipient: &Recipient) -> String {
+    let mut text = String::new();
+    if let Some(notify) = recipient.notify {
+        write!(text, " NOTIFY={notify:?}").unwrap();
+    }
+    if let Some(orcpt) = &recipient.orcpt {
+        write!(text, " ORCPT={}:{:?}", orcpt.addr_type, orcpt.address).unwrap();
+    }
+    text
+}
+
 impl Service {
     pub fn answer(&mut self, question: Question) -> Answer<TestReceipt> {
         match question {
             Question::SignIn(question) => self.sign_in(question),
             Question::Sender(sender) => {
-                let params = format!("{:?}", sender.params);
-                self.log.push(format!("sender {} {params}", sender.reverse_path));
+                self.log.push(format!("sender {}{}", sender.reverse_path, params(&sender.params)));
                 let is_refused = sender.reverse_path.to_string().starts_with("<refused@");
                 self.sender = Some(*sender);
                 if is_refused { refused(550, 7, 1, "Not from you") } else { Answer::Ok }
             }
             Question::Recipient(recipient) => {
                 let address = recipient.address.to_string();
-                let (notify, orcpt) = (&recipient.notify, &recipient.orcpt);
-                self.log.push(format!("recipient {address} {notify:?} {orcpt:?}"));
+                self.log.push(format!("recipient {address}{}", dsn_params(&recipient)));
                 let signed_in = self.sender.as_ref().is_some_and(|s| s.signed_in.is_some());
                 let local =
                     recipient.address.domain() == Some(&Domain::new("example.org").unwrap());
@@ -86,7 +117,8 @@ impl Service {
             Question::BodyEnd => {
                 let envelope = self.begun.take().expect("an end without a begin");
                 let text = String::from_utf8_lossy(&self.content).into_owned();
-                self.log.push(format!("end {text:?}"));
+                let start: String = text.chars().take(80).collect();
+                self.log.push(format!("end {} octets {start:?}", self.content.len()));
                 if text.contains("virus") {
                     return refused(554, 7, 1, "A virus is in it");
                 }
@@ -128,7 +160,10 @@ impl Service {
             }
             sasl::Question::ScramKeys { authcid } => {
                 self.log.push(format!("keys of {authcid}"));
-                let keys = ScramKeys::derive("secret", b"salt", 4096);
+                // RFC 7677 §3.
+                let salt = sasl::base64_decode(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+                let password = if authcid == "user" { "pencil" } else { "secret" };
+                let keys = ScramKeys::derive(password, &salt, 4096);
                 sasl::Answer::Keys { account, name, keys }
             }
         })
