@@ -238,7 +238,8 @@ impl Resolver {
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Lookup<T> {
-        let mut name = match Name::from_ascii(name) {
+        // As bytes: which characters a host name may have is `Domain`'s to say.
+        let mut name = match Name::from_labels(name.split_terminator('.').map(str::as_bytes)) {
             Ok(name) => name,
             Err(error) => return Lookup::Temporary(Temporary::Other(error.to_string())),
         };
