@@ -100,8 +100,20 @@ impl Config {
             first_wait > queue.lifetime,
             [first_wait, queue.lifetime].map(format_duration),
         );
+        at_most(
+            ["limits.smtp_line_bytes_max", "limits.smtp_path_line_bytes_max"],
+            limits.smtp_line_bytes_max > limits.smtp_path_line_bytes_max,
+            [limits.smtp_line_bytes_max, limits.smtp_path_line_bytes_max]
+                .map(|each| each.to_string()),
+        );
+        at_most(
+            ["dns.attempt_timeout", "dns.timeout"],
+            self.dns.attempt_timeout > self.dns.timeout,
+            [self.dns.attempt_timeout, self.dns.timeout].map(format_duration),
+        );
         // A segment must hold an inline body with its frames, and should hold several.
-        let (inline, segment) = (self.journal.inline_body_bytes_max, self.journal.segment_bytes);
+        let (inline, segment) =
+            (self.journal.inline_body_bytes_max as u64, self.journal.segment_bytes);
         if inline > segment / 4 {
             found.push(Contradiction {
                 keys: vec![

@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -30,6 +30,32 @@ pub enum Resolver {
     System,
     /// This server.
     Server(SocketAddr),
+}
+
+/// A network: an address and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Any address in it.
+    pub ip: IpAddr,
+    /// 0 to 32 for IPv4, 0 to 128 for IPv6.
+    pub prefix_bits: u8,
+}
+
+impl Network {
+    /// Reads `192.0.2.0/24`, or one address.
+    fn read(text: &str) -> Option<Self> {
+        let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+        let ip: IpAddr = ip.parse().ok()?;
+        let bits_max = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = bits.map_or(Some(bits_max), |bits| bits.parse().ok())?;
+        (prefix_bits <= bits_max).then_some(Self { ip, prefix_bits })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix_bits)
+    }
 }
 
 /// How much is logged.
@@ -141,13 +167,18 @@ fn u64_of(number: &DeInteger<'_>) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// The entries of a list that `read` all takes; `None` where the list is empty or too long.
+/// The entries of a list that `read` all takes; `None` where the list is too long.
 fn list<T>(value: &DeValue<'_>, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let DeValue::Array(entries) = value else { return None };
-    if entries.is_empty() || entries.len() > LIST_ENTRIES_MAX {
+    if entries.len() > LIST_ENTRIES_MAX {
         return None;
     }
     entries.iter().map(|entry| entry.get_ref().as_str().and_then(&read)).collect()
+}
+
+/// The same for a list that may not be empty.
+fn filled_list<T>(value: &DeValue<'_>, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    list(value, read).filter(|entries| !entries.is_empty())
 }
 
 fn write_list<T>(entries: &[T], write: impl Fn(&T) -> String) -> String {
@@ -184,9 +215,12 @@ macro_rules! kind {
 }
 
 kind!(Count, usize, "number", "a whole number, such as 100", number, ToString::to_string);
+kind!(Count32, u32, "number", "a whole number, such as 100", number, ToString::to_string);
+kind!(Count64, u64, "number", "a whole number, such as 100", number, ToString::to_string);
+kind!(ZstdLevel, i32, "number", "a whole number from 1 to 19", number, ToString::to_string);
 kind!(
     Percent,
-    u8,
+    u32,
     "percentage",
     "a whole number without a sign, such as 10",
     number,
@@ -200,6 +234,14 @@ kind!(
     "a number with its unit, B, KiB, MiB or GiB, such as \"25 MiB\"",
     |value| value.as_str().and_then(parse_bytes),
     |bytes| quoted(&format_bytes(*bytes))
+);
+kind!(
+    MemoryBytes,
+    usize,
+    "size",
+    "a number with its unit, B, KiB or MiB, such as \"256 KiB\"",
+    |value| value.as_str().and_then(parse_bytes).and_then(|bytes| bytes.try_into().ok()),
+    |bytes| quoted(&format_bytes(*bytes as u64))
 );
 kind!(
     Time,
@@ -229,7 +271,7 @@ impl Kind for Durations {
     const MEND: &'static str = "a list of 1 to 64 times, such as [\"5m\", \"1h\"]";
 
     fn read(value: &DeValue<'_>) -> Option<Vec<Duration>> {
-        list(value, parse_duration)
+        filled_list(value, parse_duration)
     }
     fn write(value: &Vec<Duration>) -> String {
         write_list(value, Time::write)
@@ -277,8 +319,16 @@ unlimited_kind!(
     Vec<IpAddr>,
     "list of IP addresses",
     "a list of 1 to 64 IP addresses, such as [\"192.0.2.1\", \"::1\"]",
-    |value| list(value, |text| text.parse().ok()),
+    |value| filled_list(value, |text| text.parse().ok()),
     |addresses| write_list(addresses, quoted)
+);
+unlimited_kind!(
+    Networks,
+    Vec<Network>,
+    "list of networks",
+    "a list of up to 64 networks, such as [\"10.0.0.0/8\", \"::1\"]",
+    |value| list(value, Network::read),
+    |networks| write_list(networks, quoted)
 );
 unlimited_kind!(
     Path,
@@ -328,7 +378,7 @@ fn read_listen(value: &DeValue<'_>) -> Option<Listen> {
         DeValue::Integer(_) => number(value).filter(|port| *port != 0).map(Listen::Port),
         _ => {
             let address = |text: &str| text.parse().ok().filter(|at: &SocketAddr| at.port() != 0);
-            list(value, address).map(Listen::Addresses)
+            filled_list(value, address).map(Listen::Addresses)
         }
     }
 }

@@ -70,25 +70,33 @@ pub fn reference_page() -> String {
 
 fn reference(out: &mut String, setting: &Setting) {
     line(out, format_args!("\n### {}\n\n{}\n", setting.name, setting.doc));
-    line(out, format_args!("{}", about(setting).replace('\n', "\n\n")));
+    let how = if setting.how == setting.kind { "" } else { setting.how };
+    let colon = if how.is_empty() { "" } else { ": " };
+    line(out, format_args!("- {}{colon}{how}", counted(setting)));
+    if let Some((least, most)) = &setting.limits {
+        line(out, format_args!("- Limits: `{least}` to `{most}`"));
+    }
     match &setting.default {
-        Some(default) => line(out, format_args!("Default: `{default}`")),
-        None => line(out, format_args!("It has no default: the file must set it.")),
+        Some(default) => line(out, format_args!("- Default: `{default}`")),
+        None => line(out, format_args!("- It has no default: the file must set it")),
     }
 }
 
-/// Kind, unit and limits in a line: `A number (connections), 1 to 100000.`
-fn about(setting: &Setting) -> String {
+/// Kind and unit: `Number of recipients`.
+fn counted(setting: &Setting) -> String {
     let mut kind = setting.kind.to_owned();
     if let Some(first) = kind.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    if !setting.unit.is_empty() {
-        kind = format!("{kind} of {}", setting.unit);
-    }
+    if setting.unit.is_empty() { kind } else { format!("{kind} of {}", setting.unit) }
+}
+
+/// Kind, unit and limits, or how to write what has no limits, in a line for the file.
+fn about(setting: &Setting) -> String {
     match &setting.limits {
-        Some((least, most)) => format!("{kind}, {least} to {most}."),
-        None => format!("{kind}."),
+        Some((least, most)) => format!("{}, {least} to {most}.", counted(setting)),
+        None if setting.how == setting.kind => format!("{}.", counted(setting)),
+        None => format!("{}: {}.", counted(setting), setting.how),
     }
 }
 

@@ -68,12 +68,23 @@ fn limits_out_of_order() {
     );
     contradiction(
         "[limits]\nconnections_max = 49\n",
-        "restante.toml:3: limits.connections_per_ip_max and limits.connections_max: 50 is more \
+        "restante.toml:3: limits.connections_per_ip_max and limits.connections_max: 64 is more \
          than 49; write a limits.connections_per_ip_max that is not above limits.connections_max",
     );
     contradiction(
-        "[journal]\nsegment_bytes = \"2 MiB\"\n",
-        "restante.toml:3: journal.inline_body_bytes_max and journal.segment_bytes: 1 MiB is more \
-         than a quarter of 2 MiB; write \"512 KiB\" or less for the first",
+        "[journal]\nsegment_bytes = \"512 KiB\"\n",
+        "restante.toml:3: journal.inline_body_bytes_max and journal.segment_bytes: 256 KiB is \
+         more than a quarter of 512 KiB; write \"128 KiB\" or less for the first",
+    );
+    contradiction(
+        "[limits]\nsmtp_line_bytes_max = 4096\n",
+        "restante.toml:3: limits.smtp_line_bytes_max and limits.smtp_path_line_bytes_max: 4096 is \
+         more than 2048; write a limits.smtp_line_bytes_max that is not above \
+         limits.smtp_path_line_bytes_max",
+    );
+    contradiction(
+        "[dns]\ntimeout = \"3s\"\n",
+        "restante.toml:3: dns.attempt_timeout and dns.timeout: 4s is more than 3s; write a \
+         dns.attempt_timeout that is not above dns.timeout",
     );
 }

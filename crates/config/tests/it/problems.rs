@@ -95,6 +95,16 @@ fn a_wrong_type_is_told_the_right_one() {
          address and port, such as \"192.0.2.53:53\"",
     );
     problem(
+        "[queue]\ninward_networks = [\"10.0.0.0/33\"]\n",
+        "restante.toml:3: queue.inward_networks: this list is no list of networks; write a list of \
+         up to 64 networks, such as [\"10.0.0.0/8\", \"::1\"]",
+    );
+    problem(
+        "[listen]\naddresses = []\n",
+        "restante.toml:3: listen.addresses: this list is no list of IP addresses; write a list of 1 \
+         to 64 IP addresses, such as [\"192.0.2.1\", \"::1\"]",
+    );
+    problem(
         "[listen]\nsmtp = 0\n",
         "restante.toml:3: listen.smtp: 0 is no listener; write a port such as 25, a list of \
          addresses with ports such as [\"192.0.2.1:25\"], or false for none",
@@ -119,13 +129,13 @@ fn a_value_outside_its_limits_is_told_them() {
     );
     problem(
         "[queue]\nretry_schedule = [\"1m\", \"2d\"]\n",
-        "restante.toml:3: queue.retry_schedule: \"2d\" is outside its limits; write at least \"1s\" \
-         and at most \"1d\"",
+        "restante.toml:3: queue.retry_schedule: \"2d\" is outside its limits; write at least \
+         \"100ms\" and at most \"1d\"",
     );
     problem(
-        "[queue]\nretry_jitter_percent = 51\n",
-        "restante.toml:3: queue.retry_jitter_percent: 51 is outside its limits; write at least 0 \
-         and at most 50",
+        "[queue]\nretry_jitter_percent = 101\n",
+        "restante.toml:3: queue.retry_jitter_percent: 101 is outside its limits; write at least \
+         0 and at most 100",
     );
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::{Config, Listen, LogLevel, MIB, Resolver, Service};
+use config::{Config, Listen, LogLevel, MIB, Network, Resolver, Service};
 use mail_types::Domain;
 
 use crate::config_of;
@@ -51,6 +51,12 @@ fn every_kind_of_value_survives_writing_and_reading() {
     config.timeouts.send = Duration::from_millis(61_500);
     config.queue.retry_schedule = vec![Duration::from_secs(1), Duration::from_secs(5400)];
     config.queue.retry_jitter_percent = 0;
+    config.queue.inward_networks = vec![
+        Network { ip: "127.0.0.0".parse().unwrap(), prefix_bits: 8 },
+        Network { ip: "::1".parse().unwrap(), prefix_bits: 128 },
+    ];
+    config.journal.inline_body_bytes_max = 0;
+    config.journal.compression_level = 3;
     config.sign_in.allow_plaintext_from_loopback = false;
     config.log.level = LogLevel::Trace;
     let text = config.to_toml();
@@ -66,6 +72,9 @@ fn settings_are_taken_from_the_file() {
     assert_eq!(config.limits.message_bytes_max, 25 * MIB);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.limits.recipients_max, 1000);
+    let config = config_of("[queue]\ninward_networks = [\"10.0.0.0/8\", \"::1\"]\n");
+    let networks: Vec<_> = config.queue.inward_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn services_have_their_standard_ports() {
 fn defaults_keep_to_the_rfcs() {
     let config = config_of("");
     assert!(config.limits.recipients_max >= 100, "RFC 5321 §4.5.3.1.8");
-    assert!(config.limits.smtp_command_bytes_max >= 12_288, "RFC 4954 §4");
+    assert!(config.limits.smtp_auth_line_bytes_max >= 12_288, "RFC 4954 §4");
     assert!(config.timeouts.smtp_command >= Duration::from_secs(300), "RFC 5321 §4.5.3.2.7");
     assert!(config.timeouts.imap_autologout >= Duration::from_secs(1800), "RFC 9051 §5.4");
     assert!(config.timeouts.pop3_autologout >= Duration::from_secs(600), "RFC 1939 §3");
@@ -139,7 +148,7 @@ fn the_page_tells_every_setting_with_default_and_limits() {
             assert!(about.contains(&format!("Default: `{default}`")), "{about}");
         }
         if let Some((least, most)) = setting.limits {
-            assert!(about.contains(&format!("{least} to {most}.")), "{about}");
+            assert!(about.contains(&format!("Limits: `{least}` to `{most}`")), "{about}");
         }
     }
 }
