@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to a terminal")]
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use xtask::tree::Tree;
@@ -10,7 +11,7 @@ use xtask::{ChoreError, fuzz, planted, root, tidy};
 const USAGE: &str = "\
 cargo run -p xtask -- CHORE
 
-  tidy                          hold the tree against the house rules
+  tidy [DIRECTORY]              hold this tree, or that one, against the house rules
   planted [NAME...]             plant each bug of planted/ and see its test fail
   settings                      write docs/settings.md from crates/config
   rfc                           which code and which tests cite each RFC
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["tidy"] => tidy(),
+        ["tidy"] => tidy(&root()),
+        ["tidy", directory] => tidy(Path::new(directory)),
         ["planted", names @ ..] => planted::run(&root(), names),
         ["settings"] => settings(),
         ["rfc"] => rfc(),
@@ -44,8 +46,8 @@ fn main() -> ExitCode {
 }
 
 /// Whether the tree keeps all rules.
-fn tidy() -> Result<bool, ChoreError> {
-    let findings = tidy::check(&Tree::of_directory(&root())?);
+fn tidy(directory: &Path) -> Result<bool, ChoreError> {
+    let findings = tidy::check(&Tree::of_directory(directory)?);
     for finding in &findings {
         println!("{finding}");
     }
