@@ -86,23 +86,45 @@ impl Tree {
     }
 }
 
-/// What git tracks, or would if it were added.
+/// What git tracks, or would if it were added. Where there is no git, or it refuses (a tree that
+/// belongs to somebody else, an unpacked archive), every file that is not built.
 fn tracked(root: &Path) -> Result<Vec<String>, ChoreError> {
     let output = Command::new("git")
         .current_dir(root)
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .output()
-        .map_err(|source| ChoreError::Program {
-            program: "git".to_owned(),
-            mend: "install git".to_owned(),
-            source,
-        })?;
-    if !output.status.success() {
-        return Err(ChoreError::Other(format!(
-            "git ls-files: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )));
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        }
+        Ok(_) | Err(_) => {
+            let mut names = Vec::new();
+            walk(root, "", 0, &mut names)?;
+            Ok(names)
+        }
     }
-    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
+/// Directories that are built or kept by tools.
+const NOT_SOURCE: [&str; 4] = [".git", "target", "fuzz/target", "fuzz/artifacts"];
+/// Directories within one another.
+const DEPTH_MAX: usize = 32;
+
+/// Adds the files of `root/below` and the directories in it.
+fn walk(root: &Path, below: &str, depth: usize, names: &mut Vec<String>) -> Result<(), ChoreError> {
+    let error = |source| ChoreError::File { what: "read", path: below.to_owned(), source };
+    for entry in std::fs::read_dir(root.join(below)).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
+        let kind = entry.file_type().map_err(error)?;
+        if kind.is_dir() && !NOT_SOURCE.contains(&path.as_str()) && depth < DEPTH_MAX {
+            walk(root, &path, depth + 1, names)?;
+        } else if kind.is_file() {
+            names.push(path);
+        }
+    }
+    Ok(())
 }
