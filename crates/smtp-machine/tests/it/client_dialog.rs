@@ -24,7 +24,7 @@ pub fn config(tls: Tls) -> Config {
 pub struct Sending {
     pub messages: VecDeque<(Message, Vec<u8>)>,
     /// Content not yet given out; `None` for one that cannot be read.
-    content: VecDeque<Option<Vec<u8>>>,
+    pub content: VecDeque<Option<Vec<u8>>>,
     pub log: Vec<String>,
     pub outcomes: Vec<Outcome>,
     /// Octets of a piece of content.
