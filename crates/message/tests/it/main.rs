@@ -1,0 +1,2 @@
+//! Tests of the message crate.
+#![allow(clippy::unwrap_used)]
