@@ -121,6 +121,12 @@ pub struct TornTail {
     pub bytes: u64,
 }
 
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at {} that never became durable", self.bytes, self.at)
+    }
+}
+
 /// Goes through a journal, group by group. A group's entries come out only once its commit frame
 /// is found right, or once a later group proves that it was durable. Holds one group in memory.
 pub struct Scan<D: Disk> {
