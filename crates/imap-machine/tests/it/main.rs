@@ -1,1 +1,6 @@
 #![allow(clippy::unwrap_used)]
+//! Behaviour of the IMAP machine: dialogs and models against a small reference service.
+
+mod client;
+mod dialogs;
+mod service;
