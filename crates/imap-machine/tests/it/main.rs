@@ -3,4 +3,7 @@
 
 mod client;
 mod dialogs;
+mod grammar;
+mod hostile;
+mod model;
 mod service;
