@@ -17,6 +17,8 @@ pub struct Client {
     pub output_max: usize,
     pub closed: bool,
     pub tls_asked: bool,
+    /// Events are not passed on.
+    pub deaf: bool,
     /// Questions, without flushes.
     pub questions: usize,
 }
@@ -41,6 +43,7 @@ impl Client {
             output_max: 0,
             closed: false,
             tls_asked: false,
+            deaf: false,
             questions: 0,
         }
     }
@@ -86,6 +89,9 @@ impl Client {
 
     /// As the service would: at once, to everybody.
     fn tell_changes(&mut self, service: &mut Service) {
+        if self.deaf {
+            service.changed.clear();
+        }
         for mailbox in service.changed.clone() {
             self.session.event(Event::Changed(mailbox), self.now);
         }

@@ -2,8 +2,10 @@
 //! Behaviour of the IMAP machine: dialogs and models against a small reference service.
 
 mod client;
+mod corpora;
 mod dialogs;
 mod grammar;
 mod hostile;
 mod model;
+mod properties;
 mod service;
