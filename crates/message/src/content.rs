@@ -95,7 +95,8 @@ pub struct Content {
 impl Content {
     /// RFC 2045 §5.2, RFC 2046 §5.1.5: what holds where nothing is said.
     pub(crate) fn implied(in_digest: bool) -> Self {
-        let (media_type, subtype) = if in_digest { ("message", "rfc822") } else { ("text", "plain") };
+        let (media_type, subtype) =
+            if in_digest { ("message", "rfc822") } else { ("text", "plain") };
         Self {
             media_type: media_type.into(),
             subtype: subtype.into(),

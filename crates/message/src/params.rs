@@ -130,7 +130,8 @@ fn parse_value<'a>(rest: &'a [u8], limits: &Limits) -> (Box<[u8]>, &'a [u8]) {
     }
     let end = rest.iter().position(|&byte| byte == b';').unwrap_or(rest.len());
     let value = &rest[..end];
-    let comment = value.windows(2).position(|pair| pair[0].is_ascii_whitespace() && pair[1] == b'(');
+    let comment =
+        value.windows(2).position(|pair| pair[0].is_ascii_whitespace() && pair[1] == b'(');
     let value = comment.map_or(value, |at| &value[..at]);
     (unfold(value, limits.value_bytes_max), &rest[end..])
 }

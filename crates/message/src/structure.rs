@@ -185,8 +185,11 @@ impl Parser<'_> {
 
     /// Ends what the delimiter ends and begins what it begins; returns where to read on.
     fn delimit(&mut self, delimiter: &Delimiter) -> usize {
-        // The line end before the delimiter belongs to it.
+        // The line end before the delimiter belongs to it, unless it ends the delimiter before.
         let body_end = delimiter.start - line_end_octets(&self.bytes[..delimiter.start]);
+        let child = self.open.get(delimiter.owner + 1);
+        let begin = child.map_or(0, |open| self.parts[open.part].header.start);
+        let body_end = body_end.max(begin);
         while self.open.len() > delimiter.owner + 1 {
             let Some(open) = self.open.pop() else { break };
             self.close(&open, body_end, delimiter.start);
@@ -291,10 +294,12 @@ impl Parser<'_> {
             self.boundaries -= 1;
         }
         let lines = self.lines_to(counted_to) - open.lines_before;
-        let part = &mut self.parts[open.part];
-        let end = end.max(part.body.start);
-        part.body.end = end;
-        part.lines = lines - usize::from(end < counted_to).min(lines);
+        let Part { header, body, lines: kept, .. } = &mut self.parts[open.part];
+        // RFC 2046 §5.1.1: so may the blank line of a header be the delimiter's.
+        header.end = header.end.min(end);
+        header.start = header.start.min(end);
+        *body = header.end..end;
+        *kept = lines - usize::from(end < counted_to).min(lines);
     }
 
     /// Line feeds before `at`. Positions only grow, so that each octet is counted once.

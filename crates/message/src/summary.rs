@@ -123,7 +123,16 @@ impl Encoder {
 
     fn envelope(&mut self, envelope: &Envelope) {
         let Envelope {
-            date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id
+            date,
+            subject,
+            from,
+            sender,
+            reply_to,
+            to,
+            cc,
+            bcc,
+            in_reply_to,
+            message_id,
         } = envelope;
         for text in [date, subject, in_reply_to, message_id] {
             self.optional(text.as_deref());
