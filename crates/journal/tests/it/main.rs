@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod damage;
+mod faults;
 mod power;
 mod support;
