@@ -19,7 +19,7 @@ struct Built {
 fn build() -> Built {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk);
-    for group in 1..=3_u64 {
+    for group in 1..=4_u64 {
         for (index, bytes) in
             [b"words ".repeat(90), noise(group, 850), noise(group, 1100)].iter().enumerate()
         {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod corpus;
 mod damage;
 mod faults;
 mod power;
