@@ -185,7 +185,7 @@ fn a_mail_that_holds_frames_is_no_journal() {
     // An attacker sends the bytes of a journal, which then lie in ours, and the disk has a bad
     // moment before them.
     let Built { disk: source, .. } = build();
-    let forged = source.contents("journal/00000002.seg").unwrap();
+    let forged = source.contents(SEGMENT_1).unwrap();
     let forged = [noise(7, 512), forged[64..].to_vec()].concat();
     let disk = SimDisk::new();
     let options = journal::Options { inline_body_bytes_max: 1 << 20, ..small() };
