@@ -186,7 +186,8 @@ fn a_mail_that_holds_frames_is_no_journal() {
     // moment before them.
     let Built { disk: source, .. } = build();
     let forged = source.contents(SEGMENT_1).unwrap();
-    let forged = [noise(7, 512), forged[64..].to_vec()].concat();
+    // So much noise that it is not compressed.
+    let forged = [noise(7, 1 << 16), forged[64..].to_vec()].concat();
     let disk = SimDisk::new();
     let options = journal::Options { inline_body_bytes_max: 1 << 20, ..small() };
     let (mut journal, _) = Journal::open(disk.clone(), options.clone(), None).unwrap();
