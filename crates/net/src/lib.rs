@@ -1,0 +1,34 @@
+//! Sockets for protocol machines: the one driver that runs every [`mail_types::Machine`] over TCP
+//! and TLS, listeners with limits, TLS for both sides, DNS look-ups whose failures are told apart,
+//! the clock and randomness.
+//!
+//! It never knows a protocol: no command, reply or rule of SMTP, IMAP or POP3 is in here, and it
+//! imports no service. A connection that panics ends alone. What waits, waits with a limit:
+//! handshakes, stalled writers, lingering closes, look-ups and the stop of a server.
+//!
+//! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 7435 (opportunistic security), RFC 8314 (implicit
+//! TLS), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped).
+
+mod certificate;
+mod clock;
+mod drive;
+mod link;
+mod listen;
+mod random;
+mod resolve;
+mod stop;
+mod tls_client;
+mod tls_server;
+
+pub use certificate::{CertificateError, SelfSigned, self_signed};
+pub use clock::now;
+pub use drive::{Answer, Ended, Event, Question, Service, drive};
+pub use link::{Link, LinkLimits, Peer, Security};
+pub use listen::{ListenError, ListenLimits, Listener, Stopped};
+pub use random::{RandomError, nonce, random_bytes};
+pub use resolve::{
+    Exchange, Lookup, Mx, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
+};
+pub use stop::{Stop, Stopper, stopper};
+pub use tls_client::ClientTls;
+pub use tls_server::{ServerTls, TlsError};

@@ -1,0 +1,340 @@
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{io, mem};
+
+use mail_types::TlsFacts;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::{ClientTls, ServerTls};
+
+/// Octets read at once. One buffer of this size belongs to each worker thread, none to a
+/// connection: an idle one holds no buffer at all.
+const READ_OCTETS_MAX: usize = 32 * 1024;
+/// Octets of an output buffer that may stay with a connection that has sent everything.
+const OUTPUT_KEPT_OCTETS_MAX: usize = 4 * 1024;
+/// How long, and for how many octets, a closed connection is still read, so that the peer gets our
+/// last words: closing with unread octets makes TCP throw them away (RFC 1122 §4.2.2.13).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_OCTETS_MAX: usize = 1024 * 1024;
+
+thread_local! {
+    static READ_BUFFER: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; READ_OCTETS_MAX].into_boxed_slice());
+}
+
+/// The address of the other side. IPv4 seen through an IPv6 socket (`::ffff:192.0.2.1`, RFC 4291
+/// §2.5.5.2) is plain IPv4 here, so that limits, lists and logs know one spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Normalised.
+    pub ip: IpAddr,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl Peer {
+    /// From a socket's address.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { ip: address.ip().to_canonical(), port: address.port() }
+    }
+
+    /// Whether it is this machine.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.ip.is_loopback()
+    }
+
+    /// What limits count as one source: an IPv4 address, or an IPv6 network of 64 bits, which is
+    /// what one customer has at least (RFC 6177).
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        match self.ip {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+/// How a connection becomes secure.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Not at all.
+    Plain,
+    /// We are the server, and the machine may ask for the handshake.
+    ServerStartTls(ServerTls),
+    /// We are the server, and the handshake comes first (RFC 8314 §3).
+    ServerImplicit(ServerTls),
+    /// We are the client, and the machine may ask for the handshake with the host of this name.
+    ClientStartTls(ClientTls, ServerName<'static>),
+    /// We are the client, and the handshake comes first.
+    ClientImplicit(ClientTls, ServerName<'static>),
+}
+
+/// The waits of a connection that are not its protocol's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkLimits {
+    /// A TLS handshake takes no longer. Default 30 s.
+    pub handshake: Duration,
+    /// A peer that takes not one octet for so long is given up. Default 300 s (RFC 5321 §4.5.3.2).
+    pub write_stall: Duration,
+    /// After a stop is asked for, what is under way may take so long. Default 10 s.
+    pub grace: Duration,
+}
+
+impl Default for LinkLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(30),
+            write_stall: Duration::from_secs(300),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A TCP connection of either role, plain or under TLS.
+#[derive(Debug)]
+pub struct Link {
+    stream: Stream,
+    security: Security,
+    peer: Peer,
+    local: SocketAddr,
+    /// May be changed until the link is driven.
+    pub limits: LinkLimits,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// A handshake has failed, or is going on.
+    Gone,
+}
+
+impl Link {
+    /// Takes over a connection. Small writes go out at once (the driver coalesces them).
+    ///
+    /// # Errors
+    /// Where the socket is gone already.
+    pub fn new(stream: TcpStream, security: Security) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let peer = Peer::new(stream.peer_addr()?);
+        let local = stream.local_addr()?;
+        let limits = LinkLimits::default();
+        Ok(Self { stream: Stream::Plain(stream), security, peer, local, limits })
+    }
+
+    /// Connects to a server, from this source address if one is given, within the time limit.
+    ///
+    /// # Errors
+    /// What the operating system says; [`io::ErrorKind::TimedOut`] after `limit`.
+    pub async fn connect(
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        security: Security,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = from {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let stream =
+            timeout(limit, socket.connect(to)).await.map_err(|_| timed_out("connecting"))??;
+        Self::new(stream, security)
+    }
+
+    /// The other side.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Our side.
+    #[must_use]
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether the machine may offer or ask for a handshake.
+    #[must_use]
+    pub const fn can_start_tls(&self) -> bool {
+        matches!(self.security, Security::ServerStartTls(_) | Security::ClientStartTls(..))
+            && matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// Whether the handshake comes before the first octet of the protocol.
+    pub(crate) const fn begins_with_tls(&self) -> bool {
+        matches!(self.security, Security::ServerImplicit(_) | Security::ClientImplicit(..))
+            && matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// Does the TLS handshake. After a failure the link is of no use.
+    pub(crate) async fn start_tls(&mut self) -> io::Result<TlsFacts> {
+        let Stream::Plain(stream) = mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(io::Error::other("TLS stands already"));
+        };
+        let handshake = async {
+            Ok(match &self.security {
+                Security::Plain => return Err(io::Error::other("no TLS is set up here")),
+                Security::ServerStartTls(tls) | Security::ServerImplicit(tls) => {
+                    TlsStream::from(TlsAcceptor::from(tls.config()).accept(stream).await?)
+                }
+                Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name) => {
+                    let connector = TlsConnector::from(tls.config());
+                    TlsStream::from(connector.connect(name.clone(), stream).await?)
+                }
+            })
+        };
+        let stream = timeout(self.limits.handshake, handshake)
+            .await
+            .map_err(|_| timed_out("the TLS handshake"))??;
+        let facts = facts(&stream, &self.security);
+        self.stream = Stream::Tls(Box::new(stream));
+        Ok(facts)
+    }
+
+    /// Waits for bytes and hands them over, as a slice of the thread's buffer; an empty slice says
+    /// that the peer closed its side. Dropping the future loses nothing.
+    pub(crate) async fn read<R>(&mut self, take: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
+        let mut take = Some(take);
+        poll_fn(|cx| {
+            READ_BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                match ready!(self.stream.poll_read(cx, &mut buffer)) {
+                    Ok(()) => {}
+                    // A TLS peer that closes without close_notify. Machines tell a cut-off
+                    // command from a whole one, so it is no more than a close (RFC 8446 §6.1).
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => buffer.clear(),
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+                let Some(take) = take.take() else {
+                    return Poll::Ready(Err(io::Error::other("polled after it was ready")));
+                };
+                Poll::Ready(Ok(take(buffer.filled())))
+            })
+        })
+        .await
+    }
+
+    /// Sends all of `output` and empties it. It is empty after an error, too.
+    pub(crate) async fn send(&mut self, output: &mut Vec<u8>) -> io::Result<()> {
+        let mut sent = 0;
+        let mut result = Ok(());
+        while sent < output.len() && result.is_ok() {
+            let write = poll_fn(|cx| self.stream.poll_write(cx, &output[sent..]));
+            match timeout(self.limits.write_stall, write).await {
+                Ok(Ok(0)) => result = Err(io::ErrorKind::WriteZero.into()),
+                Ok(Ok(octets)) => sent += octets,
+                Ok(Err(error)) => result = Err(error),
+                Err(_) => result = Err(timed_out("sending")),
+            }
+        }
+        output.clear();
+        if output.capacity() > OUTPUT_KEPT_OCTETS_MAX {
+            *output = Vec::new();
+        }
+        result?;
+        if let Stream::Tls(stream) = &mut self.stream {
+            timeout(self.limits.write_stall, stream.flush())
+                .await
+                .map_err(|_| timed_out("sending"))??;
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will come, and waits a little for the peer to say so, too. Errors
+    /// are of no interest any more: everything was sent, or cannot be.
+    pub(crate) async fn close(&mut self) {
+        let farewell = async {
+            match &mut self.stream {
+                Stream::Plain(stream) => stream.shutdown().await?,
+                Stream::Tls(stream) => stream.shutdown().await?,
+                Stream::Gone => return Ok(()),
+            }
+            let mut left = LINGER_OCTETS_MAX;
+            while left > 0 {
+                match self.read(<[u8]>::len).await? {
+                    0 => break,
+                    octets => left = left.saturating_sub(octets),
+                }
+            }
+            Ok::<(), io::Error>(())
+        };
+        drop(timeout(LINGER, farewell).await);
+        self.stream = Stream::Gone;
+    }
+}
+
+impl Stream {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+fn timed_out(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
+}
+
+/// What is known of a session that stands. For a client, `server_name` is there only if chain and
+/// name were verified against the roots.
+fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
+    let (_, session) = stream.get_ref();
+    let server_name = match (stream, security) {
+        (TlsStream::Server(stream), _) => stream.get_ref().1.server_name().map(str::to_owned),
+        (
+            TlsStream::Client(_),
+            Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name),
+        ) => {
+            let chain = session.peer_certificates().unwrap_or_default();
+            tls.check(chain, name).is_ok().then(|| name.to_str().into_owned())
+        }
+        (
+            TlsStream::Client(_),
+            Security::Plain | Security::ServerStartTls(_) | Security::ServerImplicit(_),
+        ) => None,
+    };
+    TlsFacts {
+        version: session.protocol_version().map_or_else(String::new, |version| match version {
+            rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+            rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+            other => format!("{other:?}"),
+        }),
+        cipher: session.negotiated_cipher_suite().map_or_else(String::new, iana_name),
+        server_name,
+    }
+}
+
+/// rustls writes `TLS13_AES_…` where the registry has `TLS_AES_…`.
+fn iana_name(suite: rustls::SupportedCipherSuite) -> String {
+    format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
+}

@@ -1,0 +1,355 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use mail_types::Domain;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Where systems name their DNS servers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// resolv.conf(5): MAXNS, the name servers that count.
+const NAME_SERVERS_MAX: usize = 3;
+/// Look-ups on their way at a time; the next ones wait. Each may hold a socket.
+const LOOKUPS_MAX: usize = 256;
+/// Records of one answer that are handed on: beyond is no honest use for mail.
+const RECORDS_MAX: usize = 256;
+
+/// A DNS server to ask, over UDP and TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameServer(pub SocketAddr);
+
+/// How to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolverSettings {
+    /// The recursive servers to ask; those of `/etc/resolv.conf` where empty.
+    pub servers: Vec<NameServer>,
+    /// One question to one server is given up after this. Default 4 s.
+    pub attempt: Duration,
+    /// Questions asked again after a time-out. Default 2.
+    pub retries: usize,
+    /// A look-up ends after this, whatever it waits for. Default 20 s.
+    pub deadline: Duration,
+    /// Answers kept. Default 8192.
+    pub cache_entries: u64,
+    /// No answer is kept for longer. Default 1 day.
+    pub ttl_max: Duration,
+    /// No "there is none" is kept for longer (RFC 2308 §5 advises 1 to 3 hours at most; mail to a
+    /// domain that was mended should not wait for that). Default 5 min.
+    pub negative_ttl_max: Duration,
+}
+
+impl Default for ResolverSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            attempt: Duration::from_secs(4),
+            retries: 2,
+            deadline: Duration::from_secs(20),
+            cache_entries: 8192,
+            ttl_max: Duration::from_secs(86_400),
+            negative_ttl_max: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Why no resolver can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The system's list of servers cannot be read.
+    #[error("cannot read {path}: {source}")]
+    ResolvConf {
+        /// Of the list.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The library refuses the settings.
+    #[error("cannot set up DNS look-ups: {0}")]
+    Setup(String),
+}
+
+/// What a look-up found. Only `NoData` and `NxDomain` are the DNS saying that there is nothing;
+/// all trouble, the server's or ours, is `Temporary` (RFC 5321 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// At least one record.
+    Found {
+        /// In the order of the answer.
+        records: Vec<T>,
+        /// For how long they hold.
+        ttl: Duration,
+    },
+    /// The name exists and has no record of this type (RFC 2308 §2.2).
+    NoData,
+    /// The name does not exist (RFC 2308 §2.1).
+    NxDomain,
+    /// Nothing is known; ask again later.
+    Temporary(Temporary),
+}
+
+/// Why a look-up said nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Temporary {
+    /// The server could not find out: broken delegation, DNSSEC failure, upstream trouble.
+    #[error("the DNS server answered SERVFAIL")]
+    ServFail,
+    /// The server does not want to answer us.
+    #[error("the DNS server refused to answer")]
+    Refused,
+    /// No answer in time.
+    #[error("the DNS server did not answer in time")]
+    TimedOut,
+    /// Anything else, in the library's words.
+    #[error("the DNS look-up failed: {0}")]
+    Other(String),
+}
+
+/// An MX record (RFC 5321 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower ones are tried first.
+    pub preference: u16,
+    /// Who takes the mail.
+    pub exchange: Exchange,
+}
+
+/// The host of an MX record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// A host with addresses of its own.
+    Host(Domain),
+    /// RFC 7505: `.`, the domain takes no mail.
+    Null,
+    /// No host name, though a DNS name.
+    Invalid(String),
+}
+
+/// Asks recursive DNS servers, and remembers what they said.
+#[derive(Debug)]
+pub struct Resolver {
+    inner: TokioResolver,
+    deadline: Duration,
+    slots: Semaphore,
+}
+
+impl Resolver {
+    /// Sets up; asks nothing yet. Must run within tokio.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub fn new(settings: &ResolverSettings) -> Result<Self, ResolveError> {
+        let servers =
+            if settings.servers.is_empty() { system_servers()? } else { settings.servers.clone() };
+        let servers = servers.iter().map(|server| name_server(*server)).collect();
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        set_options(builder.options_mut(), settings);
+        let inner = builder.build().map_err(|error| ResolveError::Setup(error.to_string()))?;
+        Ok(Self { inner, deadline: settings.deadline, slots: Semaphore::new(LOOKUPS_MAX) })
+    }
+
+    /// MX records, as they come (not sorted).
+    pub async fn mx(&self, domain: &Domain) -> Lookup<Mx> {
+        self.records(domain.as_str(), RecordType::MX, |rdata| match rdata {
+            RData::MX(mx) => {
+                Some(Mx { preference: mx.preference, exchange: exchange(&mx.exchange) })
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// IPv4 addresses.
+    pub async fn a(&self, host: &Domain) -> Lookup<Ipv4Addr> {
+        self.records(host.as_str(), RecordType::A, |rdata| match rdata {
+            RData::A(a) => Some(a.0),
+            _ => None,
+        })
+        .await
+    }
+
+    /// IPv6 addresses.
+    pub async fn aaaa(&self, host: &Domain) -> Lookup<Ipv6Addr> {
+        self.records(host.as_str(), RecordType::AAAA, |rdata| match rdata {
+            RData::AAAA(aaaa) => Some(aaaa.0),
+            _ => None,
+        })
+        .await
+    }
+
+    /// IPv6 and IPv4 addresses, in this order. What one look-up found is good even if the other
+    /// failed; "there is none" must be said by both.
+    pub async fn addresses(&self, host: &Domain) -> Lookup<IpAddr> {
+        use Lookup as L;
+        let (aaaa, a) = tokio::join!(self.aaaa(host), self.a(host));
+        match (aaaa, a) {
+            (L::Found { records: aaaa, ttl: ttl6 }, L::Found { records: a, ttl: ttl4 }) => {
+                let records = aaaa.into_iter().map(IpAddr::V6).chain(a.into_iter().map(IpAddr::V4));
+                L::Found { records: records.collect(), ttl: ttl6.min(ttl4) }
+            }
+            (L::Found { records, ttl }, L::NoData | L::NxDomain | L::Temporary(_)) => {
+                L::Found { records: records.into_iter().map(IpAddr::V6).collect(), ttl }
+            }
+            (L::NoData | L::NxDomain | L::Temporary(_), L::Found { records, ttl }) => {
+                L::Found { records: records.into_iter().map(IpAddr::V4).collect(), ttl }
+            }
+            (L::Temporary(why), L::NoData | L::NxDomain | L::Temporary(_))
+            | (L::NoData | L::NxDomain, L::Temporary(why)) => L::Temporary(why),
+            // A name that has some type exists, whatever a careless server says of another.
+            (L::NoData, L::NoData | L::NxDomain) | (L::NxDomain, L::NoData) => L::NoData,
+            (L::NxDomain, L::NxDomain) => L::NxDomain,
+        }
+    }
+
+    /// The names of an address (RFC 1035 §3.5, RFC 3596 §2.5); those that are no host names are
+    /// left out.
+    pub async fn ptr(&self, ip: IpAddr) -> Lookup<Domain> {
+        let name = Name::from(ip.to_canonical()).to_ascii();
+        self.records(&name, RecordType::PTR, |rdata| match rdata {
+            RData::PTR(name) => Domain::new(&name.0.to_ascii()).ok(),
+            _ => None,
+        })
+        .await
+    }
+
+    /// TXT records, the strings of each joined without a gap (RFC 7208 §3.3).
+    pub async fn txt(&self, domain: &Domain) -> Lookup<Vec<u8>> {
+        self.records(domain.as_str(), RecordType::TXT, |rdata| match rdata {
+            RData::TXT(txt) => Some(txt.txt_data.concat()),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn records<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        pick: impl Fn(&RData) -> Option<T>,
+    ) -> Lookup<T> {
+        // As bytes: which characters a host name may have is `Domain`'s to say.
+        let mut name = match Name::from_labels(name.split_terminator('.').map(str::as_bytes)) {
+            Ok(name) => name,
+            Err(error) => return Lookup::Temporary(Temporary::Other(error.to_string())),
+        };
+        // Never tried within a search domain.
+        name.set_fqdn(true);
+        let ask = async {
+            // The semaphore is never closed; were it, asking without it would be right.
+            let _slot = self.slots.acquire().await;
+            self.inner.lookup(name, kind).await
+        };
+        let answer = match timeout(self.deadline, ask).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return nothing(error),
+            Err(_) => return Lookup::Temporary(Temporary::TimedOut),
+        };
+        let records: Vec<T> = answer
+            .answers()
+            .iter()
+            .filter_map(|record| pick(&record.data))
+            .take(RECORDS_MAX)
+            .collect();
+        if records.is_empty() {
+            // For example a CNAME whose target has none of this type.
+            return Lookup::NoData;
+        }
+        Lookup::Found {
+            records,
+            ttl: answer.valid_until().saturating_duration_since(Instant::now()),
+        }
+    }
+}
+
+/// What an error of the library says about the name. Only two of its forms say that there is
+/// nothing; every other one, also those to come, is temporary.
+fn nothing<T>(error: NetError) -> Lookup<T> {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => Lookup::NxDomain,
+            // A referral: the server did not look further, and so knows nothing.
+            ResponseCode::NoError if none.soa.is_none() && none.ns.is_some() => Lookup::Temporary(
+                Temporary::Other("the server only refers to other servers".to_owned()),
+            ),
+            ResponseCode::NoError => Lookup::NoData,
+            code => failed(code),
+        },
+        NetError::Dns(DnsError::ResponseCode(code)) => failed(code),
+        NetError::Timeout => Lookup::Temporary(Temporary::TimedOut),
+        other => Lookup::Temporary(Temporary::Other(other.to_string())),
+    }
+}
+
+fn failed<T>(code: ResponseCode) -> Lookup<T> {
+    Lookup::Temporary(match code {
+        ResponseCode::ServFail => Temporary::ServFail,
+        ResponseCode::Refused => Temporary::Refused,
+        other => Temporary::Other(other.to_string()),
+    })
+}
+
+fn exchange(name: &Name) -> Exchange {
+    if name.is_root() {
+        return Exchange::Null;
+    }
+    let text = name.to_ascii();
+    Domain::new(&text).map_or(Exchange::Invalid(text), Exchange::Host)
+}
+
+fn name_server(server: NameServer) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.0.port();
+        connection
+    });
+    // A server's "there is none" is believed: asking the next server would only be slower.
+    NameServerConfig::new(server.0.ip(), true, connections.into())
+}
+
+fn set_options(options: &mut ResolverOpts, settings: &ResolverSettings) {
+    options.timeout = settings.attempt;
+    options.attempts = settings.retries;
+    options.cache_size = settings.cache_entries;
+    options.positive_max_ttl = Some(settings.ttl_max);
+    options.negative_max_ttl = Some(settings.negative_ttl_max);
+    options.use_hosts_file = ResolveHosts::Never;
+    options.max_active_requests = LOOKUPS_MAX;
+}
+
+/// The servers of resolv.conf(5). Without the file, or one in it, the one of this machine.
+fn system_servers() -> Result<Vec<NameServer>, ResolveError> {
+    let text = match fs::read_to_string(RESOLV_CONF) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => {
+            return Err(ResolveError::ResolvConf { path: RESOLV_CONF.into(), source });
+        }
+    };
+    Ok(name_servers(&text))
+}
+
+fn name_servers(resolv_conf: &str) -> Vec<NameServer> {
+    let mut servers: Vec<NameServer> = resolv_conf
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let ip = (words.next()? == "nameserver").then(|| words.next()?.parse().ok())?;
+            ip.map(|ip| NameServer(SocketAddr::new(ip, 53)))
+        })
+        .take(NAME_SERVERS_MAX)
+        .collect();
+    if servers.is_empty() {
+        servers.push(NameServer(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53)));
+    }
+    servers
+}

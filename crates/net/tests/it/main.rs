@@ -1,0 +1,9 @@
+//! The crate over real loopback sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod drive;
+mod listen;
+mod resolve;
+mod small;
+mod tls;
+mod toy;

@@ -1,0 +1,237 @@
+use mail_types::AccountId;
+
+use crate::mechanism::Mechanism;
+use crate::scram::{Challenge, ClientFirst, ScramError, ScramKeys};
+use crate::secret::Secret;
+
+/// Octets of one client response, of a name or a password within it. RFC 4616 §2 wants 255 octets
+/// for each field to work.
+const RESPONSE_OCTETS_MAX: usize = 4096;
+
+/// What an exchange wants next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Send this (base64 in SMTP, IMAP and POP3), then feed the client's response.
+    Challenge(Vec<u8>),
+    /// The service must answer this through [`Exchange::answer`].
+    Ask(Question),
+    /// Signed in.
+    Done(SignedIn),
+    /// Not signed in; the exchange is over.
+    Failed(Failure),
+}
+
+/// What an exchange must know of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Is this the password of this account? Answer `Accepted`, `Refused` or `Unavailable`.
+    Password {
+        /// The name given (RFC 4616 authentication identity).
+        authcid: String,
+        /// Whom the client wants to act as, where it says so.
+        authzid: Option<String>,
+        /// The password given.
+        password: Secret,
+    },
+    /// The keys of this account. Answer `Keys` (made-up, but for each name steady, where there is
+    /// no such account, so that nobody learns which exist), `Refused` or `Unavailable`.
+    ScramKeys {
+        /// The name given.
+        authcid: String,
+    },
+}
+
+/// The service's answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The password is right.
+    Accepted {
+        /// Whose it is.
+        account: AccountId,
+        /// The account's address, for example `ann@example.org`.
+        name: String,
+    },
+    /// What the proof is checked with.
+    Keys {
+        /// Whose they are.
+        account: AccountId,
+        /// The account's address.
+        name: String,
+        /// The keys.
+        keys: ScramKeys,
+    },
+    /// Wrong password, no such account, locked, or not allowed to act as the other.
+    Refused,
+    /// The service cannot tell now; the client may try again later.
+    Unavailable,
+}
+
+/// Who has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The account.
+    pub account: AccountId,
+    /// The account's address, for example `ann@example.org`.
+    pub name: String,
+    /// How it was proved.
+    pub mechanism: Mechanism,
+}
+
+/// Why an exchange failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The client's message breaks the mechanism's grammar.
+    Malformed,
+    /// Wrong password or no such account: which one is not told.
+    Refused,
+    /// Our own trouble: temporary.
+    Unavailable,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Waits for the first response.
+    Start,
+    /// LOGIN: has the name.
+    LoginPassword { authcid: String },
+    /// A password question is open.
+    PasswordAsked,
+    /// A key question is open.
+    KeysAsked(ClientFirst),
+    /// The server's first message is out.
+    ScramProof { challenge: Challenge, account: AccountId, name: String },
+    /// The server's final message is out; the client's empty response is due (RFC 4422 §3.6).
+    ScramLast { account: AccountId, name: String },
+    /// Done or failed.
+    Over,
+}
+
+/// One server-side exchange: from naming the mechanism to success or failure.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    mechanism: Mechanism,
+    nonce: String,
+    state: State,
+}
+
+impl Exchange {
+    /// Begins. `nonce` is printable randomness without commas that no other exchange uses; only
+    /// SCRAM needs it (RFC 5802 §5.1; 18 random bytes in base64 are enough).
+    ///
+    /// Where the client gave no initial response, send [`Mechanism::first_challenge`] and feed the
+    /// response to it.
+    #[must_use]
+    pub fn start(mechanism: Mechanism, nonce: &str) -> Self {
+        Self { mechanism, nonce: nonce.to_owned(), state: State::Start }
+    }
+
+    /// Takes a decoded response of the client: the initial one, or one to a challenge.
+    pub fn client(&mut self, response: &[u8]) -> Next {
+        if response.len() > RESPONSE_OCTETS_MAX {
+            return self.fail(Failure::Malformed);
+        }
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Start => self.first(response),
+            State::LoginPassword { authcid } => match field(response) {
+                Some(password) => self.ask_password(authcid, None, password),
+                None => self.fail(Failure::Malformed),
+            },
+            State::ScramProof { challenge, account, name } => match challenge.finish(response) {
+                Ok(server_final) => {
+                    self.state = State::ScramLast { account, name };
+                    Next::Challenge(server_final.into_bytes())
+                }
+                Err(error) => self.fail(error.into()),
+            },
+            State::ScramLast { account, name } if response.is_empty() => {
+                Next::Done(SignedIn { account, name, mechanism: self.mechanism })
+            }
+            State::ScramLast { .. } | State::PasswordAsked | State::KeysAsked(_) | State::Over => {
+                self.fail(Failure::Malformed)
+            }
+        }
+    }
+
+    /// Takes the service's answer to the open question. An answer that does not fit the question
+    /// counts as `Unavailable`: nobody is signed in by mistake.
+    pub fn answer(&mut self, answer: Answer) -> Next {
+        match (std::mem::replace(&mut self.state, State::Over), answer) {
+            (State::PasswordAsked, Answer::Accepted { account, name }) => {
+                Next::Done(SignedIn { account, name, mechanism: self.mechanism })
+            }
+            (State::KeysAsked(first), Answer::Keys { account, name, keys }) => {
+                let challenge = Challenge::new(first, &self.nonce, keys);
+                let server_first = challenge.server_first.clone().into_bytes();
+                self.state = State::ScramProof { challenge, account, name };
+                Next::Challenge(server_first)
+            }
+            (State::PasswordAsked | State::KeysAsked(_), Answer::Refused) => {
+                self.fail(Failure::Refused)
+            }
+            (_, Answer::Accepted { .. } | Answer::Keys { .. })
+            | (_, Answer::Refused | Answer::Unavailable) => self.fail(Failure::Unavailable),
+        }
+    }
+
+    fn first(&mut self, response: &[u8]) -> Next {
+        match self.mechanism {
+            Mechanism::Plain => self.plain(response),
+            Mechanism::Login => match field(response) {
+                Some(authcid) => {
+                    self.state = State::LoginPassword { authcid };
+                    Next::Challenge(b"Password:".to_vec())
+                }
+                None => self.fail(Failure::Malformed),
+            },
+            Mechanism::ScramSha256 => match ClientFirst::parse(response) {
+                Ok(first) => {
+                    let authcid = first.authcid.clone();
+                    self.state = State::KeysAsked(first);
+                    Next::Ask(Question::ScramKeys { authcid })
+                }
+                Err(error) => self.fail(error.into()),
+            },
+        }
+    }
+
+    /// RFC 4616 §2: `message = [authzid] UTF8NUL authcid UTF8NUL passwd`.
+    fn plain(&mut self, response: &[u8]) -> Next {
+        let mut parts = response.split(|&byte| byte == 0);
+        let fields = (parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(authzid), Some(authcid), Some(password), None) = fields else {
+            return self.fail(Failure::Malformed);
+        };
+        let authzid = if authzid.is_empty() { Some(None) } else { field(authzid).map(Some) };
+        match (authzid, field(authcid), field(password)) {
+            (Some(authzid), Some(authcid), Some(password)) => {
+                self.ask_password(authcid, authzid, password)
+            }
+            _ => self.fail(Failure::Malformed),
+        }
+    }
+
+    fn ask_password(&mut self, authcid: String, authzid: Option<String>, password: String) -> Next {
+        self.state = State::PasswordAsked;
+        Next::Ask(Question::Password { authcid, authzid, password: Secret::new(password) })
+    }
+
+    fn fail(&mut self, failure: Failure) -> Next {
+        self.state = State::Over;
+        Next::Failed(failure)
+    }
+}
+
+impl From<ScramError> for Failure {
+    fn from(error: ScramError) -> Self {
+        match error {
+            ScramError::Malformed => Self::Malformed,
+            ScramError::Refused => Self::Refused,
+        }
+    }
+}
+
+/// A name or password: at least one character of UTF-8, no NUL.
+fn field(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+}
