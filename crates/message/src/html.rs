@@ -1,0 +1,159 @@
+//! HTML as plain text for search: tags go, entities become characters. No parser of HTML: what is
+//! found is what a person would look for, and nothing of it is ever shown as HTML.
+
+use memchr::{memchr, memchr2, memmem};
+
+/// Elements inside of a word; all other tags part words.
+const INLINE: &[&str] = &[
+    "a", "abbr", "b", "big", "cite", "code", "em", "font", "i", "mark", "o:p", "s", "small",
+    "span", "strike", "strong", "sub", "sup", "tt", "u", "wbr",
+];
+
+/// Octets of an entity's name.
+const ENTITY_OCTETS_MAX: usize = 10;
+
+const ENTITIES: &[(&str, &str)] = &[
+    ("amp", "&"),
+    ("lt", "<"),
+    ("gt", ">"),
+    ("quot", "\""),
+    ("apos", "'"),
+    ("nbsp", " "),
+    ("shy", ""),
+    ("zwnj", ""),
+    ("auml", "ä"),
+    ("ouml", "ö"),
+    ("uuml", "ü"),
+    ("Auml", "Ä"),
+    ("Ouml", "Ö"),
+    ("Uuml", "Ü"),
+    ("szlig", "ß"),
+    ("agrave", "à"),
+    ("aacute", "á"),
+    ("acirc", "â"),
+    ("atilde", "ã"),
+    ("aring", "å"),
+    ("aelig", "æ"),
+    ("ccedil", "ç"),
+    ("egrave", "è"),
+    ("eacute", "é"),
+    ("ecirc", "ê"),
+    ("euml", "ë"),
+    ("iacute", "í"),
+    ("icirc", "î"),
+    ("iuml", "ï"),
+    ("ntilde", "ñ"),
+    ("oacute", "ó"),
+    ("ocirc", "ô"),
+    ("otilde", "õ"),
+    ("oslash", "ø"),
+    ("uacute", "ú"),
+    ("ucirc", "û"),
+    ("Eacute", "É"),
+    ("Aring", "Å"),
+    ("Oslash", "Ø"),
+    ("euro", "€"),
+    ("pound", "£"),
+    ("copy", "©"),
+    ("reg", "®"),
+    ("hellip", "…"),
+    ("ndash", "–"),
+    ("mdash", "—"),
+    ("lsquo", "‘"),
+    ("rsquo", "’"),
+    ("ldquo", "“"),
+    ("rdquo", "”"),
+    ("laquo", "«"),
+    ("raquo", "»"),
+    ("bull", "•"),
+    ("middot", "·"),
+    ("sect", "§"),
+    ("deg", "°"),
+];
+
+/// The text of an HTML body without tags, comments, styles and scripts, in linear time.
+#[must_use]
+pub fn html_text(html: &str) -> String {
+    let mut out = String::with_capacity(html.len() / 2);
+    let mut rest = html;
+    // An unclosed mark is looked for once: behind it there is none.
+    let (mut tags_end, mut comments_end) = (false, false);
+    while let Some(at) = memchr2(b'<', b'&', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('&') {
+            rest = entity(rest, &mut out);
+            continue;
+        }
+        if !comments_end && rest.starts_with("<!--") {
+            match memmem::find(&rest.as_bytes()[4..], b"-->") {
+                Some(end) => {
+                    rest = &rest[4 + end + 3..];
+                    continue;
+                }
+                None => comments_end = true,
+            }
+        }
+        let is_tag = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c));
+        let end = if is_tag && !tags_end { memchr(b'>', rest.as_bytes()) } else { None };
+        tags_end |= is_tag && end.is_none();
+        let Some(end) = end else {
+            out.push('<');
+            rest = &rest[1..];
+            continue;
+        };
+        rest = tag(&rest[1..end], &rest[end + 1..], &mut out);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Handles a tag (without its brackets); returns what is to be read on, behind the content of a
+/// script or style.
+fn tag<'a>(inside: &str, behind: &'a str, out: &mut String) -> &'a str {
+    let closing = inside.starts_with('/');
+    let name = inside.trim_start_matches('/');
+    let end = name.find(|c: char| c.is_ascii_whitespace() || c == '/').unwrap_or(name.len());
+    let name = &name[..end];
+    if !INLINE.iter().any(|inline| inline.eq_ignore_ascii_case(name)) {
+        out.push(' ');
+    }
+    let raw = ["script", "style"].into_iter().find(|raw| raw.eq_ignore_ascii_case(name));
+    match raw {
+        Some(raw) if !closing => skip_raw(behind, raw),
+        _ => behind,
+    }
+}
+
+/// Behind the content of a script or style: at its closing tag, or the end.
+fn skip_raw<'a>(from: &'a str, name: &str) -> &'a str {
+    memmem::find_iter(from.as_bytes(), b"</")
+        .find(|at| {
+            let tag = from.as_bytes().get(at + 2..at + 2 + name.len());
+            tag.is_some_and(|tag| tag.eq_ignore_ascii_case(name.as_bytes()))
+        })
+        .map_or("", |at| &from[at..])
+}
+
+/// Appends what the `&` at the begin of `rest` stands for; returns what is behind.
+fn entity<'a>(rest: &'a str, out: &mut String) -> &'a str {
+    let bytes = rest.as_bytes();
+    let end = bytes.iter().take(ENTITY_OCTETS_MAX + 2).position(|&byte| byte == b';');
+    if let Some(end) = end {
+        let name = &rest[1..end];
+        let number = name.strip_prefix('#').and_then(|digits| {
+            let hex = digits.strip_prefix(['x', 'X']);
+            hex.map_or_else(|| digits.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())
+        });
+        if let Some(c) = number.and_then(char::from_u32) {
+            out.push(c);
+            return &rest[end + 1..];
+        }
+        if let Some((_, text)) = ENTITIES.iter().find(|(known, _)| *known == name) {
+            out.push_str(text);
+            return &rest[end + 1..];
+        }
+    }
+    out.push('&');
+    &rest[1..]
+}

@@ -1,0 +1,124 @@
+use crate::Limits;
+use crate::header::Fields;
+use crate::html::html_text;
+use crate::structure::{Kind, Structure};
+use crate::text::{decode_words, decoded_text};
+
+/// Decoded, folded text of a message, to search substrings in that [`fold`] was applied to.
+/// Fields and parts end in a line feed, which no folded text holds, so nothing is found across.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchText {
+    /// In lower case, white space as single spaces.
+    pub text: String,
+    /// Whether it is all there: `false` where [`Limits::text_bytes_max`] cut it, and an exact
+    /// search must read the message again with a higher limit.
+    pub complete: bool,
+}
+
+/// How text and search keys are made comparable: lower case, each run of white space one space,
+/// invisible characters (soft hyphen, zero width) gone.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    fold_into(&mut out, text);
+    out
+}
+
+fn fold_into(out: &mut String, text: &str) {
+    let mut after_space = false;
+    for c in text.chars() {
+        let is_space = c.is_whitespace();
+        match c {
+            _ if is_space && after_space => {}
+            _ if is_space => out.push(' '),
+            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{feff}' => continue,
+            _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
+            _ => out.extend(c.to_lowercase()),
+        }
+        after_space = is_space;
+    }
+}
+
+/// Fields of a header as `name: value`, one a line, decoded and folded.
+#[must_use]
+pub fn search_header(header: &[u8], limits: &Limits) -> SearchText {
+    let mut found = SearchText { text: String::new(), complete: true };
+    found.header(header, limits);
+    found
+}
+
+/// The values of all fields of that name, decoded and folded: for SEARCH HEADER, FROM, SUBJECT.
+#[must_use]
+pub fn search_field(header: &[u8], name: &str, limits: &Limits) -> SearchText {
+    let mut found = SearchText { text: String::new(), complete: true };
+    for field in Fields::limited(header, limits).filter(|field| field.is(name)) {
+        found.push(&decode_words(field.value), limits);
+    }
+    found
+}
+
+/// All text parts of a message and the headers of messages inside it, decoded and folded, tags
+/// stripped from HTML: for SEARCH BODY. `bytes` is the whole message.
+#[must_use]
+pub fn search_body(bytes: &[u8], structure: &Structure, limits: &Limits) -> SearchText {
+    let mut found = SearchText { text: String::new(), complete: true };
+    found.body(bytes, structure, limits);
+    found
+}
+
+/// [`search_header`] and [`search_body`] together: for SEARCH TEXT. `bytes` is the whole message.
+#[must_use]
+pub fn search_text(bytes: &[u8], structure: &Structure, limits: &Limits) -> SearchText {
+    let header = bytes.get(structure.root().header.clone()).unwrap_or_default();
+    let mut found = search_header(header, limits);
+    found.body(bytes, structure, limits);
+    found
+}
+
+impl SearchText {
+    fn header(&mut self, header: &[u8], limits: &Limits) {
+        let mut read = 0;
+        for field in Fields::limited(header, limits) {
+            read += field.raw.len();
+            let value = decode_words(field.value);
+            self.push(&format!("{}: {value}", String::from_utf8_lossy(field.name)), limits);
+            if !self.complete {
+                return;
+            }
+        }
+        // A blank line is all that may be left.
+        self.complete &= header.len() - read <= 2;
+    }
+
+    fn body(&mut self, bytes: &[u8], structure: &Structure, limits: &Limits) {
+        for part in structure.parts() {
+            if !self.complete {
+                return;
+            }
+            if let Kind::Message { inner, .. } = part.kind {
+                let header = structure.parts()[inner].header.clone();
+                self.header(bytes.get(header).unwrap_or_default(), limits);
+            }
+            let (Kind::Leaf | Kind::Opaque(_)) = part.kind else { continue };
+            let Some(text) = decoded_text(part, bytes, limits) else { continue };
+            self.complete &= text.len() < limits.text_bytes_max;
+            if part.content.is("text", "html") {
+                self.push(&html_text(&text), limits);
+            } else {
+                self.push(&text, limits);
+            }
+        }
+    }
+
+    /// Appends a folded text and a line feed, up to the limit.
+    fn push(&mut self, text: &str, limits: &Limits) {
+        let left = limits.text_bytes_max.saturating_sub(self.text.len());
+        let mut end = text.len().min(left);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.complete &= end == text.len();
+        fold_into(&mut self.text, text[..end].trim());
+        self.text.push('\n');
+    }
+}

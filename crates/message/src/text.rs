@@ -1,0 +1,253 @@
+use std::borrow::Cow;
+use std::ops::Range;
+
+use encoding_rs::{Encoding as Charset, UTF_8, WINDOWS_1252};
+use memchr::memmem;
+
+use crate::Limits;
+use crate::content::Encoding;
+use crate::header::squeeze;
+use crate::structure::Part;
+
+/// Octets of a charset's name in an encoded word.
+const CHARSET_NAME_MAX: usize = 64;
+
+/// A header value as text for people: unfolded, RFC 2047 encoded words decoded. Octets outside of
+/// them are UTF-8 (RFC 6532), or windows-1252 where they are not. Words that cannot be decoded
+/// stay as they are.
+#[must_use]
+pub fn decode_words(value: &[u8]) -> String {
+    let value = squeeze(value, usize::MAX);
+    let mut out = String::with_capacity(value.len());
+    let mut rest = &*value;
+    // Neighbours in one charset are decoded together: programs split characters between them.
+    let mut pending: Option<(&[u8], Vec<u8>)> = None;
+    while !rest.is_empty() {
+        let start = memmem::find(rest, b"=?").unwrap_or(rest.len());
+        let (plain, from_word) = rest.split_at(start);
+        let Some(word) = EncodedWord::parse(from_word) else {
+            flush(&mut out, &mut pending);
+            let taken = start + from_word.len().min(2);
+            out.push_str(&decode_charset(&rest[..taken], None));
+            rest = &rest[taken..];
+            continue;
+        };
+        // RFC 2047 §6.2: white space between encoded words is not shown.
+        if pending.is_none() || !plain.iter().all(u8::is_ascii_whitespace) {
+            flush(&mut out, &mut pending);
+            out.push_str(&decode_charset(plain, None));
+        }
+        match &mut pending {
+            Some((charset, bytes)) if charset.eq_ignore_ascii_case(word.charset) => {
+                bytes.extend_from_slice(&word.bytes);
+            }
+            _ => {
+                flush(&mut out, &mut pending);
+                pending = Some((word.charset, word.bytes));
+            }
+        }
+        rest = word.rest;
+    }
+    flush(&mut out, &mut pending);
+    out
+}
+
+fn flush(out: &mut String, pending: &mut Option<(&[u8], Vec<u8>)>) {
+    if let Some((charset, bytes)) = pending.take() {
+        out.push_str(&decode_charset(&bytes, Some(charset)));
+    }
+}
+
+struct EncodedWord<'a> {
+    charset: &'a [u8],
+    bytes: Vec<u8>,
+    rest: &'a [u8],
+}
+
+impl<'a> EncodedWord<'a> {
+    /// RFC 2047 §2: `"=?" charset "?" encoding "?" encoded-text "?="`. Quirk: spaces in the text
+    /// are let through, and lengths are not checked.
+    fn parse(from: &'a [u8]) -> Option<Self> {
+        let inside = from.strip_prefix(b"=?")?;
+        let mark = inside.iter().take(CHARSET_NAME_MAX + 1).position(|&byte| byte == b'?')?;
+        // RFC 2231 §5: `charset*language`.
+        let charset = inside[..mark].split(|&byte| byte == b'*').next()?;
+        let [encoding, b'?', text @ ..] = &inside[mark + 1..] else { return None };
+        let end = text.iter().position(|&byte| byte == b'?')?;
+        let rest = text[end..].strip_prefix(b"?=")?;
+        let text = &text[..end];
+        let bytes = match encoding {
+            b'B' | b'b' => decode_base64(text, usize::MAX),
+            b'Q' | b'q' => decode_q(text),
+            _ => return None,
+        };
+        Some(Self { charset, bytes, rest })
+    }
+}
+
+/// RFC 2047 §4.2.
+fn decode_q(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'_', _) => out.push(b' '),
+            (b'=', [high, low, behind @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                out.push(hex(*high) << 4 | hex(*low));
+                rest = behind;
+            }
+            _ => out.push(*first),
+        }
+    }
+    out
+}
+
+/// Octets in a charset as text. Where none is named, or it is unknown or US-ASCII: UTF-8 if they
+/// are valid UTF-8, else windows-1252. Octets that make no character become U+FFFD.
+#[must_use]
+pub fn decode_charset<'a>(bytes: &'a [u8], charset: Option<&[u8]>) -> Cow<'a, str> {
+    let named = charset.map(<[u8]>::trim_ascii).and_then(Charset::for_label);
+    match named {
+        Some(named) if named != WINDOWS_1252 && named != UTF_8 => {
+            named.decode_without_bom_handling(bytes).0
+        }
+        // The label us-ascii means windows-1252 to encoding_rs.
+        Some(named) if named == WINDOWS_1252 && !charset.is_some_and(is_us_ascii) => {
+            named.decode_without_bom_handling(bytes).0
+        }
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(_) if named == Some(UTF_8) => String::from_utf8_lossy(bytes),
+            Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        },
+    }
+}
+
+fn is_us_ascii(label: &[u8]) -> bool {
+    let label = label.trim_ascii();
+    label.eq_ignore_ascii_case(b"us-ascii") || label.eq_ignore_ascii_case(b"ascii")
+}
+
+/// The body of a part without its transfer encoding, at most `max` octets of it. `bytes` is the
+/// whole message. Damaged encodings yield what can be made of them.
+#[must_use]
+pub fn decoded_body<'a>(part: &Part, bytes: &'a [u8], max: usize) -> Cow<'a, [u8]> {
+    let Range { start, end } = part.body;
+    let body = bytes.get(start..end).unwrap_or_default();
+    match part.content.encoding {
+        Encoding::Base64 => Cow::Owned(decode_base64(body, max)),
+        Encoding::QuotedPrintable => Cow::Owned(decode_quoted_printable(body, max)),
+        Encoding::SevenBit | Encoding::EightBit | Encoding::Binary | Encoding::Other(_) => {
+            Cow::Borrowed(&body[..body.len().min(max)])
+        }
+    }
+}
+
+/// The text of a part in its charset; `None` where the part is no text. `bytes` is the whole
+/// message. HTML is not stripped.
+#[must_use]
+pub fn decoded_text<'a>(part: &Part, bytes: &'a [u8], limits: &Limits) -> Option<Cow<'a, str>> {
+    if part.shown_type().0 != "text" {
+        return None;
+    }
+    let charset = part.content.param("charset");
+    let label = charset.as_deref().map(str::as_bytes);
+    Some(match decoded_body(part, bytes, limits.text_bytes_max) {
+        Cow::Borrowed(body) => decode_charset(body, label),
+        Cow::Owned(body) => Cow::Owned(decode_charset(&body, label).into_owned()),
+    })
+}
+
+/// RFC 2045 §6.8, leniently: octets outside of the alphabet are passed over, and text after
+/// padding is read on, as several encoded pieces one after the other need.
+#[must_use]
+pub fn decode_base64(text: &[u8], max: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity((text.len() / 4 * 3 + 3).min(max));
+    let mut group = 0_u32;
+    let mut digits = 0_u8;
+    for &byte in text {
+        if out.len() >= max {
+            break;
+        }
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => {
+                end_group(&mut out, group, digits);
+                (group, digits) = (0, 0);
+                continue;
+            }
+            _ => continue,
+        };
+        group = group << 6 | u32::from(digit);
+        digits += 1;
+        if digits == 4 {
+            out.extend_from_slice(&group.to_be_bytes()[1..]);
+            (group, digits) = (0, 0);
+        }
+    }
+    end_group(&mut out, group, digits);
+    out.truncate(max);
+    out
+}
+
+fn end_group(out: &mut Vec<u8>, group: u32, digits: u8) {
+    match digits {
+        2 => out.push((group >> 4).to_be_bytes()[3]),
+        3 => out.extend_from_slice(&(group >> 2).to_be_bytes()[2..]),
+        _ => {}
+    }
+}
+
+/// RFC 2045 §6.7, leniently: an `=` that begins nothing stays as it is.
+#[must_use]
+pub fn decode_quoted_printable(text: &[u8], max: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len().min(max));
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        if out.len() >= max {
+            break;
+        }
+        let content = line.trim_ascii_end();
+        let line_end = match line {
+            [.., b'\r', b'\n'] => &b"\r\n"[..],
+            [.., b'\n'] => b"\n",
+            _ => b"",
+        };
+        let mut rest = content;
+        let mut soft = false;
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            match (first, tail) {
+                (b'=', []) => soft = true,
+                (b'=', [high, low, behind @ ..])
+                    if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+                {
+                    out.push(hex(*high) << 4 | hex(*low));
+                    rest = behind;
+                }
+                _ => out.push(*first),
+            }
+        }
+        if !soft {
+            out.extend_from_slice(line_end);
+        }
+    }
+    out.truncate(max);
+    out
+}
+
+/// The value of a hexadecimal digit, which the caller has checked.
+pub(crate) const fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => 0,
+    }
+}
