@@ -1,6 +1,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 /// RFC 5321 §4.5.3.1.1: octets in a local-part.
 const LOCALPART_OCTETS_MAX: usize = 64;
 /// RFC 5321 §4.5.3.1.2: octets in a domain.
@@ -24,7 +26,8 @@ pub enum AddressError {
 }
 
 /// A domain name, in lower case, its international labels as A-labels (RFC 5890).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Domain(Box<str>);
 
 impl Domain {
@@ -239,7 +242,8 @@ impl fmt::Display for Localpart {
 }
 
 /// A mail address: the Mailbox of RFC 5321 §4.1.2, with the Unicode of RFC 6531.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address {
     /// Before the `@`.
     pub localpart: Localpart,
@@ -291,7 +295,7 @@ impl std::str::FromStr for Address {
 }
 
 /// The reverse-path of MAIL FROM (RFC 5321 §4.1.1.2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReversePath {
     /// `<>`: a message to which nobody may bounce (§4.5.5).
     Null,
@@ -317,5 +321,33 @@ impl fmt::Display for ReversePath {
             Self::Null => f.write_str("<>"),
             Self::Address(address) => write!(f, "<{address}>"),
         }
+    }
+}
+
+impl TryFrom<String> for Domain {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Domain> for String {
+    fn from(domain: Domain) -> Self {
+        domain.0.into()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
     }
 }

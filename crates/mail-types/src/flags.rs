@@ -1,8 +1,10 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The flags of a message in a mailbox (RFC 3501 §2.3.2): the permanent system flags and keywords.
 /// Keywords are kept sorted and without twins, compared without regard to case.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flags {
     system: u8,
     keywords: Vec<Keyword>,
@@ -146,7 +148,8 @@ impl fmt::Display for Flags {
 }
 
 /// A keyword (RFC 3501 §9 `flag-keyword = atom`), at most 64 octets; equal without regard to case.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Keyword(Box<str>);
 
 /// A text that is no keyword.
@@ -205,7 +208,7 @@ impl std::hash::Hash for Keyword {
 }
 
 /// The use a mailbox is for (RFC 6154).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SpecialUse {
     /// `\Archive`
     Archive,
@@ -239,5 +242,19 @@ impl SpecialUse {
     #[must_use]
     pub fn mailbox_name(self) -> &'static str {
         self.attribute().trim_start_matches('\\')
+    }
+}
+
+impl TryFrom<String> for Keyword {
+    type Error = KeywordError;
+
+    fn try_from(text: String) -> Result<Self, KeywordError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Keyword> for String {
+    fn from(keyword: Keyword) -> Self {
+        keyword.0.into()
     }
 }

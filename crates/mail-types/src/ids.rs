@@ -2,10 +2,14 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
         pub struct $name(pub $inner);
 
         impl fmt::Display for $name {
@@ -43,7 +47,7 @@ number! {
 
 /// IMAP unique identifier of a message in a mailbox (RFC 3501 §2.3.1.1): never 0, strictly grows,
 /// never used twice under one [`UidValidity`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Uid(pub NonZeroU32);
 
 impl Uid {
@@ -76,7 +80,7 @@ impl fmt::Display for Uid {
 }
 
 /// UIDVALIDITY of a mailbox (RFC 3501 §2.3.1.1): never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UidValidity(pub NonZeroU32);
 
 impl UidValidity {
@@ -94,7 +98,7 @@ impl fmt::Display for UidValidity {
 }
 
 /// BLAKE3 of the exact bytes of a message body, which is also its name in the archive.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BodyHash(pub [u8; 32]);
 
 impl fmt::Display for BodyHash {

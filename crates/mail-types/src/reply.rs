@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ReceiptId;
 
 /// The class of a reply or status: its first digit (RFC 5321 §4.2.1, RFC 3463 §2).
@@ -16,7 +18,7 @@ pub enum Severity {
 }
 
 /// Enhanced mail system status code (RFC 3463): class.subject.detail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EnhancedStatus {
     /// 2, 4 or 5.
     pub class: u8,
@@ -58,7 +60,7 @@ impl fmt::Display for EnhancedStatus {
 }
 
 /// An SMTP reply (RFC 5321 §4.2): code, enhanced status where one belongs, and at least one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// 200 to 599.
     pub code: u16,
