@@ -328,6 +328,14 @@ pub struct Inward {
 }
 
 impl Inward {
+    /// DNS may lead anywhere: for closed networks, where every mail host is inward.
+    #[must_use]
+    pub fn anywhere() -> Self {
+        let all = |ip: IpAddr| Network { ip, prefix_bits: 0 };
+        let allowed = vec![all(Ipv4Addr::UNSPECIFIED.into()), all(Ipv6Addr::UNSPECIFIED.into())];
+        Self { allowed }
+    }
+
     fn may_reach(&self, ip: IpAddr) -> bool {
         !is_inward(ip) || self.allowed.iter().any(|network| network.contains(ip))
     }

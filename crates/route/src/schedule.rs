@@ -18,14 +18,15 @@ pub struct Schedule {
     /// means one hour. Default: 1, 5, 15, 30 min, 1 h, 2 h, then 4 h, so that greylisting costs
     /// minutes (RFC 5321 §4.5.4.1 asks for at least 30 min in general and for more thought).
     pub waits: Vec<Duration>,
-    /// Each wait is made longer by up to this part of itself, in percent, so that what failed
-    /// together does not come back together. Default: 20.
-    pub jitter_percent_max: u32,
+    /// Each wait is made longer or shorter by up to this part of itself, in percent, at most 100,
+    /// so that what failed together does not come back together. Default: 10.
+    pub jitter_percent: u32,
     /// How long after its acceptance mail is tried. RFC 5321 §4.5.4.1: at least 4 to 5 days.
     /// Default: 5 days.
     pub lifetime: Duration,
-    /// How long after its acceptance the sender is told of a delay. Default: 4 hours.
-    pub warn_after: Duration,
+    /// How long after its acceptance the sender is told of a delay; `None`: never. Default: 4
+    /// hours.
+    pub warn_after: Option<Duration>,
 }
 
 impl Default for Schedule {
@@ -33,9 +34,9 @@ impl Default for Schedule {
         let minutes = |count: u64| Duration::from_secs(count * 60);
         Self {
             waits: [1, 5, 15, 30, 60, 120, 240].map(minutes).to_vec(),
-            jitter_percent_max: 20,
+            jitter_percent: 10,
             lifetime: minutes(5 * 24 * 60),
-            warn_after: minutes(240),
+            warn_after: Some(minutes(240)),
         }
     }
 }
@@ -52,15 +53,17 @@ impl Schedule {
         if now >= end {
             return Next::GiveUp;
         }
-        let warning = self.warning_due(accepted);
         let due = now.after(self.wait(attempts, random)).min(end);
-        Next::Due(if now < warning { due.min(warning) } else { due })
+        match self.warning_due(accepted) {
+            Some(warning) if now < warning => Next::Due(due.min(warning)),
+            _ => Next::Due(due),
+        }
     }
 
     /// When the sender is to be told that the mail is delayed.
     #[must_use]
-    pub fn warning_due(&self, accepted: Timestamp) -> Timestamp {
-        accepted.after(self.warn_after)
+    pub fn warning_due(&self, accepted: Timestamp) -> Option<Timestamp> {
+        self.warn_after.map(|wait| accepted.after(wait))
     }
 
     /// The wait after so many failed attempts, with jitter.
@@ -71,8 +74,9 @@ impl Schedule {
         let listed = self.waits.get(index).or(self.waits.last());
         let wait = listed.copied().unwrap_or(WITHOUT_LIST);
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let span = (millis / 100).saturating_mul(u64::from(self.jitter_percent_max));
-        // A span of 0 draws 0.
-        Duration::from_millis(millis.saturating_add(random % span.saturating_add(1)))
+        let span = (millis / 100).saturating_mul(u64::from(self.jitter_percent.min(100)));
+        // Evenly from `wait - span` to `wait + span`; a span of 0 draws 0.
+        let drawn = random % span.saturating_mul(2).saturating_add(1);
+        Duration::from_millis(millis.saturating_sub(span).saturating_add(drawn))
     }
 }

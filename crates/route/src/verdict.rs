@@ -65,8 +65,13 @@ pub enum Trouble<'a> {
     Timeout(Stage),
     /// Something that is no SMTP reply.
     Garbage(Stage, &'a str),
-    /// The message needs an extension that the server lacks (RFC 6152 §3, RFC 6531 §3.2).
-    Lacks(&'a str),
+    /// The message needs SMTPUTF8, which the server does not offer (RFC 6531 §3.5).
+    LacksSmtpUtf8,
+    /// The message is larger than the server takes, in octets (RFC 1870 §6.3).
+    TooLarge {
+        /// What it takes.
+        octets_max: u64,
+    },
     /// Our own trouble: the store, the disk, no file handles left.
     Ours(&'a str),
 }
@@ -139,8 +144,20 @@ pub fn classify(trouble: Trouble<'_>) -> Verdict {
             let text = format!("no SMTP reply to {}: {what}", stage.words());
             temporary(5, 0, text, after_silence(stage))
         }
-        Trouble::Lacks(what) => Verdict {
-            failure: Failure::permanent(6, 3, format!("the server cannot take it: {what}")),
+        Trouble::LacksSmtpUtf8 => Verdict {
+            failure: Failure::permanent(
+                6,
+                7,
+                "the server takes no international addresses (SMTPUTF8)",
+            ),
+            then: Then::NextHost,
+        },
+        Trouble::TooLarge { octets_max } => Verdict {
+            failure: Failure::permanent(
+                3,
+                4,
+                format!("the server takes messages of at most {octets_max} octets"),
+            ),
             then: Then::NextHost,
         },
         Trouble::Ours(why) => Verdict { failure: Failure::ours(3, 0, why), then: Then::Stop },

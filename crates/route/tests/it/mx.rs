@@ -148,7 +148,8 @@ fn inward_addresses_are_refused_unless_allowed_or_named() {
     let may = |ip: &str| literal(ip.parse().unwrap(), &Own::default(), &allowed, 25).is_ok();
     assert!(may("10.255.0.1") && may("fd12::1"));
     assert!(!may("127.0.0.1") && !may("fc00::1"));
-    let everywhere = Inward { allowed: vec!["0.0.0.0/0".parse().unwrap()] };
+    let everywhere = Inward::anywhere();
+    assert!(literal("::1".parse().unwrap(), &Own::default(), &everywhere, 25).is_ok());
     assert!(literal("127.0.0.1".parse().unwrap(), &Own::default(), &everywhere, 25).is_ok());
     for bad in ["10.0.0.0/33", "fd00::/129", "x", "10.0.0.0/", "/8"] {
         assert!(bad.parse::<route::Network>().is_err(), "{bad}");

@@ -3,10 +3,11 @@ use std::time::Duration;
 use mail_types::Timestamp;
 use route::{Next, Schedule};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn exact() -> Schedule {
-    Schedule { jitter_percent_max: 0, ..Schedule::default() }
+    Schedule { jitter_percent: 0, ..Schedule::default() }
 }
 
 #[test]
@@ -31,15 +32,17 @@ fn mail_is_tried_until_its_lifetime_ends_and_at_its_end() {
 }
 
 #[test]
-fn jitter_only_lengthens_and_stays_in_its_limit() {
+fn jitter_stays_in_its_limit() {
     let schedule = Schedule::default();
     let mut seen = std::collections::BTreeSet::new();
     for random in [0, 1, 7_777, 12_345_678, u64::MAX] {
         let wait = schedule.wait(2, random);
-        assert!((5 * MINUTE..=6 * MINUTE).contains(&wait), "{wait:?}");
+        assert!((270 * SECOND..=330 * SECOND).contains(&wait), "{wait:?}");
         seen.insert(wait);
     }
     assert!(seen.len() > 3);
+    let silent = Schedule { warn_after: None, ..exact() };
+    assert_eq!(silent.warning_due(Timestamp::default()), None);
 }
 
 #[test]

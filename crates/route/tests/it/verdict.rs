@@ -89,7 +89,8 @@ fn connections_and_ourselves() {
         (Trouble::Unreachable("no route"), Class::Temporary, "4.4.1", Then::NextHost),
         (Trouble::ConnectTimeout, Class::Temporary, "4.4.1", Then::NextHost),
         (Trouble::Tls("bad record"), Class::Temporary, "4.7.5", Then::NextHost),
-        (Trouble::Lacks("SMTPUTF8"), Class::Permanent, "5.6.3", Then::NextHost),
+        (Trouble::LacksSmtpUtf8, Class::Permanent, "5.6.7", Then::NextHost),
+        (Trouble::TooLarge { octets_max: 9 }, Class::Permanent, "5.3.4", Then::NextHost),
         (Trouble::Ours("disk"), Class::Ours, "4.3.0", Then::Stop),
     ];
     for (trouble, class, status, then) in wanted {
