@@ -48,6 +48,8 @@ enum Tried {
     Refused(Setback),
     /// The handshake failed; in clear it may work.
     TlsFailed(Setback),
+    /// A stop came first.
+    Stopped,
 }
 
 /// Connects to the first host of the destination that wants mail, and sends until there is no more.
@@ -80,17 +82,13 @@ impl<Q: Queue> Slot<Q> {
         let mut setback: Option<Setback> = None;
         for (index, address) in self.candidates(&places[..count]) {
             let at = At { place: &places[index], index, count, address };
-            let mut tried = tokio::select! {
-                biased;
-                () = wish.requested(), if !self.was_ready => return None,
-                tried = self.try_address(&at, None) => tried,
-            };
+            let mut tried = self.try_address(&at, None, &mut wish).await;
             if let Tried::TlsFailed(why) = tried {
                 // RFC 7435 §4: better in clear than not at all, where TLS is not demanded.
-                tried = self.try_address(&at, Some(why.reason())).await;
+                tried = self.try_address(&at, Some(why.reason()), &mut wish).await;
             }
             match tried {
-                Tried::Served => return None,
+                Tried::Served | Tried::Stopped => return None,
                 Tried::Refused(why) | Tried::TlsFailed(why) => {
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
@@ -124,13 +122,20 @@ impl<Q: Queue> Slot<Q> {
     }
 
     /// Connects to one address and sends what there is. `tls_failure` says why TLS is left out.
-    async fn try_address(&mut self, at: &At<'_>, tls_failure: Option<String>) -> Tried {
+    /// Once connected, a stop is the driver's to see to: what is past the dot is waited for.
+    async fn try_address(
+        &mut self,
+        at: &At<'_>,
+        tls_failure: Option<String>,
+        wish: &mut Stop,
+    ) -> Tried {
         let settings = &self.runner.settings;
         let with_tls = settings.starttls && tls_failure.is_none();
         let security = match with_tls {
-            true => {
-                Security::ClientStartTls(self.runner.tls.clone(), server_name(&at.place.host, at.address))
-            }
+            true => Security::ClientStartTls(
+                self.runner.tls.clone(),
+                server_name(&at.place.host, at.address),
+            ),
             false => Security::Plain,
         };
         let peer = Peer {
@@ -141,7 +146,11 @@ impl<Q: Queue> Slot<Q> {
             tls_verified: false,
             tls_failure,
         };
-        let link = Link::connect(at.address, None, security, settings.connect_timeout).await;
+        let link = tokio::select! {
+            biased;
+            () = wish.requested() => return Tried::Stopped,
+            link = Link::connect(at.address, None, security, settings.connect_timeout) => link,
+        };
         let mut link = match link {
             Ok(link) => link,
             Err(error) => return Tried::Refused(connect_setback(&error, &peer)),

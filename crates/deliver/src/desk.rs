@@ -354,12 +354,7 @@ impl Desk {
     /// Nobody of the destination could be reached: takes all its mail away, to be put off, and
     /// pauses it, unless another connection to it stands. That one shows that this is a limit of
     /// theirs on connections, not a destination that is down.
-    pub(crate) fn unreachable(
-        &self,
-        key: &Key,
-        setback: &Setback,
-        until: Timestamp,
-    ) -> Vec<Job> {
+    pub(crate) fn unreachable(&self, key: &Key, setback: &Setback, until: Timestamp) -> Vec<Job> {
         let mut state = self.state();
         let Some(line) = state.lines.get_mut(key) else { return Vec::new() };
         let standing = line.connections.saturating_sub(line.connecting);

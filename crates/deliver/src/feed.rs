@@ -27,12 +27,7 @@ impl<Q: Queue> Runner<Q> {
         while !stop.is_requested() {
             self.settle_orphans().await;
             let now = self.clock.now();
-            let wake_at = tokio::select! {
-                biased;
-                // A taking that is cut here stays taken until the restart that follows.
-                () = stop_wish.requested() => return,
-                wake_at = self.take(stop, now) => wake_at,
-            };
+            let wake_at = self.take(stop, now).await;
             if wake_at.is_some_and(|at| at <= now) {
                 continue;
             }
@@ -47,11 +42,14 @@ impl<Q: Queue> Runner<Q> {
 
     /// Takes one page. Returns when to come again if nothing else happens.
     async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp) -> Option<Timestamp> {
-        let count_max = self.desk.room().min(PAGE);
-        if count_max == 0 {
+        let room = self.desk.room();
+        if room == 0 {
             self.desk.wait_for_room();
             return None;
         }
+        // A page may all be for one destination, and is not to fill more than its share.
+        let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
+        let count_max = room.min(PAGE).min(share);
         let skip = self.desk.full_hosts();
         if !skip.is_empty() {
             self.desk.wait_for_room();
@@ -132,11 +130,8 @@ impl<Q: Queue> Runner<Q> {
     async fn settle_orphans(&self) {
         for orphan in self.desk.take_orphans() {
             let failure = Failure::ours(3, 0, "sending ended with an internal error");
-            let setback = Setback {
-                verdict: Verdict { failure, then: Then::Stop },
-                reply: None,
-                peer: None,
-            };
+            let setback =
+                Setback { verdict: Verdict { failure, then: Then::Stop }, reply: None, peer: None };
             let fate = match orphan.past_dot {
                 true => Fate::Uncertain(setback),
                 false => Fate::Failed(setback),

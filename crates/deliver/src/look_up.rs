@@ -94,7 +94,9 @@ fn mx_answer(found: Lookup<net::Mx>) -> MxAnswer {
     match found {
         Lookup::Found { records, .. } => {
             let read = |mx: net::Mx| match mx.exchange {
-                Exchange::Host(host) => Some(Mx { preference: mx.preference, exchange: Some(host) }),
+                Exchange::Host(host) => {
+                    Some(Mx { preference: mx.preference, exchange: Some(host) })
+                }
                 Exchange::Null => Some(Mx { preference: mx.preference, exchange: None }),
                 Exchange::Invalid(_) => None,
             };

@@ -64,10 +64,7 @@ pub trait Queue: Send + Sync + 'static {
     ///
     /// # Errors
     /// None of them is durable; it is called again with the same ones.
-    fn record(
-        &self,
-        attempts: &[Attempt],
-    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+    fn record(&self, attempts: &[Attempt]) -> impl Future<Output = Result<(), QueueError>> + Send;
 
     /// Ends the taking of custodies that came to nothing: they are due as before. Where an attempt
     /// was begun, nothing was sent, so they are not uncertain on its account.

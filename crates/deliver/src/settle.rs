@@ -252,13 +252,9 @@ fn tell<'a>(item: &'a Item, outcome: &'a Outcome) -> Option<Telling<'a>> {
             reply: reply.as_ref(),
             reason,
         },
-        Outcome::Returned { reason, status, reply, notice: Notice::Reported } => Telling {
-            item,
-            action: Action::Failed,
-            status: *status,
-            reply: reply.as_ref(),
-            reason,
-        },
+        Outcome::Returned { reason, status, reply, notice: Notice::Reported } => {
+            Telling { item, action: Action::Failed, status: *status, reply: reply.as_ref(), reason }
+        }
         Outcome::Relayed { .. }
         | Outcome::Deferred { .. }
         | Outcome::Uncertain { .. }

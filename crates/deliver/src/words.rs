@@ -85,9 +85,7 @@ fn loss_setback(stage: At, loss: &Loss, peer: &Peer) -> Setback {
     match loss {
         Loss::Closed => Setback::new(Trouble::Closed(stage), Some(peer)),
         Loss::Timeout => Setback::new(Trouble::Timeout(stage), Some(peer)),
-        Loss::Garbage(why) => {
-            Setback::new(Trouble::Garbage(stage, &why.to_string()), Some(peer))
-        }
+        Loss::Garbage(why) => Setback::new(Trouble::Garbage(stage, &why.to_string()), Some(peer)),
         Loss::Unexpected(reply) => {
             Setback::new(Trouble::Reply { stage, reply, others_taken: false }, Some(peer))
         }
