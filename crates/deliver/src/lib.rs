@@ -99,7 +99,7 @@ impl<Q: Queue> Runner<Q> {
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
-        if self.results.send(Settled::Last).await.is_err() {
+        if self.results.send(None).await.is_err() {
             tracing::error!("the recorder of results has ended early");
         }
         if let Err(error) = recording.await {

@@ -15,20 +15,15 @@ const RESULTS_AT_ONCE_MAX: usize = 256;
 /// How long after a failure to write results it is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// A message to the recorder.
-pub(crate) enum Settled {
-    /// An attempt is over.
-    Attempt(Key, Attempt),
-    /// Nothing more comes.
-    Last,
-}
+/// An attempt that is over, for the recorder; `None` says that nothing more comes.
+pub(crate) type Settled = Option<(Key, Attempt)>;
 
 impl<Q: Queue> Runner<Q> {
     /// Decides what follows from an attempt and hands it on to be recorded. Waits while too many
     /// results are not yet on disk, which holds up sending.
     pub(crate) async fn end(&self, key: &Key, ended: Ended) {
         let Some(attempt) = self.settle(&ended).await else { return };
-        if self.results.send(Settled::Attempt(key.clone(), attempt)).await.is_err() {
+        if self.results.send(Some((key.clone(), attempt))).await.is_err() {
             // Only after `run` has ended. The custodies stay taken, and open.
             tracing::error!(%key.hop, "a result came too late to be recorded");
         }
@@ -50,11 +45,11 @@ impl<Q: Queue> Runner<Q> {
             let (mut keys, mut attempts) = (Vec::new(), Vec::new());
             for settled in group.drain(..) {
                 match settled {
-                    Settled::Attempt(key, attempt) => {
+                    Some((key, attempt)) => {
                         keys.push(key);
                         attempts.push(attempt);
                     }
-                    Settled::Last => is_last = true,
+                    None => is_last = true,
                 }
             }
             if attempts.is_empty() {
