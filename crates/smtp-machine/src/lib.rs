@@ -10,11 +10,14 @@
 //! never decide who may send or receive: they ask. A `250` to a message is made from an
 //! [`Acceptance`](mail_types::Acceptance) and from nothing else.
 
+pub mod client;
 pub mod command;
 pub mod data;
 mod envelope;
+mod input;
 mod params;
 pub mod path;
+pub mod reply;
 
 pub mod server;
 pub mod xtext;

@@ -8,7 +8,6 @@ mod auth;
 mod body;
 mod commands;
 mod config;
-mod input;
 mod question;
 mod session;
 
@@ -18,8 +17,8 @@ use mail_types::{Acceptance, Machine, Refusal, Reply, Step, Timestamp, TlsFacts}
 use sasl::{Exchange, SignedIn};
 
 use crate::envelope::{Recipient, Sender};
+use crate::input::Input;
 use body::Body;
-use input::Input;
 
 pub use config::{Config, Limits, Role, Tls};
 pub use question::{Answer, BODY_OCTETS_MAX, Question};

@@ -1,8 +1,8 @@
 use mail_types::{Acceptance, Refusal, Reply};
 
-use super::input::Front;
 use super::{Hello, Progress, Role, Server, State, Tls};
 use crate::command::{Command, CommandError, parse};
+use crate::input::Front;
 
 /// The first words of requests of other protocols that web pages and worms send to mail ports.
 const FOREIGN_VERBS: [&[u8]; 8] =

@@ -1,4 +1,4 @@
-//! Dialog files: `tests/dialogs/*.txt`, one behaviour each.
+//! Server dialogs: `tests/dialogs/server/*.txt`, one behaviour each.
 //!
 //! `C:` a line of the client with its CRLF; `c:` octets without one. Escapes: `\r \n \0 \t \\ \xHH`,
 //! and `\{text*count}` for repetition. `S:` what the server answers, `Q:` what it asks its service.
@@ -96,23 +96,13 @@ impl Connection {
     /// Feeds octets and runs; what was said and asked.
     pub fn feed(&mut self, octets: &[u8], pieces: Pieces) -> String {
         let mut said = String::new();
-        let mut rest = octets;
-        let mut random = match pieces {
-            Pieces::Random(seed) => seed,
-            Pieces::Whole | Pieces::Octets => 0,
-        };
-        while !rest.is_empty() && !self.closed {
-            let piece = match pieces {
-                Pieces::Whole => rest.len(),
-                Pieces::Octets => 1,
-                Pieces::Random(_) => {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    (random >> 33) as usize % 40 + 1
-                }
-            };
-            let taken = self.server.input(&rest[..piece.min(rest.len())], self.now);
-            rest = &rest[taken..];
-            said.push_str(&self.run());
+        for piece in pieces_of(octets, pieces) {
+            let mut rest = piece;
+            while !rest.is_empty() && !self.closed {
+                let taken = self.server.input(rest, self.now);
+                rest = &rest[taken..];
+                said.push_str(&self.run());
+            }
         }
         said
     }
@@ -176,6 +166,7 @@ pub fn unescape(text: &str) -> Vec<u8> {
         rest = &rest[1..];
         match kind {
             'r' => octets.push(b'\r'),
+            's' => octets.push(b' '),
             'n' => octets.push(b'\n'),
             't' => octets.push(b'\t'),
             '0' => octets.push(0),
@@ -233,23 +224,52 @@ fn play(text: &str, pieces: Pieces) -> String {
     played
 }
 
-fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogs");
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogs").join(folder);
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     files.sort();
-    assert!(files.len() > 20, "the dialogs are gone");
+    assert!(files.len() > 15, "the dialogs are gone");
     files
 }
 
+/// Cuts octets as they arrive.
+pub fn pieces_of(octets: &[u8], pieces: Pieces) -> Vec<&[u8]> {
+    let mut cut = Vec::new();
+    let mut rest = octets;
+    let mut random = match pieces {
+        Pieces::Random(seed) => seed,
+        Pieces::Whole | Pieces::Octets => 0,
+    };
+    while !rest.is_empty() {
+        let length = match pieces {
+            Pieces::Whole => rest.len(),
+            Pieces::Octets => 1,
+            Pieces::Random(_) => {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (random >> 33) as usize % 40 + 1
+            }
+        };
+        let (piece, behind) = rest.split_at(length.min(rest.len()));
+        cut.push(piece);
+        rest = behind;
+    }
+    cut
+}
+
 #[test]
-fn dialogs() {
+fn server_dialogs() {
+    check("server", play);
+}
+
+/// Plays every file of a folder in every way.
+pub fn check(folder: &str, play: fn(&str, Pieces) -> String) {
     let write = std::env::var_os("DIALOGS_WRITE").is_some();
     let mut wrong = Vec::new();
-    for file in files() {
+    for file in files(folder) {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         if write {

@@ -27,7 +27,7 @@ impl Acceptance for TestReceipt {
 
 #[derive(Debug, Default)]
 pub struct Service {
-    sender: Option<Sender>,
+    pub sender: Option<Sender>,
     pub begun: Option<Envelope>,
     pub content: Vec<u8>,
     /// Messages kept.

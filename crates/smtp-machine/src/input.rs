@@ -7,14 +7,14 @@ const INPUT_OCTETS_KEPT: usize = 8 * 1024;
 
 /// Bytes of the peer that wait to be handled.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     /// Everything in front of this is done with.
     at: usize,
 }
 
 /// What stands at the front of the input.
-pub(super) enum Front {
+pub(crate) enum Front {
     /// A whole line; the range is without its LF.
     Line(Range<usize>),
     /// The begin of a line.
@@ -25,7 +25,7 @@ pub(super) enum Front {
 
 impl Input {
     /// Takes as many bytes as fit.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> usize {
         if self.at > 0 {
             self.bytes.drain(..self.at);
             self.at = 0;
@@ -35,33 +35,33 @@ impl Input {
         taken
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    pub(super) fn rest(&self) -> &[u8] {
+    pub(crate) fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 
-    pub(super) fn skip(&mut self, octets: usize) {
+    pub(crate) fn skip(&mut self, octets: usize) {
         self.at += octets;
         if self.is_empty() {
             self.clear();
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.at = 0;
         self.bytes.clear();
     }
 
     /// Gives the memory back that a message's content took.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.bytes.shrink_to(INPUT_OCTETS_KEPT);
     }
 
     /// Looks for a line of at most `octets_max` octets with its line end.
-    pub(super) fn front(&self, octets_max: usize) -> Front {
+    pub(crate) fn front(&self, octets_max: usize) -> Front {
         let rest = self.rest();
         match memchr::memchr(b'\n', &rest[..rest.len().min(octets_max)]) {
             Some(end) => Front::Line(self.at..self.at + end),
@@ -72,7 +72,7 @@ impl Input {
 
     /// Copies a line found by `front` out and skips it with its LF. The CR before it, if there is
     /// one, is taken off; `None` where there is none (a bare LF).
-    pub(super) fn take_line(&mut self, line: Range<usize>) -> Option<Vec<u8>> {
+    pub(crate) fn take_line(&mut self, line: Range<usize>) -> Option<Vec<u8>> {
         let octets = line.len() + 1;
         let text = self.bytes[line].strip_suffix(b"\r").map(<[u8]>::to_vec);
         self.skip(octets);
