@@ -201,6 +201,7 @@ impl<S: Service> Run<'_, S> {
         let wake = tokio::select! {
             biased;
             () = stop.requested(), if !stopping => Wake::Stop,
+            () = grace_over(*grace_until) => Wake::GraceOver,
             read = link.read(|bytes| {
                 let taken = machine.input(bytes, now());
                 unread.keep(bytes.get(taken..).unwrap_or_default());
@@ -208,7 +209,6 @@ impl<S: Service> Run<'_, S> {
             }) => Wake::Read(read),
             event = service.event() => Wake::Event(event),
             at = reached(deadline) => Wake::Deadline(at),
-            () = grace_over(*grace_until) => Wake::GraceOver,
         };
         match wake {
             Wake::Stop => self.begin_stop(),

@@ -27,7 +27,7 @@ pub use link::{Link, LinkLimits, Peer, Security};
 pub use listen::{ListenError, ListenLimits, Listener, Stopped};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
-    Exchange, Lookup, Mx, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
+    Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
 };
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;

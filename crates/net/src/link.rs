@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
 
-use mail_types::TlsFacts;
+use mail_types::{Host, TlsFacts};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -79,10 +79,10 @@ pub enum Security {
     ServerStartTls(ServerTls),
     /// We are the server, and the handshake comes first (RFC 8314 §3).
     ServerImplicit(ServerTls),
-    /// We are the client, and the machine may ask for the handshake with the host of this name.
-    ClientStartTls(ClientTls, ServerName<'static>),
+    /// We are the client, and the machine may ask for the handshake with this host.
+    ClientStartTls(ClientTls, Host),
     /// We are the client, and the handshake comes first.
-    ClientImplicit(ClientTls, ServerName<'static>),
+    ClientImplicit(ClientTls, Host),
 }
 
 /// The waits of a connection that are not its protocol's.
@@ -113,6 +113,8 @@ pub struct Link {
     security: Security,
     peer: Peer,
     local: SocketAddr,
+    /// We began it.
+    outgoing: bool,
     /// May be changed until the link is driven.
     pub limits: LinkLimits,
 }
@@ -135,7 +137,7 @@ impl Link {
         let peer = Peer::new(stream.peer_addr()?);
         let local = stream.local_addr()?;
         let limits = LinkLimits::default();
-        Ok(Self { stream: Stream::Plain(stream), security, peer, local, limits })
+        Ok(Self { stream: Stream::Plain(stream), security, peer, local, outgoing: false, limits })
     }
 
     /// Connects to a server, from this source address if one is given, within the time limit.
@@ -154,7 +156,7 @@ impl Link {
         }
         let stream =
             timeout(limit, socket.connect(to)).await.map_err(|_| timed_out("connecting"))??;
-        Self::new(stream, security)
+        Ok(Self { outgoing: true, ..Self::new(stream, security)? })
     }
 
     /// The other side.
@@ -195,7 +197,7 @@ impl Link {
                 }
                 Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name) => {
                     let connector = TlsConnector::from(tls.config());
-                    TlsStream::from(connector.connect(name.clone(), stream).await?)
+                    TlsStream::from(connector.connect(server_name(name)?, stream).await?)
                 }
             })
         };
@@ -265,7 +267,8 @@ impl Link {
                 Stream::Tls(stream) => stream.shutdown().await?,
                 Stream::Gone => return Ok(()),
             }
-            let mut left = LINGER_OCTETS_MAX;
+            // A client's last words are of no interest to its server.
+            let mut left = if self.outgoing { 0 } else { LINGER_OCTETS_MAX };
             while left > 0 {
                 match self.read(<[u8]>::len).await? {
                     0 => break,
@@ -301,6 +304,14 @@ impl Stream {
     }
 }
 
+fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
+    match host {
+        Host::Domain(domain) => ServerName::try_from(domain.as_str().to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error)),
+        Host::Literal(ip) => Ok(ServerName::from(*ip)),
+    }
+}
+
 fn timed_out(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
 }
@@ -316,7 +327,12 @@ fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
             Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name),
         ) => {
             let chain = session.peer_certificates().unwrap_or_default();
-            tls.check(chain, name).is_ok().then(|| name.to_str().into_owned())
+            let verified = server_name(name)
+                .and_then(|server_name| tls.check(chain, &server_name).map_err(io::Error::other));
+            if let Err(error) = &verified {
+                tracing::debug!(%name, %error, "the certificate does not verify");
+            }
+            verified.is_ok().then(|| name.to_string())
         }
         (
             TlsStream::Client(_),

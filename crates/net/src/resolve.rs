@@ -120,12 +120,12 @@ pub struct Mx {
     /// Lower ones are tried first.
     pub preference: u16,
     /// Who takes the mail.
-    pub exchange: Exchange,
+    pub exchange: MxHost,
 }
 
 /// The host of an MX record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exchange {
+pub enum MxHost {
     /// A host with addresses of its own.
     Host(Domain),
     /// RFC 7505: `.`, the domain takes no mail.
@@ -299,12 +299,12 @@ fn failed<T>(code: ResponseCode) -> Lookup<T> {
     })
 }
 
-fn exchange(name: &Name) -> Exchange {
+fn exchange(name: &Name) -> MxHost {
     if name.is_root() {
-        return Exchange::Null;
+        return MxHost::Null;
     }
     let text = name.to_ascii();
-    Domain::new(&text).map_or(Exchange::Invalid(text), Exchange::Host)
+    Domain::new(&text).map_or(MxHost::Invalid(text), MxHost::Host)
 }
 
 fn name_server(server: NameServer) -> NameServerConfig {

@@ -1,1 +1,21 @@
-//! x
+//! POP3 as a pure machine: RFC 1939 with CAPA and PIPELINING (RFC 2449), STLS (RFC 2595), AUTH
+//! (RFC 5034) and response codes (RFC 2449 §8, RFC 3206).
+//!
+//! A [`Session`] takes the client's bytes and the answers of a service that knows the maildrop; it
+//! gives replies and [`Question`]s. It opens no socket and no mailbox, reads no clock, and holds at
+//! most one line of input, one chunk of a message and the list of the maildrop. Messages are only
+//! ever removed by a QUIT that the client sent and the service committed: a lost connection, an
+//! idle one or a stopping server deletes nothing.
+//!
+//! Not offered: APOP (it needs passwords in the clear on the server), LAST (gone since RFC 1460),
+//! UTF8 and LANG (RFC 6856: they promise to rewrite mail for old clients).
+
+mod body;
+mod command;
+mod question;
+mod session;
+mod sign_in;
+mod transaction;
+
+pub use question::{Answer, Entry, Question, Trouble, TroubleCode};
+pub use session::{Config, Session, TlsOffer};

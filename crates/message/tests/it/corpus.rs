@@ -26,11 +26,10 @@ fn damaged_messages_keep_the_promises() {
             check_structure(&bytes[..at]).unwrap_or_else(|broken| panic!("{name}<{at}: {broken}"));
             check_structure(&bytes[at..]).unwrap_or_else(|broken| panic!("{name}>{at}: {broken}"));
             let mut changed = bytes.clone();
-            for byte in [0, b'\n', b'"', b'-', b'(', 0xff] {
-                changed[at] = byte;
-                let check = || check_structure(&changed).and_then(|()| check_headers(&changed));
-                check().unwrap_or_else(|broken| panic!("{name}@{at}={byte}: {broken}"));
-            }
+            changed[at] = [0, b'\n', b'"', b'-', b'(', 0xff][at % 6];
+            check_structure(&changed)
+                .and_then(|()| check_headers(&changed))
+                .unwrap_or_else(|broken| panic!("{name}@{at}: {broken}"));
         }
     }
 }

@@ -184,3 +184,16 @@ async fn a_machine_that_takes_nothing_does_not_spin() {
     let (ended, _) = timeout(PATIENCE, running.ended).await.unwrap().unwrap();
     assert!(matches!(ended, Ended::Stuck));
 }
+
+/// What an idle connection costs, besides its socket and machine: the future of its task.
+#[tokio::test]
+async fn an_idle_connection_is_small() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mut link = net::Link::new(stream, Security::Plain).unwrap();
+    let (_, events) = tokio::sync::mpsc::unbounded_channel();
+    let mut service = crate::toy::ToyService { gate: std::sync::Arc::default(), events };
+    let (mut toy, stop) = (Toy::new(None), Stop::never());
+    let octets = size_of_val(&net::drive(&mut link, &mut toy, &mut service, &stop));
+    assert!(octets + size_of::<net::Link>() <= 6 * 1024, "{octets} octets");
+}

@@ -7,7 +7,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use mail_types::Domain;
-use net::{Exchange, Lookup, NameServer, Resolver, ResolverSettings, Temporary};
+use net::{Lookup, MxHost, NameServer, Resolver, ResolverSettings, Temporary};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -181,12 +181,12 @@ async fn records_of_every_kind() {
     let (resolver, _) = resolver().await;
     let mut mx = found(resolver.mx(&domain("mx.example")).await);
     mx.sort_by_key(|mx| mx.preference);
-    assert_eq!(mx[0].exchange, Exchange::Host(domain("a.example")));
+    assert_eq!(mx[0].exchange, MxHost::Host(domain("a.example")));
     assert_eq!((mx[1].preference, mx.len()), (20, 2));
     let null = found(resolver.mx(&domain("nullmx.example")).await);
-    assert_eq!(null[0].exchange, Exchange::Null);
+    assert_eq!(null[0].exchange, MxHost::Null);
     let bad = found(resolver.mx(&domain("badmx.example")).await);
-    assert!(matches!(&bad[0].exchange, Exchange::Invalid(name) if name.contains("bad")));
+    assert!(matches!(&bad[0].exchange, MxHost::Invalid(name) if name.contains("bad")));
     assert_eq!(found(resolver.txt(&domain("txt.example")).await), [b"v=spf1 -all".to_vec()]);
     let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     assert_eq!(found(resolver.ptr(ip).await), [domain("both.example")]);

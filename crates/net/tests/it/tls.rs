@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mail_types::Host;
 use net::{ClientTls, Ended, Link, LinkLimits, Security, Stop};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -107,7 +108,7 @@ async fn client_facts(tls: ClientTls, host: &'static str) -> mail_types::TlsFact
     };
     let security = Security::ServerStartTls(server_tls(&certificate));
     let running = serve_one(security, LinkLimits::default(), Toy::new(None), Stop::never()).await;
-    let security = Security::ClientStartTls(tls, name("mail.example.org"));
+    let security = Security::ClientStartTls(tls, Host::parse("mail.example.org").unwrap());
     let mut link = Link::connect(running.address, None, security, PATIENCE).await.unwrap();
     assert!(link.can_start_tls());
     let mut toy = Toy::new(None);

@@ -1,0 +1,356 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mail_types::Domain;
+use toml::de::DeValue;
+
+use crate::kinds::{
+    Bytes, Count, Count32, Count64, Durations, IpAddrs, Kind, Level, Listen, Listens, LogLevel,
+    MemoryBytes, Network, Networks, Path, Percent, Port, Resolver, ResolverAt, Time, YesNo,
+    ZstdLevel,
+};
+use crate::parse::Fault;
+use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
+
+/// One setting, as the reference page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The table of the file it stands in, without brackets; empty at the top.
+    pub section: &'static str,
+    /// Its key.
+    pub name: &'static str,
+    /// What is to be written, in words: `size`, `time`, `true or false`.
+    pub kind: &'static str,
+    /// How to write it, ready to follow "write".
+    pub how: &'static str,
+    /// What a number counts; empty where the value carries its own unit, or has none.
+    pub unit: &'static str,
+    /// The default, as it is written in the file; `None` where the file must say it.
+    pub default: Option<String>,
+    /// The value in force, as it is written in the file.
+    pub value: String,
+    /// The least and the most, as written in the file.
+    pub limits: Option<(String, String)>,
+    /// What it does.
+    pub doc: String,
+}
+
+/// Why a setting was not taken.
+pub(crate) enum Unset {
+    /// There is no such setting in this section.
+    Unknown,
+    /// The value is wrong.
+    Fault(Fault),
+}
+
+/// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident: $ty:ty as $kind:ident $([$unit:literal])? = $default:expr
+                    $(, $range:expr)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq, Eq)]
+            pub struct $Section {
+                $( $(#[doc = $doc])+ pub $name: $ty, )+
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { $( $name: $default, )+ }
+                }
+            }
+        )+
+
+        /// All settings of an installation.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Config {
+            /// The full name of this host: greets, signs `Received` fields, names the certificate.
+            pub hostname: Domain,
+            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
+        }
+
+        impl Config {
+            /// Every setting at its default.
+            #[must_use]
+            pub fn new(hostname: Domain) -> Self {
+                Self { hostname, $( $section: $Section::default(), )+ }
+            }
+
+            /// Names and words of all sections, in their order.
+            pub(crate) fn sections() -> Vec<(&'static str, String)> {
+                vec![$( (stringify!($section), joined(&[$( $section_doc ),+])), )+]
+            }
+
+            /// Sets one setting from what the file says.
+            pub(crate) fn set(
+                &mut self,
+                section: &str,
+                name: &str,
+                value: &DeValue<'_>,
+            ) -> Result<(), Unset> {
+                match (section, name) {
+                    $( $(
+                        (stringify!($section), stringify!($name)) => {
+                            let range = None $( .or(Some($range)) )?;
+                            self.$section.$name =
+                                $kind::read_within(value, range).map_err(Unset::Fault)?;
+                            Ok(())
+                        }
+                    )+ )+
+                    _ => Err(Unset::Unknown),
+                }
+            }
+
+            /// The settings of all sections (all but `hostname`) with the values of this
+            /// configuration, in the order of the file; without one, with the defaults.
+            pub(crate) fn list(config: Option<&Self>) -> Vec<Setting> {
+                let mut all = Vec::new();
+                $(
+                    let defaults = $Section::default();
+                    let values = config.map_or(&defaults, |config| &config.$section);
+                    $(
+                        let range = None $( .or(Some($range)) )?;
+                        all.push(Setting {
+                            section: stringify!($section),
+                            name: stringify!($name),
+                            kind: $kind::KIND,
+                            how: $kind::MEND,
+                            unit: concat!($( $unit )?),
+                            default: Some($kind::write(&defaults.$name)),
+                            value: $kind::write(&values.$name),
+                            limits: $kind::write_limits(range),
+                            doc: joined(&[$( $doc ),+]),
+                        });
+                    )+
+                )+
+                all
+            }
+        }
+    };
+}
+
+/// Doc lines as one paragraph.
+fn joined(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+// THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
+settings! {
+    /// Where the services listen.
+    listen: ListenOn {
+        /// The addresses that every service listens on. An IPv6 address takes IPv6 only, so that
+        /// `::` and `0.0.0.0` stand side by side.
+        addresses: Vec<IpAddr> as IpAddrs =
+            vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        /// Is added to each port below: 20000 makes 25 into 20025. Not added where a service names
+        /// whole addresses.
+        port_base: u16 as Port = 0, 0..=60_000;
+        /// Mail from other servers (SMTP, RFC 5321).
+        smtp: Listen as Listens = Listen::Port(25);
+        /// Mail from mail programs, with STARTTLS (submission, RFC 6409).
+        submission: Listen as Listens = Listen::Port(587);
+        /// Mail from mail programs, TLS from the first byte (RFC 8314).
+        submissions: Listen as Listens = Listen::Port(465);
+        /// Reading mail, with STARTTLS (IMAP).
+        imap: Listen as Listens = Listen::Port(143);
+        /// Reading mail, TLS from the first byte (IMAP).
+        imaps: Listen as Listens = Listen::Port(993);
+        /// Fetching mail, with STLS (POP3).
+        pop3: Listen as Listens = Listen::Port(110);
+        /// Fetching mail, TLS from the first byte (POP3).
+        pop3s: Listen as Listens = Listen::Port(995);
+    }
+
+    /// Looking up names.
+    dns: Dns {
+        /// The DNS server to ask; `system` takes those of /etc/resolv.conf.
+        resolver: Resolver as ResolverAt = Resolver::System;
+        /// How long one question to one server waits for its answer.
+        attempt_timeout: Duration as Time = secs(4), Duration::from_millis(100)..=MINUTE;
+        /// How often a question without an answer is asked again.
+        retries: usize as Count ["tries"] = 2, 0..=10;
+        /// How long a whole look-up may take. No answer is a temporary failure.
+        timeout: Duration as Time = secs(20), secs(1)..=secs(300);
+        /// Answers kept in memory.
+        cache_entries: u64 as Count64 ["answers"] = 8192, 0..=1_000_000;
+    }
+
+    /// Certificate of this host. Paths without a leading `/` begin at the data directory.
+    tls: Tls {
+        /// PEM file of the certificate and its chain.
+        certificate: PathBuf as Path = PathBuf::from("tls/certificate.pem");
+        /// PEM file of its private key.
+        key: PathBuf as Path = PathBuf::from("tls/key.pem");
+    }
+
+    /// What a client may ask of the server at most. Every refusal says which limit it met.
+    limits: Limits {
+        /// The largest message that is taken, over SMTP and IMAP APPEND.
+        message_bytes_max: u64 as Bytes = 50 * MIB, 64 * KIB..=2 * GIB;
+        /// Recipients of one message; one more is told 452 and can follow in the next
+        /// transaction (RFC 5321 §4.5.3.1.8: at least 100).
+        recipients_max: usize as Count ["recipients"] = 1000, 100..=100_000;
+        /// `Received` fields in one message; more is a loop (RFC 5321 §6.3: at least 100).
+        received_fields_max: usize as Count ["fields"] = 100, 100..=1000;
+        /// Connections to all services together; one more is turned away with a temporary reply.
+        connections_max: usize as Count ["connections"] = 4096, 10..=100_000;
+        /// Connections from one address, an IPv6 /64 counting as one. Loopback is not counted.
+        connections_per_ip_max: usize as Count ["connections"] = 64, 1..=100_000;
+        /// One SMTP command line with its CRLF (RFC 5321 §4.5.3.1.4: at least 512).
+        smtp_line_bytes_max: usize as Count ["bytes"] = 512, 512..=65_536;
+        /// A MAIL or RCPT line, which extensions make longer (RFC 3461 §4 and RFC 6531 §3.4).
+        smtp_path_line_bytes_max: usize as Count ["bytes"] = 2048, 1024..=65_536;
+        /// AUTH and its responses (RFC 4954 §4: 12288).
+        smtp_auth_line_bytes_max: usize as Count ["bytes"] = 12_288, 12_288..=65_536;
+        /// Commands of one SMTP connection; then it is ended.
+        smtp_commands_max: u32 as Count32 ["commands"] = 100_000, 1000..=100_000_000;
+        /// Wrong commands of one SMTP connection; then it is ended.
+        smtp_errors_max: u32 as Count32 ["commands"] = 20, 3..=1000;
+        /// Refused recipients of one SMTP connection; then it is ended, for somebody is guessing.
+        smtp_refused_recipients_max: u32 as Count32 ["recipients"] = 100, 10..=100_000;
+        /// One IMAP command with its literals, the message of an APPEND aside.
+        imap_command_bytes_max: usize as Count ["bytes"] = 262_144, 8192..=16_777_216;
+        /// The same before signing in.
+        imap_command_bytes_before_sign_in_max: usize as Count ["bytes"] =
+            16_384, 8192..=1_048_576;
+        /// Wrong IMAP commands in a row; then the connection is ended.
+        imap_bad_commands_max: u32 as Count32 ["commands"] = 20, 3..=1000;
+    }
+
+    /// How long the server waits for a client.
+    timeouts: Timeouts {
+        /// For a TLS handshake to end.
+        tls_handshake: Duration as Time = secs(30), secs(1)..=secs(300);
+        /// For the next SMTP command (RFC 5321 §4.5.3.2.7: at least 5 minutes).
+        smtp_command: Duration as Time = secs(300), secs(10)..=HOUR;
+        /// For the next bytes of a message under way (RFC 5321 §4.5.3.2.5: 3 minutes).
+        smtp_data: Duration as Time = secs(180), secs(10)..=HOUR;
+        /// For one whole message, from its first byte to its last.
+        smtp_message: Duration as Time = HOUR, secs(60)..=DAY;
+        /// For an IMAP client to sign in, from the greeting on.
+        before_sign_in: Duration as Time = secs(60), secs(5)..=secs(1800);
+        /// For the next IMAP command after signing in, IDLE included (RFC 9051 §5.4: at least 30
+        /// minutes).
+        imap_autologout: Duration as Time = secs(1800), secs(60)..=DAY;
+        /// For the next POP3 command (RFC 1939 §3: at least 10 minutes).
+        pop3_autologout: Duration as Time = secs(600), secs(60)..=DAY;
+        /// For a client to take any of the bytes that wait for it.
+        send: Duration as Time = secs(300), secs(5)..=HOUR;
+        /// For what is under way to end when the server stops; then connections are cut.
+        shut_down: Duration as Time = secs(15), secs(1)..=secs(600);
+    }
+
+    /// Signing in.
+    sign_in: SignIn {
+        /// Whether passwords are taken without TLS from loopback. Never from elsewhere.
+        allow_plaintext_from_loopback: bool as YesNo = true;
+        /// Wrong passwords in one connection; the last ends it.
+        tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
+        /// How long a verified password is remembered (as a keyed hash, in memory alone).
+        remember_for: Duration as Time = secs(600), Duration::ZERO..=DAY;
+    }
+
+    /// Mail on its way to other servers.
+    queue: Queue {
+        /// Waits between attempts, one after the other; the last one repeats.
+        retry_schedule: Vec<Duration> as Durations = vec![
+            MINUTE,
+            5 * MINUTE,
+            15 * MINUTE,
+            30 * MINUTE,
+            HOUR,
+            2 * HOUR,
+            4 * HOUR,
+        ], Duration::from_millis(100)..=DAY;
+        /// Each wait is made longer or shorter by up to this much, by chance.
+        retry_jitter_percent: u32 as Percent = 10, 0..=100;
+        /// After this long without delivery a message is returned to its sender (RFC 5321
+        /// §4.5.4.1: 4 to 5 days).
+        lifetime: Duration as Time = 5 * DAY, secs(1)..=30 * DAY;
+        /// After this long without delivery the sender is told of the delay, once. `0s`: never.
+        delay_warning_after: Duration as Time = 4 * HOUR, Duration::ZERO..=30 * DAY;
+        /// Connections to all destinations together.
+        concurrency: usize as Count ["connections"] = 200, 1..=10_000;
+        /// Connections to one destination.
+        per_destination_concurrency: usize as Count ["connections"] = 10, 1..=1000;
+        /// Messages sent through one connection before it makes room for others.
+        messages_per_connection: u32 as Count32 ["messages"] = 100, 1..=100_000;
+        /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always
+        /// taken).
+        recipients_per_transaction: usize as Count ["recipients"] = 100, 1..=1000;
+        /// Hosts of a destination that are tried before its mail is put off.
+        hosts_per_attempt: usize as Count ["hosts"] = 5, 1..=16;
+        /// How long an unused connection is kept for more mail.
+        connection_idle: Duration as Time = secs(5), Duration::ZERO..=secs(300);
+        /// For a connection to stand.
+        connect_timeout: Duration as Time = secs(30), secs(1)..=secs(300);
+        /// For the reply to a command (RFC 5321 §4.5.3.2: 5 minutes).
+        command_timeout: Duration as Time = secs(300), secs(1)..=HOUR;
+        /// For the reply to the final dot (RFC 5321 §4.5.3.2.6: 10 minutes; shorter makes
+        /// duplicates).
+        data_end_timeout: Duration as Time = secs(600), secs(1)..=HOUR;
+        /// How long a destination that could not be reached is left alone; mail for it is put off
+        /// at once.
+        unreachable_pause: Duration as Time = secs(60), Duration::ZERO..=HOUR;
+        /// Whether STARTTLS is used where it is offered.
+        starttls: bool as YesNo = true;
+        /// The port of other servers. 25 on the Internet; another one is for closed networks.
+        remote_port: u16 as Port = 25, 1..=65_535;
+        /// Networks of your own in which MX records may lead to loopback, link-local or private
+        /// addresses. Elsewhere such a record is refused; a route may always name one.
+        inward_networks: Vec<Network> as Networks = Vec::new();
+    }
+
+    /// The journal, which is the truth.
+    journal: Journal {
+        /// Size of a segment file, taken from the disk at once.
+        segment_bytes: u64 as Bytes = 64 * MIB, 64 * KIB..=GIB;
+        /// Larger bodies get a file of their own. Also the memory that one message on its way in
+        /// may take.
+        inline_body_bytes_max: usize as MemoryBytes = 256 << 10, 0..=8 << 20;
+        /// How hard bodies in the journal are compressed (zstd): 1 is fast, 19 is small.
+        compression_level: i32 as ZstdLevel = 1, 1..=19;
+    }
+
+    /// The index, which is rebuilt from the journal when it is lost.
+    store: Store {
+        /// The index is committed at least this often. What it lacks is replayed at start.
+        index_commit_interval: Duration as Time =
+            secs(1), Duration::from_millis(10)..=secs(60);
+        /// The index's own log is folded into it when it grows beyond this.
+        index_checkpoint_bytes: u64 as Bytes = 16 * MIB, MIB..=GIB;
+    }
+
+    /// What is written to standard error.
+    log: Log {
+        /// The least that is written: error (we are broken), warn (somebody should look tomorrow),
+        /// info (something changed for a user), debug (decisions), trace (bytes).
+        level: LogLevel as Level = LogLevel::Info;
+    }
+}
+
+/// The one setting that has no default.
+pub(crate) fn hostname_setting(config: Option<&Config>) -> Setting {
+    Setting {
+        section: "",
+        name: "hostname",
+        kind: "domain name",
+        how: "a full name, such as \"mail.example.org\"",
+        unit: "",
+        default: None,
+        value: config.map_or_else(String::new, |config| format!("\"{}\"", config.hostname)),
+        limits: None,
+        doc: "The full name of this host, as other servers look it up. It greets clients, stands \
+              in `Received` fields and in the certificate."
+            .to_owned(),
+    }
+}

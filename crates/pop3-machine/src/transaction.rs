@@ -1,0 +1,243 @@
+use crate::body::{BodyWriter, Extent};
+use crate::command::Command;
+use crate::question::{Entry, Question, Trouble, TroubleCode};
+use crate::session::{Session, State};
+
+/// Octets of a message read at once.
+const READ_OCTETS_MAX: usize = 64 * 1024;
+/// The same for TOP, which wants little more than the header.
+const TOP_READ_OCTETS_MAX: usize = 16 * 1024;
+/// Octets of a list that are written before the driver may send.
+const LIST_OCTETS_MAX: usize = 32 * 1024;
+/// Messages a maildrop shows; newer ones show once older ones are removed.
+const MESSAGES_MAX: usize = 1_000_000;
+
+/// What the session sees of the maildrop.
+#[derive(Debug)]
+pub(crate) struct Maildrop {
+    entries: Vec<Entry>,
+    /// Marked by DELE, one for each entry.
+    deleted: Vec<bool>,
+}
+
+/// A reply of many lines on its way.
+#[derive(Debug)]
+pub(crate) enum Sending {
+    /// RETR or TOP.
+    Message { index: usize, from: u64, begun: bool, writer: BodyWriter },
+    /// LIST or UIDL, and the next message to list.
+    List { next: usize, column: Column },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Column {
+    Octets,
+    UniqueId,
+}
+
+impl Maildrop {
+    /// RFC 1939 §5: numbers begin at 1, and those marked as deleted are gone for the client.
+    fn find(&self, number: u64) -> Option<usize> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        (!*self.deleted.get(index)?).then_some(index)
+    }
+
+    fn remaining(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().zip(&self.deleted).filter(|(_, deleted)| !**deleted).map(|(e, _)| e)
+    }
+
+    /// Count and octets of what is not marked as deleted.
+    fn totals(&self) -> (usize, u64) {
+        self.remaining()
+            .fold((0, 0), |(count, octets), entry| (count + 1, octets.saturating_add(entry.octets)))
+    }
+
+    fn line(&self, index: usize, column: Column) -> String {
+        let entry = &self.entries[index];
+        match column {
+            Column::Octets => format!("{} {}", index + 1, entry.octets),
+            Column::UniqueId => format!("{} {}", index + 1, entry.unique_id),
+        }
+    }
+}
+
+/// The TRANSACTION and UPDATE states (RFC 1939 §5, §6).
+impl Session {
+    pub(crate) fn opened(&mut self, opened: Result<Vec<Entry>, Trouble>) {
+        let mut entries = match opened {
+            Ok(entries) => entries,
+            Err(trouble) => return self.not_opened(&trouble),
+        };
+        entries.truncate(MESSAGES_MAX);
+        let maildrop = Maildrop { deleted: vec![false; entries.len()], entries };
+        let (count, octets) = maildrop.totals();
+        self.ok(&format!("{count} messages ({octets} octets)"));
+        self.state = State::Transaction(maildrop);
+    }
+
+    pub(crate) fn transaction(&mut self, command: Command, mut maildrop: Maildrop) {
+        match command {
+            Command::Retr(number) => return self.send_message(maildrop, number, Extent::Whole),
+            Command::Top { message, lines } => {
+                return self.send_message(maildrop, message, Extent::HeaderAnd(lines));
+            }
+            Command::List(None) => return self.send_list(maildrop, Column::Octets),
+            Command::Uidl(None) => return self.send_list(maildrop, Column::UniqueId),
+            Command::Quit => return self.quit(&maildrop),
+            Command::Stat => {
+                let (count, octets) = maildrop.totals();
+                self.ok(&format!("{count} {octets}"));
+            }
+            Command::List(Some(number)) => self.list_one(&maildrop, number, Column::Octets),
+            Command::Uidl(Some(number)) => self.list_one(&maildrop, number, Column::UniqueId),
+            Command::Dele(number) => match maildrop.find(number) {
+                Some(index) => {
+                    maildrop.deleted[index] = true;
+                    self.ok(&format!("message {number} is removed at QUIT"));
+                }
+                None => self.err("no such message"),
+            },
+            Command::Rset => {
+                maildrop.deleted.fill(false);
+                self.ok("nothing is marked for removal");
+            }
+            Command::Noop => self.ok("still here"),
+            Command::Capa => {
+                self.state = State::Transaction(maildrop);
+                return self.capabilities();
+            }
+            Command::Stls | Command::User(_) | Command::Pass(_) | Command::Auth(_) => {
+                self.bad_command("signed in already");
+            }
+        }
+        // A bad command may have been the last one the session bears.
+        if !self.is_closing() {
+            self.state = State::Transaction(maildrop);
+        }
+    }
+
+    fn list_one(&mut self, maildrop: &Maildrop, number: u64, column: Column) {
+        match maildrop.find(number) {
+            Some(index) => self.ok(&maildrop.line(index, column)),
+            None => self.err("no such message"),
+        }
+    }
+
+    fn send_list(&mut self, maildrop: Maildrop, column: Column) {
+        let (count, octets) = maildrop.totals();
+        self.ok(&format!("{count} messages ({octets} octets)"));
+        self.list_on(maildrop, Sending::List { next: 0, column });
+    }
+
+    /// Writes the next part of a list; asks to go on where there is more.
+    pub(crate) fn list_on(&mut self, maildrop: Maildrop, sending: Sending) {
+        let Sending::List { next, column } = sending else { return self.close() };
+        let full = self.output.len() + LIST_OCTETS_MAX;
+        for index in next..maildrop.entries.len() {
+            if self.output.len() >= full {
+                self.state = State::Sending(maildrop, Sending::List { next: index, column });
+                return self.ask(Question::Continue);
+            }
+            if !maildrop.deleted[index] {
+                let line = maildrop.line(index, column);
+                self.write_line(&line, "");
+            }
+        }
+        self.write_line(".", "");
+        self.state = State::Transaction(maildrop);
+    }
+
+    /// The first part is read before the `+OK`, so that trouble can still be told.
+    fn send_message(&mut self, maildrop: Maildrop, number: u64, extent: Extent) {
+        match maildrop.find(number) {
+            Some(index) => {
+                let writer = BodyWriter::new(extent);
+                self.send_on(maildrop, Sending::Message { index, from: 0, begun: false, writer });
+            }
+            None => {
+                self.err("no such message");
+                self.state = State::Transaction(maildrop);
+            }
+        }
+    }
+
+    /// Asks for the next part of the message, or ends the reply.
+    fn send_on(&mut self, maildrop: Maildrop, sending: Sending) {
+        let Sending::Message { index, from, begun, writer } = sending else { return self.close() };
+        let left = maildrop.entries[index].octets.saturating_sub(from);
+        if left == 0 || writer.is_done() {
+            if !begun {
+                self.begin_message(&maildrop, index);
+            }
+            writer.finish(&mut self.output);
+            self.state = State::Transaction(maildrop);
+            return;
+        }
+        let most = if writer.wants_all() { READ_OCTETS_MAX } else { TOP_READ_OCTETS_MAX };
+        let octets_max = usize::try_from(left).map_or(most, |left| left.min(most));
+        self.state = State::Sending(maildrop, Sending::Message { index, from, begun, writer });
+        self.ask(Question::Read { message: index, from, octets_max });
+    }
+
+    fn begin_message(&mut self, maildrop: &Maildrop, index: usize) {
+        let text = format!("{} octets", maildrop.entries[index].octets);
+        self.ok(&text);
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        maildrop: Maildrop,
+        sending: Sending,
+        read: Result<Vec<u8>, Trouble>,
+    ) {
+        let Sending::Message { index, from, begun, mut writer } = sending else {
+            return self.close();
+        };
+        let left = maildrop.entries[index].octets.saturating_sub(from);
+        // A part that is empty or goes beyond the end belongs to no message of this size.
+        let read = read.and_then(|part| match part.len() as u64 {
+            octets if octets > 0 && octets <= left => Ok(part),
+            _ => Err(Trouble {
+                code: TroubleCode::Temporary,
+                text: "this message cannot be read at the moment".to_owned(),
+            }),
+        });
+        match read {
+            Ok(part) => {
+                if !begun {
+                    self.begin_message(&maildrop, index);
+                }
+                writer.write(&part, &mut self.output);
+                let from = from + part.len() as u64;
+                self.send_on(maildrop, Sending::Message { index, from, begun: true, writer });
+            }
+            Err(trouble) if !begun => {
+                self.trouble(&trouble);
+                self.state = State::Transaction(maildrop);
+            }
+            // The reply cannot be taken back, and a dot would call what was sent the whole
+            // message, upon which clients delete it. Only a broken connection says the truth.
+            Err(_) => self.close(),
+        }
+    }
+
+    /// RFC 1939 §6.
+    fn quit(&mut self, maildrop: &Maildrop) {
+        let marked = maildrop.deleted.iter().enumerate().filter(|(_, deleted)| **deleted);
+        let messages: Vec<usize> = marked.map(|(index, _)| index).collect();
+        if messages.is_empty() {
+            self.ok("bye");
+            return self.close();
+        }
+        self.state = State::Update;
+        self.ask(Question::Remove { messages });
+    }
+
+    pub(crate) fn removed(&mut self, removed: Result<(), Trouble>) {
+        match removed {
+            Ok(()) => self.ok("bye, the marked messages are removed"),
+            Err(trouble) => self.trouble(&trouble),
+        }
+        self.close();
+    }
+}
