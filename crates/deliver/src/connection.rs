@@ -4,10 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mail_types::Host;
 use net::{Link, LinkLimits, Security, Service, Stop, drive};
 use route::{Failure, Place, Trouble};
-use rustls::pki_types::ServerName;
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
 use crate::Runner;
@@ -132,10 +130,7 @@ impl<Q: Queue> Slot<Q> {
         let settings = &self.runner.settings;
         let with_tls = settings.starttls && tls_failure.is_none();
         let security = match with_tls {
-            true => Security::ClientStartTls(
-                self.runner.tls.clone(),
-                server_name(&at.place.host, at.address),
-            ),
+            true => Security::ClientStartTls(self.runner.tls.clone(), at.place.host.clone()),
             false => Security::Plain,
         };
         let peer = Peer {
@@ -207,12 +202,6 @@ struct At<'a> {
     /// Places that are tried.
     count: usize,
     address: SocketAddr,
-}
-
-/// What TLS asks the host for; by its address where it has no name that TLS can say.
-fn server_name(host: &Host, address: SocketAddr) -> ServerName<'static> {
-    let named = host.domain().and_then(|name| ServerName::try_from(name.to_string()).ok());
-    named.unwrap_or_else(|| ServerName::IpAddress(address.ip().into()))
 }
 
 fn connect_setback(error: &io::Error, peer: &Peer) -> Setback {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use mail_types::{Domain, Host};
-use net::{Exchange, Lookup, Resolver, Temporary};
+use net::{Lookup, MxHost, Resolver, Temporary};
 use route::{Addresses, DnsError, Failure, Mx, MxAnswer, Plan, Relay};
 use tokio::task::JoinError;
 
@@ -94,11 +94,9 @@ fn mx_answer(found: Lookup<net::Mx>) -> MxAnswer {
     match found {
         Lookup::Found { records, .. } => {
             let read = |mx: net::Mx| match mx.exchange {
-                Exchange::Host(host) => {
-                    Some(Mx { preference: mx.preference, exchange: Some(host) })
-                }
-                Exchange::Null => Some(Mx { preference: mx.preference, exchange: None }),
-                Exchange::Invalid(_) => None,
+                MxHost::Host(host) => Some(Mx { preference: mx.preference, exchange: Some(host) }),
+                MxHost::Null => Some(Mx { preference: mx.preference, exchange: None }),
+                MxHost::Invalid(_) => None,
             };
             let count = records.len();
             let records: Vec<Mx> = records.into_iter().filter_map(read).collect();

@@ -40,3 +40,19 @@ async fn a_message_that_cannot_be_read_is_never_sent_in_part() {
     world.advance(MINUTE);
     assert_eq!(short(&world.nth_outcome(custody, 2).await), "relayed");
 }
+
+#[tokio::test]
+async fn a_connection_that_panics_loses_no_mail() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| s.connections_per_destination_max = 1).await;
+    world.domain("a.test", &sink);
+    world.queue.panic_body.store(1, Ordering::SeqCst);
+    let ids: Vec<_> = (0..10).map(|_| world.add_to("one@a.test")).collect();
+    for custody in &ids {
+        world.outcome(*custody).await;
+    }
+    assert_eq!(world.runner.connections(), 1, "its place is free again");
+    world.advance(MINUTE);
+    world.wait_all_closed().await;
+    assert_eq!(sink.count(), 10, "and nothing twice");
+}

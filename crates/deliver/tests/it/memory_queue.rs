@@ -38,6 +38,8 @@ pub struct MemoryQueue {
     pub fail_begin: AtomicU32,
     pub fail_record: AtomicU32,
     pub fail_body: AtomicU32,
+    /// So many readings of messages panic.
+    pub panic_body: AtomicU32,
     /// Nothing is written any more.
     pub dead: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl MemoryQueue {
             fail_begin: AtomicU32::new(0),
             fail_record: AtomicU32::new(0),
             fail_body: AtomicU32::new(0),
+            panic_body: AtomicU32::new(0),
             dead: AtomicBool::new(false),
         })
     }
@@ -157,6 +160,7 @@ impl Queue for MemoryQueue {
         bytes_max: usize,
     ) -> Result<Vec<u8>, QueueError> {
         self.fails(&self.fail_body)?;
+        assert!(self.fails(&self.panic_body).is_ok(), "a planted bug");
         let state = self.state.lock().unwrap();
         let rest = &state.bodies[&mail][usize::try_from(offset).unwrap()..];
         Ok(rest[..rest.len().min(bytes_max)].to_vec())
