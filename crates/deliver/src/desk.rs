@@ -351,15 +351,16 @@ impl Desk {
         start
     }
 
-    /// Nobody of the destination could be reached: takes all its mail away, to be put off, and
-    /// pauses it, unless another connection to it stands. That one shows that this is a limit of
-    /// theirs on connections, not a destination that is down.
+    /// Nobody of the destination wanted this connection: takes all its mail away, to be put off,
+    /// and pauses it, unless another connection to it stands or is on its way. If that one gets
+    /// through, there is a limit of theirs on connections, not a destination that is down; if it
+    /// does not, it comes here too.
     pub(crate) fn unreachable(&self, key: &Key, setback: &Setback, until: Timestamp) -> Vec<Job> {
         let mut state = self.state();
         let Some(line) = state.lines.get_mut(key) else { return Vec::new() };
-        let standing = line.connections.saturating_sub(line.connecting);
-        if standing > 0 {
-            line.learned_max = Some((standing, until));
+        let others = line.connections.saturating_sub(1);
+        if others > 0 {
+            line.learned_max = Some((others, until));
             return Vec::new();
         }
         // What is refused for good is refused again by whoever says so; it costs no wait.
