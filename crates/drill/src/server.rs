@@ -303,7 +303,7 @@ impl Drop for Running {
 pub fn signal(pid: impl std::fmt::Display, name: &str) -> std::io::Result<()> {
     let status = Command::new("sh")
         .arg("-c")
-        .arg(format!("kill -{name} -- {pid}"))
+        .arg(format!("kill -s {name} -- {pid}"))
         .stderr(Stdio::null())
         .status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other("no such process")) }
