@@ -179,6 +179,7 @@ impl Installation {
         let child = command.spawn().map_err(doing("starting the server"))?;
         Ok(Running {
             child: Some(child),
+            wrapped: !self.wrapper.is_empty(),
             smtp: self.address(25),
             imap: self.address(143),
             log,
@@ -207,6 +208,7 @@ impl Installation {
 #[derive(Debug)]
 pub struct Running {
     child: Option<Child>,
+    wrapped: bool,
     smtp: SocketAddr,
     imap: SocketAddr,
     log: PathBuf,
@@ -214,10 +216,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// The process.
+    /// The server's process; under a wrapper, the wrapper's first child.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::id)
+        let started = self.child.as_ref().map_or(0, Child::id);
+        if self.wrapped { child_of(started).unwrap_or(started) } else { started }
     }
 
     /// Waits for the greetings of SMTP and IMAP; the time since it was started.
@@ -247,7 +250,11 @@ impl Running {
     /// # Errors
     /// When the process cannot be signalled or waited for.
     pub fn kill(mut self) -> Result<(), ServerError> {
+        let pid = self.pid();
         if let Some(mut child) = self.child.take() {
+            if pid != child.id() {
+                signal(pid, "KILL").map_err(doing("killing the server"))?;
+            }
             child.kill().map_err(doing("killing the server"))?;
             child.wait().map_err(doing("waiting for the server"))?;
         }
@@ -259,9 +266,10 @@ impl Running {
     /// # Errors
     /// When it does not end in time, or not with success.
     pub fn stop(mut self) -> Result<Duration, ServerError> {
+        let pid = self.pid();
         let Some(mut child) = self.child.take() else { return Ok(Duration::ZERO) };
         let asked = Instant::now();
-        signal(child.id(), "TERM").map_err(doing("asking the server to stop"))?;
+        signal(pid, "TERM").map_err(doing("asking the server to stop"))?;
         loop {
             if let Some(status) = child.try_wait().map_err(doing("waiting for the server"))? {
                 if status.success() {
@@ -288,7 +296,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let pid = self.pid();
         if let Some(mut child) = self.child.take() {
+            if pid != child.id() {
+                signal(pid, "KILL").ok();
+            }
             // It may have ended by itself; there is nobody left to tell.
             child.kill().ok();
             child.wait().ok();
@@ -307,6 +319,17 @@ pub fn signal(pid: impl std::fmt::Display, name: &str) -> std::io::Result<()> {
         .stderr(Stdio::null())
         .status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other("no such process")) }
+}
+
+/// proc(5), stat: the fourth field is the parent.
+fn child_of(parent: u32) -> Option<u32> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().nth(1).and_then(|ppid| ppid.parse().ok()) == Some(parent)
+    })
 }
 
 fn greets(address: SocketAddr, greeting: &str) -> bool {
