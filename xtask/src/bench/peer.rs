@@ -128,7 +128,7 @@ fn dovecot_conf(directory: &Path, imap: SocketAddr) -> String {
          args = uid=mail gid=mail home={directory}/mail/%u allow_all_users=yes\n}}\n\
          service imap-login {{\n inet_listener imap {{\n port = {}\n }}\n \
          inet_listener imaps {{\n port = 0\n }}\n}}\n\
-         service lmtp {{\n unix_listener {directory}/dovecot/lmtp-in {{\n mode = 0666\n }}\n}}\n",
+         service lmtp {{\n unix_listener lmtp-in {{\n mode = 0666\n }}\n}}\n",
         imap.ip(),
         imap.port(),
     )
