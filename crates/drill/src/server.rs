@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
@@ -17,6 +18,10 @@ const STOP_WAIT: Duration = Duration::from_secs(60);
 /// Standard ports of the services, which `--port-base` shifts (ManageSieve apart: 4190).
 const PORTS: [u16; 9] = [25, 53, 110, 143, 443, 465, 587, 993, 995];
 const MANAGESIEVE: u16 = 4190;
+const PORT_BASE_LEAST: u16 = 10_000;
+const PORT_BASE_STEP: u16 = 200;
+const PORT_BASES: u16 = 85;
+const PORT_BASE_TRIES: u32 = 500;
 
 /// Why the server could not be made, started or asked.
 #[derive(Debug, thiserror::Error)]
@@ -351,16 +356,25 @@ fn greets(address: SocketAddr, greeting: &str) -> bool {
     greeted
 }
 
-/// A base under which every port of the server is free on loopback now.
+/// A base under which every port of the server is free on loopback, and which no other drill or
+/// test of this machine gets as long as this process lives.
 #[must_use]
 pub fn free_port_base() -> u16 {
-    // Below the kernel's ephemeral ports (32768 upwards), so that no client's port gets in the way.
+    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    // Below the kernel's ephemeral ports (32768 upwards), so that no client's port gets in the way,
+    // and in steps under which no two bases share a port.
     let mut random = Random::new(Random::fresh_seed() ^ u64::from(std::process::id()) << 32);
-    let mut base = 20_000;
-    for _ in 0..200 {
-        base = 10_000 + u16::try_from(random.below(170)).unwrap_or(0) * 100;
+    let mut base = PORT_BASE_LEAST;
+    for _ in 0..PORT_BASE_TRIES {
+        let step = u16::try_from(random.below(PORT_BASES.into())).unwrap_or(0);
+        base = PORT_BASE_LEAST + step * PORT_BASE_STEP;
+        let lock = std::env::temp_dir().join(format!("restante-ports-{base}.lock"));
+        let Ok(file) = File::create(lock) else { continue };
         let mut ports = PORTS.iter().chain(&[MANAGESIEVE]);
-        if ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, base + port)).is_ok()) {
+        if file.try_lock().is_ok()
+            && ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, base + port)).is_ok())
+        {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(file);
             break;
         }
     }
