@@ -12,7 +12,7 @@ mod session;
 use std::sync::Arc;
 
 use mail_types::{Address, Domain};
-use net::{Link, Security, Stop, drive};
+use net::{Link, Stop, drive};
 use sign_in::SignIn;
 use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 use store::Store;
@@ -47,12 +47,10 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
         tracing::error!("the system gives no randomness");
         return;
     };
-    let tls = match link.security() {
-        Security::ServerImplicit(_) => Tls::Implicit,
-        Security::ServerStartTls(_) => Tls::Offered,
-        Security::Plain | Security::ClientStartTls(..) | Security::ClientImplicit(..) => {
-            Tls::Unavailable
-        }
+    let tls = match (link.begins_with_tls(), link.can_start_tls()) {
+        (true, _) => Tls::Implicit,
+        (false, true) => Tls::Offered,
+        (false, false) => Tls::Unavailable,
     };
     let directory = shared.store.directory();
     // RFC 5321 §4.5.1: <postmaster> alone is the postmaster of this host.
@@ -61,14 +59,14 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
     let mut machine = Server::new(Config {
         hostname: shared.hostname.clone(),
         role: shared.role,
-        peer: peer.ip(),
+        peer: peer.ip,
         tls,
         auth_without_tls: shared.plain_sign_in_from_loopback && peer.is_loopback(),
         postmaster,
         nonce,
         limits: shared.limits.clone(),
     });
-    let mut session = Session::new(Arc::clone(&shared), peer.ip());
+    let mut session = Session::new(Arc::clone(&shared), peer.ip);
     let ended = drive(&mut link, &mut machine, &mut session, &stop).await;
     tracing::debug!(peer = %peer, ?ended, "smtp connection ended");
 }
