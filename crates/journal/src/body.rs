@@ -202,6 +202,12 @@ impl<D: Disk> Arrival<D> {
         self.size
     }
 
+    /// Whether it has a file of its own, so that finishing it waits for the disk.
+    #[must_use]
+    pub const fn is_file(&self) -> bool {
+        self.spilled.is_some()
+    }
+
     /// Hashes, compresses, or makes the file durable: content first, then its name.
     ///
     /// # Errors
