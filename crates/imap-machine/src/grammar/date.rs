@@ -116,14 +116,12 @@ pub(crate) fn write_date_time(moment: Timestamp, out: &mut Vec<u8>) {
     out.extend_from_slice(b" +0000\"");
 }
 
-/// Exactly this many digits.
+/// The next so many digits.
 fn digits(scan: &mut Scan<'_>, count: usize) -> Parsed<u32> {
-    let found = scan.take_while(|byte| byte.is_ascii_digit());
-    if found.len() == count {
-        Ok(decimal(found))
-    } else {
-        Err(SyntaxError("a date or time has the wrong number of digits"))
-    }
+    scan.take(count)
+        .filter(|found| found.iter().all(u8::is_ascii_digit))
+        .map(decimal)
+        .ok_or(SyntaxError("a date or time has the wrong number of digits"))
 }
 
 /// The value of at most four digits.

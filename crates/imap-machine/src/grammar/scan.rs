@@ -52,6 +52,13 @@ impl<'a> Scan<'a> {
         &rest[..count]
     }
 
+    /// Takes so many bytes, if they are there.
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let taken = self.rest().get(..count)?;
+        self.at += count;
+        Some(taken)
+    }
+
     /// Takes this text if it is next, case ignored.
     pub(crate) fn eat_text(&mut self, text: &str) -> bool {
         let there = self

@@ -67,14 +67,13 @@ impl Store {
         } else {
             None
         };
-        let mode = match scan.peek() {
-            Some(b'+') => StoreMode::Add,
-            Some(b'-') => StoreMode::Remove,
-            _ => StoreMode::Replace,
+        let mode = if scan.eat(b'+') {
+            StoreMode::Add
+        } else if scan.eat(b'-') {
+            StoreMode::Remove
+        } else {
+            StoreMode::Replace
         };
-        if mode != StoreMode::Replace {
-            scan.take_while(|byte| byte == b'+' || byte == b'-');
-        }
         let silent = match scan.word()?.as_str() {
             "FLAGS" => false,
             "FLAGS.SILENT" => true,

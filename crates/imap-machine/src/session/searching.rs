@@ -61,7 +61,7 @@ impl<R: Acceptance> Session<R> {
         maybe.without(&surely);
         let work = Box::new(Searching { search, contents, stage: Stage::Tell(Vec::new(), 0) });
         if maybe.is_empty() {
-            return self.search_found(work);
+            return self.search_found(*work);
         }
         let candidates: Vec<usize> = maybe
             .iter()
@@ -86,7 +86,7 @@ impl<R: Acceptance> Session<R> {
             asked.keys_from += KEYS_PER_QUESTION;
         }
         if asked.keys_from >= work.contents.keys.len() || asked.candidates.is_empty() {
-            return self.search_found(work);
+            return self.search_found(*work);
         }
         let count_max = self.config.limits.fetch_messages_max;
         let batch = asked.candidates[asked.done..].iter().take(count_max);
@@ -133,7 +133,7 @@ impl<R: Acceptance> Session<R> {
     }
 
     /// All is known: evaluates and answers.
-    fn search_found(&mut self, mut work: Box<Searching>) -> Flow {
+    fn search_found(&mut self, work: Searching) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let view = &mailbox.view;
         let found = match Evaluator::new(view, &work.contents).find(&work.search.key) {
@@ -153,11 +153,9 @@ impl<R: Acceptance> Session<R> {
             return self.finish(Status::Ok, "", "Done");
         }
         push_text(&mut self.output, "* SEARCH");
-        work.stage = Stage::Tell(numbers, 0);
-        // What the last line needs to know.
-        work.search.returns = None;
-        work.contents = Contents::default();
-        self.search_highest(*work, highest)
+        let (search, contents) = (work.search, Contents::default());
+        let stage = Stage::Tell(numbers, 0);
+        self.search_highest(Searching { search, contents, stage }, highest)
     }
 
     /// RFC 7162 §3.1.5 puts `(MODSEQ n)` behind the numbers: there are few enough of such searches

@@ -120,7 +120,7 @@ fn a_cut_at_any_operation_loses_nothing_acknowledged() {
     check(&disk, &told, None, "without a cut");
 
     for cut in 1..=operations {
-        for seed in 0..8 {
+        for seed in 0..6 {
             let disk = SimDisk::new();
             disk.set_faults(Faults { cut_at_operation: Some(cut), ..Faults::default() });
             let mut told = Told::default();

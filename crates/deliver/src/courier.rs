@@ -1,0 +1,266 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mail_types::{CustodyId, Reply, TlsFacts};
+use net::Stop;
+use route::{Then, Trouble};
+
+use crate::Runner;
+use crate::desk::{Called, Idle, Job, Key, Orphan};
+use crate::queue::{Item, Peer, Queue};
+use crate::setback::Setback;
+use crate::settle::{Ended, Fate};
+
+/// How a transaction ended for one recipient.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// The reply to the final dot, a 2yz.
+    Relayed(Reply),
+    /// Something else.
+    Failed {
+        /// What.
+        setback: Setback,
+        /// The host may have been gone before this transaction began.
+        is_stale: bool,
+    },
+}
+
+impl End {
+    const fn is_stale(&self) -> bool {
+        matches!(self, Self::Failed { is_stale: true, .. })
+    }
+}
+
+/// What one connection has on it, and where the next comes from. Its mail never vanishes: what is
+/// on it when it is dropped goes back to the desk.
+pub(crate) struct Courier<Q: Queue> {
+    pub(crate) runner: Arc<Runner<Q>>,
+    key: Key,
+    /// Which host of the plan this is, and of how many that are tried.
+    place: usize,
+    places: usize,
+    pub(crate) peer: Peer,
+    stop: Stop,
+    /// Announced to the queue, not yet begun.
+    ahead: VecDeque<Job>,
+    /// In the transaction under way.
+    current: Option<Job>,
+    /// The final dot of `current` may have been sent.
+    past_dot: bool,
+    /// Transactions so far.
+    transactions: u32,
+    /// The host wants mail: greeting and EHLO went well.
+    ready: bool,
+}
+
+impl<Q: Queue> Courier<Q> {
+    pub(crate) const fn new(
+        runner: Arc<Runner<Q>>,
+        key: Key,
+        places: (usize, usize),
+        peer: Peer,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            runner,
+            key,
+            place: places.0,
+            places: places.1,
+            peer,
+            stop,
+            ahead: VecDeque::new(),
+            current: None,
+            past_dot: false,
+            transactions: 0,
+            ready: false,
+        }
+    }
+
+    /// Whether the host has said that it wants mail.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// The host wants mail.
+    pub(crate) fn begin(&mut self, tls: Option<&TlsFacts>) {
+        self.peer.tls = tls.map(|tls| format!("{} {}", tls.version, tls.cipher));
+        self.peer.tls_verified = tls.is_some_and(|tls| tls.server_name.is_some());
+        if !self.ready {
+            self.ready = true;
+            self.runner.desk.connected(&self.key);
+        }
+    }
+
+    /// The next job to send, its attempt on disk; waits a little for one. `None` where the
+    /// connection is to be closed.
+    pub(crate) async fn next(&mut self) -> Option<&Job> {
+        if self.transactions >= self.runner.settings.messages_per_connection {
+            return None;
+        }
+        while self.ahead.is_empty() {
+            if self.stop.is_requested() {
+                return None;
+            }
+            let left = self.runner.settings.messages_per_connection - self.transactions;
+            let jobs_max = self.runner.settings.attempts_ahead.clamp(1, left as usize);
+            let jobs = self.runner.desk.take(&self.key, jobs_max);
+            if jobs.is_empty() {
+                if !self.wait_for_mail().await {
+                    return None;
+                }
+                continue;
+            }
+            self.ahead.extend(jobs);
+            if !self.announce().await {
+                return None;
+            }
+        }
+        self.transactions += 1;
+        self.past_dot = false;
+        self.current = self.ahead.pop_front();
+        self.current.as_ref()
+    }
+
+    /// Makes the attempts durable before anything of them is sent. Where that fails, the mail is
+    /// put off by our own trouble.
+    async fn announce(&mut self) -> bool {
+        let custodies: Vec<CustodyId> =
+            self.ahead.iter().flat_map(|job| &job.items).map(|item| item.custody).collect();
+        let Err(error) = self.runner.queue.begin_attempts(&custodies, &self.peer).await else {
+            return true;
+        };
+        tracing::error!(%error, "no attempt can be recorded, so nothing is sent");
+        let setback = Setback::new(Trouble::Ours(&error.to_string()), None);
+        while let Some(job) = self.ahead.pop_front() {
+            self.runner.fail(&self.key, job, setback.clone()).await;
+        }
+        false
+    }
+
+    /// Whether there may be mail now; false where the connection is not worth keeping.
+    async fn wait_for_mail(&mut self) -> bool {
+        let desk = &self.runner.desk;
+        let wake = match desk.begin_idle(&self.key) {
+            Idle::Work => return true,
+            Idle::Leave => return false,
+            Idle::Wait(wake) => wake,
+        };
+        let tired = tokio::time::sleep(self.runner.settings.idle);
+        tokio::pin!(tired);
+        loop {
+            let is_tired = tokio::select! {
+                () = wake.notified() => false,
+                () = &mut tired => true,
+                () = self.stop.requested() => true,
+            };
+            match desk.called(&self.key, is_tired) {
+                Called::Work => return true,
+                Called::Leave => return false,
+                Called::Wait => {}
+            }
+        }
+    }
+
+    /// The job in the transaction under way.
+    pub(crate) const fn current(&self) -> Option<&Job> {
+        self.current.as_ref()
+    }
+
+    /// The final dot of the current job goes out next; its attempt is on disk since `next`.
+    pub(crate) const fn dot_follows(&mut self) {
+        self.past_dot = true;
+    }
+
+    /// The transaction is over, with an end for each recipient in order.
+    ///
+    /// A connection that was kept for more mail may have been closed by the host meanwhile, which
+    /// shows only at the next MAIL: that is no answer to this mail, which gets a fresh connection.
+    pub(crate) async fn over(&mut self, ends: Vec<End>, peer_reports: bool) {
+        let Some(job) = self.current.take() else { return };
+        self.past_dot = false;
+        if self.transactions > 1 && !job.met_stale && ends.iter().all(End::is_stale) {
+            self.put_again(job.items, job.setback, true).await;
+            return;
+        }
+        let (mut done, mut again) = (Vec::new(), Vec::new());
+        // Recipients with the same words of a host stay together.
+        let mut next_host: Vec<(Setback, Vec<Item>)> = Vec::new();
+        let merge = |later: Setback| match job.setback.clone() {
+            Some(earlier) => earlier.over_hosts(later),
+            None => later,
+        };
+        for (item, end) in job.items.into_iter().zip(ends) {
+            let failed = match end {
+                End::Relayed(reply) => {
+                    done.push((item, Fate::Relayed(reply)));
+                    continue;
+                }
+                End::Failed { setback, .. } => setback,
+            };
+            match failed.verdict.then {
+                Then::Uncertain => done.push((item, Fate::Uncertain(failed))),
+                Then::NextTransaction => again.push(item),
+                Then::NextHost if self.has_next_host() => {
+                    let failed = merge(failed);
+                    match next_host.iter_mut().find(|(same, _)| same.verdict == failed.verdict) {
+                        Some((_, items)) => items.push(item),
+                        None => next_host.push((failed, vec![item])),
+                    }
+                }
+                Then::NextHost | Then::Stop => done.push((item, Fate::Failed(merge(failed)))),
+            }
+        }
+        self.put_again(again, job.setback.clone(), job.met_stale).await;
+        for (setback, items) in next_host {
+            self.hand_on(items, setback).await;
+        }
+        if !done.is_empty() {
+            let peer = Some(self.peer.clone());
+            self.runner.end(&self.key, Ended { items: done, peer, peer_reports }).await;
+        }
+    }
+
+    const fn has_next_host(&self) -> bool {
+        self.place + 1 < self.places
+    }
+
+    /// Recipients that another host may take.
+    async fn hand_on(&self, items: Vec<Item>, setback: Setback) {
+        let to = Key { hop: self.key.hop.clone(), skip: self.place + 1 };
+        let job = Job { items, setback: Some(setback), met_stale: false };
+        let put = self.runner.desk.put_over(&self.key, &to, job, self.runner.clock.now());
+        self.runner.after_put(&to, put, &self.stop).await;
+    }
+
+    /// Recipients for another transaction with the same host.
+    async fn put_again(&self, items: Vec<Item>, setback: Option<Setback>, met_stale: bool) {
+        if items.is_empty() {
+            return;
+        }
+        let job = Job { items, setback, met_stale };
+        let put = self.runner.desk.put_back(&self.key, job, self.runner.clock.now());
+        self.runner.after_put(&self.key, put, &self.stop).await;
+    }
+
+    /// Puts back what was announced and not begun. Called at the end of every connection.
+    pub(crate) async fn put_rest_back(&mut self) {
+        while let Some(job) = self.ahead.pop_front() {
+            let put = self.runner.desk.put_back(&self.key, job, self.runner.clock.now());
+            self.runner.after_put(&self.key, put, &self.stop).await;
+        }
+    }
+}
+
+impl<Q: Queue> Drop for Courier<Q> {
+    fn drop(&mut self) {
+        // Nothing is here unless the task panicked or was cut.
+        let past_dot = self.past_dot;
+        for job in self.ahead.drain(..) {
+            let key = self.key.clone();
+            self.runner.desk.add_orphan(Orphan { key, job, past_dot: false });
+        }
+        if let Some(job) = self.current.take() {
+            self.runner.desk.add_orphan(Orphan { key: self.key.clone(), job, past_dot });
+        }
+    }
+}

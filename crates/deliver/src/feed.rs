@@ -1,0 +1,175 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_types::Timestamp;
+use net::Stop;
+use route::{Failure, Then, Verdict};
+
+use crate::Runner;
+use crate::connection::run_connection;
+use crate::desk::{Job, Key, Put};
+use crate::queue::{Due, Item, Queue};
+use crate::setback::Setback;
+use crate::settle::{Ended, Fate};
+
+/// Custodies taken from the queue at once.
+const PAGE: usize = 500;
+/// How long after a failure the queue is asked again.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long after the grace time connections that do not end are waited for.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl<Q: Queue> Runner<Q> {
+    /// Takes due mail as long as there is room for it, and puts it on the desk.
+    pub(crate) async fn feed(self: &Arc<Self>, stop: &Stop) {
+        let mut stop_wish = stop.clone();
+        while !stop.is_requested() {
+            self.settle_orphans().await;
+            let now = self.clock.now();
+            let wake_at = self.take(stop, now).await;
+            if wake_at.is_some_and(|at| at <= now) {
+                continue;
+            }
+            tokio::select! {
+                () = stop_wish.requested() => return,
+                () = self.queue.changed() => {}
+                () = self.desk.room.notified() => {}
+                () = reached(self, wake_at) => {}
+            }
+        }
+    }
+
+    /// Takes one page. Returns when to come again if nothing else happens.
+    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp) -> Option<Timestamp> {
+        let room = self.desk.room();
+        if room == 0 {
+            self.desk.wait_for_room();
+            return None;
+        }
+        // A page may all be for one destination, and is not to fill more than its share.
+        let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
+        let count_max = room.min(PAGE).min(share);
+        let skip = self.desk.full_hosts();
+        if !skip.is_empty() {
+            self.desk.wait_for_room();
+        }
+        let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::error!(%error, "no mail can be taken from the queue");
+                return Some(now.after(AGAIN_AFTER));
+            }
+        };
+        let nothing = taken.items.is_empty();
+        self.put_all(taken.items, stop, now).await;
+        match taken.next_due {
+            // The queue says that there is more and gives none: not asked again in a circle.
+            Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
+            next_due => next_due,
+        }
+    }
+
+    /// Groups recipients of a message that go the same way, and puts them on the desk.
+    async fn put_all(self: &Arc<Self>, items: Vec<Item>, stop: &Stop, now: Timestamp) {
+        let recipients_max = self.settings.recipients_per_transaction.max(1);
+        let mut open: HashMap<Key, Vec<Item>> = HashMap::new();
+        for item in items {
+            let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+            let group = open.entry(key.clone()).or_default();
+            let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
+            if is_other || group.len() >= recipients_max {
+                let items = std::mem::take(group);
+                group.push(item);
+                self.put_new(&key, items, stop, now).await;
+            } else {
+                group.push(item);
+            }
+        }
+        for (key, items) in open {
+            self.put_new(&key, items, stop, now).await;
+        }
+    }
+
+    async fn put_new(self: &Arc<Self>, key: &Key, items: Vec<Item>, stop: &Stop, now: Timestamp) {
+        let job = Job { items, setback: None, met_stale: false };
+        let put = self.desk.put_new(key, job, now);
+        self.after_put(key, put, stop).await;
+    }
+
+    /// Makes the connection that a job needs, or puts it off where the destination is paused.
+    pub(crate) async fn after_put(self: &Arc<Self>, key: &Key, put: Put, stop: &Stop) {
+        match put {
+            Put::Queued => {}
+            Put::Connect => self.connect(key.clone(), stop),
+            Put::Paused(paused) => {
+                let (job, setback) = *paused;
+                self.fail(key, job, setback).await;
+            }
+        }
+    }
+
+    /// Starts the task of a connection that the desk has counted.
+    pub(crate) fn connect(self: &Arc<Self>, key: Key, stop: &Stop) {
+        tokio::spawn(run_connection(Arc::clone(self), key, stop.clone()));
+    }
+
+    /// The same setback for all recipients of a job.
+    pub(crate) async fn fail(&self, key: &Key, job: Job, setback: Setback) {
+        let setback = match job.setback {
+            Some(earlier) => earlier.over_hosts(setback),
+            None => setback,
+        };
+        let peer = setback.peer.clone();
+        let items =
+            job.items.into_iter().map(|item| (item, Fate::Failed(setback.clone()))).collect();
+        self.end(key, Ended { items, peer, peer_reports: false }).await;
+    }
+
+    /// Mail whose connection ended with a panic: our trouble, and uncertain behind the dot.
+    async fn settle_orphans(&self) {
+        for orphan in self.desk.take_orphans() {
+            let failure = Failure::ours(3, 0, "sending ended with an internal error");
+            let setback =
+                Setback { verdict: Verdict { failure, then: Then::Stop }, reply: None, peer: None };
+            let fate = match orphan.past_dot {
+                true => Fate::Uncertain(setback),
+                false => Fate::Failed(setback),
+            };
+            let items = orphan.job.items.into_iter().map(|item| (item, fate.clone())).collect();
+            self.end(&orphan.key, Ended { items, peer: None, peer_reports: false }).await;
+        }
+    }
+
+    /// After a stop: gives back what no connection has, and waits for those that are sending.
+    pub(crate) async fn wind_up(&self) {
+        let custodies = self.desk.stop();
+        self.give_back(&custodies).await;
+        let ended = async {
+            loop {
+                let left = self.desk.left.notified();
+                if self.desk.connections() == 0 {
+                    return;
+                }
+                left.await;
+            }
+        };
+        if tokio::time::timeout(self.settings.grace + LINGER, ended).await.is_err() {
+            tracing::warn!(
+                connections = self.desk.connections(),
+                "connections did not end in time; their mail is sent again after the restart"
+            );
+        }
+        self.settle_orphans().await;
+        // What connections have put back meanwhile.
+        let custodies = self.desk.stop();
+        self.give_back(&custodies).await;
+    }
+}
+
+async fn reached<Q: Queue>(runner: &Runner<Q>, at: Option<Timestamp>) {
+    match at {
+        Some(at) => runner.clock.until(at).await,
+        None => std::future::pending().await,
+    }
+}

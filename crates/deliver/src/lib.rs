@@ -1,0 +1,134 @@
+//! The queue runner: takes due mail from the durable queue, asks DNS and the routes where it goes,
+//! sends it, and records what came of every attempt before it forgets it.
+//!
+//! It promises: a message that was taken over has a result or is back in the queue; nothing is sent
+//! before the attempt is on disk; a lost reply is never read as a no; our own trouble never bounces
+//! mail. It never decides what is due (the queue does) nor what a failure means (`route` does), and
+//! it never alters a message.
+//!
+//! One connection is one task, which takes message after message of its destination ([`Runner`]
+//! starts them); results are written in groups while sending goes on. Memory is bounded whatever
+//! the length of the queue, and a destination that is stuck holds no more than its share of it.
+//!
+//! RFC 5321 §4.5.4 (sending strategy), §5 (hosts) · 1047 (duplicates) · 3461, 3464 (reports) ·
+//! 7435 (opportunistic TLS).
+
+mod clock;
+mod connection;
+mod courier;
+mod desk;
+mod feed;
+mod look_up;
+mod queue;
+mod results;
+mod setback;
+mod settings;
+mod settle;
+mod words;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use net::{ClientTls, Resolver, Stop};
+use route::Routes;
+use tokio::sync::mpsc;
+
+pub use clock::{Clock, WallClock};
+pub use queue::{
+    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
+};
+pub use settings::Settings;
+
+use desk::Desk;
+use results::Settled;
+
+/// What the runner works with.
+pub struct Parts<Q> {
+    /// Where mail comes from and results go to.
+    pub queue: Arc<Q>,
+    /// DNS.
+    pub resolver: Arc<Resolver>,
+    /// The client side of TLS.
+    pub tls: ClientTls,
+    /// By which mail is due.
+    pub clock: Arc<dyn Clock>,
+    /// Any numbers, evenly drawn: for jitter and the order of equal hosts.
+    pub random: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Sends what is due, from [`Runner::run`] on until it is stopped.
+pub struct Runner<Q: Queue> {
+    settings: Settings,
+    queue: Arc<Q>,
+    resolver: Arc<Resolver>,
+    tls: ClientTls,
+    clock: Arc<dyn Clock>,
+    random: Box<dyn Fn() -> u64 + Send + Sync>,
+    routes: RwLock<Routes>,
+    desk: Desk,
+    results: mpsc::Sender<Settled>,
+    /// The other end, until `run` takes it.
+    to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
+}
+
+impl<Q: Queue> Runner<Q> {
+    /// Sets up; sends nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings, parts: Parts<Q>, routes: Routes) -> Arc<Self> {
+        let Parts { queue, resolver, tls, clock, random } = parts;
+        let (results, to_record) = mpsc::channel(settings.results_max.max(1));
+        Arc::new(Self {
+            desk: Desk::new(&settings),
+            settings,
+            queue,
+            resolver,
+            tls,
+            clock,
+            random,
+            routes: RwLock::new(routes),
+            results,
+            to_record: Mutex::new(Some(to_record)),
+        })
+    }
+
+    /// Sends what is due until `stop` is requested. Then what is under way ends within the grace
+    /// time and is recorded, and all else goes back to the queue. Runs once; a second call returns
+    /// at once.
+    pub async fn run(self: Arc<Self>, stop: Stop) {
+        let to_record = self.to_record.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(to_record) = to_record else { return };
+        let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
+        self.feed(&stop).await;
+        self.wind_up().await;
+        if self.results.send(None).await.is_err() {
+            tracing::error!("the recorder of results has ended early");
+        }
+        if let Err(error) = recording.await {
+            tracing::error!(%error, "the recorder of results failed");
+        }
+    }
+
+    /// Other routes from now on, for mail not yet taken from the queue.
+    pub fn set_routes(&self, routes: Routes) {
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+        // What could not be reached before may have a way now.
+        self.desk.forget_pauses();
+    }
+
+    /// Forgets which destinations could not be reached: for a retry command, before the queue is
+    /// told that its mail is due.
+    pub fn forget_pauses(&self) {
+        self.desk.forget_pauses();
+    }
+
+    /// Connections now, those being made included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.desk.connections()
+    }
+
+    /// 24 letters and digits that are never drawn twice, for the ids of reports.
+    fn unique(&self) -> String {
+        // Without randomness from the system, a number of our own: the id need not be secret.
+        net::nonce().unwrap_or_else(|_| format!("{:016x}", (self.random)()))
+    }
+}

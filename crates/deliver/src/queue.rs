@@ -1,0 +1,258 @@
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mail_types::{
+    Address, CustodyId, EnhancedStatus, Host, MailId, ReceiptId, Reply, ReversePath, Timestamp,
+};
+
+/// The queue did not do what it was asked, in its words. Always our own trouble.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue: {0}")]
+pub struct QueueError(pub String);
+
+/// What `deliver` needs of the durable queue. The store implements it; here is the contract.
+///
+/// A custody (one recipient of one message) is at any moment *waiting* until its due time, or
+/// *taken* by the one runner of this process. Taking is not durable: after a restart every open
+/// custody waits again, and one with a begun attempt but no result is `uncertain` and due at once.
+///
+/// | A crash between | leaves | and then |
+/// |---|---|---|
+/// | `take_due` and `begin_attempts` | waiting | sent, once |
+/// | `begin_attempts` and the dot | begun, not sent | sent, marked as a possible duplicate |
+/// | the dot and the reply, or the reply and `record` | begun, maybe sent | sent again, marked |
+/// | `record` and anything later | its result | nothing to do |
+pub trait Queue: Send + Sync + 'static {
+    /// Takes custodies that are waiting and due, oldest due time first, those of one message next
+    /// to each other where their due times are equal. A custody that was taken is not taken again
+    /// before `record` or `give_back` has named it.
+    ///
+    /// # Errors
+    /// Nothing was taken.
+    fn take_due(&self, want: Due) -> impl Future<Output = Result<Taken, QueueError>> + Send;
+
+    /// Returns once something may be due earlier than the last `take_due` has said: new mail, a
+    /// retry command. A change between `take_due` and this call counts, so that none is missed.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+
+    /// Bytes of a message from `offset` on, at most `bytes_max`; fewer only at its end.
+    ///
+    /// # Errors
+    /// The message cannot be read now.
+    fn read_body(
+        &self,
+        mail: MailId,
+        offset: u64,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Vec<u8>, QueueError>> + Send;
+
+    /// Makes durable that these recipients' messages are about to be offered to this peer. Returns
+    /// after the sync.
+    ///
+    /// # Errors
+    /// It is not durable: nothing is sent.
+    fn begin_attempts(
+        &self,
+        custodies: &[CustodyId],
+        peer: &Peer,
+    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Makes results durable, each [`Attempt`] as a whole: with its report (a message from `<>`,
+    /// which is accepted in the same commit) or not at all. Afterwards the custodies are no longer
+    /// taken. Returns after the sync.
+    ///
+    /// # Errors
+    /// None of them is durable; it is called again with the same ones.
+    fn record(&self, attempts: &[Attempt]) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Ends the taking of custodies that came to nothing: they are due as before. Where an attempt
+    /// was begun, nothing was sent, so they are not uncertain on its account.
+    ///
+    /// # Errors
+    /// They stay taken until a restart.
+    fn give_back(
+        &self,
+        custodies: &[CustodyId],
+    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// What to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The time now.
+    pub now: Timestamp,
+    /// Custodies to take at most.
+    pub count_max: usize,
+    /// Recipients at these hosts stay where they are: enough of them are taken already.
+    pub skip: Vec<Host>,
+}
+
+/// What was taken.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// At most `count_max`.
+    pub items: Vec<Item>,
+    /// When the next waiting custody is due whose host is not skipped; `None` without one. Not
+    /// later than now where `items` is full and more are due.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What all recipients of a message share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Its id.
+    pub id: MailId,
+    /// What its sender knows it by.
+    pub receipt: Option<ReceiptId>,
+    /// Who is told of failures.
+    pub reverse_path: ReversePath,
+    /// RFC 3461 §4.4 ENVID, decoded.
+    pub envelope_id: Option<String>,
+    /// RFC 3461 §4.3 RET=HDRS; `None` where nothing was said.
+    pub return_headers_only: Option<bool>,
+    /// BODY=8BITMIME (RFC 6152).
+    pub eight_bit: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtp_utf8: bool,
+    /// Octets of the message.
+    pub body_bytes: u64,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+}
+
+/// A custody that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub custody: CustodyId,
+    /// The message.
+    pub mail: Arc<Mail>,
+    /// To whom.
+    pub recipient: Address,
+    /// RFC 3461 §4.1; `None` where nothing was said.
+    pub notify: Option<Notify>,
+    /// RFC 3461 §4.2 ORCPT, `type;address`, decoded.
+    pub original_recipient: Option<String>,
+    /// Results of attempts so far that were not final.
+    pub attempts: u32,
+    /// Whether the sender was told of the delay.
+    pub warned: bool,
+    /// Whether an earlier attempt may have sent it (its reply was lost, or we crashed).
+    pub uncertain: bool,
+}
+
+/// RFC 3461 §4.1 NOTIFY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// `NEVER`
+    Never,
+    /// At least one of these.
+    On {
+        /// `SUCCESS`
+        success: bool,
+        /// `FAILURE`
+        failure: bool,
+        /// `DELAY`
+        delay: bool,
+    },
+}
+
+/// A host that mail was offered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name, or its address literal.
+    pub host: String,
+    /// Its address.
+    pub ip: IpAddr,
+    /// TCP port.
+    pub port: u16,
+    /// TLS version and cipher suite; none in clear.
+    pub tls: Option<String>,
+    /// Whether its certificate named it and led to a known root.
+    pub tls_verified: bool,
+    /// Why the mail went in clear although TLS was offered.
+    pub tls_failure: Option<String>,
+}
+
+/// What came of one attempt, for recipients of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When.
+    pub at: Timestamp,
+    /// The message.
+    pub mail: MailId,
+    /// Who was asked last; none where it did not come so far.
+    pub peer: Option<Peer>,
+    /// Each recipient once.
+    pub results: Vec<(CustodyId, Outcome)>,
+    /// What to accept in the same commit: a DSN about those results that say so.
+    pub report: Option<Report>,
+}
+
+/// A DSN (RFC 3464), from `<>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// To whom: the reverse-path of the message it is about.
+    pub to: Address,
+    /// The message that it is about.
+    pub about: MailId,
+    /// The whole report, CRLF line ends.
+    pub body: Vec<u8>,
+}
+
+/// What came of an attempt for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The peer took the message.
+    Relayed {
+        /// Its reply to the final dot.
+        reply: Reply,
+        /// The report says so (RFC 3461 §6.2.2: asked for, and the peer sends none itself).
+        reported: bool,
+        /// An earlier attempt was uncertain: the recipient may have it twice.
+        may_be_duplicate: bool,
+    },
+    /// Not now.
+    Deferred {
+        /// Why, in plain words; the reply where there is one.
+        reason: String,
+        /// 4.y.z
+        status: EnhancedStatus,
+        /// The reply to blame.
+        reply: Option<Reply>,
+        /// When it is tried again.
+        due: Timestamp,
+        /// The report tells the sender of the delay.
+        reported: bool,
+    },
+    /// The reply to the final dot was lost: the peer may have the message.
+    Uncertain {
+        /// What happened.
+        reason: String,
+        /// When it is tried again.
+        due: Timestamp,
+    },
+    /// Never.
+    Returned {
+        /// Why, in plain words; the reply where there is one.
+        reason: String,
+        /// 5.y.z
+        status: EnhancedStatus,
+        /// The reply to blame.
+        reply: Option<Reply>,
+        /// Whether the sender is told.
+        notice: Notice,
+    },
+}
+
+/// Whether the sender is told of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// The report does it.
+    Reported,
+    /// RFC 5321 §4.5.5: the message came from `<>`, so nobody may be told.
+    NullReversePath,
+    /// NOTIFY=NEVER, or without FAILURE (RFC 3461 §4.1).
+    NotWanted,
+}

@@ -1,0 +1,57 @@
+use mail_types::Reply;
+use route::{Failure, Then, Trouble, Verdict, classify};
+
+use crate::queue::Peer;
+
+/// Why mail did not go out: the verdict, with who said what.
+#[derive(Clone, Debug)]
+pub(crate) struct Setback {
+    pub(crate) verdict: Verdict,
+    /// The reply to blame.
+    pub(crate) reply: Option<Reply>,
+    /// Who was asked.
+    pub(crate) peer: Option<Peer>,
+}
+
+impl Setback {
+    /// From the end of an attempt at this peer.
+    pub(crate) fn new(trouble: Trouble<'_>, peer: Option<&Peer>) -> Self {
+        let reply = match trouble {
+            Trouble::Reply { reply, .. } => Some(reply.clone()),
+            Trouble::Refused
+            | Trouble::Unreachable(_)
+            | Trouble::ConnectTimeout
+            | Trouble::Tls(_)
+            | Trouble::Closed(_)
+            | Trouble::Timeout(_)
+            | Trouble::Garbage(..)
+            | Trouble::LacksSmtpUtf8
+            | Trouble::TooLarge { .. }
+            | Trouble::Ours(_) => None,
+        };
+        Self { verdict: classify(trouble), reply, peer: peer.cloned() }
+    }
+
+    /// From a path that cannot be found.
+    pub(crate) const fn no_way(failure: Failure) -> Self {
+        Self { verdict: Verdict { failure, then: Then::Stop }, reply: None, peer: None }
+    }
+
+    /// The setback of a destination, `self` being that of an earlier host.
+    pub(crate) fn over_hosts(self, later: Self) -> Self {
+        let verdict = self.verdict.clone().over_hosts(later.verdict.clone());
+        match verdict == self.verdict {
+            true => self,
+            false => later,
+        }
+    }
+
+    /// In words: what failed, and where.
+    pub(crate) fn reason(&self) -> String {
+        let text = &self.verdict.failure.text;
+        match &self.peer {
+            Some(peer) => format!("{} [{}]: {text}", peer.host, peer.ip),
+            None => text.clone(),
+        }
+    }
+}

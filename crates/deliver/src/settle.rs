@@ -1,0 +1,272 @@
+//! From the end of an attempt to what is recorded of it, and to whom it is told.
+
+use mail_types::{Address, EnhancedStatus, Reply, ReversePath, Timestamp};
+use message::MailDate;
+use message::dsn::{Action, Recipient, Report as Dsn, Returned};
+use route::{Class, Next};
+
+use crate::queue::{Attempt, Item, Notice, Notify, Outcome, Peer, Queue, Report};
+use crate::setback::Setback;
+use crate::{Runner, Settings};
+
+/// Octets of a header that a report returns.
+const HEADER_OCTETS_MAX: usize = 64 << 10;
+
+/// What came of an attempt for one recipient, before it is decided what follows.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    /// The reply to the final dot, a 2yz.
+    Relayed(Reply),
+    /// Not so.
+    Failed(Setback),
+    /// The reply to the final dot was lost.
+    Uncertain(Setback),
+}
+
+/// An attempt that is over: recipients of one message with their fates.
+pub(crate) struct Ended {
+    pub(crate) items: Vec<(Item, Fate)>,
+    /// Who was asked last.
+    pub(crate) peer: Option<Peer>,
+    /// Whether the peer sends DSNs itself (RFC 3461).
+    pub(crate) peer_reports: bool,
+}
+
+/// What a recipient's sender is to be told.
+struct Telling<'a> {
+    item: &'a Item,
+    action: Action,
+    status: EnhancedStatus,
+    reply: Option<&'a Reply>,
+    reason: &'a str,
+}
+
+impl<Q: Queue> Runner<Q> {
+    /// Decides what follows from an attempt, and writes the report where one is due. `None` for no
+    /// recipients.
+    pub(crate) async fn settle(&self, ended: &Ended) -> Option<Attempt> {
+        let mail = &ended.items.first()?.0.mail;
+        let now = self.clock.now();
+        // One draw for all, so that recipients of a message stay together.
+        let random = (self.random)();
+        let outcome = |(item, fate): &(Item, Fate)| {
+            decide(&self.settings, item, fate, ended.peer_reports, now, random)
+        };
+        let outcomes: Vec<Outcome> = ended.items.iter().map(outcome).collect();
+        let tellings: Vec<Telling<'_>> =
+            ended.items.iter().zip(&outcomes).filter_map(|((item, _), o)| tell(item, o)).collect();
+        let report = match (&mail.reverse_path, tellings.first()) {
+            (ReversePath::Address(to), Some(first)) => {
+                let body = self.report(to, first.item, &tellings, ended.peer.as_ref(), now).await;
+                Some(Report { to: to.clone(), about: mail.id, body })
+            }
+            (ReversePath::Null, _) | (_, None) => None,
+        };
+        let custodies = ended.items.iter().map(|(item, _)| item.custody);
+        Some(Attempt {
+            at: now,
+            mail: mail.id,
+            peer: ended.peer.clone(),
+            results: custodies.zip(outcomes).collect(),
+            report,
+        })
+    }
+
+    async fn report(
+        &self,
+        to: &Address,
+        item: &Item,
+        tellings: &[Telling<'_>],
+        peer: Option<&Peer>,
+        now: Timestamp,
+    ) -> Vec<u8> {
+        let mail = &item.mail;
+        let date = |at| MailDate { at, offset_minutes: 0 };
+        let end = mail.accepted.after(self.settings.schedule.lifetime);
+        let said: Vec<Option<String>> =
+            tellings.iter().map(|telling| telling.reply.map(diagnostic)).collect();
+        let recipients: Vec<Recipient<'_>> = tellings
+            .iter()
+            .zip(&said)
+            .map(|(telling, said)| Recipient {
+                address: &telling.item.recipient,
+                original: telling.item.original_recipient.as_deref(),
+                action: telling.action,
+                status: telling.status,
+                remote_mta: peer.filter(|_| said.is_some()).map(|peer| peer.host.as_str()),
+                diagnostic: said.as_deref(),
+                reason: said.is_none().then_some(telling.reason),
+                last_attempt: Some(date(now)),
+                will_retry_until: (telling.action == Action::Delayed).then(|| date(end)),
+            })
+            .collect();
+        // The gravest comes first in the words.
+        let kind = [Action::Failed, Action::Delayed, Action::Relayed]
+            .into_iter()
+            .find(|kind| tellings.iter().any(|telling| telling.action == *kind))
+            .unwrap_or(Action::Failed);
+        let (original, returned) = self.original(item, kind).await;
+        let receipt = mail.receipt.map(|receipt| receipt.to_string());
+        let unique = self.unique();
+        Dsn {
+            kind,
+            reporting_mta: &self.settings.hostname,
+            from: &self.settings.report_from,
+            to,
+            at: date(now),
+            message_id: &format!("<{unique}@{}>", self.settings.hostname),
+            boundary: &format!("report-{unique}"),
+            envelope_id: mail.envelope_id.as_deref(),
+            receipt: receipt.as_deref(),
+            arrival: Some(date(mail.accepted)),
+            recipients: &recipients,
+            original: &original,
+            returned,
+        }
+        .build()
+    }
+
+    /// What of the message goes back: all of it only with a failure, unless RET=HDRS was said or it
+    /// is large (RFC 3461 §6.2). A message that cannot be read now does not keep the sender from
+    /// being told (RFC 6522 §3: the third part may be left out).
+    async fn original(&self, item: &Item, kind: Action) -> (Vec<u8>, Returned) {
+        let mail = &item.mail;
+        let full = kind == Action::Failed
+            && mail.return_headers_only != Some(true)
+            && usize::try_from(mail.body_bytes)
+                .is_ok_and(|octets| octets <= self.settings.report_returned_bytes_max);
+        let (octets_max, returned) = match full {
+            true => (self.settings.report_returned_bytes_max, Returned::Full),
+            false => (HEADER_OCTETS_MAX, Returned::Headers),
+        };
+        match self.queue.read_body(mail.id, 0, octets_max).await {
+            Ok(original) => (original, returned),
+            Err(error) => {
+                tracing::error!(mail = %mail.id, %error, "a report goes without its message");
+                (Vec::new(), Returned::Headers)
+            }
+        }
+    }
+}
+
+/// What follows for one recipient.
+fn decide(
+    settings: &Settings,
+    item: &Item,
+    fate: &Fate,
+    peer_reports: bool,
+    now: Timestamp,
+    random: u64,
+) -> Outcome {
+    let next = || {
+        let attempts = item.attempts.saturating_add(1);
+        settings.schedule.next(attempts, item.mail.accepted, now, random)
+    };
+    match fate {
+        Fate::Relayed(reply) => Outcome::Relayed {
+            reply: reply.clone(),
+            reported: !peer_reports && wants_success(item),
+            may_be_duplicate: item.uncertain,
+        },
+        Fate::Uncertain(setback) => match next() {
+            Next::Due(due) => Outcome::Uncertain { reason: setback.reason(), due },
+            Next::GiveUp => give_up(settings, item, setback),
+        },
+        Fate::Failed(setback) => match (setback.verdict.failure.class, next()) {
+            (Class::Permanent, _) => Outcome::Returned {
+                reason: setback.reason(),
+                status: setback.verdict.failure.status,
+                reply: setback.reply.clone(),
+                notice: notice(item),
+            },
+            (Class::Temporary | Class::Ours, Next::GiveUp) => give_up(settings, item, setback),
+            (Class::Temporary | Class::Ours, Next::Due(due)) => Outcome::Deferred {
+                reason: setback.reason(),
+                status: setback.verdict.failure.status,
+                reply: setback.reply.clone(),
+                due,
+                reported: !item.warned
+                    && settings
+                        .schedule
+                        .warning_due(item.mail.accepted)
+                        .is_some_and(|warning| now >= warning)
+                    && wants_delay(item),
+            },
+        },
+    }
+}
+
+/// RFC 3463 §3.5: X.4.7, delivery time expired.
+fn give_up(settings: &Settings, item: &Item, setback: &Setback) -> Outcome {
+    let hours = settings.schedule.lifetime.as_secs() / 3600;
+    let tried = match hours {
+        0..48 => format!("{hours} hours"),
+        48.. => format!("{} days", hours / 24),
+    };
+    Outcome::Returned {
+        reason: format!("it was tried for {tried}; the last time: {}", setback.reason()),
+        status: EnhancedStatus::new(5, 4, 7),
+        reply: setback.reply.clone(),
+        notice: notice(item),
+    }
+}
+
+/// Whether and why not the sender is told of a failure.
+fn notice(item: &Item) -> Notice {
+    // RFC 5321 §4.5.5, RFC 3461 §6.1: never to the null reverse-path, or reports would breed.
+    if item.mail.reverse_path == ReversePath::Null {
+        return Notice::NullReversePath;
+    }
+    match item.notify {
+        // RFC 3461 §4.1: without NOTIFY, FAILURE is meant.
+        None | Some(Notify::On { failure: true, .. }) => Notice::Reported,
+        Some(Notify::Never | Notify::On { failure: false, .. }) => Notice::NotWanted,
+    }
+}
+
+/// RFC 3461 §4.1: without NOTIFY, the server may report delays.
+fn wants_delay(item: &Item) -> bool {
+    item.mail.reverse_path != ReversePath::Null
+        && matches!(item.notify, None | Some(Notify::On { delay: true, .. }))
+}
+
+fn wants_success(item: &Item) -> bool {
+    item.mail.reverse_path != ReversePath::Null
+        && matches!(item.notify, Some(Notify::On { success: true, .. }))
+}
+
+/// What the report says of a recipient, if anything.
+fn tell<'a>(item: &'a Item, outcome: &'a Outcome) -> Option<Telling<'a>> {
+    Some(match outcome {
+        Outcome::Relayed { reply, reported: true, .. } => Telling {
+            item,
+            action: Action::Relayed,
+            status: EnhancedStatus::new(2, 0, 0),
+            reply: Some(reply),
+            reason: "",
+        },
+        Outcome::Deferred { reason, status, reply, reported: true, .. } => Telling {
+            item,
+            action: Action::Delayed,
+            status: *status,
+            reply: reply.as_ref(),
+            reason,
+        },
+        Outcome::Returned { reason, status, reply, notice: Notice::Reported } => {
+            Telling { item, action: Action::Failed, status: *status, reply: reply.as_ref(), reason }
+        }
+        Outcome::Relayed { .. }
+        | Outcome::Deferred { .. }
+        | Outcome::Uncertain { .. }
+        | Outcome::Returned { notice: Notice::NullReversePath | Notice::NotWanted, .. } => {
+            return None;
+        }
+    })
+}
+
+/// A reply word for word, as many lines as it had.
+fn diagnostic(reply: &Reply) -> String {
+    let mut bytes = Vec::new();
+    reply.write(&mut bytes);
+    String::from_utf8_lossy(&bytes).trim_end().replace("\r\n", "\n")
+}

@@ -1,0 +1,118 @@
+//! Between the words of the queue and those of the client machine.
+
+use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, Stage as At};
+use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
+
+use mail_types::ReversePath;
+use route::{Stage, Trouble};
+
+use crate::courier::End;
+use crate::queue::{Item, Notify, Peer};
+use crate::setback::Setback;
+
+/// The code that says that the server closes the connection (RFC 5321 §3.8).
+const CLOSING: u16 = 421;
+
+/// What to send for these recipients of one message.
+pub(crate) fn message(items: &[Item]) -> Message {
+    let recipients = items.iter().map(recipient).collect();
+    // A job holds at least one; without any there would be nobody to send to, so nothing is sent.
+    let Some(mail) = items.first().map(|item| &item.mail) else {
+        let params = MailParams::default();
+        return Message { reverse_path: ReversePath::Null, params, recipients };
+    };
+    let params = MailParams {
+        size: Some(mail.body_bytes),
+        body: if mail.eight_bit { BodyType::EightBitMime } else { BodyType::SevenBit },
+        smtputf8: mail.smtp_utf8,
+        ret: mail.return_headers_only.map(|only| if only { Ret::Headers } else { Ret::Full }),
+        envid: mail.envelope_id.clone(),
+    };
+    Message { reverse_path: mail.reverse_path.clone(), params, recipients }
+}
+
+fn recipient(item: &Item) -> Recipient {
+    let notify = item.notify.map(|notify| match notify {
+        Notify::Never => NotifyParam::Never,
+        Notify::On { success, failure, delay } => NotifyParam::On { success, failure, delay },
+    });
+    let orcpt = item.original_recipient.as_deref().and_then(|original| {
+        let (addr_type, address) = original.split_once(';')?;
+        Some(Orcpt { addr_type: addr_type.to_owned(), address: address.to_owned() })
+    });
+    Recipient { address: item.recipient.clone(), notify, orcpt }
+}
+
+/// What the ends of a transaction mean, in the order of its recipients.
+pub(crate) fn ends(outcomes: Vec<Outcome>, peer: &Peer) -> Vec<End> {
+    let mut others_taken = false;
+    let read = |outcome| {
+        let end = end(outcome, others_taken, peer);
+        others_taken |= matches!(end, End::Relayed(_));
+        end
+    };
+    outcomes.into_iter().map(read).collect()
+}
+
+fn end(outcome: Outcome, others_taken: bool, peer: &Peer) -> End {
+    let early = |stage: At| matches!(stage, At::Between | At::Mail | At::Rcpt);
+    let (trouble, is_stale) = match &outcome {
+        Outcome::Taken(reply) => return End::Relayed(reply.clone()),
+        Outcome::Refused { stage, reply } => {
+            let trouble = Trouble::Reply { stage: place(*stage), reply, others_taken };
+            (trouble, reply.code == CLOSING && early(*stage))
+        }
+        Outcome::Lost { stage, loss } => {
+            let is_closed = matches!(loss, Loss::Closed);
+            return lost(*stage, loss, is_closed && early(*stage), peer);
+        }
+        Outcome::Uncertain(loss) => return lost(At::Dot, loss, false, peer),
+        Outcome::Lacks(Lack::SmtpUtf8) => (Trouble::LacksSmtpUtf8, false),
+        Outcome::Lacks(Lack::Size { octets_max }) => {
+            (Trouble::TooLarge { octets_max: *octets_max }, false)
+        }
+        Outcome::Unreadable => (Trouble::Ours("the message cannot be read"), false),
+    };
+    End::Failed { setback: Setback::new(trouble, Some(peer)), is_stale }
+}
+
+fn lost(stage: At, loss: &Loss, is_stale: bool, peer: &Peer) -> End {
+    End::Failed { setback: loss_setback(stage, loss, peer), is_stale }
+}
+
+fn loss_setback(stage: At, loss: &Loss, peer: &Peer) -> Setback {
+    let stage = place(stage);
+    match loss {
+        Loss::Closed => Setback::new(Trouble::Closed(stage), Some(peer)),
+        Loss::Timeout => Setback::new(Trouble::Timeout(stage), Some(peer)),
+        Loss::Garbage(why) => Setback::new(Trouble::Garbage(stage, &why.to_string()), Some(peer)),
+        Loss::Unexpected(reply) => {
+            Setback::new(Trouble::Reply { stage, reply, others_taken: false }, Some(peer))
+        }
+    }
+}
+
+/// Why a host wants no mail at all.
+pub(crate) fn no_session(why: NoSession, peer: &Peer) -> Setback {
+    match why {
+        NoSession::Refused { stage, reply } => {
+            let stage = place(stage);
+            Setback::new(Trouble::Reply { stage, reply: &reply, others_taken: false }, Some(peer))
+        }
+        NoSession::Lost { stage, loss } => loss_setback(stage, &loss, peer),
+        NoSession::NoTls => Setback::new(Trouble::Tls("it is not offered"), Some(peer)),
+    }
+}
+
+const fn place(stage: At) -> Stage {
+    match stage {
+        At::Greeting => Stage::Greeting,
+        At::Hello => Stage::Hello,
+        At::StartTls => Stage::StartTls,
+        At::Mail => Stage::Mail,
+        At::Rcpt => Stage::Rcpt,
+        At::Data => Stage::Data,
+        At::Dot => Stage::Dot,
+        At::Between => Stage::Between,
+    }
+}

@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use peers::{Act, Script, Sink, Stage};
+
+use crate::world::{LIMIT, World, short, sinks};
+
+#[tokio::test]
+async fn connections_to_one_destination_are_limited() {
+    let sink = Sink::start(Script::accept().on(Stage::Dot, Act::Hold)).await;
+    let world = World::with(sink.addr().port(), |s| s.connections_per_destination_max = 3).await;
+    world.domain("a.test", &sink);
+    for _ in 0..20 {
+        world.add_to("one@a.test");
+    }
+    sink.wait_for(LIMIT, |state| state.held == 3).await;
+    assert_eq!(world.runner.connections(), 3);
+    sink.release();
+    world.wait_all_closed().await;
+    let state = sink.state();
+    assert_eq!((state.open_max, state.count), (3, 20));
+}
+
+#[tokio::test]
+async fn connections_together_are_limited_and_go_round() {
+    let hold = || Script::accept().on(Stage::Dot, Act::Hold);
+    let [a, b, c] = sinks([hold(), hold(), hold()]).await;
+    let world = World::with(a.addr().port(), |s| {
+        s.connections_max = 2;
+        s.messages_per_connection = 5;
+    })
+    .await;
+    for (domain, sink) in [("a.test", &a), ("b.test", &b), ("c.test", &c)] {
+        world.domain(domain, sink);
+    }
+    for _ in 0..30 {
+        world.add_to("one@a.test");
+    }
+    a.wait_for(LIMIT, |state| state.held == 2).await;
+    world.add_to("one@b.test");
+    world.add_to("one@c.test");
+    assert_eq!(world.runner.connections(), 2);
+    a.release();
+    b.wait_for(LIMIT, |state| state.held == 1).await;
+    b.release();
+    c.release();
+    world.wait_all_closed().await;
+    assert_eq!([&a, &b, &c].map(|sink| sink.count()), [30, 1, 1]);
+    assert!(a.state().open_max <= 2);
+    let last_b = b.state();
+    assert_eq!(last_b.connections, 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_makes_room_for_another_destination() {
+    let [a, b] = sinks([Script::accept(), Script::accept()]).await;
+    let world = World::with(a.addr().port(), |s| {
+        s.connections_max = 1;
+        s.idle = LIMIT;
+    })
+    .await;
+    world.domain("a.test", &a);
+    world.domain("b.test", &b);
+    let first = world.add_to("one@a.test");
+    assert_eq!(short(&world.outcome(first).await), "relayed");
+    let second = world.add_to("one@b.test");
+    assert_eq!(short(&world.outcome(second).await), "relayed");
+}
+
+#[tokio::test]
+async fn a_stuck_destination_holds_its_share_of_memory_and_no_more() {
+    let [stuck, good] =
+        sinks([Script::accept().on(Stage::Mail, Act::Silent), Script::accept()]).await;
+    let world = World::with(stuck.addr().port(), |s| {
+        s.items_per_destination_max = 20;
+        s.items_max = 100;
+        s.connections_per_destination_max = 2;
+    })
+    .await;
+    world.domain("stuck.test", &stuck);
+    world.domain("good.test", &good);
+    for _ in 0..2000 {
+        world.add_to("one@stuck.test");
+    }
+    let mut ids = Vec::new();
+    for _ in 0..200 {
+        ids.push(world.add_to("one@good.test"));
+    }
+    for id in ids {
+        assert_eq!(short(&world.outcome(id).await), "relayed");
+    }
+    world.queue.read(|state| {
+        let host = "stuck.test";
+        let stuck = state.custodies.values().filter(|c| c.item.recipient.host.to_string() == host);
+        let taken = stuck.filter(|c| c.taken).count();
+        // One page may go beyond the limit of a destination, never beyond that of all.
+        assert!(taken <= 100, "{taken}");
+        assert!(state.taken_max <= 100, "{}", state.taken_max);
+    });
+}
+
+#[tokio::test]
+async fn a_long_queue_goes_through_a_small_window() {
+    let sink = Sink::start(Script::accept().count_only()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.items_max = 50;
+        s.items_per_destination_max = 30;
+    })
+    .await;
+    world.domain("a.test", &sink);
+    for _ in 0..3000 {
+        world.add_to("one@a.test");
+    }
+    world.wait_all_closed().await;
+    assert_eq!(sink.count(), 3000);
+    world.queue.read(|state| {
+        assert!(state.taken_max <= 50, "{}", state.taken_max);
+        assert!(state.record_calls < 3000, "results are written in groups");
+    });
+}
+
+#[tokio::test]
+async fn a_host_that_limits_connections_still_gets_all_its_mail() {
+    // The first connection stands; all others are turned away.
+    let script = Script::accept()
+        .on(Stage::Dot, Act::Delay(Duration::from_millis(5)))
+        .reply(Stage::Connect, "421 4.7.0 too many connections from you")
+        .skip(1);
+    let sink = Sink::start(script).await;
+    let world = World::with(sink.addr().port(), |s| s.messages_per_connection = 1000).await;
+    world.domain("a.test", &sink);
+    for _ in 0..30 {
+        world.add_to("one@a.test");
+    }
+    world.wait_all_closed().await;
+    world.queue.read(|state| {
+        assert!(state.custodies.values().all(|custody| custody.outcomes.len() == 1));
+    });
+}

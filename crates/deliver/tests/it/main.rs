@@ -1,0 +1,16 @@
+//! The queue runner against scripted SMTP servers and DNS, with a queue in memory that checks the
+//! contract.
+#![allow(clippy::unwrap_used)]
+
+mod concurrency;
+mod dns;
+mod faults;
+mod hosts;
+mod memory_queue;
+mod outcomes;
+mod relay;
+mod reports;
+mod schedule;
+mod stopping;
+mod tls;
+mod world;

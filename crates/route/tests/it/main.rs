@@ -1,0 +1,7 @@
+//! What `route` decides, on tables of DNS facts, replies and times.
+#![allow(clippy::unwrap_used)]
+
+mod mx;
+mod routes;
+mod schedule;
+mod verdict;
