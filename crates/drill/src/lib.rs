@@ -28,6 +28,7 @@ pub mod token;
 mod wire;
 
 pub use manual::{ImapArgs, LoadArgs};
+pub use wire::base64;
 
 /// `restante drill …`
 #[derive(Clone, Debug, clap::Args)]
