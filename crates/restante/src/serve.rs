@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use config::{Config, Service};
 use deliver::{Parts, Runner};
-use mail_types::Address;
+use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Resolver, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
@@ -226,15 +226,15 @@ fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>
     let dns = &config.dns;
     let name_server = match dns.resolver {
         config::Resolver::System => None,
-        config::Resolver::At(address) => Some(net::NameServer(address)),
+        config::Resolver::Server(address) => Some(net::NameServer(address)),
     };
     let mut resolver = net::ResolverSettings::default();
     if let Some(name_server) = name_server {
         resolver.servers = vec![name_server];
     }
-    resolver.attempt_timeout = dns.attempt_timeout;
+    resolver.attempt = dns.attempt_timeout;
     resolver.retries = dns.retries;
-    resolver.timeout = dns.timeout;
+    resolver.deadline = dns.timeout;
     resolver.cache_entries = dns.cache_entries;
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
@@ -287,9 +287,13 @@ pub fn routes(store: &Store) -> Routes {
     let mut routes = Routes::default();
     for (domain, known) in store.directory().routes() {
         let pattern = domain.map_or(Pattern::Default, |domain| Pattern::Domain(domain.clone()));
-        match Relay::new(&known.host, known.port) {
-            Ok(relay) => {
-                routes.insert(pattern, relay);
+        let host = match known.host.parse() {
+            Ok(ip) => Ok(Host::Literal(ip)),
+            Err(_) => Domain::new(&known.host).map(Host::Domain),
+        };
+        match host {
+            Ok(host) => {
+                routes.insert(pattern, Relay { host, port: known.port });
             }
             Err(error) => tracing::error!(%error, host = known.host, "a route leads nowhere"),
         }

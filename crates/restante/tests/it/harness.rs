@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+pub use drill::base64;
 use drill::imap::Imap;
 use drill::server::{Installation, Running, free_port_base};
 use serde_json::Value;
@@ -291,9 +292,4 @@ pub fn message(subject: &str, id: &str) -> String {
 /// The first word of a receipt's text: the id.
 pub fn receipt_id(receipt: &str) -> &str {
     drill::judge::receipt_id(receipt)
-}
-
-pub fn base64(bytes: &[u8]) -> String {
-    use ::base64::Engine as _;
-    ::base64::engine::general_purpose::STANDARD.encode(bytes)
 }
