@@ -25,6 +25,9 @@ pub struct Cli {
     command: Command,
 }
 
+/// `trace` and `queue show` found nothing.
+const EXIT_NOTHING_FOUND: u8 = 3;
+
 const EXAMPLES: &str = "\
 Examples:
   restante demo                                   a server that shows itself, in a fresh directory
@@ -66,7 +69,8 @@ enum Command {
     /// Make the index anew from the journal; the server must not run
     Rebuild,
     /// Load a server, kill it, pull its plug, and count what is left
-    Drill(drill::Args),
+    #[command(subcommand)]
+    Drill(drill::Drill),
 }
 
 #[derive(Debug, Subcommand)]
@@ -183,9 +187,8 @@ impl Cli {
             }
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
-            Command::Drill(mut args) => {
-                args.set_json(self.json);
-                return Ok(drill::run(&args));
+            Command::Drill(drill) => {
+                return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
             Command::Account(account) => self::account(account, self.json)?,
@@ -197,7 +200,9 @@ impl Cli {
         };
         let answer = control::ask(&data, request.clone())?;
         show::answer(&request, &answer, self.json);
-        Ok(ExitCode::SUCCESS)
+        let nothing = matches!(request, Request::Trace { .. } | Request::QueueShow { .. })
+            && answer.as_array().is_some_and(Vec::is_empty);
+        Ok(if nothing { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
     }
 }
 

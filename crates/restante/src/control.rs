@@ -98,8 +98,7 @@ async fn answer(
                 matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
-            let result =
-                tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }

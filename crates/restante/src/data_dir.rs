@@ -55,7 +55,8 @@ impl DataDir {
         if contradictions.is_empty() {
             return Ok(config);
         }
-        let told: Vec<String> = contradictions.iter().map(|one| format!("{shown}: {one}")).collect();
+        let told: Vec<String> =
+            contradictions.iter().map(|one| format!("{shown}: {one}")).collect();
         bail!("the settings contradict each other, nothing was started\n{}", told.join("\n"))
     }
 

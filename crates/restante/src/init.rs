@@ -81,7 +81,9 @@ pub fn init(data: &DataDir, args: &InitArgs) -> anyhow::Result<Made> {
 
 fn write_certificate(data: &DataDir, config: &Config) -> anyhow::Result<()> {
     let made = net::self_signed(&[config.hostname.to_string()], net::now())?;
-    for (path, pem) in [(&config.tls.certificate, made.certificate_pem), (&config.tls.key, made.key_pem)] {
+    for (path, pem) in
+        [(&config.tls.certificate, made.certificate_pem), (&config.tls.key, made.key_pem)]
+    {
         let path = data.resolve(path);
         if let Some(parent) = path.parent() {
             std::fs::DirBuilder::new()
@@ -122,11 +124,8 @@ fn fill_store(
         );
     }
     let actor = Actor::Operator { name: "init".to_owned() };
-    let mut requests: Vec<Request> = args
-        .domains
-        .iter()
-        .map(|domain| Request::DomainAdd { domain: domain.clone() })
-        .collect();
+    let mut requests: Vec<Request> =
+        args.domains.iter().map(|domain| Request::DomainAdd { domain: domain.clone() }).collect();
     for (address, password) in args.accounts.iter().zip(passwords) {
         requests.push(Request::AccountAdd { address: address.clone(), password });
     }

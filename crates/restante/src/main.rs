@@ -6,7 +6,6 @@ mod control;
 mod data_dir;
 mod demo;
 mod init;
-mod mail_access;
 mod outbound;
 mod request;
 mod serve;

@@ -104,19 +104,20 @@ impl Queue for Outbound {
 
     async fn begin_attempts(
         &self,
-        custodies: Vec<CustodyId>,
-        peer: deliver::Peer,
+        custodies: &[CustodyId],
+        peer: &deliver::Peer,
     ) -> Result<(), QueueError> {
-        self.store.begin_attempts(custodies.clone(), peer_of(peer)).await.map_err(refused)?;
+        let begun = self.store.begin_attempts(custodies.to_vec(), peer_of(peer.clone()));
+        begun.await.map_err(refused)?;
         self.open().begun.extend(custodies);
         Ok(())
     }
 
-    async fn record(&self, attempts: Vec<Attempt>) -> Result<(), QueueError> {
+    async fn record(&self, attempts: &[Attempt]) -> Result<(), QueueError> {
         // All of them are with the writer before the first is waited for: one group, one sync.
         let mut pending = Vec::with_capacity(attempts.len());
         let mut done = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
+        for attempt in attempts.iter().cloned() {
             let custodies: Vec<CustodyId> =
                 attempt.results.iter().map(|(custody, _)| *custody).collect();
             done.push((attempt.mail, custodies));
@@ -142,12 +143,12 @@ impl Queue for Outbound {
         Ok(())
     }
 
-    async fn give_back(&self, custodies: Vec<CustodyId>) -> Result<(), QueueError> {
+    async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
         let begun = {
             let mut open = self.open();
             custodies.iter().copied().filter(|custody| open.begun.remove(custody)).collect()
         };
-        self.store.give_back(&custodies, begun).await.map_err(refused)
+        self.store.give_back(custodies, begun).await.map_err(refused)
     }
 }
 
@@ -212,9 +213,9 @@ fn peer_of(peer: deliver::Peer) -> store::Peer {
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
     let facts = message::HeaderFacts::read(&report.body, &message::Limits::default());
-    let message_id = facts.message_id.map(|id| {
-        String::from_utf8_lossy(&id).trim_matches(['<', '>', ' ']).to_owned()
-    });
+    let message_id = facts
+        .message_id
+        .map(|id| String::from_utf8_lossy(&id).trim_matches(['<', '>', ' ']).to_owned());
     // Delivered to an account of ours it needs its Return-Path; `take_due` takes it off again
     // where it goes on.
     let mut bytes = message::return_path(&mail_types::ReversePath::Null).into_bytes();
@@ -224,11 +225,7 @@ fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
     Ok(NewReport { to: report.to, about: report.about, body, subject: facts.subject, message_id })
 }
 
-fn settled_of(
-    custody: CustodyId,
-    peer: Option<store::Peer>,
-    outcome: deliver::Outcome,
-) -> Settled {
+fn settled_of(custody: CustodyId, peer: Option<store::Peer>, outcome: deliver::Outcome) -> Settled {
     let (outcome, reported) = match outcome {
         deliver::Outcome::Relayed { reply, reported, may_be_duplicate } => {
             (store::Outcome::Relayed { reply, report: None, may_be_duplicate }, reported)

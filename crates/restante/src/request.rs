@@ -20,22 +20,57 @@ pub enum Request {
     /// How it goes.
     Status,
     AccountList,
-    AccountAdd { address: Address, password: String },
-    AccountRemove { address: Address },
-    AccountPassword { address: Address, password: String },
+    AccountAdd {
+        address: Address,
+        password: String,
+    },
+    AccountRemove {
+        address: Address,
+    },
+    AccountPassword {
+        address: Address,
+        password: String,
+    },
     DomainList,
-    DomainAdd { domain: Domain },
-    DomainRemove { domain: Domain },
+    DomainAdd {
+        domain: Domain,
+    },
+    DomainRemove {
+        domain: Domain,
+    },
     AliasList,
-    AliasAdd { alias: Address, targets: Vec<Address> },
-    AliasRemove { alias: Address },
+    AliasAdd {
+        alias: Address,
+        targets: Vec<Address>,
+    },
+    AliasRemove {
+        alias: Address,
+    },
     RouteList,
-    RouteAdd { domain: Option<Domain>, host: String, port: u16 },
-    RouteRemove { domain: Option<Domain> },
-    QueueList { destination: Option<String>, count_max: Option<usize> },
-    QueueShow { which: Which },
-    QueueRetry { which: Which },
-    Trace { which: Which, since: Option<i64>, until: Option<i64>, count_max: Option<usize> },
+    RouteAdd {
+        domain: Option<Domain>,
+        host: String,
+        port: u16,
+    },
+    RouteRemove {
+        domain: Option<Domain>,
+    },
+    QueueList {
+        destination: Option<String>,
+        count_max: Option<usize>,
+    },
+    QueueShow {
+        which: Which,
+    },
+    QueueRetry {
+        which: Which,
+    },
+    Trace {
+        which: Which,
+        since: Option<i64>,
+        until: Option<i64>,
+        count_max: Option<usize>,
+    },
 }
 
 /// Which messages.
@@ -192,8 +227,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
 }
 
 fn credentials(password: &str) -> Result<store::Credentials, Failure> {
-    let salt = net::random_bytes()
-        .map_err(|error| Failure { what: error.to_string(), mend: None })?;
+    let salt =
+        net::random_bytes().map_err(|error| Failure { what: error.to_string(), mend: None })?;
     Ok(sign_in::credentials(password, &salt)?)
 }
 

@@ -108,8 +108,7 @@ async fn run(
     store: Store,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
-    let (certificate, key) =
-        (data.resolve(&config.tls.certificate), data.resolve(&config.tls.key));
+    let (certificate, key) = (data.resolve(&config.tls.certificate), data.resolve(&config.tls.key));
     let tls = ServerTls::from_pem_files(&certificate, &key)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
@@ -131,13 +130,6 @@ async fn run(
         config.sign_in.remember_for,
     )?);
     listen_smtp(&mut running, &config, &store, &sign_in)?;
-    crate::mail_access::listen(
-        &config,
-        &store,
-        &sign_in,
-        &stop,
-        |service, refusal, serve| running.listen(&config, service, refusal, serve),
-    )?;
     let runner = runner(&config, &store)?;
     let sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;

@@ -128,7 +128,10 @@ impl<'a> Teller<'a> {
                 format!("made here as a report about {}", short_receipt(*about))
             }
         };
-        format!("{whence}; {} bytes, synced to disk, answered {}", mail.body_bytes, self.story.facts.receipt)
+        format!(
+            "{whence}; {} bytes, synced to disk, answered {}",
+            mail.body_bytes, self.story.facts.receipt
+        )
     }
 
     fn began(&self, custody: CustodyId, fate: &Fate) -> Option<String> {
@@ -176,10 +179,18 @@ impl<'a> Teller<'a> {
                 .map(|to| format!("{who} asked to try {to} again at once"))
                 .collect(),
             Record::Copied { from, to, .. } => {
-                vec![format!("{who} copied it from {} to {}", self.mailbox(*from), self.mailbox(*to))]
+                vec![format!(
+                    "{who} copied it from {} to {}",
+                    self.mailbox(*from),
+                    self.mailbox(*to)
+                )]
             }
             Record::Moved { from, to, .. } => {
-                vec![format!("{who} moved it from {} to {}", self.mailbox(*from), self.mailbox(*to))]
+                vec![format!(
+                    "{who} moved it from {} to {}",
+                    self.mailbox(*from),
+                    self.mailbox(*to)
+                )]
             }
             Record::Expunged { mailbox, .. } => vec![format!(
                 "{who} took it out of {}; it is still in the archive",
