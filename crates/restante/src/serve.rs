@@ -254,7 +254,7 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.inward.allowed = queue
         .inward_networks
         .iter()
-        .map(|network| route::Network { ip: network.ip, prefix_bits: network.prefix_bits })
+        .map(|network| route::Network::new(network.ip, network.prefix_bits))
         .collect();
     settings.own.addresses =
         config.listeners().iter().map(|listener| listener.address.ip()).collect();
