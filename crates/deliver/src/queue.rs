@@ -190,7 +190,8 @@ pub struct Attempt {
     pub report: Option<Report>,
 }
 
-/// A DSN (RFC 3464), from `<>`.
+/// A DSN (RFC 3464), from `<>`. It needs SMTPUTF8 where `to` does, and 8BITMIME where its body is
+/// not all ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// To whom: the reverse-path of the message it is about.
