@@ -21,6 +21,8 @@ pub struct Source {
     pub code: String,
     /// Byte ranges of `#[cfg(test)]` items.
     tests: Vec<Range<usize>>,
+    /// The bytes that end lines.
+    line_ends: Vec<usize>,
 }
 
 impl Source {
@@ -29,13 +31,14 @@ impl Source {
     pub fn new(text: &str) -> Self {
         let code = masked(text);
         let tests = test_items(&code);
-        Self { code, tests }
+        let line_ends = code.match_indices('\n').map(|(at, _)| at).collect();
+        Self { code, tests, line_ends }
     }
 
     /// The line of a byte, from 1.
     #[must_use]
     pub fn line_of(&self, at: usize) -> usize {
-        1 + self.code.bytes().take(at).filter(|byte| *byte == b'\n').count()
+        1 + self.line_ends.partition_point(|end| *end < at)
     }
 
     /// Whether the byte belongs to a `#[cfg(test)]` item.

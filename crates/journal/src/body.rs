@@ -202,6 +202,12 @@ impl<D: Disk> Arrival<D> {
         self.size
     }
 
+    /// Whether it has a file of its own, so that finishing it waits for the disk.
+    #[must_use]
+    pub const fn is_file(&self) -> bool {
+        self.spilled.is_some()
+    }
+
     /// Hashes, compresses, or makes the file durable: content first, then its name.
     ///
     /// # Errors
@@ -223,19 +229,17 @@ impl<D: Disk> Arrival<D> {
         // this file's content, costs this body alone: nothing was acknowledged that stands on it,
         // the file is removed, and the next arrival has a file and pages of its own. Other
         // failures mean a disk that is not to be trusted with the next sync either.
-        spilled.file.sync_data().map_err(|error| {
+        spilled.file.sync_data().inspect_err(|error| {
             if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                shared.poison.set("syncing a body file", &error);
+                shared.poison.set("syncing a body file", error);
             }
-            error
         })?;
         shared.disk.rename(&arriving_path(spilled.serial), &file.path())?;
         spilled.moved = true;
         // Names of other bodies stand on the same directory: after a failed sync of it no later
         // one proves anything.
-        shared.disk.sync_dir(BODIES).map_err(|error| {
-            shared.poison.set("syncing the directory of body files", &error);
-            error
+        shared.disk.sync_dir(BODIES).inspect_err(|error| {
+            shared.poison.set("syncing the directory of body files", error);
         })?;
         Ok(Body { hash, size: self.size, content: Content::File { serial: file.serial } })
     }

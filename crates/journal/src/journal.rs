@@ -13,8 +13,8 @@ use crate::frame::{
 use crate::segment::{CreateError, Segment, create_segment};
 use crate::{Disk, DiskFile, Head, Opened, Position, Reader};
 
-/// Bytes by which a segment's reserved space grows where a group passes its end.
-const GROW_BYTES: u64 = 1 << 20;
+/// Where a group passes the end of a segment, its reserved space grows by this part of it.
+const GROW_PART: u64 = 64;
 /// A group buffer larger than this is given back after the sync.
 const BUFFER_KEPT_BYTES: usize = 4 << 20;
 
@@ -319,7 +319,8 @@ impl<D: Disk> Journal<D> {
         let end = group.start.offset + group.bytes.len() as u64;
         if end > segment.allocated {
             // So that a full disk is met here, before the write.
-            let grow = (end - segment.allocated).next_multiple_of(GROW_BYTES);
+            let grow =
+                (end - segment.allocated).next_multiple_of(self.options.segment_bytes / GROW_PART);
             segment.file.allocate(segment.allocated, grow)?;
             segment.allocated += grow;
         }

@@ -11,11 +11,11 @@ use crate::frame::{
 };
 use crate::journal::Parts;
 use crate::reader::Reader;
-use crate::scan::{Damage, DamageKind, Entry, Scan, TornTail};
+use crate::scan::{Damage, DamageKind, Entry, LastGroup, Scan, TornTail};
 use crate::segment::{
     CreateError, JOURNAL, Segment, create_segment, segment_numbers, segment_path,
 };
-use crate::{Disk, DiskFile, Head, Journal, Options, Position};
+use crate::{Disk, DiskFile, Head, Journal, Options};
 
 /// Damage listed in [`Opened`]; what is beyond is counted.
 const DAMAGE_MAX: usize = 1000;
@@ -54,17 +54,11 @@ pub fn open<D: Disk>(
     check_from(&reader, from)?;
 
     let mut opened = Opened { created: numbers.is_empty(), ..Opened::default() };
-    let mut sealed = false;
     let mut scan = Scan::new(reader.clone(), from, None);
-    let mut frames = 0;
     for entry in &mut scan {
         match entry {
-            Entry::Record { .. } | Entry::Body { .. } => frames += 1,
-            Entry::Commit { .. } => {
-                opened.groups += 1;
-                sealed = frames == 0;
-                frames = 0;
-            }
+            Entry::Record { .. } | Entry::Body { .. } => {}
+            Entry::Commit { .. } => opened.groups += 1,
             Entry::TornTail(tail) => opened.cut.push(tail),
             Entry::Damage(damage) if opened.damage.len() < DAMAGE_MAX => {
                 opened.damage.push(damage);
@@ -75,6 +69,7 @@ pub fn open<D: Disk>(
     let head = scan.head();
     check_readable(&opened.damage, head)?;
     let last_group = scan.last_group();
+    let sealed = last_group.is_some_and(|group| group.empty);
     drop(scan);
 
     let poison = Arc::new(Poison::default());
@@ -211,7 +206,7 @@ impl<D: Disk> Repair<'_, D> {
     fn segment(
         &self,
         head: Head,
-        last_group: Option<Position>,
+        last_group: Option<LastGroup>,
         cut: &[TornTail],
     ) -> Result<Segment<D::File>, OpenError> {
         let number = head.end.segment;
@@ -229,7 +224,7 @@ impl<D: Disk> Repair<'_, D> {
             zero(&*file, tail).map_err(doing(format!("cut the torn group at {}", tail.at)))?;
             changed = true;
         }
-        if let Some(start) = last_group {
+        if let Some(LastGroup { start, .. }) = last_group {
             // The last group may be read from memory and yet not be on the disk: a sync failed and
             // the process was started again. Only writing its bytes once more and syncing makes
             // sure. Groups before it were synced before it was written.

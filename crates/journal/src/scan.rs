@@ -121,6 +121,12 @@ pub struct TornTail {
     pub bytes: u64,
 }
 
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at {} that never became durable", self.bytes, self.at)
+    }
+}
+
 /// Goes through a journal, group by group. A group's entries come out only once its commit frame
 /// is found right, or once a later group proves that it was durable. Holds one group in memory.
 pub struct Scan<D: Disk> {
@@ -138,8 +144,16 @@ pub struct Scan<D: Disk> {
     /// Up to here, unreadable bytes were reported.
     reported_until: Position,
     /// Where the last group began, if it was read: `open` makes it durable once more.
-    last_group: Option<Position>,
+    last_group: Option<LastGroup>,
     done: bool,
+}
+
+/// What `open` must know of the last group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastGroup {
+    pub start: Position,
+    /// It is a seal.
+    pub empty: bool,
 }
 
 /// A stretch between two points known to be durable, in which groups cannot be followed.
@@ -211,7 +225,7 @@ impl<D: Disk> Scan<D> {
     }
 
     /// Where the last group read began; `None` where none was.
-    pub(crate) const fn last_group(&self) -> Option<Position> {
+    pub(crate) const fn last_group(&self) -> Option<LastGroup> {
         self.last_group
     }
 
@@ -232,7 +246,8 @@ impl<D: Disk> Scan<D> {
             Some(group) if !group.damaged || self.is_proved(&group) => {
                 self.head = group.head;
                 self.report_suspects();
-                self.last_group = Some(group.start);
+                self.last_group =
+                    Some(LastGroup { start: group.start, empty: group.entries.is_empty() });
                 self.queue.extend(group.entries);
                 self.queue.push_back(Entry::Commit { head: group.head });
             }

@@ -49,8 +49,7 @@ impl<F: DiskFile> Window<F> {
     fn fill(&mut self, offset: u64, want: usize) {
         let whole = (self.len.saturating_sub(offset)).min(want.max(WINDOW_BYTES) as u64) as usize;
         self.start = offset;
-        self.bytes.clear();
-        self.bytes.resize(whole, 0);
+        self.bytes = vec![0; whole];
         match self.file.read_at(offset, &mut self.bytes) {
             Ok(read) if read == whole => return,
             // Somebody cut the file meanwhile: zeros, which end the journal here.
@@ -108,7 +107,10 @@ impl<F: DiskFile> Window<F> {
                     return None;
                 }
             }
-            let chunk = self.bytes(at, WINDOW_BYTES.min((end - at) as usize));
+            // What is in the window is looked through before more is read: asking for more would
+            // read the whole window again for every word found.
+            let want = if held.contains(&at) { held.end.min(end) - at } else { end - at };
+            let chunk = self.bytes(at, want.min(WINDOW_BYTES as u64) as usize);
             let step = chunk.len() as u64;
             if let Some(index) = chunk.chunks(ALIGN_BYTES as usize).position(|word| {
                 // A cut word at the end of a file holds no frame, but may hold bytes.

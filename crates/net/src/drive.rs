@@ -1,7 +1,7 @@
 use std::future::{Future, pending};
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
+use std::{fmt, io};
 
 use mail_types::{Machine, Step, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -54,6 +54,19 @@ pub enum Ended {
     GraceOver,
     /// The machine neither took the bytes it was given nor asked for anything: a bug in it.
     Stuck,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("we closed the connection"),
+            Self::PeerClosed => f.write_str("the other side closed the connection"),
+            Self::Lost(error) => write!(f, "the connection was lost: {error}"),
+            Self::Handshake(error) => write!(f, "the TLS handshake failed: {error}"),
+            Self::GraceOver => f.write_str("we are stopping, and it took too long to end"),
+            Self::Stuck => f.write_str("our own fault: the session did not go on"),
+        }
+    }
 }
 
 /// Runs a machine over a connection until it ends. However it ends, the machine has been told

@@ -179,7 +179,8 @@ impl Link {
     }
 
     /// Whether the handshake comes before the first octet of the protocol.
-    pub(crate) const fn begins_with_tls(&self) -> bool {
+    #[must_use]
+    pub const fn begins_with_tls(&self) -> bool {
         matches!(self.security, Security::ServerImplicit(_) | Security::ClientImplicit(..))
             && matches!(self.stream, Stream::Plain(_))
     }

@@ -245,10 +245,6 @@ impl Session {
         self.closing = true;
     }
 
-    pub(crate) const fn is_closing(&self) -> bool {
-        self.closing
-    }
-
     const fn takes_lines(&self) -> bool {
         matches!(
             self.state,

@@ -110,10 +110,7 @@ impl Session {
                 self.bad_command("signed in already");
             }
         }
-        // A bad command may have been the last one the session bears.
-        if !self.is_closing() {
-            self.state = State::Transaction(maildrop);
-        }
+        self.state = State::Transaction(maildrop);
     }
 
     fn list_one(&mut self, maildrop: &Maildrop, number: u64, column: Column) {

@@ -62,18 +62,30 @@ fn notes_to_self(file: &RustFile<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A sleeping test is slow where it passes and wrong where it fails.
+/// A sleeping test is slow where it passes and wrong where it fails. A pause between two looks at
+/// a state is none, where the function has a deadline.
 fn sleeps(file: &RustFile<'_>, findings: &mut Vec<Finding>) {
     for token in ["sleep", "sleep_ms"] {
         for at in file.source.find(token) {
             let is_call = file.source.code.get(at + token.len()..).unwrap_or_default();
-            if (file.is_test || file.source.is_test(at)) && is_call.starts_with('(') {
+            let in_test = file.is_test || file.source.is_test(at);
+            let line = file.source.line_of(at);
+            if in_test && is_call.starts_with('(') && !looks_until_a_deadline(file, line) {
                 let what = "wait for a state with a deadline, or move a virtual clock".to_owned();
-                let line = file.source.line_of(at);
                 findings.push(file.finding("sleeps", line, token, what));
             }
         }
     }
+}
+
+/// Whether the innermost function around a line names a deadline.
+fn looks_until_a_deadline(file: &RustFile<'_>, line: usize) -> bool {
+    let functions = file.source.functions().into_iter();
+    let around = functions.filter(|each| (each.line..each.line + each.lines).contains(&line));
+    around.min_by_key(|each| each.lines).is_some_and(|function| {
+        let code = file.source.code.lines().skip(function.line - 1).take(function.lines);
+        code.flat_map(str::split_whitespace).any(|word| word.contains("deadline"))
+    })
 }
 
 /// Words that belong to one machine or its people, in pieces so that this file has none itself.

@@ -37,6 +37,11 @@ fn sleeping_tests() {
     finds(path, "async fn t() { time::sleep(d).await; }", &format!("sleeps {path}:1 sleep"));
     finds(PATH, "#[cfg(test)] mod t { fn f() { sleep(d); } }", &format!("sleeps {PATH}:1 sleep"));
     assert!(found(&[(PATH, "async fn f() { time::sleep(d).await; }")]).is_empty());
+    let polling =
+        "fn until() {\n let deadline = x;\n loop { assert!(now < deadline); sleep(d); }\n}";
+    assert!(found(&[(path, polling)]).is_empty());
+    let beside = format!("{polling}\nfn t() {{ sleep(d); }} // no deadline");
+    finds(path, &beside, &format!("sleeps {path}:5 sleep"));
 }
 
 #[test]

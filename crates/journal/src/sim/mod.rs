@@ -6,6 +6,7 @@
 //! and at a power cut any part of it may have reached the disk: any operation, any 512-byte sector
 //! of a write, any name.
 
+mod arbitrary;
 mod image;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Disk, DiskFile};
+pub use arbitrary::read_arbitrary;
 use image::{BLOCK_BYTES, Image};
 
 /// A simulated disk. Clones are the same disk.
@@ -26,7 +28,7 @@ pub struct SimDisk {
 pub struct SimFile {
     state: Arc<Mutex<State>>,
     inode: usize,
-    /// The run of the disk it was opened in: a handle does not outlive a reboot.
+    /// Whether it holds the lock.
     locked: Mutex<bool>,
 }
 

@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod corpus;
+mod damage;
+mod faults;
 mod power;
 mod support;

@@ -21,10 +21,6 @@ pub fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     out
 }
 
-pub fn hash_of(bytes: &[u8]) -> BodyHash {
-    BodyHash(*blake3::hash(bytes).as_bytes())
-}
-
 pub fn arrive<D: Disk>(journal: &Journal<D>, bytes: &[u8]) -> std::io::Result<Body> {
     let mut arrival = journal.arrivals().begin();
     for part in bytes.chunks(700) {

@@ -34,6 +34,8 @@ fn dates_as_they_come() {
     assert_eq!(parsed("21-Nov-1997 09:55:06.25"), Some((880_106_106, 0)));
     assert_eq!(parsed("Sun Nov  6 08:49:37 1994"), Some((784_111_777, 0)));
     assert_eq!(parsed("6 NOVEMBER 1994 08:49:37 +01:00"), Some((784_108_177, 60)));
+    assert_eq!(parsed("1 Jan 49 00:00"), Some((2_493_072_000, 0)));
+    assert_eq!(parsed("1 Jan 50 00:00"), Some((-631_152_000, 0)));
     assert_eq!(parsed("6 Nov 104 08:49:37"), Some((1_099_730_977, 0)));
     assert_eq!(parsed("29 Feb 2024 00:00:60 +0000"), Some((1_709_164_860, 0)));
 }

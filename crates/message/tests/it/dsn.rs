@@ -163,6 +163,7 @@ fn remote_words_cannot_forge_fields_or_parts() {
     let status = parsed.subparts[1].get_body().unwrap();
     assert!(!status.contains("\r\nStatus: 2.0.0") && !status.contains("\r\nAction: relayed"));
     assert!(!status.contains("\r\nAction: delivered"));
+    assert!(!status.contains(|c: char| c.is_control() && c != '\r' && c != '\n'));
     assert!(parsed.subparts[2].get_body().unwrap().ends_with("--restante4711--\r\n"));
     assert_eq!(parsed.ctype.params["boundary"], "restante4711x1x");
     assert_eq!(parsed.headers.get_first_value("References"), None);

@@ -113,7 +113,17 @@ fn hostile_sizes_are_read_in_time() {
     let quotes = [&b"To: "[..], &b"\"a(<".repeat(200_000)].concat();
     let params = [&b"Content-Type: a/b"[..], &b"; a*0*=\"(".repeat(100_000)].concat();
     let comments = [&b"Content-Type: "[..], &b"(".repeat(500_000)].concat();
-    for (bytes, parts) in [(deep, 100), (messages, 100), (quotes, 1), (params, 1), (comments, 1)] {
+    let escapes = [&b"To: "[..], &b"\\\"".repeat(200_000)].concat();
+    let names = [&b"To: "[..], &b"(".repeat(400_000)].concat();
+    for (bytes, parts) in [
+        (deep, 100),
+        (messages, 100),
+        (quotes, 1),
+        (params, 1),
+        (comments, 1),
+        (escapes, 1),
+        (names, 1),
+    ] {
         let summary = Summary::read(&bytes, &limits);
         assert_eq!(summary.structure.parts().len(), parts);
         assert_eq!(summary.structure.size(), bytes.len());

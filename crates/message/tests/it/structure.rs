@@ -102,6 +102,8 @@ fn empty_parts_have_empty_ranges_in_order() {
     // The blank line before a delimiter is the delimiter's; a line more ends the header.
     assert_eq!(headers[3..], [message, "", &format!("{message}\r\n"), "Subject: x\r\n"]);
     assert!(structure.parts()[1..].iter().all(|part| part.lines <= 1));
+    let before_first = &bytes[..structure.parts()[1].header.start];
+    assert!(before_first.ends_with(b"--e\r\n"), "an empty part begins behind its delimiter");
 }
 
 #[test]
@@ -148,6 +150,8 @@ fn lenient_content_types() {
     assert!(content("text").is("text", "plain"));
     assert!(content("text/").is("text", "plain"));
     assert!(content("").is("text", "plain"));
+    // Continuations of which only a later one is extended.
+    assert_eq!(content("a/b; t*1*=b'c'%20d; t*0=\"a'%\"").param("t").unwrap(), "a'%b'c' d");
     assert_eq!(content("a/b; c=\"unclosed").param("c").unwrap(), "unclosed");
 }
 

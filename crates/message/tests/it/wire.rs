@@ -192,3 +192,24 @@ fn summary_format_1_is_read() {
     assert_eq!(Summary::decode(format_1).unwrap(), summary);
     assert_eq!(summary.encode(), format_1);
 }
+
+/// Parts that contain one another would be written without end.
+#[test]
+fn summaries_in_a_circle_are_refused() {
+    let part = |kind: &[u8]| {
+        [b"\0\0\0\0\x01a\x01b\0\0\0\0\0\0\0\0", kind, &[0; 10][..usize::from(kind.len() == 2) * 10]]
+            .concat()
+    };
+    let summary = |parts: &[Vec<u8>]| {
+        let count = u8::try_from(parts.len()).unwrap();
+        let bytes = [&[1][..], &[0; 10], &[count], &parts.concat()].concat();
+        Summary::decode(&bytes)
+    };
+    let (message, leaf) = (|inner: u8| part(&[5, inner]), part(&[0]));
+    assert!(summary(&[message(1), leaf.clone()]).is_ok());
+    assert!(summary(&[message(1), message(0)]).is_err());
+    assert!(summary(&[message(1), message(1)]).is_err());
+    assert!(summary(&[message(2), leaf.clone()]).is_err());
+    assert!(summary(&[leaf.clone(), leaf]).is_err());
+    assert!(summary(&[]).is_err());
+}

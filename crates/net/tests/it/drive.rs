@@ -28,7 +28,8 @@ async fn pipelined_lines_are_answered_in_order() {
         reading.read_to_string(&mut got).await.unwrap();
         got
     };
-    let (wrote, got) = tokio::join!(writing.write_all(all.as_bytes()), reader);
+    let both = async { tokio::join!(writing.write_all(all.as_bytes()), reader) };
+    let (wrote, got) = timeout(PATIENCE, both).await.unwrap();
     wrote.unwrap();
     let lines: Vec<&str> = got.lines().collect();
     assert_eq!(lines.len(), 5_001);
@@ -65,7 +66,7 @@ async fn a_peer_that_does_not_read_stops_the_machine() {
     client.get_mut().write_all(format!("BIG {octets}\r\nQUIT\r\n").as_bytes()).await.unwrap();
     let mut got = 0;
     let mut buffer = vec![0; 64 * 1024];
-    while let read @ 1.. = client.read(&mut buffer).await.unwrap() {
+    while let read @ 1.. = timeout(PATIENCE, client.read(&mut buffer)).await.unwrap().unwrap() {
         got += read;
     }
     assert_eq!(got, octets + "\r\nbye\r\n".len());

@@ -83,6 +83,7 @@ async fn a_failed_handshake_ends_the_connection() {
     client.write_all(b"ECHO in the clear\r\n").await.unwrap();
     let (ended, toy) = timeout(PATIENCE, running.ended).await.unwrap().unwrap();
     assert!(matches!(ended, Ended::Handshake(_)), "{ended:?}");
+    assert!(ended.to_string().starts_with("the TLS handshake failed: "), "{ended}");
     assert_eq!(toy.received, ["<closed>"]);
 }
 

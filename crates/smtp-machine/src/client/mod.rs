@@ -333,7 +333,13 @@ impl Machine for Client {
         match self.state {
             // RFC 3207 §4.2; and what follows the end does not count.
             State::TlsDue | State::TlsAwaited | State::Closing => bytes.len(),
-            _ => self.input.take(bytes),
+            State::Greeting
+            | State::Ehlo
+            | State::Helo
+            | State::StartTls
+            | State::Ready
+            | State::Message(_)
+            | State::Quit => self.input.take(bytes),
         }
     }
 
@@ -347,13 +353,12 @@ impl Machine for Client {
                 self.asked = Some(asked);
                 return Step::Ask(question);
             }
-            match self.state {
-                State::Closing => return Step::Close,
-                State::TlsDue => {
-                    self.state = State::TlsAwaited;
-                    return Step::StartTls;
-                }
-                _ => {}
+            if matches!(self.state, State::Closing) {
+                return Step::Close;
+            }
+            if matches!(self.state, State::TlsDue) {
+                self.state = State::TlsAwaited;
+                return Step::StartTls;
             }
             // Replies first: one that comes while content goes out must stop it.
             let awaits = !matches!(self.state, State::Ready | State::TlsAwaited);
@@ -382,7 +387,12 @@ impl Machine for Client {
                     transaction.send(&self.peer, &mut self.out);
                     self.state = State::Message(Box::new(transaction));
                 }
-                _ => self.quit(),
+                Answer::Quit
+                | Answer::Bytes(_)
+                | Answer::End
+                | Answer::Unreadable
+                | Answer::Go
+                | Answer::Noted => self.quit(),
             },
             Some(asked @ (Asked::Body | Asked::FinalDot)) => self.message_answered(asked, answer),
             Some(Asked::Report) | None => {}

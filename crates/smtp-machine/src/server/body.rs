@@ -122,12 +122,11 @@ impl<R: Acceptance> Server<R> {
         // The service has refused it: there is nothing to abort.
         self.body = None;
         self.transaction = None;
-        match self.state {
-            State::Chunk { left, .. } => self.state = State::DropChunk { left, refusal },
-            _ => {
-                self.state = State::Command;
-                self.refuse(&refusal);
-            }
+        if let State::Chunk { left, .. } = self.state {
+            self.state = State::DropChunk { left, refusal };
+        } else {
+            self.state = State::Command;
+            self.refuse(&refusal);
         }
     }
 

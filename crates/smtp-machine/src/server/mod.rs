@@ -206,7 +206,13 @@ impl<R: Acceptance> Server<R> {
             State::Data | State::Chunk { .. } | State::DropChunk { .. } => {
                 self.config.limits.content_wait
             }
-            _ => self.config.limits.command_wait,
+            State::Greeting
+            | State::Command
+            | State::Overlong
+            | State::Auth
+            | State::TlsDue
+            | State::TlsAwaited
+            | State::Closing => self.config.limits.command_wait,
         };
         let until = *self.wait_until.get_or_insert(now.after(wait));
         if let Some(message_until) = self.message_until {
@@ -282,10 +288,13 @@ impl<R: Acceptance> Machine for Server<R> {
         match self.state {
             // RFC 3207 §4.2: what is read before the handshake does not count.
             State::TlsDue | State::TlsAwaited | State::Closing => return bytes.len(),
-            State::Data | State::Chunk { .. } | State::DropChunk { .. } if !bytes.is_empty() => {
-                self.wait_until = None;
+            State::Data | State::Chunk { .. } | State::DropChunk { .. } => {
+                if !bytes.is_empty() {
+                    self.wait_until = None;
+                }
             }
-            _ => {}
+            // The wait is for a whole line, however slowly octets trickle in.
+            State::Greeting | State::Command | State::Overlong | State::Auth => {}
         }
         self.input.take(bytes)
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod back_to_back;
+mod client;
 mod client_dialog;
 mod corpora;
 mod dialog;

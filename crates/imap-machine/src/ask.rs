@@ -1,0 +1,417 @@
+use std::ops::Range;
+
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
+use message::Summary;
+
+use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use crate::view::{Changes, Rows};
+
+/// What the session asks of its service. One question is open at a time; each names what its answer
+/// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
+/// [`Answer::Gone`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Send what is in the output buffer, then go on: [`Answer::Done`]. This is how long responses
+    /// stay bounded in memory.
+    Flush,
+    /// Sign in (LOGIN asks for `Password`): [`Answer::SignIn`]. The service answers failures late
+    /// if it slows them down.
+    SignIn(sasl::Question),
+    /// All mailboxes of the account, and names subscribed to that are none:
+    /// [`Answer::Mailboxes`], in any order.
+    List {
+        /// Whose.
+        account: AccountId,
+    },
+    /// [`Answer::Status`].
+    Status {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
+    },
+    /// Open a mailbox: [`Answer::Selected`]. From now on the session wants [`Event::Changed`] for
+    /// it, and no longer for the one before.
+    Select {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
+        /// EXAMINE: messages stay recent for the next session.
+        read_only: bool,
+    },
+    /// No mailbox is selected any more: [`Answer::Done`].
+    Deselect {
+        /// The one that was.
+        mailbox: MailboxId,
+    },
+    /// What has changed: [`Answer::Changes`].
+    Poll {
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// After this.
+        since: ModSeq,
+    },
+    /// Data of messages: [`Answer::Contents`]. Messages expunged meanwhile can still be fetched
+    /// (RFC 2180 §4.1) as long as their bodies are kept.
+    Fetch {
+        /// Whose.
+        account: AccountId,
+        /// Which, at most [`crate::Limits::fetch_messages_max`].
+        messages: Vec<Wanted>,
+        /// What of each.
+        need: Need,
+    },
+    /// Change flags: [`Answer::Stored`].
+    Store {
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// Which messages; those that are gone are passed over.
+        uids: UidSet,
+        /// How.
+        mode: StoreMode,
+        /// Which flags.
+        flags: Flags,
+        /// Leave messages alone that changed after this (RFC 7162 §3.1.3).
+        unchanged_since: Option<ModSeq>,
+        /// Report changes after this.
+        since: ModSeq,
+    },
+    /// Copy, all or nothing: [`Answer::Copied`]; refused with `TRYCREATE` where there is no such
+    /// mailbox.
+    Copy {
+        /// Whose.
+        account: AccountId,
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// Which messages.
+        uids: UidSet,
+        /// Where to.
+        to: MailboxName,
+    },
+    /// Copy and expunge in one commit: [`Answer::Moved`].
+    Move {
+        /// Whose.
+        account: AccountId,
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// Which messages.
+        uids: UidSet,
+        /// Where to.
+        to: MailboxName,
+        /// Report changes after this.
+        since: ModSeq,
+    },
+    /// Remove messages that have `\Deleted` set: [`Answer::Changes`].
+    Expunge {
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// Only among these.
+        uids: Option<UidSet>,
+        /// Report changes after this.
+        since: ModSeq,
+    },
+    /// A message is about to come: [`Answer::Done`], or a refusal before a byte of it is read.
+    /// Dropping the session drops the arrival.
+    AppendBegin {
+        /// Whose.
+        account: AccountId,
+        /// Where to.
+        mailbox: MailboxName,
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date, if the client gave one.
+        internal_date: Option<Timestamp>,
+        /// Its size.
+        octets: u32,
+    },
+    /// The next octets of it: [`Answer::Done`]. After a refusal no more come.
+    AppendBytes(Vec<u8>),
+    /// That was all of it; commit: [`Answer::Appended`].
+    AppendEnd,
+    /// It will not be completed; drop it: [`Answer::Done`].
+    AppendAbort,
+    /// [`Answer::Done`]
+    Create {
+        /// Whose.
+        account: AccountId,
+        /// Which; names above it that do not exist are created too (RFC 3501 §6.3.3).
+        mailbox: MailboxName,
+    },
+    /// [`Answer::Done`]
+    Delete {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
+    },
+    /// [`Answer::Done`]. RENAME of INBOX moves its messages (RFC 3501 §6.3.5).
+    Rename {
+        /// Whose.
+        account: AccountId,
+        /// The old name.
+        from: MailboxName,
+        /// The new one.
+        to: MailboxName,
+    },
+    /// [`Answer::Done`]
+    Subscribe {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
+        /// False for UNSUBSCRIBE.
+        subscribed: bool,
+    },
+    /// Which of the keys match which of the messages: [`Answer::Matches`].
+    Match {
+        /// Whose.
+        account: AccountId,
+        /// Which messages.
+        messages: Vec<Wanted>,
+        /// At most 64.
+        keys: Vec<ContentKey>,
+    },
+}
+
+/// A message of the selected mailbox, as a question names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its UID.
+    pub uid: Uid,
+    /// The service's own key, from its [`crate::view::Row`].
+    pub mail: u64,
+    /// Its size in octets.
+    pub size: u32,
+}
+
+/// What is needed of each message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The summary made at delivery.
+    pub summary: bool,
+    /// Octets of the message.
+    pub octets: Octets,
+}
+
+/// Which octets of a message are needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Octets {
+    /// None.
+    None,
+    /// Its header, the blank line included; more does no harm.
+    Header,
+    /// All.
+    All,
+    /// These; asked of one message at a time.
+    Range(Range<u32>),
+}
+
+/// Data of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// If asked for.
+    pub summary: Option<Box<Summary>>,
+    /// If asked for: from the message's begin, or exactly the range.
+    pub octets: Vec<u8>,
+}
+
+/// The service's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<R> {
+    /// Done, nothing to tell.
+    Done,
+    /// Not done.
+    No(Refusal),
+    /// The selected mailbox has been deleted.
+    Gone,
+    /// To [`Question::SignIn`].
+    SignIn(sasl::Answer),
+    /// To [`Question::List`].
+    Mailboxes(Vec<Listed>),
+    /// To [`Question::Status`].
+    Status(Status),
+    /// To [`Question::Select`].
+    Selected(Box<Selected>),
+    /// To [`Question::Poll`] and [`Question::Expunge`].
+    Changes(Changes),
+    /// To [`Question::Fetch`]: in the order of the question, the first or more of them (so that the
+    /// service bounds its own memory); `None` for one that is lost.
+    Contents(Vec<Option<Content>>),
+    /// To [`Question::Store`].
+    Stored {
+        /// The new flags of these and what else changed.
+        changes: Changes,
+        /// Left alone because of UNCHANGEDSINCE.
+        modified: UidSet,
+    },
+    /// To [`Question::Copy`].
+    Copied(Copied),
+    /// To [`Question::Move`].
+    Moved(Copied, Changes),
+    /// To [`Question::AppendEnd`]: kept, and here is the proof. `OK` to APPEND is made from nothing
+    /// else.
+    Appended {
+        /// The proof.
+        receipt: R,
+        /// UIDVALIDITY of the mailbox.
+        uid_validity: UidValidity,
+        /// The message's UID.
+        uid: Uid,
+    },
+    /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
+    /// key, the first key the lowest.
+    Matches(Vec<u64>),
+}
+
+/// A mailbox in LIST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: MailboxName,
+    /// False for a name that is only subscribed to.
+    pub exists: bool,
+    /// RFC 6154.
+    pub special_use: Option<SpecialUse>,
+    /// In LSUB.
+    pub subscribed: bool,
+}
+
+/// STATUS of a mailbox (RFC 3501 §6.3.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Messages in it.
+    pub messages: u32,
+    /// Messages that no session was told of.
+    pub recent: u32,
+    /// The next UID, at least.
+    pub uid_next: u32,
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// RFC 7162 HIGHESTMODSEQ, at least 1.
+    pub highest_modseq: ModSeq,
+}
+
+/// A mailbox opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// Which it is.
+    pub mailbox: MailboxId,
+    /// The session may not change it, though it asked to.
+    pub read_only: bool,
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// The next UID, at least.
+    pub uid_next: u32,
+    /// All its messages.
+    pub rows: Rows,
+    /// UIDs that this session is the first to be told of (`\Recent`).
+    pub recent: UidSet,
+}
+
+/// Messages copied (RFC 4315 §3 COPYUID).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// UIDVALIDITY of the mailbox copied to.
+    pub uid_validity: UidValidity,
+    /// Old and new UID of each, both ascending. Empty where none of the messages existed.
+    pub uids: Vec<(Uid, Uid)>,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For programs.
+    pub code: Option<Code>,
+    /// For people: what to do.
+    pub text: String,
+}
+
+impl Refusal {
+    /// With a code.
+    #[must_use]
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code: Some(code), text: text.into() }
+    }
+}
+
+/// Response codes of refusals (RFC 3501 §7.1, RFC 5530, RFC 7889).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The mailbox exists already.
+    AlreadyExists,
+    /// Name or password is wrong.
+    AuthenticationFailed,
+    /// This can never work (a name that may not be).
+    Cannot,
+    /// The client does what it should not.
+    ClientBug,
+    /// Ask the operator.
+    ContactAdmin,
+    /// The stored data is damaged.
+    Corruption,
+    /// Some messages are gone.
+    ExpungeIssued,
+    /// It has mailboxes below it.
+    HasChildren,
+    /// Somebody else is using it.
+    InUse,
+    /// A limit of ours.
+    Limit,
+    /// There is no such mailbox.
+    NonExistent,
+    /// Not allowed.
+    NoPerm,
+    /// The quota is used up.
+    OverQuota,
+    /// TLS first.
+    PrivacyRequired,
+    /// The selected mailbox is read-only.
+    ReadOnly,
+    /// Our own trouble: permanent until mended.
+    ServerBug,
+    /// The message is too big.
+    TooBig,
+    /// There is no such mailbox, but it can be created.
+    TryCreate,
+    /// Our own trouble: temporary.
+    Unavailable,
+}
+
+impl Code {
+    /// As on the wire, without brackets.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::Cannot => "CANNOT",
+            Self::ClientBug => "CLIENTBUG",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::Corruption => "CORRUPTION",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::OverQuota => "OVERQUOTA",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::Unavailable => "UNAVAILABLE",
+        }
+    }
+}
+
+/// What the service tells unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something in this mailbox changed, perhaps by this session itself. The session polls when it
+    /// may tell its client.
+    Changed(MailboxId),
+}

@@ -1,0 +1,446 @@
+use mail_types::{Flags, Timestamp};
+use sasl::Secret;
+
+use super::date::parse_date_time;
+use super::fetch::Fetch;
+use super::mailbox::MailboxName;
+use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
+use super::search::{Search, SearchError};
+use super::sequence::SequenceSet;
+use super::store::{Store, parse_flag_list};
+
+/// Octets of a tag.
+pub const TAG_OCTETS_MAX: usize = 128;
+/// Name-value pairs in one ID (RFC 2971 §3.3: at most 30).
+pub const ID_PAIRS_MAX: usize = 30;
+
+/// What stands before a command and comes back in the response that ends it (RFC 3501 §2.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(Box<str>);
+
+impl Tag {
+    // RFC 3501 §9: tag = 1*<any ASTRING-CHAR except "+">
+    pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
+        let tag = scan
+            .take_while(|byte| (super::scan::is_atom_char(byte) || byte == b']') && byte != b'+');
+        match std::str::from_utf8(tag) {
+            Ok(text) if (1..=TAG_OCTETS_MAX).contains(&text.len()) => Ok(Self(text.into())),
+            _ => Err(SyntaxError("a command begins with a tag")),
+        }
+    }
+
+    /// The tag at the begin of a line, if there is one.
+    #[must_use]
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        let mut scan = Scan::new(line);
+        let tag = Self::parse(&mut scan).ok()?;
+        (scan.peek() == Some(b' ') || scan.at_end()).then_some(tag)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A command of the client (RFC 3501 §6), but APPEND, whose message is not collected: see
+/// [`AppendHead`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// CAPABILITY
+    Capability,
+    /// NOOP
+    Noop,
+    /// LOGOUT
+    Logout,
+    /// ID (RFC 2971): what the client says of itself.
+    Id(Vec<(String, Option<String>)>),
+    /// STARTTLS
+    StartTls,
+    /// AUTHENTICATE
+    Authenticate {
+        /// Name of the SASL mechanism, in upper case.
+        mechanism: String,
+        /// SASL-IR (RFC 4959): the initial response, still in base64; `=` for an empty one.
+        initial: Option<Secret>,
+    },
+    /// LOGIN
+    Login {
+        /// User name.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// ENABLE (RFC 5161): names in upper case.
+    Enable(Vec<String>),
+    /// NAMESPACE (RFC 2342)
+    Namespace,
+    /// SELECT and EXAMINE
+    Select {
+        /// Which.
+        mailbox: MailboxName,
+        /// EXAMINE.
+        read_only: bool,
+        /// RFC 7162 §3.1.8: with CONDSTORE.
+        condstore: bool,
+    },
+    /// CREATE
+    Create(MailboxName),
+    /// DELETE
+    Delete(MailboxName),
+    /// RENAME
+    Rename(MailboxName, MailboxName),
+    /// SUBSCRIBE
+    Subscribe(MailboxName),
+    /// UNSUBSCRIBE
+    Unsubscribe(MailboxName),
+    /// LIST and LSUB
+    List {
+        /// LSUB.
+        subscribed: bool,
+        /// The reference name, as on the wire.
+        reference: Vec<u8>,
+        /// The name with wildcards, as on the wire.
+        pattern: Vec<u8>,
+    },
+    /// STATUS
+    Status(MailboxName, Vec<StatusItem>),
+    /// CHECK
+    Check,
+    /// CLOSE
+    Close,
+    /// UNSELECT (RFC 3691)
+    Unselect,
+    /// EXPUNGE, or UID EXPUNGE of these (RFC 4315)
+    Expunge(Option<SequenceSet>),
+    /// SEARCH and UID SEARCH
+    Search(Search),
+    /// FETCH and UID FETCH
+    Fetch(Fetch),
+    /// STORE and UID STORE
+    Store(Store),
+    /// COPY, UID COPY, MOVE and UID MOVE (RFC 6851)
+    Copy {
+        /// The set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        to: MailboxName,
+        /// MOVE.
+        away: bool,
+    },
+    /// IDLE (RFC 2177)
+    Idle,
+}
+
+/// What STATUS tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusItem {
+    /// MESSAGES
+    Messages,
+    /// RECENT
+    Recent,
+    /// UIDNEXT
+    UidNext,
+    /// UIDVALIDITY
+    UidValidity,
+    /// UNSEEN
+    Unseen,
+    /// HIGHESTMODSEQ (RFC 7162)
+    HighestModSeq,
+}
+
+/// An APPEND up to its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendHead {
+    /// The tag.
+    pub tag: Tag,
+    /// Where to.
+    pub mailbox: MailboxName,
+    /// Flags for the message.
+    pub flags: Flags,
+    /// Its internal date, if given.
+    pub internal_date: Option<Timestamp>,
+    /// Octets of the message.
+    pub octets: u32,
+    /// Whether the client waits for a continuation before it sends the message.
+    pub waits: bool,
+}
+
+/// Why a command was not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The grammar is broken: answered BAD.
+    Syntax(SyntaxError),
+    /// SEARCH in a charset that we do not know: answered NO [BADCHARSET].
+    Charset,
+}
+
+impl From<SyntaxError> for CommandError {
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<SearchError> for CommandError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Syntax(error) => Self::Syntax(error),
+            SearchError::Charset => Self::Charset,
+        }
+    }
+}
+
+impl AppendHead {
+    // RFC 3501 §9: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+    //
+    /// Reads a command up to and including the header of its last literal. `None` where it is no
+    /// APPEND, or where that literal is not the message (but the mailbox name), or where something
+    /// before it is wrong: then the command is collected like any other and refused.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut scan = Scan::new(bytes);
+        let tag = Tag::parse(&mut scan).ok()?;
+        if !scan.eat_text(" APPEND ") {
+            return None;
+        }
+        let mailbox = MailboxName::parse(&mut scan).ok()?;
+        scan.space().ok()?;
+        let mut flags = Flags::default();
+        if scan.peek() == Some(b'(') {
+            flags = parse_flag_list(&mut scan).ok()?;
+            scan.space().ok()?;
+        }
+        let mut internal_date = None;
+        if scan.peek() == Some(b'"') {
+            internal_date = Some(parse_date_time(&mut scan).ok()?);
+            scan.space().ok()?;
+        }
+        let LiteralHeader { octets, waits } = scan.literal_header().ok()?;
+        scan.rest().is_empty().then_some(Self { tag, mailbox, flags, internal_date, octets, waits })
+    }
+}
+
+impl Command {
+    /// Parses the bytes of one complete command, its literals and the last line end included.
+    ///
+    /// # Errors
+    /// Where they are none; the tag where at least that could be read.
+    pub fn parse(bytes: &[u8]) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
+        let mut scan = Scan::new(bytes);
+        let tag = Tag::parse(&mut scan).map_err(|error| (None, error.into()))?;
+        let command = scan.space().map_err(CommandError::from).and_then(|()| {
+            let name = scan.word()?;
+            Self::body(&name, &mut scan)
+        });
+        match command {
+            Ok(command) => Ok((tag, command)),
+            Err(error) => Err((Some(tag), error)),
+        }
+    }
+
+    fn body(name: &str, scan: &mut Scan<'_>) -> Result<Self, CommandError> {
+        let alone = |scan: &mut Scan<'_>, command| scan.end().map(|()| command);
+        Ok(match name {
+            "CAPABILITY" => alone(scan, Self::Capability)?,
+            "NOOP" => alone(scan, Self::Noop)?,
+            "LOGOUT" => alone(scan, Self::Logout)?,
+            "STARTTLS" => alone(scan, Self::StartTls)?,
+            "NAMESPACE" => alone(scan, Self::Namespace)?,
+            "CHECK" => alone(scan, Self::Check)?,
+            "CLOSE" => alone(scan, Self::Close)?,
+            "UNSELECT" => alone(scan, Self::Unselect)?,
+            "IDLE" => alone(scan, Self::Idle)?,
+            "EXPUNGE" => alone(scan, Self::Expunge(None))?,
+            "ID" => id(scan)?,
+            "AUTHENTICATE" => authenticate(scan)?,
+            "LOGIN" => login(scan)?,
+            "ENABLE" => enable(scan)?,
+            "SELECT" => select(scan, false)?,
+            "EXAMINE" => select(scan, true)?,
+            "CREATE" => Self::Create(only_mailbox(scan)?),
+            "DELETE" => Self::Delete(only_mailbox(scan)?),
+            "SUBSCRIBE" => Self::Subscribe(only_mailbox(scan)?),
+            "UNSUBSCRIBE" => Self::Unsubscribe(only_mailbox(scan)?),
+            "RENAME" => {
+                let from = mailbox(scan)?;
+                Self::Rename(from, only_mailbox(scan)?)
+            }
+            "LIST" => list(scan, false)?,
+            "LSUB" => list(scan, true)?,
+            "STATUS" => status(scan)?,
+            "APPEND" => return Err(append_error(scan).into()),
+            "UID" => {
+                scan.space()?;
+                let name = scan.word()?;
+                Self::with_numbers(&name, scan, true)?
+            }
+            name => Self::with_numbers(name, scan, false)?,
+        })
+    }
+
+    // RFC 3501 §9: uid = "UID" SP (copy / fetch / search / store)
+    fn with_numbers(name: &str, scan: &mut Scan<'_>, uid: bool) -> Result<Self, CommandError> {
+        Ok(match name {
+            "FETCH" => Self::Fetch(Fetch::parse(scan, uid)?),
+            "STORE" => Self::Store(Store::parse(scan, uid)?),
+            "SEARCH" => Self::Search(Search::parse(scan, uid)?),
+            "COPY" | "MOVE" => {
+                scan.space()?;
+                let set = SequenceSet::parse(scan)?;
+                Self::Copy { uid, set, to: only_mailbox(scan)?, away: name == "MOVE" }
+            }
+            // RFC 4315 §2.1: uid-expunge = "UID" SP "EXPUNGE" SP sequence-set
+            "EXPUNGE" if uid => {
+                scan.space()?;
+                let set = SequenceSet::parse(scan)?;
+                scan.end()?;
+                Self::Expunge(Some(set))
+            }
+            _ => return Err(SyntaxError("unknown command").into()),
+        })
+    }
+}
+
+/// SP mailbox
+fn mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
+    scan.space()?;
+    MailboxName::parse(scan)
+}
+
+/// SP mailbox, and the end.
+fn only_mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
+    let name = mailbox(scan)?;
+    scan.end()?;
+    Ok(name)
+}
+
+/// What is wrong with an APPEND that [`AppendHead::parse`] did not take.
+fn append_error(scan: &mut Scan<'_>) -> SyntaxError {
+    match mailbox(scan) {
+        Err(error) => error,
+        Ok(_) => SyntaxError("APPEND takes mailbox, flags, date-time and one message as a literal"),
+    }
+}
+
+// RFC 2971 §3.1: id = "ID" SP id-params-list; id-params-list = "(" *(string SP nstring) ")" / nil
+fn id(scan: &mut Scan<'_>) -> Parsed<Command> {
+    scan.space()?;
+    let mut pairs = Vec::new();
+    if scan.eat(b'(') {
+        while !scan.eat(b')') {
+            if pairs.len() == ID_PAIRS_MAX {
+                return Err(SyntaxError("ID takes at most 30 fields"));
+            }
+            let name = String::from_utf8_lossy(&scan.string()?).into_owned();
+            scan.space()?;
+            let value = scan.nstring()?.map(|value| String::from_utf8_lossy(&value).into_owned());
+            pairs.push((name, value));
+            scan.eat(b' ');
+        }
+    } else if !scan.eat_text("NIL") {
+        return Err(SyntaxError("ID takes a list or NIL"));
+    }
+    scan.end()?;
+    Ok(Command::Id(pairs))
+}
+
+// RFC 4959 §7: authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")]
+fn authenticate(scan: &mut Scan<'_>) -> Parsed<Command> {
+    scan.space()?;
+    let mechanism = scan.atom()?.to_ascii_uppercase();
+    let initial = if scan.eat(b' ') {
+        let base64 = scan.take_while(|byte| byte.is_ascii_graphic());
+        Some(Secret::new(String::from_utf8_lossy(base64).into_owned()))
+    } else {
+        None
+    };
+    scan.end()?;
+    Ok(Command::Authenticate { mechanism, initial })
+}
+
+// RFC 3501 §9: login = "LOGIN" SP userid SP password; both astring
+fn login(scan: &mut Scan<'_>) -> Parsed<Command> {
+    const UTF8: SyntaxError = SyntaxError("user name and password are UTF-8");
+    scan.space()?;
+    let user = String::from_utf8(scan.astring()?.into_owned()).map_err(|_| UTF8)?;
+    scan.space()?;
+    let password = String::from_utf8(scan.astring()?.into_owned()).map_err(|_| UTF8)?;
+    scan.end()?;
+    Ok(Command::Login { user, password: Secret::new(password) })
+}
+
+// RFC 5161 §4: enable = "ENABLE" 1*(SP capability)
+fn enable(scan: &mut Scan<'_>) -> Parsed<Command> {
+    let mut names = Vec::new();
+    scan.space()?;
+    loop {
+        names.push(scan.atom()?.to_ascii_uppercase());
+        if !scan.eat(b' ') {
+            scan.end()?;
+            return Ok(Command::Enable(names));
+        }
+    }
+}
+
+// RFC 3501 §9, RFC 7162 §7: select = "SELECT" SP mailbox [SP "(" "CONDSTORE" ")"]
+fn select(scan: &mut Scan<'_>, read_only: bool) -> Parsed<Command> {
+    let mailbox = mailbox(scan)?;
+    let condstore = scan.eat(b' ');
+    if condstore && !scan.eat_text("(CONDSTORE)") {
+        return Err(SyntaxError("the only parameter of SELECT is CONDSTORE"));
+    }
+    scan.end()?;
+    Ok(Command::Select { mailbox, read_only, condstore })
+}
+
+// RFC 3501 §9: list = "LIST" SP mailbox SP list-mailbox; list-mailbox = 1*list-char / string;
+// list-char = ATOM-CHAR / list-wildcards / resp-specials
+fn list(scan: &mut Scan<'_>, subscribed: bool) -> Parsed<Command> {
+    scan.space()?;
+    let reference = scan.astring()?.into_owned();
+    scan.space()?;
+    let pattern = if matches!(scan.peek(), Some(b'"' | b'{')) {
+        scan.string()?.into_owned()
+    } else {
+        let pattern = scan.take_while(|byte| {
+            super::scan::is_atom_char(byte) || matches!(byte, b'%' | b'*' | b']')
+        });
+        if pattern.is_empty() {
+            return Err(SyntaxError("LIST takes a reference and a pattern"));
+        }
+        pattern.to_vec()
+    };
+    scan.end()?;
+    Ok(Command::List { subscribed, reference, pattern })
+}
+
+// RFC 3501 §9: status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+fn status(scan: &mut Scan<'_>) -> Parsed<Command> {
+    let mailbox = mailbox(scan)?;
+    scan.space()?;
+    scan.expect(b'(', "STATUS items stand in parentheses")?;
+    let mut items = Vec::new();
+    loop {
+        let item = match scan.word()?.as_str() {
+            "MESSAGES" => StatusItem::Messages,
+            "RECENT" => StatusItem::Recent,
+            "UIDNEXT" => StatusItem::UidNext,
+            "UIDVALIDITY" => StatusItem::UidValidity,
+            "UNSEEN" => StatusItem::Unseen,
+            "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+            _ => return Err(SyntaxError("unknown STATUS item")),
+        };
+        if !items.contains(&item) {
+            items.push(item);
+        }
+        if scan.eat(b')') {
+            break;
+        }
+        scan.space()?;
+    }
+    scan.end()?;
+    Ok(Command::Status(mailbox, items))
+}

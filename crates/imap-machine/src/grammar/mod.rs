@@ -1,0 +1,28 @@
+//! The grammar of commands (RFC 3501 §9 and the extensions named at each parser): from the bytes of
+//! one complete command to types that cannot be invalid.
+
+mod command;
+pub(crate) mod date;
+mod fetch;
+mod mailbox;
+pub(crate) mod scan;
+mod search;
+mod section;
+mod sequence;
+mod store;
+
+pub use command::{
+    AppendHead, Command, CommandError, ID_PAIRS_MAX, StatusItem, TAG_OCTETS_MAX, Tag,
+};
+pub use date::Day;
+pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub use mailbox::{
+    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
+};
+pub use scan::SyntaxError;
+pub use search::{
+    ContentKey, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, Search, SearchError, SearchKey, SearchReturn,
+};
+pub use section::{FIELD_NAMES_MAX, SECTION_LEVELS_MAX};
+pub use sequence::{SEQUENCE_SET_ELEMENTS_MAX, SeqNumber, SequenceSet, UidSet};
+pub use store::{FLAGS_MAX, Store, StoreMode};

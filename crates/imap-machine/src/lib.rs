@@ -1,0 +1,29 @@
+//! The server side of IMAP4rev1 (RFC 3501) as a pure machine: bytes in, bytes and questions out.
+//!
+//! [`grammar`] reads commands, [`view`] is the selected mailbox as its session sees it, and
+//! [`Session`] speaks the protocol, with LITERAL+ (RFC 7888), SASL-IR (4959), IDLE (2177),
+//! UIDPLUS (4315), MOVE (6851), UNSELECT (3691), NAMESPACE (2342), ID (2971), ENABLE (5161),
+//! CHILDREN (3348), SPECIAL-USE (6154), CONDSTORE (7162), ESEARCH (4731) and response codes of 5530.
+//!
+//! It does no I/O, reads no clock, draws no random number, and knows no mail: whatever it must know
+//! it asks its service (see [`Question`]). It says `OK` to APPEND only with the proof in its hand
+//! that the message is kept ([`mail_types::Acceptance`]). No client can make it hold more than
+//! [`Limits`] say, whatever it sends.
+
+mod ask;
+mod config;
+pub mod grammar;
+mod list;
+mod reader;
+mod search;
+mod session;
+pub mod view;
+mod write;
+
+pub use ask::{
+    Answer, Code, Content, Copied, Event, Listed, Need, Octets, Question, Refusal, Selected,
+    Status, Wanted,
+};
+pub use config::{Config, Limits};
+pub use list::Pattern;
+pub use session::Session;

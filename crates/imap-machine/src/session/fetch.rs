@@ -1,0 +1,473 @@
+use std::borrow::Cow;
+use std::ops::Range;
+
+use mail_types::{Acceptance, Flags, SystemFlag, Timestamp};
+use message::{BodyForm, SectionText, filter_fields, header_range, write_body, write_envelope};
+
+use super::large::Large;
+use super::{Flow, Session, Status, Work};
+use crate::ask::{Answer, Content, Need, Octets, Question};
+use crate::grammar::date::write_date_time;
+use crate::grammar::{Fetch, FetchAttribute, Section, StoreMode, UidSet};
+use crate::view::{Packed, Places, View};
+use crate::write::push_number;
+
+/// FETCH (RFC 3501 §6.4.5).
+#[derive(Debug)]
+pub(super) struct Fetching {
+    pub plan: Plan,
+    places: Places,
+    /// Which of `places` is under way; its start moves.
+    range: usize,
+    pub stage: Stage,
+    /// Some message's data was not to be had.
+    pub lost: bool,
+}
+
+/// What is fetched of each message, worked out once.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub items: Vec<Item>,
+    need: Need,
+    sets_seen: bool,
+    changed_since: Option<u64>,
+}
+
+/// One thing to write.
+#[derive(Debug)]
+pub(super) enum Item {
+    Flags,
+    Uid,
+    InternalDate,
+    Size,
+    ModSeq,
+    Envelope,
+    Body(BodyForm),
+    Section {
+        /// As in the response.
+        name: Vec<u8>,
+        section: Section,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Goes over the rows.
+    Rows,
+    /// The service reads the messages at these places.
+    Read(Vec<usize>),
+    /// The service sets `\Seen`.
+    Seen(Batch),
+    /// The messages are written.
+    Write(Batch),
+    /// A large message is written in pieces.
+    Large(Box<Large>),
+}
+
+/// Messages with their data.
+#[derive(Debug)]
+pub(super) struct Batch {
+    places: Vec<usize>,
+    contents: Vec<Option<Content>>,
+    /// The message under way, and its item.
+    at: usize,
+    item: usize,
+}
+
+impl<R: Acceptance> Session<R> {
+    pub(super) fn fetch(&mut self, fetch: Fetch) -> Flow {
+        self.by_uid = fetch.uid;
+        // RFC 3501 §7.4.1
+        self.expunge_allowed = fetch.uid;
+        // RFC 7162 §3.1: naming MODSEQ or CHANGEDSINCE enables it.
+        if fetch.changed_since.is_some() || fetch.attributes.contains(&FetchAttribute::ModSeq) {
+            self.enable_condstore();
+        }
+        let Some(mailbox) = &self.selected else { return self.misfit() };
+        let Some(places) = mailbox.view.places(&fetch.set, fetch.uid) else {
+            return self.bad("", "There is no message of that number");
+        };
+        let plan = Plan::new(fetch, mailbox.read_only);
+        let work = Fetching { plan, places, range: 0, stage: Stage::Rows, lost: false };
+        self.again(Work::Fetch(Box::new(work)))
+    }
+
+    pub(super) fn fetch_goes_on(
+        &mut self,
+        mut work: Box<Fetching>,
+        answer: Option<Answer<R>>,
+    ) -> Flow {
+        match std::mem::replace(&mut work.stage, Stage::Rows) {
+            Stage::Rows if work.plan.needs_messages() => self.fetch_asks(work),
+            Stage::Rows => self.fetch_rows(work),
+            Stage::Read(places) => self.fetch_answered(work, places, answer),
+            Stage::Seen(batch) => self.fetch_seen(work, batch, answer),
+            Stage::Write(batch) => self.fetch_writes(work, batch),
+            Stage::Large(large) => self.large_goes_on(work, large, answer),
+        }
+    }
+
+    /// What the view alone can tell: the fast way, row after row.
+    fn fetch_rows(&mut self, mut work: Box<Fetching>) -> Flow {
+        let Some(mailbox) = &self.selected else { return self.misfit() };
+        let view = &mailbox.view;
+        let since = work.plan.changed_since;
+        let max = self.config.limits.output_octets_max;
+        let out = &mut self.output;
+        while let Some(range) = work.places.get_mut(work.range) {
+            let rows = &view.rows().packed()[range.clone()];
+            for (offset, row) in rows.iter().enumerate() {
+                if since.is_some_and(|since| row.modseq <= since) {
+                    continue;
+                }
+                if out.len() >= max {
+                    range.start += offset;
+                    return self.again(Work::Fetch(work));
+                }
+                write_head(range.start + offset, out);
+                for (at, item) in work.plan.items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b' ');
+                    }
+                    write_row_item(view, row, item, out);
+                }
+                out.extend_from_slice(b")\r\n");
+            }
+            work.range += 1;
+        }
+        self.finish(Status::Ok, "", "Fetched")
+    }
+
+    /// Asks for the data of the next messages, as many as the limits allow.
+    fn fetch_asks(&mut self, mut work: Box<Fetching>) -> Flow {
+        let (Some(mailbox), Some(signed_in)) = (&self.selected, &self.signed_in) else {
+            return self.misfit();
+        };
+        let limits = &self.config.limits;
+        let rows = mailbox.view.rows().packed();
+        let mut places = Vec::new();
+        let mut octets = 0_u64;
+        let mut large = false;
+        while places.len() < limits.fetch_messages_max {
+            let Some(range) = work.places.get_mut(work.range) else { break };
+            let Some(place) = range.next() else {
+                work.range += 1;
+                continue;
+            };
+            let row = &rows[place];
+            if work.plan.changed_since.is_some_and(|since| row.modseq <= since) {
+                continue;
+            }
+            if work.plan.need.octets == Octets::All {
+                octets += u64::from(row.size);
+                large = row.size > limits.fetch_octets_max;
+                if octets > u64::from(limits.fetch_octets_max) && !places.is_empty() {
+                    // It begins the next batch.
+                    range.start = place;
+                    large = false;
+                    break;
+                }
+            }
+            places.push(place);
+            if large {
+                break;
+            }
+        }
+        if places.is_empty() {
+            return self.fetch_ends(work.lost);
+        }
+        let messages = places.iter().map(|&place| View::wanted(&rows[place])).collect();
+        let need = if large {
+            Need { summary: true, octets: Octets::Header }
+        } else {
+            work.plan.need.clone()
+        };
+        let question = Question::Fetch { account: signed_in.account, messages, need };
+        work.stage = Stage::Read(places);
+        self.ask(Work::Fetch(work), question)
+    }
+
+    fn fetch_answered(
+        &mut self,
+        mut work: Box<Fetching>,
+        mut places: Vec<usize>,
+        answer: Option<Answer<R>>,
+    ) -> Flow {
+        let contents = match answer {
+            Some(Answer::Contents(contents)) => contents,
+            Some(Answer::No(refusal)) => return self.refuse(&refusal),
+            Some(Answer::Gone) => return self.gone(),
+            Some(_) | None => return self.misfit(),
+        };
+        if contents.is_empty() || contents.len() > places.len() {
+            return self.misfit();
+        }
+        // The service may have answered for the first ones only.
+        let left = places.split_off(contents.len());
+        let left = left.into_iter().map(|place| place..place + 1);
+        let rest = work.places.split_off(work.range.min(work.places.len()));
+        work.places = left.chain(rest).collect();
+        work.range = 0;
+        let Some(mailbox) = &self.selected else { return self.misfit() };
+        let unseen = UidSet::from_iter(places.iter().filter_map(|&place| {
+            let row = &mailbox.view.rows().packed()[place];
+            let is_seen = row.has(mailbox.view.rows(), SystemFlag::Seen);
+            (!is_seen && !mailbox.view.is_gone(row.uid)).then_some(row.uid)
+        }));
+        let batch = Batch { places, contents, at: 0, item: 0 };
+        if !work.plan.sets_seen || unseen.is_empty() {
+            return self.fetch_has(work, batch);
+        }
+        // RFC 3501 §6.4.5: "The \Seen flag is implicitly set".
+        let question = Question::Store {
+            mailbox: mailbox.id,
+            uids: unseen,
+            mode: StoreMode::Add,
+            flags: Flags::from_iter([SystemFlag::Seen]),
+            unchanged_since: None,
+            since: mailbox.view.highest_modseq(),
+        };
+        work.stage = Stage::Seen(batch);
+        self.ask(Work::Fetch(work), question)
+    }
+
+    fn fetch_seen(&mut self, work: Box<Fetching>, batch: Batch, answer: Option<Answer<R>>) -> Flow {
+        let Some(mailbox) = &mut self.selected else { return self.misfit() };
+        match answer {
+            Some(Answer::Stored { changes, .. }) => {
+                let tells_flags = work.plan.items.iter().any(|item| matches!(item, Item::Flags));
+                let rows = mailbox.view.rows();
+                let read = batch.places.iter().map(|&place| rows.packed()[place].uid);
+                let read: UidSet = read.collect();
+                mailbox
+                    .view
+                    .take(&changes, |_, after| tells_flags && read.contains(after.uid.get()));
+            }
+            Some(Answer::Gone) => return self.gone(),
+            // A flag that could not be set is no reason to withhold the message.
+            Some(_) | None => {}
+        }
+        self.fetch_has(work, batch)
+    }
+
+    /// The data is there: writes it, or begins to write a large message.
+    fn fetch_has(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
+        let Some(mailbox) = &self.selected else { return self.misfit() };
+        let rows = mailbox.view.rows().packed();
+        if let ([place], [content @ Some(_)]) = (&*batch.places, &mut *batch.contents) {
+            let row = &rows[*place];
+            let max = self.config.limits.fetch_octets_max;
+            if work.plan.need.octets == Octets::All && row.size > max {
+                let content = content.take().unwrap_or_default();
+                return self.large_begins(work, *place, content);
+            }
+        }
+        work.stage = Stage::Write(batch);
+        self.again(Work::Fetch(work))
+    }
+
+    /// Writes messages item by item while there is room.
+    fn fetch_writes(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
+        let Some(mailbox) = &self.selected else { return self.misfit() };
+        let view = &mailbox.view;
+        while let Some(&place) = batch.places.get(batch.at) {
+            let Some(content) = &batch.contents[batch.at] else {
+                work.lost = true;
+                batch.at += 1;
+                continue;
+            };
+            let row = &view.rows().packed()[place];
+            if batch.item == 0 {
+                write_head(place, &mut self.output);
+            }
+            while let Some(item) = work.plan.items.get(batch.item) {
+                if self.output.len() >= self.config.limits.output_octets_max {
+                    work.stage = Stage::Write(batch);
+                    return self.again(Work::Fetch(work));
+                }
+                let out = &mut self.output;
+                if batch.item > 0 {
+                    out.push(b' ');
+                }
+                match item {
+                    Item::Section { name, section } => write_section(name, section, content, out),
+                    Item::Envelope | Item::Body(_) => write_summary_item(item, content, out),
+                    Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
+                        write_row_item(view, row, item, out);
+                    }
+                }
+                batch.item += 1;
+            }
+            self.output.extend_from_slice(b")\r\n");
+            batch.contents[batch.at] = None;
+            batch.at += 1;
+            batch.item = 0;
+        }
+        self.again(Work::Fetch(work))
+    }
+
+    fn fetch_ends(&mut self, lost: bool) -> Flow {
+        if lost {
+            return self.refuse(&Self::expunge_issued());
+        }
+        self.finish(Status::Ok, "", "Fetched")
+    }
+}
+
+impl Plan {
+    fn new(fetch: Fetch, read_only: bool) -> Self {
+        let mut attributes = fetch.attributes;
+        // RFC 3501 §6.4.8: UID FETCH answers with UIDs; RFC 7162 §3.1.4.1: CHANGEDSINCE with
+        // modification sequences.
+        if fetch.uid && !attributes.contains(&FetchAttribute::Uid) {
+            attributes.insert(0, FetchAttribute::Uid);
+        }
+        if fetch.changed_since.is_some() && !attributes.contains(&FetchAttribute::ModSeq) {
+            attributes.push(FetchAttribute::ModSeq);
+        }
+        let mut plan = Self {
+            items: Vec::with_capacity(attributes.len()),
+            need: Need { summary: false, octets: Octets::None },
+            sets_seen: false,
+            changed_since: fetch.changed_since,
+        };
+        for attribute in attributes {
+            plan.add(attribute, read_only);
+        }
+        plan
+    }
+
+    fn add(&mut self, attribute: FetchAttribute, read_only: bool) {
+        let item = match attribute {
+            FetchAttribute::Flags => Item::Flags,
+            FetchAttribute::Uid => Item::Uid,
+            FetchAttribute::InternalDate => Item::InternalDate,
+            FetchAttribute::Size => Item::Size,
+            FetchAttribute::ModSeq => Item::ModSeq,
+            FetchAttribute::Envelope => Item::Envelope,
+            FetchAttribute::Body => Item::Body(BodyForm { extended: false, rev2: false }),
+            FetchAttribute::BodyStructure => Item::Body(BodyForm { extended: true, rev2: false }),
+            FetchAttribute::Section(section) => {
+                self.add_section_need(&section);
+                self.sets_seen |= !section.peek && !read_only;
+                let mut name = Vec::new();
+                section.write_name(&mut name);
+                Item::Section { name, section }
+            }
+        };
+        self.need.summary |= matches!(item, Item::Envelope | Item::Body(_));
+        self.items.push(item);
+    }
+
+    fn add_section_need(&mut self, section: &Section) {
+        let of_root_header = section.spec.part.is_empty()
+            && match section.spec.text {
+                SectionText::Header
+                | SectionText::HeaderFields(_)
+                | SectionText::HeaderFieldsNot(_) => true,
+                SectionText::All | SectionText::Text | SectionText::Mime => false,
+            };
+        if !of_root_header {
+            self.need.octets = Octets::All;
+        } else if self.need.octets == Octets::None {
+            self.need.octets = Octets::Header;
+        }
+        self.need.summary |= !section.spec.part.is_empty();
+    }
+
+    fn needs_messages(&self) -> bool {
+        self.need.summary || self.need.octets != Octets::None
+    }
+}
+
+/// `* n FETCH (`
+pub(super) fn write_head(place: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"* ");
+    push_number(out, place as u64 + 1);
+    out.extend_from_slice(b" FETCH (");
+}
+
+/// An item that the view answers.
+pub(super) fn write_row_item(view: &View, row: &Packed, item: &Item, out: &mut Vec<u8>) {
+    match item {
+        Item::Flags => {
+            out.extend_from_slice(b"FLAGS ");
+            view.write_flags(row, out);
+        }
+        Item::Uid => {
+            out.extend_from_slice(b"UID ");
+            push_number(out, u64::from(row.uid));
+        }
+        Item::InternalDate => {
+            out.extend_from_slice(b"INTERNALDATE ");
+            write_date_time(Timestamp::from_secs(row.internal_secs), out);
+        }
+        Item::Size => {
+            out.extend_from_slice(b"RFC822.SIZE ");
+            push_number(out, u64::from(row.size));
+        }
+        Item::ModSeq => {
+            out.extend_from_slice(b"MODSEQ (");
+            push_number(out, row.modseq);
+            out.push(b')');
+        }
+        Item::Envelope | Item::Body(_) | Item::Section { .. } => {}
+    }
+}
+
+/// An item that the summary answers.
+pub(super) fn write_summary_item(item: &Item, content: &Content, out: &mut Vec<u8>) {
+    match (item, &content.summary) {
+        (Item::Envelope, Some(summary)) => {
+            out.extend_from_slice(b"ENVELOPE ");
+            write_envelope(out, &summary.envelope);
+        }
+        (Item::Body(form), Some(summary)) => {
+            let name: &[u8] = if form.extended { b"BODYSTRUCTURE " } else { b"BODY " };
+            out.extend_from_slice(name);
+            write_body(out, &summary.structure, *form);
+        }
+        // The service left out what it was asked for: nothing can be said in its place but NIL.
+        (Item::Envelope, None) => out.extend_from_slice(b"ENVELOPE NIL"),
+        (Item::Body(_), None) => out.extend_from_slice(b"BODY NIL"),
+        _ => {}
+    }
+}
+
+/// A section; NIL where the message has no such part.
+fn write_section(name: &[u8], section: &Section, content: &Content, out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.push(b' ');
+    match octets_of(section, content) {
+        Some(octets) => {
+            let octets = &octets[partial_of(section, octets.len())];
+            message::write_literal(out, octets);
+        }
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// The octets of a section of a message that is there as a whole, or of its header.
+pub(super) fn octets_of<'a>(section: &Section, content: &'a Content) -> Option<Cow<'a, [u8]>> {
+    let bytes = &*content.octets;
+    if !section.spec.part.is_empty() {
+        let summary = content.summary.as_ref()?;
+        return message::section(&summary.structure, bytes, &section.spec);
+    }
+    Some(match &section.spec.text {
+        SectionText::All => Cow::Borrowed(bytes),
+        SectionText::Header => Cow::Borrowed(&bytes[header_range(bytes)]),
+        text @ (SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)) => {
+            Cow::Owned(filter_fields(&bytes[header_range(bytes)], text))
+        }
+        SectionText::Text => Cow::Borrowed(&bytes[header_range(bytes).end..]),
+        SectionText::Mime => return None,
+    })
+}
+
+/// RFC 3501 §6.4.5: a partial that begins behind the end is empty, one that goes past it is cut.
+pub(super) fn partial_of(section: &Section, octets: usize) -> Range<usize> {
+    let Some((first, count)) = section.partial else { return 0..octets };
+    let start = (first as usize).min(octets);
+    start..start.saturating_add(count as usize).min(octets)
+}

@@ -1,0 +1,166 @@
+use mail_types::Acceptance;
+
+use super::{Flow, Session, Status, Work};
+use crate::ask::{Answer, Question};
+use crate::view::View;
+use crate::write::{push_human, push_number, push_text};
+
+/// EXPUNGE responses written between looks at the output.
+const EXPUNGES_PER_ROUND: usize = 4096;
+
+/// The end of a command, or a push while idle: what changed is told first (RFC 3501 §7: untagged
+/// data, then the tagged response).
+#[derive(Debug)]
+pub(super) struct Finish {
+    stage: Stage,
+    /// The tagged line to end with; `None` goes back to idling.
+    line: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The service is asked what changed.
+    Polled,
+    /// New flags of these rows are told, from the n-th on.
+    Flags(Vec<usize>, usize),
+    /// EXPUNGE, then EXISTS.
+    Counts,
+}
+
+impl<R: Acceptance> Session<R> {
+    /// Ends the command: news first, then the tagged response. `code` with brackets, or empty.
+    pub(super) fn finish(&mut self, status: Status, code: &str, text: &str) -> Flow {
+        let line = self.tagged(status, code, text);
+        self.finish_with(Some(line))
+    }
+
+    /// Ends the command without news.
+    pub(super) fn finish_silently(&mut self, status: Status, code: &str, text: &str) -> Flow {
+        self.write_tagged(status, code, text);
+        self.tag = None;
+        Flow::Again
+    }
+
+    pub(super) fn write_tagged(&mut self, status: Status, code: &str, text: &str) {
+        let line = self.tagged(status, code, text);
+        self.output.extend_from_slice(&line);
+    }
+
+    /// Tells the news, then ends with the line or goes back to idling.
+    pub(super) fn finish_with(&mut self, line: Option<Vec<u8>>) -> Flow {
+        let Some(mailbox) = &mut self.selected else {
+            return self.finished(line);
+        };
+        if std::mem::take(&mut self.stirred) {
+            let question =
+                Question::Poll { mailbox: mailbox.id, since: mailbox.view.highest_modseq() };
+            return self.ask(Work::Finish(Finish { stage: Stage::Polled, line }), question);
+        }
+        if !mailbox.view.has_news(self.expunge_allowed) {
+            return self.finished(line);
+        }
+        let changed = mailbox.view.take_changed();
+        self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), line }))
+    }
+
+    pub(super) fn finish_goes_on(&mut self, work: Finish, answer: Option<Answer<R>>) -> Flow {
+        let Finish { stage, line } = work;
+        match stage {
+            Stage::Polled => {
+                match (&mut self.selected, answer) {
+                    (Some(mailbox), Some(Answer::Changes(changes))) => {
+                        mailbox.view.take(&changes, |_, _| false);
+                    }
+                    (_, Some(Answer::Gone)) => {
+                        if let Some(line) = line {
+                            self.output.extend_from_slice(&line);
+                        }
+                        return self.gone();
+                    }
+                    // The service cannot tell now: the command itself is done nevertheless.
+                    (_, _) => {}
+                }
+                let view = self.selected.as_mut().map(|mailbox| &mut mailbox.view);
+                let changed = view.map(View::take_changed).unwrap_or_default();
+                self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), line }))
+            }
+            Stage::Flags(changed, from) => {
+                let next = self.write_new_flags(&changed, from);
+                let stage =
+                    if next < changed.len() { Stage::Flags(changed, next) } else { Stage::Counts };
+                self.again(Work::Finish(Finish { stage, line }))
+            }
+            Stage::Counts => {
+                if let Some(mailbox) = &mut self.selected {
+                    let view = &mut mailbox.view;
+                    if self.expunge_allowed
+                        && view.write_expunges(EXPUNGES_PER_ROUND, &mut self.output)
+                    {
+                        return self.again(Work::Finish(Finish { stage: Stage::Counts, line }));
+                    }
+                    view.write_exists(&mut self.output);
+                }
+                self.finished(line)
+            }
+        }
+    }
+
+    fn finished(&mut self, line: Option<Vec<u8>>) -> Flow {
+        let Some(line) = line else {
+            return self.again(Work::Idle);
+        };
+        self.output.extend_from_slice(&line);
+        self.tag = None;
+        Flow::Again
+    }
+
+    /// Writes the flags of changed rows from the n-th on while there is room; returns the next.
+    fn write_new_flags(&mut self, changed: &[usize], from: usize) -> usize {
+        let Some(mailbox) = &self.selected else { return changed.len() };
+        let rows = mailbox.view.rows().packed();
+        for (at, &place) in changed.iter().enumerate().skip(from) {
+            if self.output.len() >= self.config.limits.output_octets_max {
+                return at;
+            }
+            let out = &mut self.output;
+            out.extend_from_slice(b"* ");
+            push_number(out, place as u64 + 1);
+            out.extend_from_slice(b" FETCH (");
+            if self.by_uid || self.condstore {
+                out.extend_from_slice(b"UID ");
+                push_number(out, u64::from(rows[place].uid));
+                out.push(b' ');
+            }
+            out.extend_from_slice(b"FLAGS ");
+            mailbox.view.write_flags(&rows[place], out);
+            if self.condstore {
+                out.extend_from_slice(b" MODSEQ (");
+                push_number(out, rows[place].modseq);
+                out.push(b')');
+            }
+            out.extend_from_slice(b")\r\n");
+        }
+        changed.len()
+    }
+
+    /// The tagged status line; untagged where the tag could not be read.
+    pub(super) fn tagged(&self, status: Status, code: &str, text: &str) -> Vec<u8> {
+        let mut line = Vec::with_capacity(64);
+        push_text(&mut line, self.tag.as_ref().map_or("*", |tag| tag.as_str()));
+        push_text(
+            &mut line,
+            match status {
+                Status::Ok => " OK ",
+                Status::No => " NO ",
+                Status::Bad => " BAD ",
+            },
+        );
+        if !code.is_empty() {
+            push_text(&mut line, code);
+            line.push(b' ');
+        }
+        push_human(&mut line, text);
+        push_text(&mut line, "\r\n");
+        line
+    }
+}

@@ -1,0 +1,30 @@
+use mail_types::Acceptance;
+
+use super::{Flow, Session, Status, Work};
+use crate::write::push_text;
+
+impl<R: Acceptance> Session<R> {
+    // RFC 2177
+    pub(super) fn idle(&mut self) -> Flow {
+        push_text(&mut self.output, "+ idling\r\n");
+        // What happened just before is told at once.
+        self.stirred = true;
+        self.finish_with(None)
+    }
+
+    /// While idle: tells news as it comes, until the client says DONE.
+    pub(super) fn idle_goes_on(&mut self) -> Flow {
+        match self.reader.bare_line() {
+            Ok(Some(line)) if line.eq_ignore_ascii_case(b"DONE") => {
+                self.finish(Status::Ok, "", "Done")
+            }
+            Ok(Some(_)) => self.bad("", "DONE was expected to end IDLE"),
+            Ok(None) if self.stirred && self.selected.is_some() => self.finish_with(None),
+            Ok(None) => {
+                self.work = Work::Idle;
+                Flow::NeedInput
+            }
+            Err(_) => self.bye("Too much input while idle"),
+        }
+    }
+}

@@ -1,0 +1,570 @@
+//! The session: states, commands in order, questions one at a time.
+
+mod append;
+mod fetch;
+mod finish;
+mod flags;
+mod idle;
+mod large;
+mod mailboxes;
+mod searching;
+mod select;
+mod sign_in;
+mod transfer;
+
+use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
+use sasl::SignedIn;
+
+use crate::ask::{Answer, Code, Event, Question, Refusal};
+use crate::config::Config;
+use crate::grammar::{Command, CommandError, Tag};
+use crate::reader::{Read, Reader};
+use crate::view::View;
+use crate::write::{push_human, push_text};
+
+/// Capacity that an empty output buffer may keep.
+const IDLE_OUTPUT_CAPACITY_MAX: usize = 4 * 1024;
+
+/// One IMAP connection. `R` is the service's proof that a message is kept.
+#[derive(Debug)]
+pub struct Session<R> {
+    config: Config,
+    reader: Reader,
+    output: Vec<u8>,
+    tls: Option<TlsFacts>,
+    signed_in: Option<SignedIn>,
+    selected: Option<Box<Mailbox>>,
+    /// CONDSTORE is enabled: tell modification sequences.
+    condstore: bool,
+    /// The command under way.
+    work: Work,
+    tag: Option<Tag>,
+    /// EXPUNGE may be written when the command ends.
+    expunge_allowed: bool,
+    /// The command works with UIDs.
+    by_uid: bool,
+    open: Open,
+    answer: Option<Answer<R>>,
+    /// The selected mailbox may hold news.
+    stirred: bool,
+    deadline: Timestamp,
+    octets_in: usize,
+    bad_commands: u32,
+    sign_in_failures: u32,
+    sign_in_attempts: u32,
+    ending: Ending,
+}
+
+/// The selected mailbox.
+#[derive(Debug)]
+struct Mailbox {
+    id: MailboxId,
+    read_only: bool,
+    view: View,
+}
+
+/// Whether a question is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    No,
+    Flush,
+    Question,
+}
+
+/// How the connection comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Not at all yet.
+    No,
+    /// The client will send no more; what it sent is still answered.
+    PeerClosed,
+    /// The server stops: BYE as soon as no command is under way.
+    ShutDown,
+    /// BYE is written, or nothing can be said any more.
+    Close,
+}
+
+/// The command under way, and how far it is.
+#[derive(Debug)]
+enum Work {
+    /// None.
+    Ready,
+    SignIn(sign_in::SignIn),
+    Asked(mailboxes::Asked),
+    Lines(mailboxes::Lines),
+    Select(select::Select),
+    Append(Box<append::Append>),
+    Fetch(Box<fetch::Fetching>),
+    Store(Box<flags::Storing>),
+    Transfer(transfer::Transfer),
+    Search(Box<searching::Searching>),
+    Idle,
+    Finish(finish::Finish),
+}
+
+/// What a piece of work comes to.
+enum Flow {
+    /// Go on.
+    Again,
+    /// Ask this.
+    Ask(Question),
+    /// More input is needed.
+    NeedInput,
+    StartTls,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ok,
+    No,
+    Bad,
+}
+
+impl<R: Acceptance> Session<R> {
+    /// Begins with the greeting. `tls` where the connection began with TLS (port 993).
+    #[must_use]
+    pub fn new(config: Config, tls: Option<TlsFacts>, now: Timestamp) -> Self {
+        let mut session = Self {
+            reader: Reader::new(&config.limits),
+            output: Vec::new(),
+            tls,
+            signed_in: None,
+            selected: None,
+            condstore: false,
+            work: Work::Ready,
+            tag: None,
+            expunge_allowed: true,
+            by_uid: false,
+            open: Open::No,
+            answer: None,
+            stirred: false,
+            deadline: now.after(config.limits.sign_in_timeout),
+            octets_in: 0,
+            bad_commands: 0,
+            sign_in_failures: 0,
+            sign_in_attempts: 0,
+            ending: Ending::No,
+            config,
+        };
+        let greeting =
+            format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
+        push_human(&mut session.output, &greeting);
+        push_text(&mut session.output, "IMAP4rev1 server ready\r\n");
+        session
+    }
+
+    /// Who has signed in.
+    #[must_use]
+    pub const fn signed_in(&self) -> Option<&SignedIn> {
+        self.signed_in.as_ref()
+    }
+
+    /// The selected mailbox: the one whose changes are wanted.
+    #[must_use]
+    pub fn selected(&self) -> Option<MailboxId> {
+        self.selected.as_ref().map(|mailbox| mailbox.id)
+    }
+
+    /// The selected mailbox as the client sees it.
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
+        self.selected.as_ref().map(|mailbox| &mailbox.view)
+    }
+
+    // RFC 3501 §6.1.1, §6.2.3: what is listed works, now.
+    fn capabilities(&self) -> String {
+        let mut names = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+        if self.signed_in.is_some() {
+            names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
+            names.push_str(" CONDSTORE ESEARCH");
+            return names;
+        }
+        if self.config.starttls && self.tls.is_none() {
+            names.push_str(" STARTTLS");
+        }
+        if self.may_sign_in() {
+            names.push_str(" AUTH=SCRAM-SHA-256 AUTH=PLAIN");
+        } else {
+            names.push_str(" LOGINDISABLED");
+        }
+        names
+    }
+
+    const fn may_sign_in(&self) -> bool {
+        self.tls.is_some() || self.config.plain_sign_in
+    }
+
+    fn output_is_full(&self) -> bool {
+        self.output.len() >= self.config.limits.output_octets_max
+    }
+
+    fn advance(&mut self, now: Timestamp) -> Flow {
+        let answer = self.answer.take();
+        match std::mem::replace(&mut self.work, Work::Ready) {
+            Work::Ready => self.next_command(now),
+            Work::SignIn(work) => self.sign_in_goes_on(work, answer, now),
+            Work::Asked(work) => self.asked_answered(work, answer),
+            Work::Lines(work) => self.lines_go_on(work),
+            Work::Select(work) => self.select_answered(work, answer),
+            Work::Append(work) => self.append_goes_on(*work, answer),
+            Work::Fetch(work) => self.fetch_goes_on(work, answer),
+            Work::Store(work) => self.store_goes_on(work, answer),
+            Work::Transfer(work) => self.transfer_answered(work, answer),
+            Work::Search(work) => self.search_goes_on(*work, answer),
+            Work::Idle => self.idle_goes_on(),
+            Work::Finish(work) => self.finish_goes_on(work, answer),
+        }
+    }
+
+    fn next_command(&mut self, now: Timestamp) -> Flow {
+        if self.ending == Ending::ShutDown {
+            return self.bye("Server is shutting down, connect again in a moment");
+        }
+        match self.reader.read() {
+            Read::Incomplete => Flow::NeedInput,
+            Read::Continue => {
+                push_text(&mut self.output, "+ Go on\r\n");
+                Flow::Again
+            }
+            Read::Command => {
+                let parsed = Command::parse(self.reader.command());
+                self.reader.consume();
+                self.touch(now);
+                self.begin(parsed)
+            }
+            Read::Append(head) => {
+                self.touch(now);
+                self.append_begins(head)
+            }
+            Read::TooLong(tag) => {
+                self.tag = tag;
+                self.bad("[TOOBIG]", "The command is too long")
+            }
+            Read::Endless => self.bye("Too much input for one command"),
+        }
+    }
+
+    /// The client has shown that it is there.
+    fn touch(&mut self, now: Timestamp) {
+        if self.signed_in.is_some() {
+            self.deadline = now.after(self.config.limits.idle_timeout);
+        }
+    }
+
+    fn begin(&mut self, parsed: Result<(Tag, Command), (Option<Tag>, CommandError)>) -> Flow {
+        self.expunge_allowed = true;
+        self.by_uid = false;
+        let command = match parsed {
+            Ok((tag, command)) => {
+                self.tag = Some(tag);
+                command
+            }
+            Err((tag, CommandError::Charset)) => {
+                self.tag = tag;
+                let code = "[BADCHARSET (US-ASCII UTF-8)]";
+                return self.finish(Status::No, code, "Search in US-ASCII or UTF-8");
+            }
+            Err((tag, CommandError::Syntax(error))) => {
+                self.tag = tag;
+                return self.bad("", error.0);
+            }
+        };
+        if let Some(refusal) = self.out_of_state(&command) {
+            return self.bad("", refusal);
+        }
+        self.bad_commands = 0;
+        self.run(command)
+    }
+
+    // RFC 3501 §3: which commands are valid in which state.
+    fn out_of_state(&self, command: &Command) -> Option<&'static str> {
+        let signed_in = self.signed_in.is_some();
+        match command {
+            Command::Capability | Command::Noop | Command::Logout | Command::Id(_) => None,
+            Command::StartTls | Command::Authenticate { .. } | Command::Login { .. } => {
+                signed_in.then_some("You are signed in already")
+            }
+            Command::Enable(_)
+            | Command::Namespace
+            | Command::Select { .. }
+            | Command::Create(_)
+            | Command::Delete(_)
+            | Command::Rename(..)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::List { .. }
+            | Command::Status(..)
+            | Command::Idle => (!signed_in).then_some("Sign in first"),
+            Command::Check
+            | Command::Close
+            | Command::Unselect
+            | Command::Expunge(_)
+            | Command::Search(_)
+            | Command::Fetch(_)
+            | Command::Store(_)
+            | Command::Copy { .. } => match (signed_in, &self.selected) {
+                (false, _) => Some("Sign in first"),
+                (true, None) => Some("Select a mailbox first"),
+                (true, Some(_)) => None,
+            },
+        }
+    }
+
+    fn run(&mut self, command: Command) -> Flow {
+        match command {
+            Command::Capability => {
+                let line = format!("* CAPABILITY {}\r\n", self.capabilities());
+                push_text(&mut self.output, &line);
+                self.finish(Status::Ok, "", "Done")
+            }
+            Command::Noop | Command::Check => {
+                self.stirred = true;
+                self.finish(Status::Ok, "", "Done")
+            }
+            Command::Logout => {
+                push_text(&mut self.output, "* BYE Until next time\r\n");
+                self.ending = Ending::Close;
+                self.finish_silently(Status::Ok, "", "Signed out")
+            }
+            Command::Id(_) => {
+                push_text(&mut self.output, "* ID (\"name\" \"Restante\")\r\n");
+                self.finish(Status::Ok, "", "Pleased to meet you")
+            }
+            Command::StartTls => self.start_tls(),
+            Command::Authenticate { mechanism, initial } => {
+                self.authenticate(&mechanism, initial.as_ref())
+            }
+            Command::Login { user, password } => self.login(user, password),
+            Command::Enable(names) => self.enable(&names),
+            Command::Namespace => {
+                push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+                self.finish(Status::Ok, "", "Done")
+            }
+            Command::Select { mailbox, read_only, condstore } => {
+                self.select(mailbox, read_only, condstore)
+            }
+            Command::Close => self.close(),
+            Command::Unselect => self.deselect(),
+            Command::Idle => self.idle(),
+            Command::Fetch(fetch) => self.fetch(fetch),
+            Command::Store(store) => self.store(store),
+            Command::Search(search) => self.search(search),
+            Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
+            Command::Expunge(set) => self.expunge(set.as_ref()),
+            command @ (Command::Create(_)
+            | Command::Delete(_)
+            | Command::Rename(..)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::List { .. }
+            | Command::Status(..)) => self.ask_about_mailboxes(command),
+        }
+    }
+
+    // RFC 5161 §3.1: unknown names are passed over.
+    fn enable(&mut self, names: &[String]) -> Flow {
+        if names.iter().any(|name| name == "CONDSTORE") {
+            push_text(&mut self.output, "* ENABLED CONDSTORE\r\n");
+            self.enable_condstore();
+        } else {
+            push_text(&mut self.output, "* ENABLED\r\n");
+        }
+        self.finish(Status::Ok, "", "Done")
+    }
+
+    // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with
+    // HIGHESTMODSEQ.
+    fn enable_condstore(&mut self) {
+        if self.condstore {
+            return;
+        }
+        self.condstore = true;
+        if let Some(mailbox) = &self.selected {
+            let highest = mailbox.view.highest_modseq().0.max(1);
+            let line = format!("* OK [HIGHESTMODSEQ {highest}] CONDSTORE is enabled\r\n");
+            push_text(&mut self.output, &line);
+        }
+    }
+
+    // RFC 3501 §6.2.1
+    fn start_tls(&mut self) -> Flow {
+        if self.tls.is_some() || !self.config.starttls {
+            return self.bad("", "TLS is not offered here, or stands already");
+        }
+        self.write_tagged(Status::Ok, "", "Begin the TLS handshake now");
+        self.reader.clear();
+        Flow::StartTls
+    }
+
+    /// Says goodbye and closes.
+    fn bye(&mut self, text: &str) -> Flow {
+        self.bye_now(text);
+        Flow::Again
+    }
+
+    fn bye_now(&mut self, text: &str) {
+        if self.ending != Ending::Close {
+            push_text(&mut self.output, "* BYE ");
+            push_human(&mut self.output, text);
+            push_text(&mut self.output, "\r\n");
+            self.ending = Ending::Close;
+        }
+        self.work = Work::Ready;
+    }
+
+    /// The service's answer does not fit its question: our own fault, not the client's.
+    fn misfit(&mut self) -> Flow {
+        self.finish(Status::No, "[SERVERBUG]", "Internal error, nothing is known to be done")
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Flow {
+        let code = refusal.code.map(|code| format!("[{}]", code.name())).unwrap_or_default();
+        self.finish(Status::No, &code, &refusal.text)
+    }
+
+    fn no(&mut self, code: Code, text: &str) -> Flow {
+        self.refuse(&Refusal::new(code, text))
+    }
+
+    /// The selected mailbox is gone (RFC 2180 §3.3 allows to end the session).
+    fn gone(&mut self) -> Flow {
+        self.selected = None;
+        self.bye("The selected mailbox was deleted")
+    }
+
+    /// Answers BAD; too many in a row end the session.
+    fn bad(&mut self, code: &str, text: &str) -> Flow {
+        self.bad_commands += 1;
+        if self.bad_commands >= self.config.limits.bad_commands_max {
+            self.write_tagged(Status::Bad, code, text);
+            return self.bye("Too many commands that are none");
+        }
+        self.finish_silently(Status::Bad, code, text)
+    }
+
+    /// Asks, and goes on with this work when the answer is there.
+    fn ask(&mut self, work: Work, question: Question) -> Flow {
+        self.work = work;
+        Flow::Ask(question)
+    }
+
+    /// Goes on with this work after a look at the output.
+    fn again(&mut self, work: Work) -> Flow {
+        self.work = work;
+        Flow::Again
+    }
+
+    /// What to do with nothing to do: give memory back, or close if nothing can come.
+    fn need_input(&mut self) -> Step<Question> {
+        match self.ending {
+            Ending::No => {}
+            Ending::Close | Ending::PeerClosed => return Step::Close,
+            Ending::ShutDown => {
+                self.bye_now("Server is shutting down, connect again in a moment");
+                return Step::Close;
+            }
+        }
+        if self.output.is_empty() && self.output.capacity() > IDLE_OUTPUT_CAPACITY_MAX {
+            self.output = Vec::new();
+        }
+        self.reader.shrink();
+        Step::NeedInput
+    }
+}
+
+impl<R: Acceptance> Machine for Session<R> {
+    type Question = Question;
+    type Answer = Answer<R>;
+    type Event = Event;
+
+    fn input(&mut self, bytes: &[u8], _now: Timestamp) -> usize {
+        if self.open != Open::No || self.ending == Ending::Close {
+            return 0;
+        }
+        let taken = self.reader.input(bytes);
+        if self.signed_in.is_none() {
+            self.octets_in += taken;
+            if self.octets_in > self.config.limits.unauthenticated_octets_max {
+                self.bye_now("Too much input before sign-in");
+            }
+        }
+        taken
+    }
+
+    fn step(&mut self, now: Timestamp) -> Step<Question> {
+        loop {
+            if self.open != Open::No {
+                return Step::NeedInput;
+            }
+            if self.output_is_full() {
+                self.open = Open::Flush;
+                return Step::Ask(Question::Flush);
+            }
+            if self.ending == Ending::Close && matches!(self.work, Work::Ready) {
+                return Step::Close;
+            }
+            match self.advance(now) {
+                Flow::Again => {}
+                Flow::Ask(question) => {
+                    self.open = Open::Question;
+                    return Step::Ask(question);
+                }
+                Flow::NeedInput => return self.need_input(),
+                Flow::StartTls => return Step::StartTls,
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: Answer<R>, now: Timestamp) {
+        match std::mem::replace(&mut self.open, Open::No) {
+            Open::Question => self.answer = Some(answer),
+            Open::Flush | Open::No => {}
+        }
+        // A long response is no idleness.
+        self.touch(now);
+    }
+
+    fn event(&mut self, event: Event, _now: Timestamp) {
+        let Event::Changed(mailbox) = event;
+        if self.selected() == Some(mailbox) {
+            self.stirred = true;
+        }
+    }
+
+    fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
+        self.tls = Some(tls);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        (self.open == Open::No).then_some(self.deadline)
+    }
+
+    // RFC 3501 §5.4: autologout.
+    fn deadline_passed(&mut self, now: Timestamp) {
+        if now < self.deadline || self.open != Open::No {
+            return;
+        }
+        if self.signed_in.is_some() {
+            self.bye_now("Signed out for inactivity");
+        } else {
+            self.bye_now("Too long without signing in");
+        }
+    }
+
+    fn peer_closed(&mut self, _now: Timestamp) {
+        if self.ending != Ending::Close {
+            self.ending = Ending::PeerClosed;
+        }
+    }
+
+    fn shut_down(&mut self, _now: Timestamp) {
+        if self.ending == Ending::No {
+            self.ending = Ending::ShutDown;
+        }
+    }
+}

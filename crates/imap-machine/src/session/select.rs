@@ -1,0 +1,98 @@
+use std::collections::BTreeSet;
+
+use mail_types::{Acceptance, Keyword};
+
+use super::{Flow, Mailbox, Session, Status, Work};
+use crate::ask::{Answer, Question, Selected};
+use crate::grammar::MailboxName;
+use crate::view::{Rows, View};
+use crate::write::{push_number, push_text};
+
+/// Keywords that FLAGS names; there may be more (PERMANENTFLAGS says `\*`).
+const KEYWORDS_NAMED_MAX: usize = 200;
+
+const SYSTEM_FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+
+/// SELECT or EXAMINE: the service opens the mailbox.
+#[derive(Debug)]
+pub(super) struct Select {
+    read_only: bool,
+}
+
+impl<R: Acceptance> Session<R> {
+    // RFC 3501 §6.3.1, §6.3.2
+    pub(super) fn select(
+        &mut self,
+        mailbox: MailboxName,
+        read_only: bool,
+        condstore: bool,
+    ) -> Flow {
+        // Proven: `out_of_state` lets SELECT through only after sign-in.
+        let Some(account) = self.signed_in.as_ref().map(|signed_in| signed_in.account) else {
+            return self.misfit();
+        };
+        // RFC 3501 §6.3.1: whatever was selected is so no more, even if this fails.
+        self.stirred = false;
+        if self.selected.take().is_some() {
+            // RFC 7162 §3.2.11
+            push_text(&mut self.output, "* OK [CLOSED] Previous mailbox is closed\r\n");
+        }
+        if condstore {
+            self.enable_condstore();
+        }
+        let question = Question::Select { account, mailbox, read_only };
+        self.ask(Work::Select(Select { read_only }), question)
+    }
+
+    pub(super) fn select_answered(&mut self, work: Select, answer: Option<Answer<R>>) -> Flow {
+        let selected = match answer {
+            Some(Answer::Selected(selected)) => *selected,
+            Some(Answer::No(refusal)) => return self.refuse(&refusal),
+            Some(_) | None => return self.misfit(),
+        };
+        let Selected { mailbox: id, read_only, uid_validity, uid_next, rows, recent } = selected;
+        let read_only = work.read_only || read_only;
+        let keywords = keywords(&rows);
+        let view = View::new(rows, recent);
+
+        let out = &mut self.output;
+        push_text(out, &format!("* FLAGS ({SYSTEM_FLAGS}{keywords})\r\n"));
+        view.write_counts(out);
+        if let Some(place) = view.first_unseen() {
+            push_text(out, "* OK [UNSEEN ");
+            push_number(out, place as u64 + 1);
+            push_text(out, "] First unseen\r\n");
+        }
+        if read_only {
+            push_text(out, "* OK [PERMANENTFLAGS ()] Nothing can be changed here\r\n");
+        } else {
+            let line =
+                format!("* OK [PERMANENTFLAGS ({SYSTEM_FLAGS}{keywords} \\*)] Flags are kept\r\n");
+            push_text(out, &line);
+        }
+        let highest = view.highest_modseq().0.max(1);
+        let lines = format!(
+            "* OK [UIDNEXT {uid_next}] Next UID\r\n\
+             * OK [UIDVALIDITY {uid_validity}] UIDs are valid\r\n\
+             * OK [HIGHESTMODSEQ {highest}] Highest\r\n"
+        );
+        push_text(out, &lines);
+        self.selected = Some(Box::new(Mailbox { id, read_only, view }));
+        if read_only {
+            self.finish(Status::Ok, "[READ-ONLY]", "Examined")
+        } else {
+            self.finish(Status::Ok, "[READ-WRITE]", "Selected")
+        }
+    }
+}
+
+/// The keywords in use, each with a space in front.
+fn keywords(rows: &Rows) -> String {
+    let used = rows.flag_sets().iter().flat_map(|set| set.flags.keywords());
+    let used: BTreeSet<&Keyword> = used.collect();
+    used.into_iter().take(KEYWORDS_NAMED_MAX).fold(String::new(), |mut text, keyword| {
+        text.push(' ');
+        text.push_str(keyword.as_str());
+        text
+    })
+}

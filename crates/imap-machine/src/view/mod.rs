@@ -1,0 +1,265 @@
+//! The selected mailbox as its session sees it: which sequence number means which message, what
+//! the client has been told, and what it has yet to be told.
+
+mod rows;
+
+use std::ops::Range;
+
+use mail_types::{ModSeq, SystemFlag};
+
+use crate::ask::Wanted;
+use crate::grammar::{SeqNumber, SequenceSet, UidSet};
+use crate::write::{push_number, push_text};
+
+pub(crate) use rows::{Packed, uid};
+pub use rows::{Row, Rows};
+
+/// What changed in a mailbox after some modification sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Messages that are new or have changed and are still there, by ascending UID.
+    pub rows: Vec<Row>,
+    /// UIDs that have been expunged; ones that the session never knew do no harm.
+    pub vanished: UidSet,
+    /// UIDs among the new that this session is the first to be told of.
+    pub recent: UidSet,
+    /// The mailbox's highest modification sequence now.
+    pub highest_modseq: ModSeq,
+}
+
+/// Places of rows: sequence numbers less one, as sorted ranges.
+pub(crate) type Places = Vec<Range<usize>>;
+
+/// A selected mailbox. Sequence numbers stay what the client knows: a message that is gone keeps
+/// its number until EXPUNGE is written.
+#[derive(Clone, Debug)]
+pub struct View {
+    rows: Rows,
+    recent: UidSet,
+    /// Messages the client knows of.
+    told: usize,
+    /// Places whose flags have changed and that the client has not been told of, ascending.
+    changed: Vec<usize>,
+    /// UIDs that are gone while the client still counts them.
+    gone: UidSet,
+}
+
+impl View {
+    /// A mailbox just selected; the client has been told how many messages there are.
+    #[must_use]
+    pub fn new(rows: Rows, recent: UidSet) -> Self {
+        Self { told: rows.len(), rows, recent, changed: Vec::new(), gone: UidSet::new() }
+    }
+
+    /// Messages, those included that are gone and not yet told.
+    #[must_use]
+    pub fn exists(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The highest modification sequence that the view has taken in.
+    #[must_use]
+    pub fn highest_modseq(&self) -> ModSeq {
+        self.rows.highest_modseq()
+    }
+
+    /// UIDs by sequence number, for tests and diagnosis.
+    pub fn uids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.rows.packed().iter().map(|row| row.uid)
+    }
+
+    /// How many messages are `\Recent`.
+    #[must_use]
+    pub fn recent(&self) -> usize {
+        let rows = self.rows.packed();
+        let count = |&(first, last): &(u32, u32)| {
+            rows.partition_point(|row| row.uid <= last)
+                - rows.partition_point(|row| row.uid < first)
+        };
+        self.recent.ranges().iter().map(count).sum()
+    }
+
+    /// Whether there is something that the client has not been told.
+    #[must_use]
+    pub fn has_news(&self, expunge_allowed: bool) -> bool {
+        !self.changed.is_empty()
+            || self.told != self.rows.len()
+            || (expunge_allowed && !self.gone.is_empty())
+    }
+
+    /// Takes changes in. `expected` says whether the client knows the new flags of a message
+    /// without being told (it asked for them with .SILENT).
+    pub fn take(&mut self, changes: &Changes, mut expected: impl FnMut(&Row, &Row) -> bool) {
+        let known_uid_max = self.rows.packed().last().map_or(0, |row| row.uid);
+        for row in &changes.rows {
+            if row.uid.get() > known_uid_max {
+                self.rows.put(row);
+                continue;
+            }
+            let Some(place) = self.rows.find(row.uid.get()) else { continue };
+            let before = self.rows.row(place);
+            if before.modseq >= row.modseq {
+                continue;
+            }
+            let is_told = before.flags == row.flags || expected(&before, row);
+            self.rows.put(row);
+            if !is_told {
+                self.changed.push(place);
+            }
+        }
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        let vanished = changes.vanished.ranges().iter();
+        let known = vanished.filter(|(first, _)| *first <= self.uid_max());
+        let all = self.gone.ranges().iter().chain(known).copied().collect();
+        self.gone = all;
+        self.recent = self.recent.ranges().iter().chain(changes.recent.ranges()).copied().collect();
+        self.rows.set_highest(changes.highest_modseq);
+    }
+
+    /// The places whose flags the client has yet to be told; they count as told now.
+    pub(crate) fn take_changed(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Writes EXPUNGE for messages that are gone, at most `count_max` of them; returns whether more
+    /// are left.
+    pub fn write_expunges(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {
+        let mut places = Vec::new();
+        let rows = self.rows.packed();
+        let mut more = false;
+        'ranges: for &(first, last) in self.gone.ranges() {
+            let start = rows.partition_point(|row| row.uid < first);
+            for (offset, row) in rows[start..].iter().enumerate() {
+                if row.uid > last {
+                    break;
+                }
+                if places.len() == count_max {
+                    more = true;
+                    break 'ranges;
+                }
+                places.push(start + offset);
+            }
+        }
+        // RFC 3501 §7.4.1: each EXPUNGE renumbers what follows at once.
+        for (before, place) in places.iter().enumerate() {
+            out.extend_from_slice(b"* ");
+            push_number(out, (place + 1 - before) as u64);
+            out.extend_from_slice(b" EXPUNGE\r\n");
+        }
+        self.told -= places.partition_point(|&place| place < self.told);
+        self.changed.clear();
+        self.rows.remove(&places);
+        if !more {
+            self.gone = UidSet::new();
+        }
+        more
+    }
+
+    /// Writes EXISTS and RECENT if the client does not know how many messages there are.
+    pub fn write_exists(&mut self, out: &mut Vec<u8>) {
+        if self.told != self.rows.len() {
+            self.told = self.rows.len();
+            self.write_counts(out);
+        }
+    }
+
+    /// Writes EXISTS and RECENT.
+    pub(crate) fn write_counts(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* ");
+        push_number(out, self.rows.len() as u64);
+        out.extend_from_slice(b" EXISTS\r\n* ");
+        push_number(out, self.recent() as u64);
+        out.extend_from_slice(b" RECENT\r\n");
+    }
+
+    /// The flags of a row in parentheses, with `\Recent` where it is.
+    pub(crate) fn write_flags(&self, row: &Packed, out: &mut Vec<u8>) {
+        let text = &self.rows.flag_set(row).text;
+        out.push(b'(');
+        if !self.recent.is_empty() && self.recent.contains(row.uid) {
+            push_text(out, if text.is_empty() { "\\Recent" } else { "\\Recent " });
+        }
+        push_text(out, text);
+        out.push(b')');
+    }
+
+    pub(crate) const fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    pub(crate) fn is_recent(&self, uid: u32) -> bool {
+        self.recent.contains(uid)
+    }
+
+    /// Whether the message is gone and the client has not been told.
+    pub(crate) fn is_gone(&self, uid: u32) -> bool {
+        !self.gone.is_empty() && self.gone.contains(uid)
+    }
+
+    /// How a question names the message of a row.
+    pub(crate) fn wanted(row: &Packed) -> Wanted {
+        Wanted { uid: uid(row.uid), mail: row.mail, size: row.size }
+    }
+
+    /// The place of the first message without `\Seen`.
+    pub(crate) fn first_unseen(&self) -> Option<usize> {
+        self.rows.packed().iter().position(|row| !row.has(&self.rows, SystemFlag::Seen))
+    }
+
+    fn uid_max(&self) -> u32 {
+        self.rows.packed().last().map_or(0, |row| row.uid)
+    }
+
+    /// The rows that a set of the client means. `None` where it names a sequence number that no
+    /// message has (RFC 3501 §9 seq-number: "should respond with a tagged BAD"). A quirk for
+    /// programs that fetch 1:* of whatever they have selected: `*` in an empty mailbox is nobody,
+    /// not an error.
+    pub(crate) fn places(&self, set: &SequenceSet, by_uid: bool) -> Option<Places> {
+        let rows = self.rows.packed();
+        if by_uid {
+            if rows.is_empty() {
+                return Some(Vec::new());
+            }
+            let places = |&(first, last): &(u32, u32)| {
+                rows.partition_point(|row| row.uid < first)
+                    ..rows.partition_point(|row| row.uid <= last)
+            };
+            let resolved = set.resolve(self.uid_max());
+            let found = resolved.ranges().iter().map(places);
+            return Some(found.filter(|range| !range.is_empty()).collect());
+        }
+        let exists = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let known = |end: SeqNumber| match end {
+            SeqNumber::Number(number) => number.get() <= exists,
+            SeqNumber::Star => true,
+        };
+        if exists == 0 {
+            let stars = set.0.iter().all(|&(a, b)| a == SeqNumber::Star || b == SeqNumber::Star);
+            return stars.then(Vec::new);
+        }
+        if !set.0.iter().all(|&(a, b)| known(a) && known(b)) {
+            return None;
+        }
+        let resolved = set.resolve(exists);
+        Some(resolved.ranges().iter().map(|&(a, b)| a as usize - 1..b as usize).collect())
+    }
+
+    /// The sequence numbers of UIDs.
+    pub(crate) fn numbers(&self, uids: &UidSet) -> UidSet {
+        let rows = self.rows.packed();
+        let places = uids.ranges().iter().map(|&(first, last)| {
+            let start = rows.partition_point(|row| row.uid < first) as u32;
+            (start + 1, rows.partition_point(|row| row.uid <= last) as u32)
+        });
+        places.collect()
+    }
+
+    /// The UIDs of rows. Ranges may span numbers that no message has (any more), never ones that a
+    /// message unknown to the session could get.
+    pub(crate) fn uid_set(&self, places: &[Range<usize>]) -> UidSet {
+        let rows = self.rows.packed();
+        let ranges = places.iter().filter(|range| !range.is_empty());
+        ranges.map(|range| (rows[range.start].uid, rows[range.end - 1].uid)).collect()
+    }
+}

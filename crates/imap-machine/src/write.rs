@@ -1,0 +1,33 @@
+//! Small pieces of responses, appended to the output without allocating.
+
+/// A number in decimal.
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// A text as it is.
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A text for people, in a status line: anything that could end the line, or is not ASCII, becomes
+/// a question mark (RFC 3501 §9: text = 1*TEXT-CHAR).
+pub(crate) fn push_human(out: &mut Vec<u8>, text: &str) {
+    out.extend(text.chars().map(|c| if matches!(c, ' '..='~') { c as u8 } else { b'?' }));
+}
+
+/// A mailbox name as an astring, in modified UTF-7.
+pub(crate) fn push_mailbox(out: &mut Vec<u8>, name: &str) {
+    message::write_astring(out, crate::grammar::mutf7_encode(name).as_bytes());
+}

@@ -1,0 +1,12 @@
+#![allow(clippy::unwrap_used)]
+//! Behaviour of the IMAP machine: dialogs and models against a small reference service.
+
+mod client;
+mod corpora;
+mod dialogs;
+mod grammar;
+mod hostile;
+mod model;
+mod properties;
+mod service;
+mod sign_in;

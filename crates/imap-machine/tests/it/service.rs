@@ -1,0 +1,469 @@
+//! A small service that keeps mailboxes in memory, as plainly as can be: the reference that the
+//! machine is tried against.
+
+use std::num::NonZeroU32;
+
+use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use imap_machine::view::{Changes, Row, Rows};
+use imap_machine::{
+    Answer, Code, Content, Copied, Listed, Octets, Question, Refusal, Selected, Status, Wanted,
+};
+use mail_types::{
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
+    Timestamp, Uid, UidValidity,
+};
+use message::{Limits, Summary};
+
+pub const ACCOUNT: AccountId = AccountId(1);
+
+/// The service's proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof(u64);
+
+impl Acceptance for Proof {
+    fn receipt_id(&self) -> ReceiptId {
+        ReceiptId { mail: MailId(self.0), check: 0xabcd_1234 }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub uid: u32,
+    pub modseq: u64,
+    pub flags: Flags,
+    pub date: Timestamp,
+    pub mail: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    pub id: MailboxId,
+    pub name: MailboxName,
+    pub exists: bool,
+    pub special_use: Option<SpecialUse>,
+    pub subscribed: bool,
+    pub uid_validity: u32,
+    pub uid_next: u32,
+    pub modseq: u64,
+    pub messages: Vec<Message>,
+    /// UID and modification sequence of what was expunged.
+    pub expunged: Vec<(u32, u64)>,
+    /// UIDs from here on are nobody's yet.
+    pub recent_from: u32,
+}
+
+/// An APPEND under way.
+#[derive(Debug)]
+pub struct Arrival {
+    mailbox: MailboxName,
+    flags: Flags,
+    date: Timestamp,
+    octets: u32,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+pub struct Service {
+    pub mailboxes: Vec<Mailbox>,
+    pub mails: Vec<Vec<u8>>,
+    pub changed: Vec<MailboxId>,
+    /// Refuse the next question so.
+    pub refuse_next: Option<Refusal>,
+    pub unavailable: bool,
+    /// At most this many messages in an answer.
+    pub batch_max: usize,
+    next_id: u64,
+}
+
+pub fn flags(text: &str) -> Flags {
+    let mut flags = Flags::default();
+    for name in text.split_whitespace() {
+        match SystemFlag::from_name(name) {
+            Some(flag) => flags.insert(flag),
+            None => flags.insert_keyword(mail_types::Keyword::new(name).unwrap()),
+        }
+    }
+    flags
+}
+
+impl Service {
+    /// INBOX and a mailbox for each special use but Archive.
+    pub fn new() -> Self {
+        let mut service = Self { batch_max: 3, ..Self::default() };
+        service.create("INBOX", None);
+        for special_use in SpecialUse::ALL.into_iter().skip(1) {
+            service.create(special_use.mailbox_name(), Some(special_use));
+        }
+        service
+    }
+
+    pub fn create(&mut self, name: &str, special_use: Option<SpecialUse>) -> &mut Mailbox {
+        self.next_id += 1;
+        self.mailboxes.push(Mailbox {
+            id: MailboxId(self.next_id),
+            name: MailboxName::new(name).unwrap(),
+            exists: true,
+            special_use,
+            subscribed: true,
+            uid_validity: 1000 + u32::try_from(self.next_id).unwrap(),
+            uid_next: 1,
+            modseq: 1,
+            messages: Vec::new(),
+            expunged: Vec::new(),
+            recent_from: 1,
+        });
+        self.mailboxes.last_mut().unwrap()
+    }
+
+    pub fn mailbox(&mut self, name: &str) -> &mut Mailbox {
+        self.mailboxes.iter_mut().find(|mailbox| mailbox.name.as_str() == name).unwrap()
+    }
+
+    pub fn deliver(&mut self, name: &str, mail: &[u8], flags: Flags, date: Timestamp) -> u32 {
+        self.mails.push(mail.to_vec());
+        let mail = self.mails.len() - 1;
+        let mailbox = self.mailbox(name);
+        let id = mailbox.id;
+        let uid = mailbox.add(flags, date, mail);
+        self.changed.push(id);
+        uid
+    }
+
+    pub fn store(&mut self, name: &str, uid: u32, mode: StoreMode, flags: &Flags) {
+        let mailbox = self.mailbox(name);
+        let id = mailbox.id;
+        mailbox.store(&UidSet::range(uid, uid), mode, flags, None);
+        self.changed.push(id);
+    }
+
+    pub fn expunge(&mut self, name: &str, uid: u32) {
+        let mailbox = self.mailbox(name);
+        let id = mailbox.id;
+        mailbox.remove(|message| message.uid == uid);
+        self.changed.push(id);
+    }
+
+    fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
+        self.mailboxes.iter_mut().find(|mailbox| mailbox.id == id && mailbox.exists)
+    }
+
+    fn by_name(&mut self, name: &MailboxName) -> Result<&mut Mailbox, Refusal> {
+        let found =
+            self.mailboxes.iter_mut().find(|mailbox| mailbox.name == *name && mailbox.exists);
+        found.ok_or_else(|| Refusal::new(Code::NonExistent, "No such mailbox"))
+    }
+
+    pub fn answer(&mut self, question: Question, arrival: &mut Option<Arrival>) -> Answer<Proof> {
+        if let (Some(refusal), true) = (&self.refuse_next, question != Question::Flush) {
+            let refusal = refusal.clone();
+            self.refuse_next = None;
+            return Answer::No(refusal);
+        }
+        self.try_answer(question, arrival).unwrap_or_else(Answer::No)
+    }
+
+    fn try_answer(
+        &mut self,
+        question: Question,
+        arrival: &mut Option<Arrival>,
+    ) -> Result<Answer<Proof>, Refusal> {
+        Ok(match question {
+            Question::Flush | Question::Deselect { .. } => Answer::Done,
+            Question::SignIn(question) => Answer::SignIn(self.sign_in(question)),
+            Question::List { .. } => Answer::Mailboxes(self.list()),
+            Question::Status { mailbox, .. } => Answer::Status(self.by_name(&mailbox)?.status()),
+            Question::Select { mailbox, read_only, .. } => {
+                let rows = self.rows_of(&mailbox)?;
+                let mailbox = self.by_name(&mailbox)?;
+                Answer::Selected(Box::new(mailbox.select(rows, read_only)))
+            }
+            Question::Poll { mailbox, since } => match self.changes(mailbox, since) {
+                Some(changes) => Answer::Changes(changes),
+                None => Answer::Gone,
+            },
+            Question::Fetch { messages, need, .. } => {
+                let messages = messages.iter().take(self.batch_max);
+                Answer::Contents(messages.map(|wanted| self.content(wanted, &need)).collect())
+            }
+            Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
+                let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
+                let modified = found.store(&uids, mode, &flags, unchanged_since);
+                self.changed.push(mailbox);
+                Answer::Stored { changes: self.changes(mailbox, since).unwrap(), modified }
+            }
+            Question::Copy { mailbox, uids, to, .. } => {
+                Answer::Copied(self.copy(mailbox, &uids, &to)?)
+            }
+            Question::Move { mailbox, uids, to, since, .. } => {
+                let copied = self.copy(mailbox, &uids, &to)?;
+                self.by_id(mailbox).unwrap().remove(|message| uids.contains(message.uid));
+                self.changed.push(mailbox);
+                Answer::Moved(copied, self.changes(mailbox, since).unwrap())
+            }
+            Question::Expunge { mailbox, uids, since } => {
+                let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
+                found.remove(|message| {
+                    message.flags.has(SystemFlag::Deleted)
+                        && uids.as_ref().is_none_or(|uids| uids.contains(message.uid))
+                });
+                self.changed.push(mailbox);
+                Answer::Changes(self.changes(mailbox, since).unwrap())
+            }
+            Question::AppendBegin { mailbox, flags, internal_date, octets, .. } => {
+                self.by_name(&mailbox).map_err(try_create)?;
+                let date = internal_date.unwrap_or(Timestamp::from_secs(1_000_000_000));
+                *arrival = Some(Arrival { mailbox, flags, date, octets, bytes: Vec::new() });
+                Answer::Done
+            }
+            Question::AppendBytes(bytes) => {
+                arrival.as_mut().unwrap().bytes.extend_from_slice(&bytes);
+                Answer::Done
+            }
+            Question::AppendAbort => {
+                arrival.take().unwrap();
+                Answer::Done
+            }
+            Question::AppendEnd => self.append(arrival.take().unwrap())?,
+            Question::Create { mailbox, .. } => {
+                if self.by_name(&mailbox).is_ok() {
+                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
+                }
+                self.create(mailbox.as_str(), None).subscribed = false;
+                Answer::Done
+            }
+            Question::Delete { mailbox, .. } => {
+                let mailbox = self.by_name(&mailbox)?;
+                mailbox.exists = false;
+                let id = mailbox.id;
+                self.changed.push(id);
+                Answer::Done
+            }
+            Question::Rename { from, to, .. } => {
+                if self.by_name(&to).is_ok() {
+                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
+                }
+                self.by_name(&from)?.name = to;
+                Answer::Done
+            }
+            Question::Subscribe { mailbox, subscribed, .. } => {
+                self.by_name(&mailbox)?.subscribed = subscribed;
+                Answer::Done
+            }
+            Question::Match { messages, keys, .. } => {
+                assert!(keys.len() <= 64);
+                let messages = messages.iter().take(self.batch_max);
+                Answer::Matches(messages.map(|wanted| self.matches(wanted, &keys)).collect())
+            }
+        })
+    }
+
+    fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
+        let (account, name) = (ACCOUNT, "ann@example.org".to_owned());
+        if self.unavailable {
+            return sasl::Answer::Unavailable;
+        }
+        match question {
+            sasl::Question::Password { authcid, password, .. } => {
+                if authcid == "ann@example.org" && password.expose() == "open sesame" {
+                    sasl::Answer::Accepted { account, name }
+                } else {
+                    sasl::Answer::Refused
+                }
+            }
+            sasl::Question::ScramKeys { authcid } => {
+                let password = if authcid == name { "open sesame" } else { "made up" };
+                let keys = sasl::ScramKeys::derive(password, b"0123456789abcdef", 4096);
+                sasl::Answer::Keys { account, name, keys }
+            }
+        }
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let listed = self.mailboxes.iter().filter(|mailbox| mailbox.exists || mailbox.subscribed);
+        let listed = listed.map(|mailbox| Listed {
+            name: mailbox.name.clone(),
+            exists: mailbox.exists,
+            special_use: mailbox.special_use,
+            subscribed: mailbox.subscribed,
+        });
+        listed.collect()
+    }
+
+    fn row(&self, message: &Message) -> Row {
+        Row {
+            uid: Uid::new(message.uid).unwrap(),
+            modseq: ModSeq(message.modseq),
+            flags: message.flags.clone(),
+            internal_date: message.date,
+            size: u32::try_from(self.mails[message.mail].len()).unwrap(),
+            mail: message.mail as u64,
+        }
+    }
+
+    fn rows_of(&mut self, name: &MailboxName) -> Result<Rows, Refusal> {
+        let mailbox = self.by_name(name)?.clone();
+        let mut rows = Rows::with_capacity(mailbox.messages.len(), ModSeq(mailbox.modseq));
+        mailbox.messages.iter().for_each(|message| rows.put(&self.row(message)));
+        Ok(rows)
+    }
+
+    fn changes(&mut self, id: MailboxId, since: ModSeq) -> Option<Changes> {
+        let mailbox = self.by_id(id)?;
+        let recent = UidSet::range(mailbox.recent_from, mailbox.uid_next - 1);
+        mailbox.recent_from = mailbox.uid_next;
+        let mailbox = mailbox.clone();
+        let changed = mailbox.messages.iter().filter(|message| message.modseq > since.0);
+        let vanished = mailbox.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
+        Some(Changes {
+            rows: changed.map(|message| self.row(message)).collect(),
+            vanished: vanished.map(|&(uid, _)| uid).collect(),
+            recent,
+            highest_modseq: ModSeq(mailbox.modseq),
+        })
+    }
+
+    fn content(&self, wanted: &Wanted, need: &imap_machine::Need) -> Option<Content> {
+        let mail = self.mails.get(usize::try_from(wanted.mail).unwrap())?;
+        if mail.starts_with(b"LOST") {
+            return None;
+        }
+        let octets = match &need.octets {
+            Octets::None => Vec::new(),
+            Octets::Header => mail[message::header_range(mail)].to_vec(),
+            Octets::All => mail.clone(),
+            Octets::Range(range) => mail[range.start as usize..range.end as usize].to_vec(),
+        };
+        let summary = need.summary.then(|| Box::new(Summary::read(mail, &Limits::default())));
+        Some(Content { summary, octets })
+    }
+
+    fn copy(
+        &mut self,
+        from: MailboxId,
+        uids: &UidSet,
+        to: &MailboxName,
+    ) -> Result<Copied, Refusal> {
+        self.by_name(to).map_err(try_create)?;
+        let source = self.by_id(from).unwrap().messages.clone();
+        let target = self.by_name(to)?;
+        let mut copied = Vec::new();
+        for message in source.iter().filter(|message| uids.contains(message.uid)) {
+            let uid = target.add(message.flags.clone(), message.date, message.mail);
+            copied.push((Uid::new(message.uid).unwrap(), Uid::new(uid).unwrap()));
+        }
+        let id = target.id;
+        let uid_validity = validity(target.uid_validity);
+        self.changed.push(id);
+        Ok(Copied { uid_validity, uids: copied })
+    }
+
+    fn append(&mut self, arrival: Arrival) -> Result<Answer<Proof>, Refusal> {
+        assert_eq!(arrival.bytes.len(), arrival.octets as usize);
+        self.by_name(&arrival.mailbox).map_err(try_create)?;
+        let Arrival { mailbox, flags, date, bytes, .. } = arrival;
+        let uid = self.deliver(mailbox.as_str(), &bytes, flags, date);
+        let uid_validity = validity(self.mailbox(mailbox.as_str()).uid_validity);
+        let receipt = Proof(self.mails.len() as u64);
+        Ok(Answer::Appended { receipt, uid_validity, uid: Uid::new(uid).unwrap() })
+    }
+
+    /// Plain matching in undecoded text.
+    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> u64 {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
+        let header = message::header_range(mail);
+        let holds = |bytes: &[u8], text: &str| {
+            String::from_utf8_lossy(bytes).to_lowercase().contains(&text.to_lowercase())
+        };
+        let sent = message::envelope(&mail[header.clone()]).sent().map(|date| date.local_day());
+        let day = |day: &imap_machine::grammar::Day| i64::from(day.0);
+        let matches = |key: &ContentKey| match key {
+            ContentKey::Header { name, text } => {
+                let fields = message::Fields::new(&mail[header.clone()]);
+                fields.filter(|field| field.is(name)).any(|field| holds(field.value, text))
+            }
+            ContentKey::Body(text) => holds(&mail[header.end..], text),
+            ContentKey::Text(text) => holds(mail, text),
+            ContentKey::SentBefore(limit) => sent.is_some_and(|sent| sent < day(limit)),
+            ContentKey::SentOn(limit) => sent.is_some_and(|sent| sent == day(limit)),
+            ContentKey::SentSince(limit) => sent.is_some_and(|sent| sent >= day(limit)),
+        };
+        keys.iter().enumerate().fold(0, |bits, (at, key)| bits | u64::from(matches(key)) << at)
+    }
+}
+
+impl Mailbox {
+    fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
+        let uid = self.uid_next;
+        self.uid_next += 1;
+        self.modseq += 1;
+        self.messages.push(Message { uid, modseq: self.modseq, flags, date, mail });
+        uid
+    }
+
+    fn store(
+        &mut self,
+        uids: &UidSet,
+        mode: StoreMode,
+        flags: &Flags,
+        unchanged_since: Option<ModSeq>,
+    ) -> UidSet {
+        let mut modified = UidSet::new();
+        self.modseq += 1;
+        for message in self.messages.iter_mut().filter(|message| uids.contains(message.uid)) {
+            if unchanged_since.is_some_and(|since| message.modseq > since.0) {
+                modified.insert(message.uid);
+                continue;
+            }
+            let after = mode.apply(&message.flags, flags);
+            if after != message.flags {
+                message.flags = after;
+                message.modseq = self.modseq;
+            }
+        }
+        modified
+    }
+
+    fn remove(&mut self, is_gone: impl Fn(&Message) -> bool) {
+        self.modseq += 1;
+        let gone = self.messages.iter().filter(|message| is_gone(message));
+        self.expunged.extend(gone.map(|message| (message.uid, self.modseq)));
+        self.messages.retain(|message| !is_gone(message));
+    }
+
+    fn status(&self) -> Status {
+        let count = |count: usize| u32::try_from(count).unwrap();
+        let recent = self.messages.iter().filter(|message| message.uid >= self.recent_from);
+        let unseen = self.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen));
+        Status {
+            messages: count(self.messages.len()),
+            recent: count(recent.count()),
+            uid_next: self.uid_next,
+            uid_validity: validity(self.uid_validity),
+            unseen: count(unseen.count()),
+            highest_modseq: ModSeq(self.modseq),
+        }
+    }
+
+    fn select(&mut self, rows: Rows, read_only: bool) -> Selected {
+        let recent = UidSet::range(self.recent_from, self.uid_next - 1);
+        if !read_only {
+            self.recent_from = self.uid_next;
+        }
+        Selected {
+            mailbox: self.id,
+            read_only: false,
+            uid_validity: validity(self.uid_validity),
+            uid_next: self.uid_next,
+            rows,
+            recent,
+        }
+    }
+}
+
+fn validity(number: u32) -> UidValidity {
+    UidValidity(NonZeroU32::new(number).unwrap())
+}
+
+fn try_create(refusal: Refusal) -> Refusal {
+    Refusal { code: Some(Code::TryCreate), ..refusal }
+}

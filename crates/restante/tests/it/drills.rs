@@ -1,0 +1,24 @@
+//! The drills themselves, short; `restante drill --help` has the long ones.
+
+use std::process::Command;
+
+use crate::harness::{RESTANTE, tool, tool_output, words};
+
+#[test]
+fn nothing_is_lost_over_a_hundred_kills() {
+    tool(Command::new(RESTANTE).args(["drill", "kill", "--count", "100", "--connections", "8"]));
+}
+
+#[test]
+fn nothing_is_lost_in_power_cuts_on_ext4_and_xfs() {
+    tool(Command::new(RESTANTE).args(["drill", "powercut", "--count", "2"]));
+}
+
+/// The drill must be able to fail: without syncs, a cut loses mail.
+#[test]
+fn a_server_whose_syncs_do_nothing_loses_mail_in_a_power_cut() {
+    let mut drill = Command::new(RESTANTE);
+    drill.args(["drill", "powercut", "--count", "1", "--fs", "ext4", "--control", "eatmydata"]);
+    let output = tool_output(&mut drill);
+    assert!(output.status.success(), "{}", words(&output));
+}

@@ -1,0 +1,26 @@
+//! Behaviour of the real binary, seen by programs that are not ours.
+//!
+//! One file a behaviour, named for it. Every test has a server of its own in a fresh directory, and
+//! ends with `restante verify` on it (`House` does that when it is dropped).
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod aliases_and_forwards;
+mod bad_configuration_stops_the_start;
+mod curl_and_swaks_work;
+mod deleted_over_pop3;
+mod delivered_at_once;
+mod drills;
+mod faults_of_the_disk;
+mod imap_changes_mailboxes;
+mod imap_idle_pushes;
+mod mbsync_keeps_both_sides;
+mod relay_refused;
+mod relayed_to_another_server;
+mod restart_under_load;
+mod returned_to_the_sender;
+mod submission_needs_a_sign_in;
+mod trace_tells_the_story;
+mod twins_are_both_kept;
+mod unknown_user_refused;

@@ -1,0 +1,189 @@
+//! A message on its way in: its header is read as it passes, the trace fields go in front.
+
+use journal::{Arrival, Body, RealDisk};
+use mail_types::{Address, Domain, MailId, ReceiptId, Refusal, Timestamp};
+use message::{HeaderFacts, MailDate, ProtocolKind, Received, WithProtocol};
+use smtp_machine::{Envelope, server::Role};
+
+/// Bytes of a header that are read; the rest of a longer one counts as body.
+const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// A message on its way in.
+pub struct Arriving {
+    /// Its id.
+    pub mail: MailId,
+    /// All that the client said of it.
+    pub envelope: Envelope,
+    arrival: Arrival<RealDisk>,
+    rules: Rules,
+    /// The header so far; `None` once it is complete and written.
+    header: Option<Vec<u8>>,
+    facts: HeaderFacts,
+}
+
+/// What the header is held against.
+pub struct Rules {
+    /// Submission completes headers (RFC 6409 §8); relaying never does.
+    pub role: Role,
+    /// This host.
+    pub hostname: Domain,
+    /// RFC 5321 §6.3.
+    pub received_fields_max: usize,
+    /// Aliases among the recipients that lead out of here: to find one of them in Delivered-To is
+    /// to have forwarded this message before.
+    pub forwarders: Vec<Address>,
+    /// Whether the signed-in account may have this address in From.
+    pub may_send_as: Box<dyn Fn(&Address) -> bool + Send + Sync>,
+}
+
+/// A message that is whole.
+pub struct Whole {
+    /// Its bytes, trace header included.
+    pub body: Body,
+    /// Without angle brackets.
+    pub message_id: Option<String>,
+    /// Decoded.
+    pub subject: Option<String>,
+}
+
+impl Arriving {
+    pub fn new(mail: MailId, envelope: Envelope, arrival: Arrival<RealDisk>, rules: Rules) -> Self {
+        let facts = HeaderFacts::default();
+        Self { mail, envelope, arrival, rules, header: Some(Vec::new()), facts }
+    }
+
+    /// Takes the next bytes of the content.
+    pub fn write(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Refusal> {
+        let Some(header) = &mut self.header else {
+            return self.arrival.write(bytes).map_err(|error| disk_trouble(&error));
+        };
+        // The blank line may begin in what came before.
+        let from = header.len().saturating_sub(3);
+        header.extend_from_slice(bytes);
+        let complete = header.starts_with(b"\r\n")
+            || memchr::memmem::find(&header[from..], b"\r\n\r\n").is_some();
+        if complete || header.len() > HEADER_BYTES_MAX { self.end_header(now) } else { Ok(()) }
+    }
+
+    /// The content is complete. Blocks while a large body is synced.
+    pub fn finish(mut self, now: Timestamp) -> Result<(Envelope, Whole), Refusal> {
+        if self.header.is_some() {
+            self.end_header(now)?;
+        }
+        let body = self.arrival.finish().map_err(|error| disk_trouble(&error))?;
+        let text = |id: &[u8]| String::from_utf8_lossy(id).trim_matches(['<', '>', ' ']).to_owned();
+        let message_id = self.facts.message_id.as_deref().map(text);
+        Ok((self.envelope, Whole { body, message_id, subject: self.facts.subject }))
+    }
+
+    /// Whether finishing it blocks on the disk.
+    pub fn is_large(&self) -> bool {
+        self.arrival.is_file()
+    }
+
+    fn end_header(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        let Some(header) = self.header.take() else { return Ok(()) };
+        self.facts = HeaderFacts::read(&header, &message::Limits::default());
+        self.check()?;
+        let mut front = message::return_path(&self.envelope.sender.reverse_path).into_bytes();
+        if let ([_], [forwarder]) = (&*self.envelope.recipients, &*self.rules.forwarders) {
+            // Only where it tells nobody of another recipient.
+            front.extend_from_slice(message::delivered_to(forwarder).as_bytes());
+        }
+        front.extend_from_slice(self.received(now).as_bytes());
+        if self.rules.role == Role::Submission {
+            let id = format!("<{}.{}@{}>", now.millis(), self.name(), self.rules.hostname);
+            front.extend_from_slice(&message::missing_fields(&self.facts, date(now), &id));
+            self.facts.message_id.get_or_insert_with(|| id.into_bytes().into());
+        }
+        self.arrival
+            .write(&front)
+            .and_then(|()| self.arrival.write(&header))
+            .map_err(|error| disk_trouble(&error))
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        // RFC 5321 §6.3: too many Received fields are a loop.
+        if self.facts.received_count > self.rules.received_fields_max {
+            return Err(Refusal::permanent(
+                554,
+                4,
+                6,
+                format!(
+                    "Mail loop: {} Received fields, {} are the limit",
+                    self.facts.received_count, self.rules.received_fields_max
+                ),
+            ));
+        }
+        for seen in &self.facts.delivered_to {
+            let seen = String::from_utf8_lossy(seen);
+            let seen = Address::parse(seen.trim()).map(|address| address.folded());
+            let mine = |forwarder: &&Address| Ok(forwarder.folded()) == seen;
+            if let Some(forwarder) = self.rules.forwarders.iter().find(mine) {
+                return Err(Refusal::permanent(
+                    554,
+                    4,
+                    6,
+                    format!("Mail loop: this message was forwarded by {forwarder} before"),
+                ));
+            }
+        }
+        if self.rules.role == Role::Submission {
+            // RFC 6409 §6.1: the submission server may hold From against who has signed in.
+            let addresses = self.facts.from.iter().filter_map(message::EnvelopeAddress::address);
+            for address in addresses {
+                if !(self.rules.may_send_as)(&address) {
+                    return Err(Refusal::permanent(
+                        550,
+                        7,
+                        1,
+                        format!("The From address {address} does not belong to your account"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of the receipt's id that is known before the message is whole; `trace` finds it.
+    fn name(&self) -> String {
+        let id = ReceiptId { mail: self.mail, check: 0 }.to_string();
+        id.split('-').next().unwrap_or_default().to_owned()
+    }
+
+    fn received(&self, now: Timestamp) -> String {
+        let Envelope { sender, recipients, protocol } = &self.envelope;
+        let with = WithProtocol {
+            kind: if *protocol == "SMTP" { ProtocolKind::Smtp } else { ProtocolKind::Esmtp },
+            tls: sender.tls.is_some(),
+            authenticated: sender.signed_in.is_some(),
+            utf8: sender.params.smtputf8,
+        };
+        Received {
+            greeting: &sender.helo,
+            ip: sender.peer,
+            reverse_name: None,
+            by: &self.rules.hostname,
+            with,
+            tls: sender.tls.as_ref(),
+            id: &self.name(),
+            recipient: match &**recipients {
+                [only] => Some(&only.address),
+                _ => None,
+            },
+            at: date(now),
+        }
+        .field()
+    }
+}
+
+fn date(now: Timestamp) -> MailDate {
+    MailDate { at: now, offset_minutes: 0 }
+}
+
+/// Our own trouble is always temporary (design §1.2); `<>` mail too.
+pub fn disk_trouble(error: &std::io::Error) -> Refusal {
+    tracing::error!(%error, "a message could not be written");
+    let code = if error.kind() == std::io::ErrorKind::StorageFull { 452 } else { 451 };
+    Refusal::transient(code, 3, 1, "The message cannot be stored now, try again later")
+}

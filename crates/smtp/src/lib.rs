@@ -1,0 +1,72 @@
+//! Ports 25, 587 and 465: takes mail from other servers and from the accounts' mail programs.
+//!
+//! The protocol is `smtp-machine`'s; here it is decided who may send what to whom, the trace
+//! header is put in front, and the message is handed to the store. The only way to a `250` is the
+//! store's receipt. It never sends mail on (that is `deliver`) and never judges content.
+//!
+//! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission).
+
+mod arriving;
+mod session;
+
+use std::sync::Arc;
+
+use mail_types::{Address, Domain};
+use net::{Link, Stop, drive};
+use sign_in::SignIn;
+use smtp_machine::server::{Config, Limits, Role, Server, Tls};
+use store::Store;
+
+use crate::session::Session;
+
+/// What every connection of a port shares.
+pub struct Shared {
+    /// The store.
+    pub store: Store,
+    /// Who signs in.
+    pub sign_in: Arc<SignIn>,
+    /// Our name.
+    pub hostname: Domain,
+    /// What the port is for.
+    pub role: Role,
+    /// Whether passwords are taken without TLS from loopback.
+    pub plain_sign_in_from_loopback: bool,
+    /// Limits of a connection.
+    pub limits: Limits,
+    /// `Received` fields in one message; more is a loop (RFC 5321 §6.3).
+    pub received_fields_max: usize,
+}
+
+/// What a connection over a limit is told before it is closed.
+pub const TOO_MANY_CONNECTIONS: &[u8] = b"421 4.7.0 Too many connections, try again later\r\n";
+
+/// Serves one connection to its end.
+pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
+    let peer = link.peer();
+    let Ok(nonce) = net::nonce() else {
+        tracing::error!("the system gives no randomness");
+        return;
+    };
+    let tls = match (link.begins_with_tls(), link.can_start_tls()) {
+        (true, _) => Tls::Implicit,
+        (false, true) => Tls::Offered,
+        (false, false) => Tls::Unavailable,
+    };
+    let directory = shared.store.directory();
+    // RFC 5321 §4.5.1: <postmaster> alone is the postmaster of this host.
+    let domain = directory.domains().next().unwrap_or(&shared.hostname).clone();
+    let Ok(postmaster) = Address::parse(&format!("postmaster@{domain}")) else { return };
+    let mut machine = Server::new(Config {
+        hostname: shared.hostname.clone(),
+        role: shared.role,
+        peer: peer.ip,
+        tls,
+        auth_without_tls: shared.plain_sign_in_from_loopback && peer.is_loopback(),
+        postmaster,
+        nonce,
+        limits: shared.limits.clone(),
+    });
+    let mut session = Session::new(Arc::clone(&shared), peer.ip);
+    let ended = drive(&mut link, &mut machine, &mut session, &stop).await;
+    tracing::debug!(peer = %peer, ?ended, "smtp connection ended");
+}

@@ -1,0 +1,238 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use net::{Service, now};
+use smtp_machine::server::{Answer, Question, Role, Server};
+use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
+use store::{Actor, Arrived, Receipt, Refused, Resolution, Source, Via};
+
+use crate::Shared;
+use crate::arriving::{Arriving, Rules, Whole};
+
+/// One connection's side of the service.
+pub struct Session {
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    /// Who has signed in, as of the last MAIL.
+    account: Option<AccountId>,
+    arriving: Option<Box<Arriving>>,
+}
+
+impl Service for Session {
+    type Machine = Server<Receipt>;
+
+    async fn answer(&mut self, question: Question) -> Answer<Receipt> {
+        match question {
+            Question::SignIn(question) => self.sign_in(question).await,
+            Question::Sender(sender) => said(self.sender(&sender)),
+            Question::Recipient(recipient) => said(self.recipient(&recipient.address)),
+            Question::BodyBegin(envelope) => {
+                self.begin(*envelope);
+                Answer::Ok
+            }
+            Question::BodyBytes(bytes) => said(self.bytes(&bytes)),
+            Question::BodyEnd => match self.end().await {
+                Ok(receipt) => Answer::Accepted(receipt),
+                Err(refusal) => Answer::Refused(refusal),
+            },
+            Question::BodyAborted => {
+                self.arriving = None;
+                Answer::Ok
+            }
+        }
+    }
+}
+
+fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
+    result.map_or_else(Answer::Refused, |()| Answer::Ok)
+}
+
+impl Session {
+    pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        Self { shared, peer, account: None, arriving: None }
+    }
+
+    async fn sign_in(&self, question: sasl::Question) -> Answer<Receipt> {
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        // Argon2 takes its milliseconds on a thread of its own.
+        let held =
+            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
+        match held.await {
+            Ok(held) => {
+                tokio::time::sleep(held.delay).await;
+                Answer::SignIn(held.answer)
+            }
+            Err(_) => Answer::SignIn(sasl::Answer::Unavailable),
+        }
+    }
+
+    fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {
+        self.arriving = None;
+        self.account = sender.signed_in.as_ref().map(|signed_in| signed_in.account);
+        if let Some(reason) = self.shared.store.stopped() {
+            tracing::error!(reason, "mail is turned away, the store has stopped");
+            return Err(Refusal::transient(451, 3, 0, "This server cannot store mail now"));
+        }
+        match (self.shared.role, self.account, &sender.reverse_path) {
+            (Role::Submission, Some(account), ReversePath::Address(address))
+                if !self.shared.store.directory().may_send_as(account, address) =>
+            {
+                Err(Refusal::permanent(
+                    553,
+                    7,
+                    1,
+                    format!("The sender address {address} does not belong to your account"),
+                ))
+            }
+            (Role::Submission, None, _) => {
+                Err(Refusal::permanent(530, 7, 0, "Sign in first (AUTH)"))
+            }
+            (Role::Submission, Some(_), _) | (Role::Mx, _, _) => Ok(()),
+        }
+    }
+
+    fn recipient(&self, address: &Address) -> Result<(), Refusal> {
+        let directory = self.shared.store.directory();
+        match directory.resolve(address) {
+            Resolution::Account(_) => Ok(()),
+            Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => Ok(()),
+            Resolution::Alias(_) | Resolution::UnknownUser => {
+                Err(refusal(&Refused::UnknownUser(address.clone())))
+            }
+            Resolution::Remote if self.account.is_some() => Ok(()),
+            // RFC 5321 §3.6.2: nobody relays through us who has not signed in, loopback or not.
+            Resolution::Remote => Err(refusal(&Refused::RelayDenied(address.clone()))),
+        }
+    }
+
+    fn begin(&mut self, envelope: Envelope) {
+        let directory = self.shared.store.directory();
+        let leads_out = |address: &Address| match directory.resolve(address) {
+            Resolution::Alias(targets) => {
+                directory.expand(&targets).iter().any(|(_, leaf)| *leaf == Resolution::Remote)
+            }
+            Resolution::Account(_) | Resolution::UnknownUser | Resolution::Remote => false,
+        };
+        let forwarders = envelope
+            .recipients
+            .iter()
+            .map(|recipient| &recipient.address)
+            .filter(|address| leads_out(address))
+            .cloned()
+            .collect();
+        let account = self.account;
+        let rules = Rules {
+            role: self.shared.role,
+            hostname: self.shared.hostname.clone(),
+            received_fields_max: self.shared.received_fields_max,
+            forwarders,
+            may_send_as: Box::new(move |address| {
+                account.is_some_and(|account| directory.may_send_as(account, address))
+            }),
+        };
+        let (mail, arrival) = (self.shared.store.next_mail(), self.shared.store.arrival());
+        self.arriving = Some(Box::new(Arriving::new(mail, envelope, arrival, rules)));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let arriving = self.arriving.as_mut().ok_or_else(lost_track)?;
+        let written = arriving.write(bytes, now());
+        if written.is_err() {
+            self.arriving = None;
+        }
+        written
+    }
+
+    async fn end(&mut self) -> Result<Receipt, Refusal> {
+        let arriving = self.arriving.take().ok_or_else(lost_track)?;
+        let mail = arriving.mail;
+        let (envelope, whole) = if arriving.is_large() {
+            tokio::task::spawn_blocking(move || arriving.finish(now()))
+                .await
+                .map_err(|_| lost_track())??
+        } else {
+            arriving.finish(now())?
+        };
+        let arrived = self.arrived(mail, envelope, whole);
+        self.shared.store.accept(arrived).await.map_err(|refused| refusal(&refused))
+    }
+
+    fn arrived(&self, mail: mail_types::MailId, envelope: Envelope, whole: Whole) -> Arrived {
+        let Sender { reverse_path, params, helo, peer, signed_in, tls } = envelope.sender;
+        let tls = tls.map(|tls| tls_text(&tls));
+        let (actor, source) = match signed_in {
+            Some(signed_in) => {
+                let account = signed_in.account;
+                let actor = Actor::Account { account, ip: Some(peer), via: Via::Submission };
+                (actor, Source::Submission { account, ip: peer, tls })
+            }
+            None => (Actor::Peer { ip: peer }, Source::Smtp { ip: peer, helo, tls }),
+        };
+        Arrived {
+            mail,
+            actor,
+            source,
+            reverse_path,
+            envelope_id: params.envid,
+            return_headers_only: params.ret.map(|ret| ret == Ret::Headers),
+            eight_bit: params.body == BodyType::EightBitMime,
+            smtp_utf8: params.smtputf8,
+            body: whole.body,
+            message_id: whole.message_id,
+            subject: whole.subject,
+            recipients: envelope.recipients.into_iter().map(recipient).collect(),
+        }
+    }
+}
+
+fn recipient(recipient: Recipient) -> store::Recipient {
+    let notify = recipient.notify.map(|notify| match notify {
+        Notify::Never => {
+            store::Notify { never: true, success: false, failure: false, delay: false }
+        }
+        Notify::On { success, failure, delay } => {
+            store::Notify { never: false, success, failure, delay }
+        }
+    });
+    let original = |Orcpt { addr_type, address }| format!("{addr_type};{address}");
+    store::Recipient {
+        address: recipient.address,
+        notify,
+        original_recipient: recipient.orcpt.map(original),
+    }
+}
+
+fn tls_text(tls: &TlsFacts) -> String {
+    format!("{} {}", tls.version, tls.cipher)
+}
+
+/// A content without its begin: only a bug asks that.
+fn lost_track() -> Refusal {
+    Refusal::transient(451, 3, 0, "The server lost track of this message, try again later")
+}
+
+/// What the peer may know of why a message is not taken. Our own trouble is never 5yz.
+fn refusal(refused: &Refused) -> Refusal {
+    match refused {
+        Refused::UnknownUser(address) => {
+            Refusal::permanent(550, 1, 1, format!("No such user here: {address}"))
+        }
+        Refused::RelayDenied(address) => Refusal::permanent(
+            550,
+            7,
+            1,
+            format!("Relaying denied: {address} is not local; sign in on port 587 or 465 to send"),
+        ),
+        Refused::UidsUsedUp => {
+            Refusal::transient(452, 2, 2, "The mailbox takes no more messages for now")
+        }
+        Refused::Unavailable(reason)
+        | Refused::Missing(reason)
+        | Refused::Exists(reason)
+        | Refused::Invalid(reason) => {
+            tracing::error!(reason, "a message was not accepted");
+            Refusal::transient(451, 3, 0, "The message cannot be stored now, try again later")
+        }
+    }
+}

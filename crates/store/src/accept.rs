@@ -1,0 +1,262 @@
+//! A message becomes ours: one record, with every recipient in a known state.
+
+use std::collections::HashMap;
+
+use journal::{Body, Disk};
+use mail_types::{
+    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
+    Timestamp, Uid,
+};
+
+use crate::commit::Work;
+use crate::directory::Resolution;
+use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
+use crate::{Pending, Receipt, Refused, Store};
+
+/// Bytes of Message-ID and of Subject kept in the record.
+const FIELD_BYTES_MAX: usize = 255;
+
+/// A message that has come in whole, and what is known of it.
+pub struct Arrived {
+    /// From [`Store::next_mail`].
+    pub mail: MailId,
+    /// Who brought it.
+    pub actor: Actor,
+    /// Where it came from.
+    pub source: Source,
+    /// MAIL FROM.
+    pub reverse_path: ReversePath,
+    /// RFC 3461 ENVID, decoded.
+    pub envelope_id: Option<String>,
+    /// RFC 3461 RET=HDRS; `None` where nothing was said.
+    pub return_headers_only: Option<bool>,
+    /// BODY=8BITMIME.
+    pub eight_bit: bool,
+    /// SMTPUTF8.
+    pub smtp_utf8: bool,
+    /// Its bytes, trace header included.
+    pub body: Body,
+    /// Its Message-ID, without angle brackets.
+    pub message_id: Option<String>,
+    /// Its Subject, decoded.
+    pub subject: Option<String>,
+    /// To whom, as given in RCPT TO.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One RCPT TO.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// The address.
+    pub address: Address,
+    /// RFC 3461 NOTIFY; `None` where nothing was said.
+    pub notify: Option<Notify>,
+    /// RFC 3461 ORCPT, `type;address`, decoded.
+    pub original_recipient: Option<String>,
+}
+
+impl<D: Disk> Store<D> {
+    /// Accepts a message: local recipients have it in their mailbox in the same commit, others are
+    /// queued in it. What may not be relayed, or goes to nobody, is refused as a whole.
+    pub fn accept(&self, arrived: Arrived) -> Pending<Receipt> {
+        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        self.change_and(
+            move |work| {
+                accept(work, arrived)?;
+                Ok(work.now)
+            },
+            move |at, synced| Receipt::committed(id, at, synced),
+        )
+    }
+
+    /// Puts a message into a mailbox of the account's own (APPEND); answers with its UIDVALIDITY
+    /// and UID too.
+    pub fn append(&self, arrived: Arrived, append: Append) -> Pending<(Receipt, u32, Uid)> {
+        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        self.change_and(
+            move |work| {
+                let (uid_validity, uid) = append_to(work, arrived, append)?;
+                Ok((work.now, uid_validity, uid))
+            },
+            move |(at, uid_validity, uid), synced| {
+                (Receipt::committed(id, at, synced), uid_validity, uid)
+            },
+        )
+    }
+}
+
+/// Where an APPEND goes.
+pub struct Append {
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// Its name.
+    pub mailbox: String,
+    /// The message's flags.
+    pub flags: Flags,
+    /// Its internal date; the time of the commit where the client gave none.
+    pub internal_date: Option<Timestamp>,
+}
+
+/// Works out every recipient's fate and records the message. Used for reports too, in the commit
+/// of what they report.
+pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
+    let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
+    for recipient in &arrived.recipients {
+        fates.add(recipient)?;
+    }
+    let custodies = fates.custodies;
+    record(work, arrived, custodies, None)
+}
+
+fn record(
+    work: &mut Work<'_>,
+    arrived: Arrived,
+    custodies: Vec<NewCustody>,
+    internal_date: Option<Timestamp>,
+) -> Result<(), Refused> {
+    let body_at = work.body(&arrived.body)?;
+    let accepted = Accepted {
+        mail: arrived.mail,
+        source: arrived.source,
+        reverse_path: arrived.reverse_path,
+        envelope_id: arrived.envelope_id,
+        return_headers_only: arrived.return_headers_only,
+        eight_bit: arrived.eight_bit,
+        smtp_utf8: arrived.smtp_utf8,
+        body_hash: arrived.body.hash,
+        body_bytes: arrived.body.size,
+        body_at,
+        internal_date: internal_date.unwrap_or(work.now),
+        message_id: arrived.message_id.map(shortened),
+        subject: arrived.subject.map(shortened),
+        custodies,
+    };
+    work.record(&arrived.actor, Record::Accepted(Box::new(accepted)))
+}
+
+fn append_to(work: &mut Work<'_>, arrived: Arrived, append: Append) -> Result<(u32, Uid), Refused> {
+    let account = work.index.directory.account(append.account).cloned();
+    let account = account.ok_or_else(|| Refused::Missing("the account".to_owned()))?;
+    let mailbox = crate::mailboxes::find(work, append.account, &append.mailbox)?;
+    let uid_validity = work
+        .index
+        .mailboxes
+        .get(&mailbox)
+        .map(|found| found.uid_validity)
+        .ok_or_else(|| Refused::Missing(append.mailbox.clone()))?;
+    let (uid, mod_seq) = next_in(work, mailbox)?;
+    let custody = NewCustody {
+        custody: CustodyId(work.index.last.custody + 1),
+        recipient: account.address.clone(),
+        notify: None,
+        original_recipient: None,
+        fate: Fate::Delivered { mailbox, uid, mod_seq, flags: append.flags },
+    };
+    record(work, arrived, vec![custody], append.internal_date)?;
+    Ok((uid_validity, uid))
+}
+
+/// The UID and modification sequence that the next message of a mailbox has.
+pub fn next_in(work: &Work<'_>, mailbox: MailboxId) -> Result<(Uid, ModSeq), Refused> {
+    let found = work
+        .index
+        .mailboxes
+        .get(&mailbox)
+        .ok_or_else(|| Refused::Missing("the mailbox".to_owned()))?;
+    // The last number is never given, so that UIDNEXT can always be one above all.
+    let uid = Uid::new(found.uid_next).filter(|uid| uid.get() < u32::MAX);
+    Ok((uid.ok_or(Refused::UidsUsedUp)?, ModSeq(found.mod_seq.0 + 1)))
+}
+
+/// The custodies of a message while they are worked out.
+struct Fates<'a, 'b> {
+    work: &'a Work<'b>,
+    may_relay: bool,
+    custodies: Vec<NewCustody>,
+    /// Accounts that have the message already.
+    delivered: HashMap<AccountId, Fate>,
+}
+
+impl<'a, 'b> Fates<'a, 'b> {
+    fn new(work: &'a Work<'b>, may_relay: bool) -> Self {
+        Self { work, may_relay, custodies: Vec::new(), delivered: HashMap::new() }
+    }
+
+    fn add(&mut self, recipient: &Recipient) -> Result<(), Refused> {
+        let address = &recipient.address;
+        match self.work.index.directory.resolve(address) {
+            Resolution::UnknownUser => Err(Refused::UnknownUser(address.clone())),
+            Resolution::Remote if !self.may_relay => Err(Refused::RelayDenied(address.clone())),
+            Resolution::Remote => {
+                self.push(recipient, Fate::Queued { due: self.work.now });
+                Ok(())
+            }
+            Resolution::Account(account) => {
+                let fate = self.delivered_to(account)?;
+                self.push(recipient, fate);
+                Ok(())
+            }
+            Resolution::Alias(targets) => self.add_alias(recipient, &targets),
+        }
+    }
+
+    fn add_alias(&mut self, recipient: &Recipient, targets: &[Address]) -> Result<(), Refused> {
+        let leaves = self.work.index.directory.expand(targets);
+        if leaves.is_empty() {
+            return Err(Refused::UnknownUser(recipient.address.clone()));
+        }
+        let first = self.next_custody().0 + 1;
+        let into = (first..).take(leaves.len()).map(CustodyId).collect();
+        self.push(recipient, Fate::Expanded { into });
+        for (address, leaf) in leaves {
+            let fate = match leaf {
+                Resolution::Account(account) => self.delivered_to(account)?,
+                _ => Fate::Queued { due: self.work.now },
+            };
+            let target = Recipient { address, ..recipient.clone() };
+            self.push(&target, fate);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, recipient: &Recipient, fate: Fate) {
+        self.custodies.push(NewCustody {
+            custody: self.next_custody(),
+            recipient: recipient.address.clone(),
+            notify: recipient.notify,
+            original_recipient: recipient.original_recipient.clone(),
+            fate,
+        });
+    }
+
+    fn next_custody(&self) -> CustodyId {
+        CustodyId(self.work.index.last.custody + 1 + self.custodies.len() as u64)
+    }
+
+    fn delivered_to(&mut self, account: AccountId) -> Result<Fate, Refused> {
+        if let Some(fate) = self.delivered.get(&account) {
+            return Ok(fate.clone());
+        }
+        let mailbox = self
+            .work
+            .index
+            .mailbox_names
+            .get(&account)
+            .and_then(|names| names.get(crate::mailboxes::INBOX))
+            .copied()
+            .ok_or_else(|| Refused::Unavailable(format!("account {account} has no inbox")))?;
+        let (uid, mod_seq) = next_in(self.work, mailbox)?;
+        let fate = Fate::Delivered { mailbox, uid, mod_seq, flags: Flags::default() };
+        self.delivered.insert(account, fate.clone());
+        Ok(fate)
+    }
+}
+
+/// At most 255 bytes, cut between characters.
+fn shortened(mut text: String) -> String {
+    if text.len() > FIELD_BYTES_MAX {
+        let end = (0..=FIELD_BYTES_MAX).rev().find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or(0));
+    }
+    text
+}

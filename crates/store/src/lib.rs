@@ -1,0 +1,144 @@
+//! What Restante keeps, and how it stays true: accounts, mailboxes, the queue and the story of
+//! every message, all of them views of the journal's records.
+//!
+//! - One writer ([`commit`](self)) makes changes: check, record, sync, answer. A [`Receipt`] exists
+//!   only behind the sync.
+//! - The index (SQLite) is what the records come to; it may lag behind a crash and is replayed, and
+//!   can be rebuilt from the journal alone ([`rebuild`]).
+//! - Readers see everything acknowledged before they began.
+//! - [`verify()`] proves the invariants of custody on the files alone.
+//!
+//! It opens no socket and runs no async runtime: answers are futures that any runtime can await and
+//! any thread can wait for. It never decides about mail; it is told.
+//!
+//! RFCs: 3501 §2.3 (UIDs, flags), 7162 (modification sequences), 3461 (what DSN needs kept).
+
+mod accept;
+mod commit;
+mod custody;
+mod directory;
+mod index;
+mod mailboxes;
+mod open;
+mod operator;
+mod pending;
+mod queue;
+mod read;
+mod receipt;
+mod record;
+mod schema;
+mod shared;
+mod sql;
+mod sqlite;
+mod subscription;
+mod trace;
+mod verify;
+
+use mail_types::Address;
+
+pub use accept::{Append, Arrived, Recipient};
+pub use custody::CustodyState;
+pub use directory::{Account, Alias, Directory, Resolution, Route};
+pub use index::Mailbox;
+pub use mailboxes::{
+    FlagsChange, FlagsOutcome, INBOX, MailboxListed, SessionActor, Transferred, UidRanges,
+};
+pub use open::{Options, Started, Store, rebuild};
+pub use pending::Pending;
+pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
+pub use read::MailFacts;
+pub use receipt::Receipt;
+pub use record::{
+    Accepted, Actor, Credentials, Entry, Fate, NewCustody, Notice, Notify, Outcome, Peer, Place,
+    Record, Source, Via,
+};
+pub use shared::{Alarm, QueueWake};
+pub use sql::SqlError;
+pub use subscription::{MailboxChange, MessageRow, Subscription};
+pub use trace::{CustodyStory, Event, Query, Story};
+pub use verify::{Invariant, Report, Violation, verify, verify_on};
+
+/// Why a change was not made. Nothing of it is in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A local domain without this user.
+    #[error("no such user: {0}")]
+    UnknownUser(Address),
+    /// Not our domain, and nobody signed in.
+    #[error("not a local domain: {0}")]
+    RelayDenied(Address),
+    /// What was named does not exist.
+    #[error("{0} does not exist")]
+    Missing(String),
+    /// What was to be made exists.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// It is not possible, for the reason given.
+    #[error("{0}")]
+    Invalid(String),
+    /// UIDs of the mailbox are used up; it must be emptied into a new one.
+    #[error("no UIDs are left in this mailbox")]
+    UidsUsedUp,
+    /// Our own trouble: try again later.
+    #[error("not now: {0}")]
+    Unavailable(String),
+}
+
+/// What goes wrong inside.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The journal could not be opened.
+    #[error("journal: {}", chain(.0))]
+    Open(#[from] journal::OpenError),
+    /// The journal did not take a frame.
+    #[error("journal: {}", chain(.0))]
+    Append(#[from] journal::AppendError),
+    /// The journal did not sync.
+    #[error("journal: {}", chain(.0))]
+    Sync(#[source] journal::SyncError),
+    /// The journal could not be read.
+    #[error("journal: {}", chain(.0))]
+    Read(#[from] journal::ReadError),
+    /// The index failed.
+    #[error(transparent)]
+    Index(SqlError),
+    /// The index has no tables, or those of another version.
+    #[error("the index is missing or of another version; `restante rebuild` makes it anew")]
+    IndexMissing,
+    /// The index knows more than the journal: the journal lost its end, or the two do not belong
+    /// together.
+    #[error("the index knows records that the journal does not have ({0}); see `restante verify`")]
+    IndexAhead(String),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
+    /// The journal is damaged.
+    #[error("journal damaged: {0}; see `restante verify`")]
+    Damaged(String),
+    /// A file operation failed.
+    #[error("cannot {doing}: {cause}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        cause: std::io::Error,
+    },
+    /// Nothing is accepted any more, since this happened.
+    #[error("the store has stopped: {0}")]
+    Stopped(String),
+    /// A change ended in a panic, which is a bug.
+    #[error("a change failed in a way that it should not have (a bug); nothing of it was kept")]
+    Panicked,
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

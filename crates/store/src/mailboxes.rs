@@ -1,0 +1,511 @@
+//! What a signed-in account does to its mailboxes. Each change is one record; what is taken out of
+//! a mailbox stays in the archive.
+
+use std::net::IpAddr;
+
+use journal::Disk;
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Uid};
+
+use crate::accept::next_in;
+use crate::commit::Work;
+use crate::index::Mailbox;
+use crate::record::{Actor, Record, Via};
+use crate::sql::Executor;
+use crate::subscription::{MessageRow, read_rows};
+use crate::{Pending, Refused, Store, StoreError};
+
+/// The mailbox that every account has (RFC 3501 §5.1).
+pub const INBOX: &str = "INBOX";
+/// Mailboxes an account may have.
+const MAILBOXES_MAX: usize = 10_000;
+/// Bytes in a mailbox name.
+const NAME_BYTES_MAX: usize = 1000;
+/// Levels in a mailbox name.
+const NAME_LEVELS_MAX: usize = 50;
+
+/// Whose session makes a change.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionActor {
+    /// The account.
+    pub account: AccountId,
+    /// Where it is.
+    pub ip: Option<IpAddr>,
+    /// The protocol it uses.
+    pub via: Via,
+}
+
+impl From<SessionActor> for Actor {
+    fn from(session: SessionActor) -> Self {
+        Self::Account { account: session.account, ip: session.ip, via: session.via }
+    }
+}
+
+/// What STORE does with its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagsChange {
+    /// FLAGS
+    Replace,
+    /// +FLAGS
+    Add,
+    /// -FLAGS
+    Remove,
+}
+
+/// What came of a change of flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagsOutcome {
+    /// Messages left alone since they changed after `unchanged_since` (RFC 7162 §3.1.3).
+    pub modified: Vec<Uid>,
+    /// HIGHESTMODSEQ of the mailbox now.
+    pub mod_seq: ModSeq,
+}
+
+/// A mailbox as LIST shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxListed {
+    /// Its whole name.
+    pub name: String,
+    /// The mailbox; none for a name that is only subscribed to.
+    pub mailbox: Option<Mailbox>,
+    /// Whether LSUB has it.
+    pub subscribed: bool,
+}
+
+/// Messages that were copied or moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transferred {
+    /// UIDVALIDITY of the mailbox they are in now.
+    pub uid_validity: u32,
+    /// UID there, UID here, in order.
+    pub messages: Vec<(Uid, Uid)>,
+}
+
+/// Inclusive ranges of UIDs, first ≤ last.
+pub type UidRanges = Vec<(u32, u32)>;
+
+impl<D: Disk> Store<D> {
+    /// All mailboxes of an account and the names it subscribes to.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxListed>, StoreError> {
+        self.read(|sql| {
+            let mut listed = Vec::new();
+            read_mailboxes(sql, By::Account(account), &mut |mailbox| {
+                listed.push(MailboxListed {
+                    name: mailbox.name.clone(),
+                    mailbox: Some(mailbox),
+                    subscribed: false,
+                });
+            })?;
+            sql.query(
+                "SELECT name FROM subscription WHERE account = $1",
+                &[account.0.into()],
+                &mut |row| {
+                    let name = row.text(0)?;
+                    match listed.iter_mut().find(|known| known.name == name) {
+                        Some(known) => known.subscribed = true,
+                        None => listed.push(MailboxListed {
+                            name: name.to_owned(),
+                            mailbox: None,
+                            subscribed: true,
+                        }),
+                    }
+                    Ok(())
+                },
+            )?;
+            listed.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(listed)
+        })
+    }
+
+    /// One mailbox by name (STATUS).
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, StoreError> {
+        let name = canonical(name);
+        self.read(|sql| {
+            let mut found = None;
+            read_mailboxes(sql, By::Account(account), &mut |mailbox| {
+                if mailbox.name == name {
+                    found = Some(mailbox);
+                }
+            })?;
+            Ok(found)
+        })
+    }
+
+    /// A mailbox with all its messages by UID, as of one moment.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn snapshot(
+        &self,
+        mailbox: MailboxId,
+    ) -> Result<Option<(Mailbox, Vec<MessageRow>)>, StoreError> {
+        self.read(|sql| {
+            let mut found = None;
+            read_mailboxes(sql, By::Id(mailbox), &mut |mailbox| found = Some(mailbox))?;
+            let Some(found) = found else { return Ok(None) };
+            let mut rows = Vec::with_capacity(usize::try_from(found.messages).unwrap_or(0));
+            read_rows(sql, mailbox, 1, u32::MAX, &mut |row| rows.push(row))?;
+            Ok(Some((found, rows)))
+        })
+    }
+
+    /// Makes a mailbox, and those above it that are missing (RFC 3501 §6.3.3).
+    pub fn create_mailbox(
+        &self,
+        actor: SessionActor,
+        name: &str,
+        special_use: Option<SpecialUse>,
+    ) -> Pending<MailboxId> {
+        let name = canonical(name);
+        self.change(move |work| {
+            check_name(&name)?;
+            if lookup(work, actor.account, &name).is_some() {
+                return Err(Refused::Exists(format!("mailbox {name}")));
+            }
+            create_parents(work, actor, &name)?;
+            create(work, &actor.into(), actor.account, name, special_use)
+        })
+    }
+
+    /// Deletes a mailbox; its messages stay in the archive. Those below it stay where they are.
+    pub fn delete_mailbox(&self, actor: SessionActor, name: &str) -> Pending<()> {
+        let name = canonical(name);
+        self.change(move |work| {
+            if name == INBOX {
+                return Err(Refused::Invalid("INBOX cannot be deleted".to_owned()));
+            }
+            let mailbox = find(work, actor.account, &name)?;
+            work.record(&actor.into(), Record::MailboxDeleted { mailbox })
+        })
+    }
+
+    /// Renames a mailbox with everything below it. Renaming INBOX moves its messages into a new
+    /// mailbox and leaves it empty (RFC 3501 §6.3.5).
+    pub fn rename_mailbox(&self, actor: SessionActor, from: &str, to: &str) -> Pending<()> {
+        let (from, to) = (canonical(from), canonical(to));
+        self.change(move |work| {
+            check_name(&to)?;
+            let mailbox = find(work, actor.account, &from)?;
+            if lookup(work, actor.account, &to).is_some() {
+                return Err(Refused::Exists(format!("mailbox {to}")));
+            }
+            if to.starts_with(&format!("{from}/")) && from != INBOX {
+                return Err(Refused::Invalid(format!("{to} lies below {from} itself")));
+            }
+            create_parents(work, actor, &to)?;
+            if from == INBOX {
+                let all = [(1, u32::MAX)];
+                create(work, &actor.into(), actor.account, to.clone(), None)?;
+                transfer(work, actor, mailbox, &to, &all, true)?;
+                return Ok(());
+            }
+            let below = format!("{from}/");
+            let children: Vec<(MailboxId, String)> = work
+                .index
+                .mailbox_names
+                .get(&actor.account)
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, &id)| {
+                    Some((id, format!("{to}/{}", name.strip_prefix(&below)?)))
+                })
+                .collect();
+            work.record(&actor.into(), Record::MailboxRenamed { mailbox, name: to })?;
+            for (mailbox, name) in children {
+                work.record(&actor.into(), Record::MailboxRenamed { mailbox, name })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts a name on the list of LSUB, or takes it off.
+    pub fn set_subscribed(&self, actor: SessionActor, name: &str, subscribed: bool) -> Pending<()> {
+        let name = canonical(name);
+        self.change(move |work| {
+            check_name(&name)?;
+            let account = actor.account;
+            work.record(&actor.into(), Record::Subscription { account, name, subscribed })
+        })
+    }
+
+    /// Changes flags of the messages in these ranges.
+    pub fn set_flags(
+        &self,
+        actor: SessionActor,
+        mailbox: MailboxId,
+        uids: UidRanges,
+        change: FlagsChange,
+        flags: Flags,
+        unchanged_since: Option<ModSeq>,
+    ) -> Pending<FlagsOutcome> {
+        self.change(move |work| {
+            own(work, actor, mailbox)?;
+            let mut modified = Vec::new();
+            let mut sets: Vec<(Flags, Vec<Uid>)> = Vec::new();
+            for row in rows(work, mailbox, &uids)? {
+                if unchanged_since.is_some_and(|limit| row.mod_seq > limit) {
+                    modified.push(row.uid);
+                    continue;
+                }
+                let mut new = row.flags.clone();
+                match change {
+                    FlagsChange::Replace => new = flags.clone(),
+                    FlagsChange::Add => new.add_all(&flags),
+                    FlagsChange::Remove => new.remove_all(&flags),
+                }
+                if new == row.flags {
+                    continue;
+                }
+                match sets.iter_mut().find(|(known, _)| *known == new) {
+                    Some((_, uids)) => uids.push(row.uid),
+                    None => sets.push((new, vec![row.uid])),
+                }
+            }
+            let current = mod_seq(work, mailbox)?;
+            if sets.is_empty() {
+                return Ok(FlagsOutcome { modified, mod_seq: current });
+            }
+            let mod_seq = ModSeq(current.0 + 1);
+            work.record(&actor.into(), Record::FlagsSet { mailbox, mod_seq, sets })?;
+            Ok(FlagsOutcome { modified, mod_seq })
+        })
+    }
+
+    /// Copies messages into another mailbox of the account.
+    pub fn copy(
+        &self,
+        actor: SessionActor,
+        mailbox: MailboxId,
+        uids: UidRanges,
+        to: &str,
+    ) -> Pending<Transferred> {
+        let to = canonical(to);
+        self.change(move |work| transfer(work, actor, mailbox, &to, &uids, false))
+    }
+
+    /// Moves messages into another mailbox of the account, in one commit (RFC 6851).
+    pub fn move_messages(
+        &self,
+        actor: SessionActor,
+        mailbox: MailboxId,
+        uids: UidRanges,
+        to: &str,
+    ) -> Pending<Transferred> {
+        let to = canonical(to);
+        self.change(move |work| transfer(work, actor, mailbox, &to, &uids, true))
+    }
+
+    /// Takes out of the mailbox what has `\Deleted`, among `uids` if given (UID EXPUNGE).
+    pub fn expunge(
+        &self,
+        actor: SessionActor,
+        mailbox: MailboxId,
+        uids: Option<UidRanges>,
+    ) -> Pending<Vec<Uid>> {
+        self.change(move |work| {
+            own(work, actor, mailbox)?;
+            let ranges = uids.unwrap_or_else(|| vec![(1, u32::MAX)]);
+            let deleted = rows(work, mailbox, &ranges)?
+                .into_iter()
+                .filter(|row| row.flags.has(mail_types::SystemFlag::Deleted))
+                .map(|row| row.uid)
+                .collect();
+            take_out(work, actor, mailbox, deleted)
+        })
+    }
+
+    /// Takes these messages out of the mailbox, whatever their flags (POP3 DELE).
+    pub fn remove(
+        &self,
+        actor: SessionActor,
+        mailbox: MailboxId,
+        uids: UidRanges,
+    ) -> Pending<Vec<Uid>> {
+        self.change(move |work| {
+            own(work, actor, mailbox)?;
+            let gone = rows(work, mailbox, &uids)?.into_iter().map(|row| row.uid).collect();
+            take_out(work, actor, mailbox, gone)
+        })
+    }
+}
+
+fn take_out(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    mailbox: MailboxId,
+    uids: Vec<Uid>,
+) -> Result<Vec<Uid>, Refused> {
+    if !uids.is_empty() {
+        let mod_seq = ModSeq(mod_seq(work, mailbox)?.0 + 1);
+        let record = Record::Expunged { mailbox, mod_seq, uids: uids.clone() };
+        work.record(&actor.into(), record)?;
+    }
+    Ok(uids)
+}
+
+fn transfer(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    from: MailboxId,
+    to: &str,
+    uids: &[(u32, u32)],
+    take_out: bool,
+) -> Result<Transferred, Refused> {
+    own(work, actor, from)?;
+    let to = find(work, actor.account, to)?;
+    let (first, to_mod_seq) = next_in(work, to)?;
+    let old: Vec<Uid> = rows(work, from, uids)?.into_iter().map(|row| row.uid).collect();
+    let room = u64::from(u32::MAX) - u64::from(first.get());
+    if old.len() as u64 > room {
+        return Err(Refused::UidsUsedUp);
+    }
+    let messages: Vec<(Uid, Uid)> =
+        (first.get()..).zip(old).filter_map(|(new, old)| Some((old, Uid::new(new)?))).collect();
+    let uid_validity = work.index.mailboxes.get(&to).map_or(0, |mailbox| mailbox.uid_validity);
+    if !messages.is_empty() {
+        let messages = messages.clone();
+        let record = if take_out {
+            // Within one mailbox the messages come behind themselves: two steps of its MODSEQ.
+            let from_mod_seq =
+                ModSeq(if from == to { to_mod_seq.0 } else { mod_seq(work, from)?.0 } + 1);
+            Record::Moved { from, to, from_mod_seq, to_mod_seq, messages }
+        } else {
+            Record::Copied { from, to, mod_seq: to_mod_seq, messages }
+        };
+        work.record(&actor.into(), record)?;
+    }
+    Ok(Transferred { uid_validity, messages })
+}
+
+fn rows(
+    work: &mut Work<'_>,
+    mailbox: MailboxId,
+    ranges: &[(u32, u32)],
+) -> Result<Vec<MessageRow>, Refused> {
+    let mut rows = Vec::new();
+    for &(first, last) in ranges {
+        let read = read_rows(&mut work.index.sql, mailbox, first, last, &mut |row| rows.push(row));
+        if let Err(error) = read {
+            return Err(work.fail(error.into()));
+        }
+    }
+    rows.sort_by_key(|row| row.uid);
+    rows.dedup_by_key(|row| row.uid);
+    Ok(rows)
+}
+
+fn mod_seq(work: &Work<'_>, mailbox: MailboxId) -> Result<ModSeq, Refused> {
+    let found = work.index.mailboxes.get(&mailbox);
+    found.map(|mailbox| mailbox.mod_seq).ok_or_else(|| Refused::Missing("the mailbox".to_owned()))
+}
+
+/// The mailbox is the session's own and still there.
+fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
+    match work.index.mailboxes.get(&mailbox) {
+        Some(found) if found.account == actor.account => Ok(()),
+        _ => Err(Refused::Missing("the mailbox".to_owned())),
+    }
+}
+
+fn lookup(work: &Work<'_>, account: AccountId, name: &str) -> Option<MailboxId> {
+    work.index.mailbox_names.get(&account)?.get(name).copied()
+}
+
+/// The mailbox of this name, which is canonical.
+pub fn find(work: &Work<'_>, account: AccountId, name: &str) -> Result<MailboxId, Refused> {
+    lookup(work, account, &canonical(name))
+        .ok_or_else(|| Refused::Missing(format!("mailbox {name}")))
+}
+
+/// INBOX in any case is INBOX (RFC 3501 §5.1), also above others.
+fn canonical(name: &str) -> String {
+    let (top, rest) = name.split_once('/').map_or((name, None), |(top, rest)| (top, Some(rest)));
+    match rest {
+        _ if !top.eq_ignore_ascii_case(INBOX) => name.to_owned(),
+        None => INBOX.to_owned(),
+        Some(rest) => format!("{INBOX}/{rest}"),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Refused> {
+    let levels = name.split('/').count();
+    if name.is_empty()
+        || name.len() > NAME_BYTES_MAX
+        || levels > NAME_LEVELS_MAX
+        || name.split('/').any(str::is_empty)
+        || name.chars().any(char::is_control)
+    {
+        return Err(Refused::Invalid(format!(
+            "a mailbox name has 1 to {NAME_BYTES_MAX} bytes in at most {NAME_LEVELS_MAX} levels, \
+             none of them empty, and no control characters"
+        )));
+    }
+    Ok(())
+}
+
+fn create_parents(work: &mut Work<'_>, actor: SessionActor, name: &str) -> Result<(), Refused> {
+    let ends: Vec<usize> = name.match_indices('/').map(|(at, _)| at).collect();
+    for end in ends {
+        if lookup(work, actor.account, &name[..end]).is_none() {
+            create(work, &actor.into(), actor.account, name[..end].to_owned(), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes one mailbox. UIDVALIDITY grows with the clock and never comes twice in this store, so a
+/// mailbox made under an old name is another one to every client (RFC 3501 §2.3.1.1).
+pub fn create(
+    work: &mut Work<'_>,
+    actor: &Actor,
+    account: AccountId,
+    name: String,
+    special_use: Option<SpecialUse>,
+) -> Result<MailboxId, Refused> {
+    let known = work.index.mailbox_names.get(&account).map_or(0, std::collections::HashMap::len);
+    if known >= MAILBOXES_MAX {
+        return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
+    }
+    let by_clock = u32::try_from(work.now.secs()).unwrap_or(0);
+    let uid_validity = by_clock.max(work.index.last.uid_validity.saturating_add(1));
+    let mailbox = MailboxId(work.index.last.mailbox + 1);
+    work.record(
+        actor,
+        Record::MailboxCreated { mailbox, account, name, uid_validity, special_use },
+    )?;
+    Ok(mailbox)
+}
+
+/// Which mailboxes to read.
+enum By {
+    Account(AccountId),
+    Id(MailboxId),
+}
+
+fn read_mailboxes(
+    sql: &mut impl Executor,
+    by: By,
+    on_mailbox: &mut dyn FnMut(Mailbox),
+) -> Result<(), crate::SqlError> {
+    let (query, id) = match by {
+        By::Account(account) => (
+            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
+         bytes FROM mailbox WHERE account = $1 AND deleted = 0 ORDER BY name",
+            account.0,
+        ),
+        By::Id(mailbox) => (
+            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
+         bytes FROM mailbox WHERE id = $1 AND deleted = 0",
+            mailbox.0,
+        ),
+    };
+    sql.query(query, &[id.into()], &mut |row| {
+        on_mailbox(crate::index::mailbox_from(row)?);
+        Ok(())
+    })
+}

@@ -1,0 +1,345 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
+use mail_types::{MailId, MailboxId, Timestamp};
+
+use crate::commit::{Finish, Job, Request, Synced, Work, Writer, replay};
+use crate::directory::Directory;
+use crate::index::Index;
+use crate::shared::{Alarm, QueueWake, Shared};
+use crate::sql::{Executor, SqlError};
+use crate::sqlite::Sqlite;
+use crate::subscription::Subscription;
+use crate::{Pending, Refused, StoreError};
+
+/// How the store is opened.
+pub struct Options {
+    /// Of the journal.
+    pub journal: journal::Options,
+    /// How long the index may lag when nobody reads; default 1 s.
+    pub index_commit_interval: Duration,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Hears of every failure of the store's own.
+    pub alarm: Alarm,
+}
+
+impl Options {
+    /// The defaults with this clock, and an alarm that only logs.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        Self {
+            journal: journal::Options::default(),
+            index_commit_interval: Duration::from_secs(1),
+            clock,
+            alarm: Box::new(|_| {}),
+        }
+    }
+}
+
+/// What opening found and mended.
+#[derive(Clone, Debug, Default)]
+pub struct Started {
+    /// The directory was empty.
+    pub created: bool,
+    /// Records that the index was behind and has now.
+    pub replayed: u64,
+    /// Why the index was made anew, if it was.
+    pub rebuilt: Option<String>,
+    /// What was cut from the journal's end: groups that nobody was told of.
+    pub cut: Vec<String>,
+    /// Damage in what was read of the journal. The store works; what is damaged is named.
+    pub damage: Vec<String>,
+    /// Attempts that were under way when the server stopped, now marked uncertain.
+    pub uncertain: u64,
+}
+
+/// A handle on the store; cheap to clone.
+pub struct Store<D: Disk = RealDisk> {
+    pub(crate) requests: Sender<Request>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reader: Reader<D>,
+    arrivals: Arrivals<D>,
+    pub(crate) taken: Arc<Mutex<crate::queue::TakenItems>>,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl<D: Disk> Clone for Store<D> {
+    fn clone(&self) -> Self {
+        Self {
+            requests: self.requests.clone(),
+            shared: Arc::clone(&self.shared),
+            reader: self.reader.clone(),
+            arrivals: self.arrivals.clone(),
+            taken: Arc::clone(&self.taken),
+            writer: Arc::clone(&self.writer),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
+
+impl<D: Disk> fmt::Debug for Store<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// Where the index lies in the data directory.
+pub(crate) fn index_path(root: &Path) -> PathBuf {
+    root.join("index.sqlite")
+}
+
+impl Store<RealDisk> {
+    /// Opens the store in this directory, making it where there is none, and mends what a crash
+    /// left: a torn group at the journal's end is cut, the index is brought up to the journal.
+    ///
+    /// # Errors
+    /// Where the directory is in use, unreadable, or damaged in a way that cannot be contained.
+    pub fn open(root: &Path, options: Options) -> Result<(Self, Started), StoreError> {
+        std::fs::create_dir_all(root).map_err(|cause| StoreError::Io {
+            doing: format!("make the directory {}", root.display()),
+            cause,
+        })?;
+        Self::open_on(RealDisk::new(root), &index_path(root), options)
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens the store on a disk, with its index in a file of the real one.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(
+        disk: D,
+        index_path: &Path,
+        options: Options,
+    ) -> Result<(Self, Started), StoreError> {
+        let mut started = Started::default();
+        // An index that cannot be read is no loss: it is made anew below.
+        let (mut index, unreadable) = match Sqlite::open_writer(index_path).and_then(Index::load) {
+            Ok(index) => (index, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let applied = match &mut index {
+            Some(index) => index.applied()?,
+            None => None,
+        };
+        let (journal, opened) = match Journal::open(disk, options.journal.clone(), applied) {
+            Err(journal::OpenError::HeadMissing { head }) => {
+                return Err(StoreError::IndexAhead(head.to_string()));
+            }
+            other => other?,
+        };
+        started.created = opened.created;
+        started.cut = opened.cut.iter().map(ToString::to_string).collect();
+        started.damage = opened.damage.iter().map(ToString::to_string).collect();
+        let head = journal.head();
+        let mut index = match index {
+            Some(index) => index,
+            None => {
+                if !opened.created {
+                    let missing = || "it was missing or of another version".to_owned();
+                    started.rebuilt = Some(unreadable.unwrap_or_else(missing));
+                }
+                fresh_index(index_path)?
+            }
+        };
+        let applied = index.applied()?;
+        let replayed = replay(&mut index, &journal.reader(), applied, &head)?;
+        started.replayed = replayed.records;
+        started.damage.extend(replayed.damage);
+        started.damage.dedup();
+        if !started.damage.is_empty() {
+            (options.alarm)(&StoreError::Damaged(started.damage.join("; ")));
+        }
+        Ok((Self::start(journal, index, index_path, options, &mut started)?, started))
+    }
+
+    fn start(
+        journal: Journal<D>,
+        mut index: Index<Sqlite>,
+        index_path: &Path,
+        options: Options,
+        started: &mut Started,
+    ) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(
+            index_path.to_owned(),
+            index.last.mail,
+            Arc::clone(&index.directory),
+            options.alarm,
+        ));
+        let seq = journal.head().last_seq;
+        shared.acknowledged.store(seq.0, Ordering::Release);
+        shared.published.store(seq.0, Ordering::Release);
+        let begun = crate::queue::begun(&mut index)?;
+        let (reader, arrivals) = (journal.reader(), journal.arrivals());
+        let (requests, inbox) = mpsc::channel();
+        let writer = Writer {
+            journal,
+            index,
+            shared: Arc::clone(&shared),
+            requests: inbox,
+            clock: Arc::clone(&options.clock),
+            index_commit_interval: options.index_commit_interval,
+            seq,
+            open: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|cause| StoreError::Io { doing: "start the writer".to_owned(), cause })?;
+        let store = Self {
+            requests,
+            shared,
+            reader,
+            arrivals,
+            taken: Arc::default(),
+            writer: Arc::new(Mutex::new(Some(thread))),
+            clock: options.clock,
+        };
+        started.uncertain = begun.len() as u64;
+        if !begun.is_empty() {
+            // Only a full disk can refuse it, and then they are still found at the next start.
+            if let Err(refused) = store.mark_uncertain(begun).wait() {
+                tracing::warn!(%refused, "attempts of the last run are not marked uncertain yet");
+            }
+        }
+        Ok(store)
+    }
+
+    /// Finishes what was asked for, brings the index up to date and stops the writer. Every handle
+    /// refuses changes from then on.
+    pub fn close(&self) {
+        self.requests.send(Request::Stop).ok();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer ended in a panic");
+        }
+    }
+
+    /// Begins taking in a message: write its bytes, then finish. Dropping it removes it.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival<D> {
+        self.arrivals.begin()
+    }
+
+    /// The id that the next message will have. It is used up even where the message does not come.
+    #[must_use]
+    pub fn next_mail(&self) -> MailId {
+        MailId(self.shared.last_mail.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Domains, accounts, aliases and routes as of now.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.shared.directory()
+    }
+
+    /// Why nothing is accepted any more, if so.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        self.shared.stopped()
+    }
+
+    /// Has `wake` called whenever something may be due in the queue earlier than before.
+    pub fn on_queue(&self, wake: QueueWake) {
+        self.shared.set_queue_wake(wake);
+    }
+
+    /// The changes of a mailbox from now on. Subscribe first, then take the snapshot.
+    #[must_use]
+    pub fn subscribe(&self, mailbox: MailboxId) -> Subscription {
+        Subscription::new(mailbox, Arc::clone(&self.shared))
+    }
+
+    /// Has the writer perform `change` in its next group; the answer comes after the sync.
+    pub(crate) fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Work<'_>) -> Result<T, Refused> + Send + 'static,
+    ) -> Pending<T> {
+        self.change_and(change, |value, _| value)
+    }
+
+    /// The same, with a last step behind the sync.
+    pub(crate) fn change_and<T: Send + 'static, U: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Work<'_>) -> Result<T, Refused> + Send + 'static,
+        behind_sync: impl FnOnce(T, &Synced) -> U + Send + 'static,
+    ) -> Pending<U> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |work| {
+            let result = change(work);
+            let finish: Finish = Box::new(move |synced| {
+                let answer = match synced {
+                    Ok(synced) => result.map(|value| behind_sync(value, synced)),
+                    Err(error) => Err(Refused::Unavailable(error.to_string())),
+                };
+                // Whoever asked may be gone: the change is made all the same.
+                sender.send(answer).ok();
+            });
+            finish
+        });
+        // A writer that is gone drops the sender, which the receiver notices.
+        self.requests.send(Request::Job(job)).ok();
+        Pending::new(receiver)
+    }
+
+    /// Reads the index, with everything in it that was acknowledged before this call.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&mut Sqlite) -> Result<T, SqlError>,
+    ) -> Result<T, StoreError> {
+        let acknowledged = self.shared.acknowledged.load(Ordering::Acquire);
+        if self.shared.published.load(Ordering::Acquire) < acknowledged {
+            let (done, published) = oneshot::channel();
+            self.requests.send(Request::Publish(done)).ok();
+            // A writer that is gone has published everything at its end.
+            published.recv().ok();
+        }
+        let mut sql = match self.shared.take_reader() {
+            Some(sql) => sql,
+            None => Sqlite::open_reader(&self.shared.index_path)?,
+        };
+        sql.batch("BEGIN")?;
+        let result = read(&mut sql);
+        sql.batch("COMMIT")?;
+        self.shared.give_back_reader(sql);
+        Ok(result?)
+    }
+}
+
+/// An index with empty tables in place of whatever is there.
+fn fresh_index(path: &Path) -> Result<Index<Sqlite>, StoreError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Io { doing: format!("remove {}", path.display()), cause });
+            }
+            _ => {}
+        }
+    }
+    Ok(Index::create(Sqlite::open_writer(path)?)?)
+}
+
+/// Makes the index anew from the journal alone; answers how many records it stands for, and what
+/// could not be read. The server must not run.
+///
+/// # Errors
+/// Where the journal cannot be read, or is damaged where a record was.
+pub fn rebuild(root: &Path, options: journal::Options) -> Result<(u64, Vec<String>), StoreError> {
+    let (journal, _) = Journal::open(RealDisk::new(root), options, None)?;
+    let mut index = fresh_index(&index_path(root))?;
+    let replayed = replay(&mut index, &journal.reader(), None, &journal.head())?;
+    Ok((replayed.records, replayed.damage))
+}

@@ -1,0 +1,156 @@
+//! What the operator tells the server: domains, accounts, aliases, routes.
+
+use journal::Disk;
+use mail_types::{AccountId, Address, Domain, SpecialUse};
+
+use crate::directory::Resolution;
+use crate::record::{Actor, Credentials, Record};
+use crate::{Pending, Refused, Store};
+
+impl<D: Disk> Store<D> {
+    /// Mail for this domain is local from now on.
+    pub fn add_domain(&self, actor: Actor, domain: Domain) -> Pending<()> {
+        self.change(move |work| {
+            if work.index.directory.is_local(&domain) {
+                return Err(Refused::Exists(format!("domain {domain}")));
+            }
+            work.record(&actor, Record::DomainAdded { domain })
+        })
+    }
+
+    /// Mail for this domain is no longer local. Refused while accounts or aliases are in it.
+    pub fn remove_domain(&self, actor: Actor, domain: Domain) -> Pending<()> {
+        self.change(move |work| {
+            let directory = &work.index.directory;
+            if !directory.is_local(&domain) {
+                return Err(Refused::Missing(format!("domain {domain}")));
+            }
+            let accounts = directory.accounts();
+            if let Some(account) = accounts.iter().find(|a| a.address.domain() == Some(&domain)) {
+                return Err(Refused::Invalid(format!(
+                    "domain {domain} has the account {}; remove its accounts first",
+                    account.address
+                )));
+            }
+            work.record(&actor, Record::DomainRemoved { domain })
+        })
+    }
+
+    /// A new account with its special-use mailboxes.
+    pub fn add_account(
+        &self,
+        actor: Actor,
+        address: Address,
+        credentials: Credentials,
+    ) -> Pending<AccountId> {
+        self.change(move |work| {
+            check_local(work.index.directory.as_ref(), &address)?;
+            if work.index.directory.by_address.contains_key(&address.folded()) {
+                return Err(Refused::Exists(format!("account {address}")));
+            }
+            let account = AccountId(work.index.last.account + 1);
+            work.record(&actor, Record::AccountAdded { account, address, credentials })?;
+            crate::mailboxes::create(work, &actor, account, crate::INBOX.to_owned(), None)?;
+            let subscribe = |name: &str| Record::Subscription {
+                account,
+                name: name.to_owned(),
+                subscribed: true,
+            };
+            work.record(&actor, subscribe(crate::INBOX))?;
+            for special_use in SpecialUse::ALL {
+                let name = special_use.mailbox_name();
+                let made = Some(special_use);
+                crate::mailboxes::create(work, &actor, account, name.to_owned(), made)?;
+                work.record(&actor, subscribe(name))?;
+            }
+            Ok(account)
+        })
+    }
+
+    /// The account may no longer sign in or receive; its mail stays.
+    pub fn remove_account(&self, actor: Actor, address: Address) -> Pending<()> {
+        self.change(move |work| {
+            let account = account_of(&work.index.directory, &address)?;
+            work.record(&actor, Record::AccountRemoved { account })
+        })
+    }
+
+    /// A new password.
+    pub fn set_credentials(
+        &self,
+        actor: Actor,
+        address: Address,
+        credentials: Credentials,
+    ) -> Pending<()> {
+        self.change(move |work| {
+            let account = account_of(&work.index.directory, &address)?;
+            work.record(&actor, Record::CredentialsSet { account, credentials })
+        })
+    }
+
+    /// Mail for `alias` goes to `targets` from now on.
+    pub fn set_alias(&self, actor: Actor, alias: Address, targets: Vec<Address>) -> Pending<()> {
+        self.change(move |work| {
+            let directory = &work.index.directory;
+            check_local(directory, &alias)?;
+            if directory.by_address.contains_key(&alias.folded()) {
+                return Err(Refused::Exists(format!("account {alias}")));
+            }
+            if targets.is_empty() {
+                return Err(Refused::Invalid("an alias needs at least one target".to_owned()));
+            }
+            for target in &targets {
+                if directory.resolve(target) == Resolution::UnknownUser {
+                    return Err(Refused::UnknownUser(target.clone()));
+                }
+            }
+            work.record(&actor, Record::AliasSet { alias, targets })
+        })
+    }
+
+    /// The alias is gone.
+    pub fn remove_alias(&self, actor: Actor, alias: Address) -> Pending<()> {
+        self.change(move |work| {
+            if !work.index.directory.aliases.contains_key(&alias.folded()) {
+                return Err(Refused::Missing(format!("alias {alias}")));
+            }
+            work.record(&actor, Record::AliasRemoved { alias })
+        })
+    }
+
+    /// Mail for a domain (`None`: for every domain without its own route) goes to a smart host.
+    pub fn set_route(
+        &self,
+        actor: Actor,
+        domain: Option<Domain>,
+        host: String,
+        port: u16,
+    ) -> Pending<()> {
+        self.change(move |work| work.record(&actor, Record::RouteSet { domain, host, port }))
+    }
+
+    /// The route is gone.
+    pub fn remove_route(&self, actor: Actor, domain: Option<Domain>) -> Pending<()> {
+        self.change(move |work| {
+            if !work.index.directory.routes.contains_key(&domain) {
+                return Err(Refused::Missing("such a route".to_owned()));
+            }
+            work.record(&actor, Record::RouteRemoved { domain })
+        })
+    }
+}
+
+fn account_of(directory: &crate::Directory, address: &Address) -> Result<AccountId, Refused> {
+    let found = directory.by_address.get(&address.folded()).copied();
+    found.ok_or_else(|| Refused::Missing(format!("account {address}")))
+}
+
+fn check_local(directory: &crate::Directory, address: &Address) -> Result<(), Refused> {
+    match address.domain() {
+        Some(domain) if directory.is_local(domain) => Ok(()),
+        _ => Err(Refused::Missing(format!(
+            "local domain {} (add it first: `restante domain add {}`)",
+            address.host, address.host
+        ))),
+    }
+}

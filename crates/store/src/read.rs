@@ -1,0 +1,93 @@
+//! Reading messages.
+
+use journal::Disk;
+use mail_types::{MailId, ReceiptId, Timestamp};
+
+use crate::record::{Accepted, Actor, Entry, Place, Record};
+use crate::sql::{Executor, SqlError};
+use crate::{Store, StoreError};
+
+/// Where a message and its record lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailFacts {
+    /// Its id and the check of its receipt.
+    pub receipt: ReceiptId,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+    /// Its record.
+    pub record_at: Place,
+    /// Its body.
+    pub body_at: Place,
+    /// Bytes of its body.
+    pub body_bytes: u64,
+}
+
+impl<D: Disk> Store<D> {
+    /// Where these messages lie; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn mail_facts(&self, mails: &[MailId]) -> Result<Vec<MailFacts>, StoreError> {
+        self.read(|sql| {
+            let mut facts = Vec::with_capacity(mails.len());
+            for &mail in mails {
+                facts.extend(read_facts(sql, mail)?);
+            }
+            Ok(facts)
+        })
+    }
+
+    /// The bytes of a message as it was kept.
+    ///
+    /// # Errors
+    /// Where it does not exist, was purged, or is damaged.
+    pub fn body(&self, facts: &MailFacts) -> Result<Vec<u8>, StoreError> {
+        Ok(self.reader.read_body(facts.body_at.into())?)
+    }
+
+    /// The record of a message's acceptance, with its actor.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn accepted(&self, facts: &MailFacts) -> Result<(Actor, Box<Accepted>), StoreError> {
+        let entry = self.entry_at(facts.record_at)?;
+        match entry.record {
+            Record::Accepted(accepted) => Ok((entry.actor, accepted)),
+            _ => Err(StoreError::Damaged(format!(
+                "the record of message {} is another one",
+                facts.receipt.mail
+            ))),
+        }
+    }
+
+    pub(crate) fn entry_at(&self, at: Place) -> Result<Entry, StoreError> {
+        let (_, payload) = self.reader.read_record(at.into())?;
+        Ok(Entry::decode(&payload)?)
+    }
+}
+
+pub(crate) fn read_facts(
+    sql: &mut impl Executor,
+    mail: MailId,
+) -> Result<Option<MailFacts>, SqlError> {
+    let mut found = None;
+    sql.query(
+        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes \
+         FROM mail WHERE id = $1",
+        &[mail.0.into()],
+        &mut |row| {
+            let segment = |column| -> Result<u32, SqlError> {
+                Ok(u32::try_from(row.int(column)?).unwrap_or(u32::MAX))
+            };
+            found = Some(MailFacts {
+                receipt: ReceiptId { mail, check: segment(2)? },
+                accepted: Timestamp(row.int(1)?),
+                record_at: Place { segment: segment(3)?, offset: row.id(4)? },
+                body_at: Place { segment: segment(5)?, offset: row.id(6)? },
+                body_bytes: row.id(7)?,
+            });
+            Ok(())
+        },
+    )?;
+    Ok(found)
+}

@@ -1,0 +1,503 @@
+//! The records: facts about mail, in the order they became true. They are written once and read
+//! for ever, so a variant or a field is never changed or taken away; what is new comes as a new
+//! variant at the end (postcard numbers variants by their place).
+
+use std::net::IpAddr;
+
+use journal::Position;
+use mail_types::{
+    AccountId, Address, BodyHash, CustodyId, Domain, EnhancedStatus, Flags, MailId, MailboxId,
+    ModSeq, Reply, ReversePath, SpecialUse, Timestamp, Uid,
+};
+use serde::{Deserialize, Serialize};
+
+/// One fact with its time and who made it so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, by this server's clock.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub record: Record,
+}
+
+/// Who made something so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Actor {
+    /// Somebody at this address who did not sign in.
+    Peer {
+        /// Where the connection came from.
+        ip: IpAddr,
+    },
+    /// A signed-in account.
+    Account {
+        /// The account.
+        account: AccountId,
+        /// Where the connection came from.
+        ip: Option<IpAddr>,
+        /// The protocol it used.
+        via: Via,
+    },
+    /// Somebody at the command line of this machine.
+    Operator {
+        /// The system user's name.
+        name: String,
+    },
+    /// This server itself: delivery, schedules, repair.
+    Server,
+}
+
+/// The protocol something came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Via {
+    /// Message submission (RFC 6409).
+    Submission,
+    /// IMAP (RFC 3501).
+    Imap,
+    /// POP3 (RFC 1939).
+    Pop3,
+    /// The control socket.
+    Control,
+}
+
+/// Where a frame lies in the journal, as a record names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Segment number.
+    pub segment: u32,
+    /// Bytes from the segment's start.
+    pub offset: u64,
+}
+
+impl From<Position> for Place {
+    fn from(at: Position) -> Self {
+        Self { segment: at.segment, offset: at.offset }
+    }
+}
+
+impl From<Place> for Position {
+    fn from(at: Place) -> Self {
+        Self { segment: at.segment, offset: at.offset }
+    }
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// Mail for this domain is local from now on.
+    DomainAdded {
+        /// The domain.
+        domain: Domain,
+    },
+    /// Mail for this domain is no longer local.
+    DomainRemoved {
+        /// The domain.
+        domain: Domain,
+    },
+    /// A new account.
+    AccountAdded {
+        /// Its id.
+        account: AccountId,
+        /// Its address, which is also its name at sign-in.
+        address: Address,
+        /// How it signs in.
+        credentials: Credentials,
+    },
+    /// The account may no longer sign in or receive; its mail stays.
+    AccountRemoved {
+        /// The account.
+        account: AccountId,
+    },
+    /// A new password.
+    CredentialsSet {
+        /// The account.
+        account: AccountId,
+        /// How it signs in from now on.
+        credentials: Credentials,
+    },
+    /// Mail for `alias` goes to `targets`.
+    AliasSet {
+        /// The address that is an alias.
+        alias: Address,
+        /// Where its mail goes: local or anywhere.
+        targets: Vec<Address>,
+    },
+    /// The alias is gone.
+    AliasRemoved {
+        /// The address that was one.
+        alias: Address,
+    },
+    /// Mail for a domain goes to a smart host.
+    RouteSet {
+        /// The domain; none for every domain without a route of its own.
+        domain: Option<Domain>,
+        /// Host name or IP address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// The route is gone.
+    RouteRemoved {
+        /// The domain; none for the default route.
+        domain: Option<Domain>,
+    },
+    /// A new mailbox.
+    MailboxCreated {
+        /// Its id.
+        mailbox: MailboxId,
+        /// Whose.
+        account: AccountId,
+        /// Its whole name, levels separated by `/`.
+        name: String,
+        /// UIDVALIDITY.
+        uid_validity: u32,
+        /// RFC 6154.
+        special_use: Option<SpecialUse>,
+    },
+    /// A mailbox has a new name.
+    MailboxRenamed {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its new whole name.
+        name: String,
+    },
+    /// A mailbox is gone; its messages count as expunged by the same act.
+    MailboxDeleted {
+        /// The mailbox.
+        mailbox: MailboxId,
+    },
+    /// A name is on (or off) the list of LSUB.
+    Subscription {
+        /// Whose list.
+        account: AccountId,
+        /// The name, of a mailbox or not (RFC 3501 §6.3.6).
+        name: String,
+        /// On or off.
+        subscribed: bool,
+    },
+    /// A message is ours.
+    Accepted(Box<Accepted>),
+    /// Flags are as said here.
+    FlagsSet {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Of all these changes.
+        mod_seq: ModSeq,
+        /// Each set of flags with the messages that have it now.
+        sets: Vec<(Flags, Vec<Uid>)>,
+    },
+    /// Messages are in another mailbox too.
+    Copied {
+        /// Where they were.
+        from: MailboxId,
+        /// Where they are too.
+        to: MailboxId,
+        /// In `to`.
+        mod_seq: ModSeq,
+        /// UID there, UID here.
+        messages: Vec<(Uid, Uid)>,
+    },
+    /// Messages are in another mailbox instead.
+    Moved {
+        /// Where they were.
+        from: MailboxId,
+        /// Where they are.
+        to: MailboxId,
+        /// In `from`.
+        from_mod_seq: ModSeq,
+        /// In `to`.
+        to_mod_seq: ModSeq,
+        /// UID there, UID here.
+        messages: Vec<(Uid, Uid)>,
+    },
+    /// Messages are no longer in the mailbox. They stay in the archive.
+    Expunged {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Of the change.
+        mod_seq: ModSeq,
+        /// The messages.
+        uids: Vec<Uid>,
+    },
+    /// A host is about to get the final dot for these recipients. Until the next record about
+    /// them, nobody can know whether it took the message.
+    AttemptBegun {
+        /// The recipients.
+        custodies: Vec<CustodyId>,
+        /// Who is about to get it.
+        peer: Peer,
+    },
+    /// An attempt that was begun came to nothing before the final dot.
+    AttemptDropped {
+        /// The recipients.
+        custodies: Vec<CustodyId>,
+    },
+    /// An attempt is over.
+    Attempted {
+        /// The recipient.
+        custody: CustodyId,
+        /// Who was asked; none where it did not come so far.
+        peer: Option<Peer>,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The operator wants these tried now.
+    Rescheduled {
+        /// The recipients.
+        custodies: Vec<CustodyId>,
+        /// When they are due.
+        due: Timestamp,
+    },
+}
+
+/// How an account proves itself. Never the password itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Argon2id in PHC form.
+    pub argon2id: String,
+    /// SCRAM-SHA-256 salt (RFC 5802 §3).
+    pub scram_salt: Vec<u8>,
+    /// SCRAM-SHA-256 iteration count.
+    pub scram_iterations: u32,
+    /// SCRAM-SHA-256 StoredKey.
+    pub scram_stored_key: [u8; 32],
+    /// SCRAM-SHA-256 ServerKey.
+    pub scram_server_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// An accepted message with the fate of each recipient at that moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its id.
+    pub mail: MailId,
+    /// Where it came from.
+    pub source: Source,
+    /// MAIL FROM.
+    pub reverse_path: ReversePath,
+    /// RFC 3461 §4.4 ENVID, decoded.
+    pub envelope_id: Option<String>,
+    /// RFC 3461 §4.3 RET=HDRS: a DSN is to hold the header only; `None` where nothing was said.
+    pub return_headers_only: Option<bool>,
+    /// BODY=8BITMIME (RFC 6152).
+    pub eight_bit: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtp_utf8: bool,
+    /// BLAKE3 of the message as kept, trace header included.
+    pub body_hash: BodyHash,
+    /// Bytes of the message as kept.
+    pub body_bytes: u64,
+    /// Where the message lies.
+    pub body_at: Place,
+    /// INTERNALDATE (RFC 3501 §2.3.3).
+    pub internal_date: Timestamp,
+    /// The Message-ID field, without angle brackets, at most 255 bytes.
+    pub message_id: Option<String>,
+    /// The Subject field, decoded, at most 255 bytes.
+    pub subject: Option<String>,
+    /// Every recipient, those of aliases behind theirs.
+    pub custodies: Vec<NewCustody>,
+}
+
+/// Where a message came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// Another host, over SMTP.
+    Smtp {
+        /// Its address.
+        ip: IpAddr,
+        /// What it called itself.
+        helo: String,
+        /// TLS version and cipher suite.
+        tls: Option<String>,
+    },
+    /// A signed-in account, over submission.
+    Submission {
+        /// The account.
+        account: AccountId,
+        /// Where it was.
+        ip: IpAddr,
+        /// TLS version and cipher suite.
+        tls: Option<String>,
+    },
+    /// APPEND (RFC 3501 §6.3.11).
+    Append {
+        /// The account.
+        account: AccountId,
+    },
+    /// A report of this server about another message (RFC 3464).
+    Report {
+        /// The message it is about.
+        about: MailId,
+    },
+}
+
+/// A recipient at the moment of acceptance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCustody {
+    /// Its id.
+    pub custody: CustodyId,
+    /// The address.
+    pub recipient: Address,
+    /// RFC 3461 §4.1; `None` where nothing was said.
+    pub notify: Option<Notify>,
+    /// RFC 3461 §4.2 ORCPT, `type;address`.
+    pub original_recipient: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// When the sender wants to hear of a recipient (RFC 3461 §4.1 NOTIFY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// NEVER.
+    pub never: bool,
+    /// SUCCESS.
+    pub success: bool,
+    /// FAILURE.
+    pub failure: bool,
+    /// DELAY.
+    pub delay: bool,
+}
+
+/// What a recipient's custody begins as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// In a mailbox, in this very commit.
+    Delivered {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its UID there.
+        uid: Uid,
+        /// Of the mailbox with it.
+        mod_seq: ModSeq,
+        /// Its flags at first.
+        flags: Flags,
+    },
+    /// To be sent on.
+    Queued {
+        /// When it is first due.
+        due: Timestamp,
+    },
+    /// An alias: these custodies carry it on.
+    Expanded {
+        /// Custodies of the same message.
+        into: Vec<CustodyId>,
+    },
+}
+
+/// A host that mail was offered to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its name.
+    pub host: String,
+    /// Its address and port.
+    pub ip: IpAddr,
+    /// Its TCP port.
+    pub port: u16,
+    /// TLS version and cipher suite; none in clear.
+    pub tls: Option<String>,
+    /// Whether its certificate named it and chained to a known root.
+    pub tls_verified: bool,
+    /// Why the mail went in clear although TLS was offered.
+    pub tls_failure: Option<String>,
+}
+
+/// What came of an attempt to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It took the message.
+    Relayed {
+        /// Its reply to the final dot.
+        reply: Reply,
+        /// The DSN that says so, where the sender asked for one (RFC 3461 §6.2.2).
+        report: Option<MailId>,
+        /// An earlier attempt was uncertain: the recipient may have it twice.
+        may_be_duplicate: bool,
+    },
+    /// Not now.
+    Deferred {
+        /// Why, in plain words.
+        reason: String,
+        /// What its reply, or the failure, classifies as.
+        status: EnhancedStatus,
+        /// Its reply, where it gave one.
+        reply: Option<Reply>,
+        /// When it is tried again.
+        due: Timestamp,
+        /// The delay DSN, where one was sent now.
+        report: Option<MailId>,
+    },
+    /// The connection broke between the final dot and the reply: it may have the message.
+    Uncertain {
+        /// What broke.
+        reason: String,
+        /// When it is tried again.
+        due: Timestamp,
+    },
+    /// Never.
+    Returned {
+        /// Why, in plain words.
+        reason: String,
+        /// The class of failure.
+        status: EnhancedStatus,
+        /// Its reply, where it gave one.
+        reply: Option<Reply>,
+        /// Whom we told.
+        notice: Notice,
+    },
+}
+
+/// Whether somebody was told of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// A DSN, itself accepted in the same commit.
+    Sent {
+        /// The DSN.
+        report: MailId,
+    },
+    /// RFC 5321 §4.5.5: the message itself came from `<>`.
+    NullReversePath,
+    /// NOTIFY=NEVER, or without FAILURE.
+    NotWanted,
+}
+
+impl Notice {
+    /// The DSN that was sent.
+    #[must_use]
+    pub const fn report(&self) -> Option<MailId> {
+        match self {
+            Self::Sent { report } => Some(*report),
+            Self::NullReversePath | Self::NotWanted => None,
+        }
+    }
+}
+
+/// A record whose bytes cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("record is not readable by this version: {0}")]
+pub struct RecordError(#[from] postcard::Error);
+
+impl Entry {
+    /// The bytes of the record's frame.
+    ///
+    /// # Errors
+    /// Only where memory runs out.
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        Ok(postcard::to_stdvec(self)?)
+    }
+
+    /// Reads what [`Entry::encode`] wrote, in this version or any older one.
+    ///
+    /// # Errors
+    /// Where the bytes are none of ours, or of a newer version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        Ok(postcard::from_bytes(bytes)?)
+    }
+}

@@ -1,0 +1,83 @@
+//! The index: tables that can be made anew from the journal at any time.
+
+/// The version of the tables below. An index of another version is dropped and rebuilt.
+pub const VERSION: i64 = 1;
+
+/// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
+/// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
+/// a mailbox lie side by side and a delivery touches one page of them).
+pub const SQLITE: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY, address TEXT NOT NULL, credentials BLOB NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE alias (address TEXT PRIMARY KEY, targets TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE route (domain TEXT PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE mailbox (
+  id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL,
+  uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
+  mod_seq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE subscription (
+  account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
+CREATE TABLE mail (
+  id INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, receipt_check INTEGER NOT NULL,
+  segment INTEGER NOT NULL, place INTEGER NOT NULL,
+  body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
+CREATE TABLE custody (
+  id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
+  mailbox INTEGER, uid INTEGER, report INTEGER);
+CREATE INDEX custody_mail ON custody (mail);
+CREATE TABLE message (
+  mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
+  flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+CREATE TABLE expunged (
+  mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL,
+  mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+CREATE TABLE queue (
+  custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
+  due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL);
+CREATE INDEX queue_due ON queue (due, custody);
+CREATE TABLE lookup (
+  fingerprint INTEGER NOT NULL, mail INTEGER NOT NULL,
+  PRIMARY KEY (fingerprint, mail)) WITHOUT ROWID;
+CREATE TABLE story (
+  mail INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
+  PRIMARY KEY (mail, seq)) WITHOUT ROWID;
+";
+
+/// Every table with its columns in the order of its key: what two indexes are compared by (I13).
+pub const TABLES: [(&str, &str); 13] = [
+    ("domain", "SELECT name FROM domain ORDER BY name"),
+    ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
+    ("alias", "SELECT address, targets FROM alias ORDER BY address"),
+    ("route", "SELECT domain, host, port FROM route ORDER BY domain"),
+    (
+        "mailbox",
+        "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
+         bytes, deleted FROM mailbox ORDER BY id",
+    ),
+    ("subscription", "SELECT account, name FROM subscription ORDER BY account, name"),
+    (
+        "mail",
+        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes \
+         FROM mail ORDER BY id",
+    ),
+    ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
+    (
+        "message",
+        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes FROM message \
+         ORDER BY mailbox, uid",
+    ),
+    ("expunged", "SELECT mailbox, uid, mail, mod_seq, seq FROM expunged ORDER BY mailbox, uid"),
+    (
+        "queue",
+        "SELECT custody, mail, destination, due, attempts, begun, uncertain, delay_told, accepted \
+         FROM queue ORDER BY custody",
+    ),
+    ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
+    ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
+];

@@ -1,0 +1,146 @@
+//! What the writer and the handles share.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
+use mail_types::MailboxId;
+
+use crate::StoreError;
+use crate::directory::Directory;
+use crate::sqlite::Sqlite;
+use crate::subscription::{Effect, SubscriptionState};
+
+/// Idle read connections kept open.
+const READERS_IDLE_MAX: usize = 8;
+
+/// Called with every failure that an operator must hear of.
+pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;
+/// Called when mail was put into the queue or became due at once.
+pub type QueueWake = Box<dyn Fn() + Send + Sync>;
+
+/// What the writer and the handles share.
+pub struct Shared {
+    pub index_path: PathBuf,
+    /// The last record that was acknowledged.
+    pub acknowledged: AtomicU64,
+    /// The last record that readers of the index see.
+    pub published: AtomicU64,
+    /// The last mail id given to an arrival.
+    pub last_mail: AtomicU64,
+    directory: RwLock<Arc<Directory>>,
+    stopped: Mutex<Option<String>>,
+    readers: Mutex<Vec<Sqlite>>,
+    subscriptions: Mutex<HashMap<MailboxId, Vec<Weak<SubscriptionState>>>>,
+    alarm: Alarm,
+    queue_wake: RwLock<Option<QueueWake>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here is whole at every moment, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub fn new(
+        index_path: PathBuf,
+        last_mail: u64,
+        directory: Arc<Directory>,
+        alarm: Alarm,
+    ) -> Self {
+        Self {
+            index_path,
+            acknowledged: AtomicU64::new(0),
+            published: AtomicU64::new(0),
+            last_mail: AtomicU64::new(last_mail),
+            directory: RwLock::new(directory),
+            stopped: Mutex::new(None),
+            readers: Mutex::new(Vec::new()),
+            subscriptions: Mutex::new(HashMap::new()),
+            alarm,
+            queue_wake: RwLock::new(None),
+        }
+    }
+
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn alarm(&self, error: &StoreError) {
+        (self.alarm)(error);
+    }
+
+    /// Why nothing is accepted any more, if so.
+    pub fn stopped(&self) -> Option<String> {
+        lock(&self.stopped).clone()
+    }
+
+    pub fn stop(&self, reason: &str) {
+        lock(&self.stopped).get_or_insert_with(|| reason.to_owned());
+    }
+
+    pub fn set_queue_wake(&self, wake: QueueWake) {
+        *self.queue_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
+    pub fn take_reader(&self) -> Option<Sqlite> {
+        lock(&self.readers).pop()
+    }
+
+    pub fn give_back_reader(&self, reader: Sqlite) {
+        let mut readers = lock(&self.readers);
+        if readers.len() < READERS_IDLE_MAX {
+            readers.push(reader);
+        }
+    }
+
+    pub fn subscribe(&self, mailbox: MailboxId, state: &Arc<SubscriptionState>) {
+        let mut subscriptions = lock(&self.subscriptions);
+        subscriptions.entry(mailbox).or_default().push(Arc::downgrade(state));
+    }
+
+    /// Forgets the subscriptions of this mailbox that nobody holds any more.
+    pub fn unsubscribe(&self, mailbox: MailboxId) {
+        let mut subscriptions = lock(&self.subscriptions);
+        if let Some(states) = subscriptions.get_mut(&mailbox) {
+            states.retain(|state| state.strong_count() > 0);
+            if states.is_empty() {
+                subscriptions.remove(&mailbox);
+            }
+        }
+    }
+
+    pub fn has_subscriber(&self, mailbox: MailboxId) -> bool {
+        lock(&self.subscriptions).contains_key(&mailbox)
+    }
+
+    /// Tells everybody what a synced group has changed.
+    pub fn tell(&self, directory: &Arc<Directory>, effects: Vec<Effect>) {
+        let mut queue = false;
+        for effect in effects {
+            match effect {
+                Effect::Directory => {
+                    let mut current =
+                        self.directory.write().unwrap_or_else(PoisonError::into_inner);
+                    *current = Arc::clone(directory);
+                }
+                Effect::Queue => queue = true,
+                Effect::Mailbox(mailbox, change) => {
+                    let states: Vec<_> = lock(&self.subscriptions)
+                        .get(&mailbox)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Weak::upgrade)
+                        .collect();
+                    states.iter().for_each(|state| state.push(&change));
+                }
+            }
+        }
+        if queue
+            && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
+        }
+    }
+}

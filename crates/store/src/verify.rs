@@ -1,0 +1,437 @@
+//! The proof: reads the whole journal and the index, changes nothing, and needs no server. It may
+//! run beside one: the index is read as of one moment, and the journal up to the head of that
+//! moment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+
+use journal::{Disk, Entry as JournalEntry, Head, Reader, RealDisk};
+use mail_types::BodyHash;
+
+use crate::StoreError;
+use crate::custody::CustodyState;
+use crate::index::Index;
+use crate::record::{Entry, Outcome, Record};
+use crate::schema;
+use crate::sql::{Executor, SqlError};
+use crate::sqlite::Sqlite;
+
+/// Violations told one by one; the rest is counted.
+const VIOLATIONS_TOLD_MAX: usize = 100;
+
+/// What must hold. The numbers are those of the design's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// I1: the journal is whole: no gap, every checksum right, every older head a prefix.
+    JournalWhole,
+    /// I2: each custody has exactly one state.
+    OneState,
+    /// I3: a custody is open exactly where it has one queue row with a due time.
+    OpenIsQueued,
+    /// I4: every referenced body exists with its size and hash.
+    BodyThere,
+    /// I5: each returned custody names a DSN that is itself accepted, or why none was due.
+    ReturnedTold,
+    /// I6: each delivered custody has its message, or a later move, expunge or deletion of it.
+    DeliveredThere,
+    /// I7: each relayed custody holds a 2yz reply.
+    RelayedReply,
+    /// I8: no attempt is left without an outcome.
+    AttemptOutcome,
+    /// I9: UIDs grow, UIDNEXT is above all, and counts equal recomputed ones.
+    Counts,
+    /// I11: accepted = delivered + relayed + returned + held + expanded + purged + open.
+    Balance,
+    /// I13: an index rebuilt from the journal equals the live one, row for row.
+    IndexEqual,
+}
+
+impl Invariant {
+    /// Every invariant that is checked.
+    pub const ALL: [Self; 11] = [
+        Self::JournalWhole,
+        Self::OneState,
+        Self::OpenIsQueued,
+        Self::BodyThere,
+        Self::ReturnedTold,
+        Self::DeliveredThere,
+        Self::RelayedReply,
+        Self::AttemptOutcome,
+        Self::Counts,
+        Self::Balance,
+        Self::IndexEqual,
+    ];
+
+    /// `I1` to `I13`.
+    #[must_use]
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::JournalWhole => "I1",
+            Self::OneState => "I2",
+            Self::OpenIsQueued => "I3",
+            Self::BodyThere => "I4",
+            Self::ReturnedTold => "I5",
+            Self::DeliveredThere => "I6",
+            Self::RelayedReply => "I7",
+            Self::AttemptOutcome => "I8",
+            Self::Counts => "I9",
+            Self::Balance => "I11",
+            Self::IndexEqual => "I13",
+        }
+    }
+
+    /// What holds, in one line.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::JournalWhole => "the journal is whole",
+            Self::OneState => "every custody is in exactly one state",
+            Self::OpenIsQueued => "open custodies and queue rows are the same",
+            Self::BodyThere => "every body is there with its size and hash",
+            Self::ReturnedTold => "every return names its report, or why none was due",
+            Self::DeliveredThere => {
+                "every delivered message is there, or was taken out in a record"
+            }
+            Self::RelayedReply => "every relayed message has the remote's 2yz reply",
+            Self::AttemptOutcome => "every attempt has an outcome",
+            Self::Counts => "UIDs and counts are right",
+            Self::Balance => "the sums of all states balance",
+            Self::IndexEqual => "the index equals one rebuilt from the journal",
+        }
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.number())
+    }
+}
+
+/// Something that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What should.
+    pub invariant: Invariant,
+    /// What was found.
+    pub what: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Records read.
+    pub records: u64,
+    /// Bodies read and hashed.
+    pub bodies: u64,
+    /// Bytes of those bodies.
+    pub body_bytes: u64,
+    /// Messages accepted.
+    pub mails: u64,
+    /// Custodies by state.
+    pub states: BTreeMap<&'static str, u64>,
+    /// The first of what does not hold.
+    pub violations: Vec<Violation>,
+    /// How many there are in all.
+    pub violations_count: u64,
+    /// What was cut, or will be at the next start: groups that nobody was told of.
+    pub torn_tail: Option<String>,
+}
+
+impl Report {
+    /// Whether everything holds.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.violations_count == 0
+    }
+
+    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
+        self.violations_count += 1;
+        if self.violations.len() < VIOLATIONS_TOLD_MAX {
+            self.violations.push(Violation { invariant, what: what.into() });
+        }
+    }
+}
+
+/// Checks everything; `scratch` is a directory for the index that is rebuilt beside the live one,
+/// and `progress` hears how many records were read so far.
+///
+/// # Errors
+/// Where it cannot be checked: the directory cannot be read, or there is no space for the rebuilt
+/// index. What does not hold is no error but in the [`Report`].
+pub fn verify(
+    root: &Path,
+    scratch: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, StoreError> {
+    verify_on(RealDisk::new(root), &crate::open::index_path(root), scratch, progress)
+}
+
+/// The same on any disk.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_on<D: Disk>(
+    disk: D,
+    index_path: &Path,
+    scratch: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, StoreError> {
+    let reader = Reader::look(disk);
+    let mut report = Report::default();
+    let mut live = match Sqlite::open_reader(index_path) {
+        Ok(mut sql) => {
+            sql.batch("BEGIN")?;
+            Index::load(sql).unwrap_or_else(|error| {
+                report.add(Invariant::IndexEqual, format!("the index cannot be read: {error}"));
+                None
+            })
+        }
+        Err(error) => {
+            report.add(Invariant::IndexEqual, format!("the index cannot be opened: {error}"));
+            None
+        }
+    };
+    let applied = match &mut live {
+        Some(live) => live.applied()?,
+        None => None,
+    };
+    let mut rebuilt = Index::create(Sqlite::open_scratch(&scratch.join("verify.sqlite"))?)?;
+    let head = read_journal(&reader, applied.as_ref(), &mut rebuilt, &mut report, progress)?;
+    rebuilt.commit(&head)?;
+    check_custodies(&mut rebuilt.sql, &mut report)?;
+    check_mailboxes(&mut rebuilt.sql, &mut report)?;
+    if let Some(live) = &mut live {
+        match applied {
+            Some(applied) if applied != head => report.add(
+                Invariant::IndexEqual,
+                format!("the index stands at {applied}, which the journal does not have"),
+            ),
+            _ => compare(&mut live.sql, &mut rebuilt.sql, &mut report)?,
+        }
+    }
+    Ok(report)
+}
+
+/// Reads the journal up to `until` (to its end if none), checks it, and rebuilds the index.
+/// Answers the head that was reached.
+fn read_journal<D: Disk>(
+    reader: &Reader<D>,
+    until: Option<&Head>,
+    rebuilt: &mut Index<Sqlite>,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Head, StoreError> {
+    let mut reached = Head::START;
+    let mut bodies: HashMap<(u32, u64), (BodyHash, u64)> = HashMap::new();
+    rebuilt.begin()?;
+    for found in reader.scan(None) {
+        match found {
+            JournalEntry::Record { seq, payload, at } => {
+                report.records += 1;
+                if report.records.is_multiple_of(10_000) {
+                    progress(report.records);
+                }
+                if seq.0 != report.records {
+                    let what = format!("record {} is missing before {seq}", report.records);
+                    report.add(Invariant::JournalWhole, what);
+                    report.records = seq.0;
+                }
+                match Entry::decode(&payload) {
+                    Ok(entry) => {
+                        check_entry(&entry, &mut bodies, report);
+                        if let Err(error) = rebuilt.apply(&entry, seq, at.into()) {
+                            let what = format!("record {seq} contradicts those before it: {error}");
+                            report.add(Invariant::JournalWhole, what);
+                        }
+                    }
+                    Err(error) => {
+                        report.add(Invariant::JournalWhole, format!("record {seq}: {error}"));
+                    }
+                }
+            }
+            JournalEntry::Body { hash, size, at, purged, .. } => {
+                report.bodies += 1;
+                report.body_bytes += size;
+                bodies.insert((at.segment, at.offset), (hash, size));
+                if !purged && let Err(error) = reader.check(at) {
+                    report.add(Invariant::BodyThere, error.to_string());
+                }
+            }
+            JournalEntry::Commit { head } => {
+                reached = head;
+                // A body belongs to a record of its own group.
+                bodies.clear();
+                if until == Some(&head) {
+                    break;
+                }
+            }
+            JournalEntry::Damage(damage) => {
+                report.add(Invariant::JournalWhole, damage.to_string());
+            }
+            JournalEntry::TornTail(tail) => report.torn_tail = Some(tail.to_string()),
+        }
+    }
+    Ok(reached)
+}
+
+/// What one record shows on its own.
+fn check_entry(
+    entry: &Entry,
+    bodies: &mut HashMap<(u32, u64), (BodyHash, u64)>,
+    report: &mut Report,
+) {
+    match &entry.record {
+        Record::Accepted(mail) => {
+            report.mails += 1;
+            let at = (mail.body_at.segment, mail.body_at.offset);
+            match bodies.get(&at) {
+                Some((hash, size)) if *hash == mail.body_hash && *size == mail.body_bytes => {}
+                Some(_) => report.add(
+                    Invariant::BodyThere,
+                    format!("message {}: its body is another one", mail.mail),
+                ),
+                None => report.add(
+                    Invariant::BodyThere,
+                    format!("message {}: no body where its record says", mail.mail),
+                ),
+            }
+            if mail.custodies.is_empty() {
+                let what = format!("message {} has no recipient", mail.mail);
+                report.add(Invariant::OneState, what);
+            }
+        }
+        Record::Attempted { custody, outcome: Outcome::Relayed { reply, .. }, .. }
+            if !matches!(reply.code, 200..=299) =>
+        {
+            let what = format!("custody {custody} counts as relayed on the reply “{reply}”");
+            report.add(Invariant::RelayedReply, what);
+        }
+        _ => {}
+    }
+}
+
+/// Runs a query that finds what should not be, and adds a violation for each row.
+fn none(
+    sql: &mut Sqlite,
+    report: &mut Report,
+    invariant: Invariant,
+    what: &str,
+    query: &'static str,
+) -> Result<(), SqlError> {
+    sql.query(query, &[], &mut |row| {
+        report.add(invariant, format!("{what}: {}", row.int(0)?));
+        Ok(())
+    })
+}
+
+fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
+    none(
+        sql,
+        report,
+        Invariant::OpenIsQueued,
+        "open custody without a queue row",
+        "SELECT id FROM custody WHERE state = 0 \
+         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.custody = custody.id)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::OpenIsQueued,
+        "queue row without an open custody",
+        "SELECT custody FROM queue WHERE NOT EXISTS \
+         (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::ReturnedTold,
+        "the report about this custody was never accepted",
+        "SELECT id FROM custody WHERE report IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.id = custody.report)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::DeliveredThere,
+        "delivered custody whose message is neither there nor taken out in a record",
+        "SELECT id FROM custody WHERE state = 1 AND NOT EXISTS (SELECT 1 FROM message \
+         WHERE message.mailbox = custody.mailbox AND message.uid = custody.uid \
+         AND message.mail = custody.mail) AND NOT EXISTS (SELECT 1 FROM expunged \
+         WHERE expunged.mailbox = custody.mailbox AND expunged.uid = custody.uid \
+         AND expunged.mail = custody.mail)",
+    )?;
+    let mut sum = 0;
+    for state in CustodyState::ALL {
+        let count = sql
+            .number("SELECT count(*) FROM custody WHERE state = $1", &[state.code().into()])?
+            .unwrap_or(0)
+            .cast_unsigned();
+        report.states.insert(state.word(), count);
+        sum += count;
+    }
+    let all = sql.number("SELECT count(*) FROM custody", &[])?.unwrap_or(0).cast_unsigned();
+    if sum != all {
+        report
+            .add(Invariant::Balance, format!("{all} custodies, but {sum} in all states together"));
+    }
+    Ok(())
+}
+
+fn check_mailboxes(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
+    none(
+        sql,
+        report,
+        Invariant::Counts,
+        "mailbox with a UID at or above its UIDNEXT",
+        "SELECT DISTINCT mailbox FROM message WHERE uid >= \
+         (SELECT uid_next FROM mailbox WHERE mailbox.id = message.mailbox)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::Counts,
+        "mailbox in which a UID was used twice",
+        "SELECT DISTINCT expunged.mailbox FROM expunged JOIN message \
+         ON message.mailbox = expunged.mailbox AND message.uid = expunged.uid",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::Counts,
+        "mailbox whose counts are not those of its messages",
+        "SELECT mailbox.id FROM mailbox LEFT JOIN (SELECT mailbox, count(*) AS messages, \
+         sum(1 - (flags & 1)) AS unseen, sum(bytes) AS bytes FROM message GROUP BY mailbox) \
+         AS counted ON counted.mailbox = mailbox.id \
+         WHERE mailbox.messages <> coalesce(counted.messages, 0) \
+         OR mailbox.unseen <> coalesce(counted.unseen, 0) \
+         OR mailbox.bytes <> coalesce(counted.bytes, 0)",
+    )
+}
+
+/// Compares two indexes row for row by a hash of each table, and names the tables that differ.
+fn compare(live: &mut Sqlite, rebuilt: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
+    for (table, query) in schema::TABLES {
+        let (live_rows, live_hash) = hash_rows(live, query)?;
+        let (rebuilt_rows, rebuilt_hash) = hash_rows(rebuilt, query)?;
+        if live_rows != rebuilt_rows {
+            report.add(
+                Invariant::IndexEqual,
+                format!("table {table}: {live_rows} rows live, {rebuilt_rows} rebuilt"),
+            );
+        } else if live_hash != rebuilt_hash {
+            report.add(Invariant::IndexEqual, format!("table {table}: rows differ"));
+        }
+    }
+    Ok(())
+}
+
+fn hash_rows(sql: &mut Sqlite, query: &'static str) -> Result<(u64, blake3::Hash), SqlError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut rows = 0;
+    sql.query(query, &[], &mut |row| {
+        rows += 1;
+        row.hash_into(&mut hasher)
+    })?;
+    Ok((rows, hasher.finalize()))
+}

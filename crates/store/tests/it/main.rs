@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+//! The store on a real disk and on the simulated one.
+
+mod accounts;
+mod groups;
+mod support;

@@ -1,0 +1,74 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use journal::Disk;
+use mail_types::{AccountId, Address, ReversePath, Timestamp};
+use store::{Actor, Arrived, Credentials, Options, Recipient, SessionActor, Source, Store, Via};
+
+pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// A clock that moves one millisecond at each look, so that runs are the same.
+pub fn options() -> Options {
+    let now = AtomicI64::new(1_800_000_000_000);
+    Options::new(Arc::new(move || Timestamp(now.fetch_add(1, Ordering::Relaxed))))
+}
+
+pub fn credentials() -> Credentials {
+    Credentials {
+        argon2id: "$argon2id$".to_owned(),
+        scram_salt: vec![1; 16],
+        scram_iterations: 4096,
+        scram_stored_key: [2; 32],
+        scram_server_key: [3; 32],
+    }
+}
+
+pub fn operator() -> Actor {
+    Actor::Operator { name: "root".to_owned() }
+}
+
+pub fn session(account: AccountId) -> SessionActor {
+    SessionActor { account, ip: Some(PEER), via: Via::Imap }
+}
+
+/// A domain and two accounts, ann and bob.
+pub fn populate<D: Disk>(store: &Store<D>) -> (AccountId, AccountId) {
+    store.add_domain(operator(), "example.org".parse().unwrap()).wait().unwrap();
+    let ann = store.add_account(operator(), address("ann@example.org"), credentials());
+    let bob = store.add_account(operator(), address("bob@example.org"), credentials());
+    (ann.wait().unwrap(), bob.wait().unwrap())
+}
+
+/// A message from outside, or from ann, to these.
+pub fn arrived<D: Disk>(store: &Store<D>, from_outside: bool, to: &[&str], text: &str) -> Arrived {
+    let source = if from_outside {
+        Source::Smtp { ip: PEER, helo: "mx.example.net".to_owned(), tls: None }
+    } else {
+        Source::Submission { account: AccountId(1), ip: PEER, tls: None }
+    };
+    let mut arrival = store.arrival();
+    arrival.write(b"Message-ID: <a@example.net>\r\n\r\n").unwrap();
+    arrival.write(text.as_bytes()).unwrap();
+    Arrived {
+        mail: store.next_mail(),
+        actor: Actor::Peer { ip: PEER },
+        source,
+        reverse_path: ReversePath::Address(address("eve@example.net")),
+        envelope_id: None,
+        return_headers_only: None,
+        eight_bit: false,
+        smtp_utf8: false,
+        body: arrival.finish().unwrap(),
+        message_id: Some("a@example.net".to_owned()),
+        subject: None,
+        recipients: to
+            .iter()
+            .map(|to| Recipient { address: address(to), notify: None, original_recipient: None })
+            .collect(),
+    }
+}

@@ -1,0 +1,12 @@
+//! Any octets as what an IMAP client sends: the same answers however they are cut.
+#![no_main]
+#![allow(dead_code)]
+
+#[path = "../../crates/imap-machine/tests/it/client.rs"]
+mod client;
+#[path = "../../crates/imap-machine/tests/it/properties.rs"]
+mod properties;
+#[path = "../../crates/imap-machine/tests/it/service.rs"]
+mod service;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| properties::imap_session(octets));
