@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
 use mail_types::{CustodyId, MailId};
-use store::{MailFacts, NewReport, QueueItem, Refused, Settled, Store, StoreError};
+use store::{MailFacts, NewReport, Pending, QueueItem, Refused, Settled, Store, StoreError};
 use tokio::sync::Notify;
 
 /// The store as the queue runner sees it.
@@ -30,6 +30,17 @@ impl Outbound {
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
         Self { store, changed, open: Mutex::default() }
+    }
+
+    fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
+        let report = attempt.report.map(report_of).transpose()?;
+        let peer = attempt.peer.map(peer_of);
+        let settled = attempt
+            .results
+            .into_iter()
+            .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
+            .collect();
+        Ok(self.store.settle(settled, report))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -113,34 +124,26 @@ impl Queue for Outbound {
         Ok(())
     }
 
-    async fn record(&self, attempts: &[Attempt]) -> Result<(), QueueError> {
+    async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {
         // All of them are with the writer before the first is waited for: one group, one sync.
-        let mut pending = Vec::with_capacity(attempts.len());
-        let mut done = Vec::with_capacity(attempts.len());
-        for attempt in attempts.iter().cloned() {
-            let custodies: Vec<CustodyId> =
-                attempt.results.iter().map(|(custody, _)| *custody).collect();
-            done.push((attempt.mail, custodies));
-            let report = attempt.report.map(report_of).transpose()?;
-            let peer = attempt.peer.map(peer_of);
-            let settled = attempt
-                .results
-                .into_iter()
-                .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
-                .collect();
-            pending.push(self.store.settle(settled, report));
+        let pending: Vec<_> =
+            attempts.iter().cloned().map(|attempt| self.settle(attempt)).collect();
+        let mut results = Vec::with_capacity(pending.len());
+        for (attempt, pending) in attempts.iter().zip(pending) {
+            let result = match pending {
+                Ok(pending) => pending.await.map_err(refused),
+                Err(error) => Err(error),
+            };
+            if result.is_ok() {
+                let mut open = self.open();
+                open.forget(attempt.mail, attempt.results.len());
+                for (custody, _) in &attempt.results {
+                    open.begun.remove(custody);
+                }
+            }
+            results.push(result);
         }
-        for one in pending {
-            one.await.map_err(refused)?;
-        }
-        let mut open = self.open();
-        for (mail, custodies) in done {
-            open.forget(mail, custodies.len());
-            custodies.iter().for_each(|custody| {
-                open.begun.remove(custody);
-            });
-        }
-        Ok(())
+        results
     }
 
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
