@@ -6,6 +6,7 @@ mod control;
 mod data_dir;
 mod demo;
 mod init;
+mod mail_access;
 mod outbound;
 mod request;
 mod serve;

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::mail_access;
 use crate::outbound::Outbound;
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
@@ -55,7 +56,7 @@ fn tell_start(started: &Started) {
 }
 
 /// Everything that runs.
-struct Running {
+pub struct Running {
     listeners: JoinSet<Stopped>,
     stop: Stop,
     limits: ListenLimits,
@@ -63,8 +64,13 @@ struct Running {
 }
 
 impl Running {
+    /// The wish to stop, for a service.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// Binds the addresses of one service and serves them.
-    fn listen<F>(
+    pub fn listen<F>(
         &mut self,
         config: &Config,
         service: Service,
@@ -130,6 +136,7 @@ async fn run(
         config.sign_in.remember_for,
     )?);
     listen_smtp(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
     let runner = runner(&config, &store)?;
     let sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
@@ -188,7 +195,7 @@ fn listen_smtp(
             limits: smtp_limits(config),
             received_fields_max: config.limits.received_fields_max,
         });
-        let stop = running.stop.clone();
+        let stop = running.stop();
         running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
             smtp::serve(Arc::clone(&shared), link, stop.clone())
         })?;
