@@ -1,24 +1,55 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// No response takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// A connection, plain or under TLS.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 /// A client that sends lines and reads responses, literals included.
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     tags: u32,
+    pub greeting: String,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
-        let mut client = Self { stream, tags: 0 };
-        let greeting = client.response().await;
+        Self::greeted(Box::new(TcpStream::connect(address).await.unwrap())).await
+    }
+
+    /// Connects where TLS comes first, and checks the certificate.
+    pub async fn connect_tls(address: SocketAddr, certificate_pem: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("mail.example.org").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        Self::greeted(Box::new(stream)).await
+    }
+
+    async fn greeted(stream: Box<dyn Stream>) -> Self {
+        let mut client = Self { stream: BufReader::new(stream), tags: 0, greeting: String::new() };
+        client.greeting = client.response().await;
+        let greeting = &client.greeting;
         assert!(greeting.starts_with("* OK [CAPABILITY IMAP4rev1 "), "{greeting}");
         client
     }

@@ -7,4 +7,5 @@ mod fetches;
 mod mailboxes;
 mod news;
 mod searches;
+mod tls;
 mod world;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::world::World;
 
 const MAIL: &str = "Subject: hello\r\n\r\ntext\r\n";
@@ -113,6 +115,26 @@ async fn a_session_that_missed_too_much_looks_anew() {
     let tag = late.idle().await;
     world.deliver(MAIL).await;
     assert_eq!(late.response().await, "* 5 EXISTS", "{tag}");
+}
+
+/// Wherever a delivery stands while a mailbox is being selected, the session has the message in its
+/// snapshot or hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_falls_between_snapshot_and_subscription() {
+    let world = Arc::new(World::new().await);
+    let mut client = world.signed_in().await;
+    for count in 1..=200 {
+        let delivering = tokio::spawn({
+            let world = Arc::clone(&world);
+            async move { world.deliver(MAIL).await }
+        });
+        client.ok("SELECT INBOX").await;
+        delivering.await.unwrap();
+        client.ok("NOOP").await;
+        let found = client.ok(&format!("UID SEARCH UID {count}")).await;
+        assert_eq!(found, [format!("* SEARCH {count}")]);
+        client.ok("UNSELECT").await;
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,12 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(Security::Plain).await
+    }
+
+    /// A server with this security, which takes passwords from loopback without TLS only if it has
+    /// none.
+    pub async fn with(security: Security) -> Self {
         let directory = TempDir::new().unwrap();
         let (store, _) = Store::open(directory.path(), Options::new(Arc::new(net::now))).unwrap();
         let operator = || Actor::Operator { name: "root".to_owned() };
@@ -40,7 +46,7 @@ impl World {
             store: store.clone(),
             sign_in: Arc::new(sign_in),
             hostname: "mail.example.org".parse().unwrap(),
-            plain_sign_in_from_loopback: true,
+            plain_sign_in_from_loopback: matches!(security, Security::Plain),
             limits: imap_machine::Limits::default(),
             caches: imap::Caches::default(),
         });
@@ -49,7 +55,7 @@ impl World {
         let listener = Listener::bind(
             "imap",
             &[loopback],
-            Security::Plain,
+            security,
             ListenLimits::default(),
             imap::TOO_MANY_CONNECTIONS,
         )
