@@ -15,7 +15,8 @@ cargo run -p xtask -- CHORE
   planted [NAME...]             plant each bug of planted/ and see its test fail
   settings                      write docs/settings.md from crates/config
   rfc                           which code and which tests cite each RFC
-  fuzz [TARGET] [--seconds N]   fuzz one target or all, N seconds each (60)";
+  fuzz [TARGET] [--seconds N]   fuzz one target or all, N seconds each (60)
+  bench [--help]                measure the release binary (add --release to cargo run)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         ["settings"] => settings(),
         ["rfc"] => rfc(),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
+        ["bench", rest @ ..] => return xtask::bench::run(rest),
         _ => Err(ChoreError::Other(USAGE.to_owned())),
     };
     match done {
