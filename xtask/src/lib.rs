@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod planted;
+pub mod rfc;
 pub mod source;
 pub mod tidy;
 pub mod tree;
