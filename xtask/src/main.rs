@@ -49,7 +49,8 @@ fn main() -> ExitCode {
 
 /// Whether the tree keeps all rules.
 fn tidy(directory: &Path) -> Result<bool, ChoreError> {
-    let findings = tidy::check(&Tree::of_directory(directory)?);
+    let mut findings = tidy::check(&Tree::of_directory(directory)?);
+    findings.extend(tidy::licences::of_directory(directory)?);
     for finding in &findings {
         println!("{finding}");
     }

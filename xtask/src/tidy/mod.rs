@@ -6,6 +6,7 @@
 mod calls;
 mod layers;
 mod leftovers;
+pub mod licences;
 mod rfcs;
 mod settings;
 mod sizes;
