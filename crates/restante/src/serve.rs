@@ -136,6 +136,7 @@ async fn run(
         config.sign_in.remember_for,
     )?);
     listen_smtp(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_imap(&mut running, &config, &store, &sign_in)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
     let runner = runner(&config, &store)?;
     let sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
