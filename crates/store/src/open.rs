@@ -18,6 +18,9 @@ use crate::sqlite::Sqlite;
 use crate::subscription::Subscription;
 use crate::{Pending, Refused, StoreError};
 
+/// Changes that may wait for the writer; each holds at most one body in memory.
+const JOBS_WAITING_MAX: usize = 16_384;
+
 /// How the store is opened.
 pub struct Options {
     /// Of the journal.
@@ -190,6 +193,7 @@ impl<D: Disk> Store<D> {
             index_commit_interval: options.index_commit_interval,
             seq,
             open: None,
+            index_lost: false,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -205,9 +209,9 @@ impl<D: Disk> Store<D> {
             clock: options.clock,
         };
         started.uncertain = begun.len() as u64;
-        if !begun.is_empty() {
+        for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {
             // Only a full disk can refuse it, and then they are still found at the next start.
-            if let Err(refused) = store.mark_uncertain(begun).wait() {
+            if let Err(refused) = store.mark_uncertain(begun.to_vec()).wait() {
                 tracing::warn!(%refused, "attempts of the last run are not marked uncertain yet");
             }
         }
@@ -276,8 +280,19 @@ impl<D: Disk> Store<D> {
         behind_sync: impl FnOnce(T, &Synced) -> U + Send + 'static,
     ) -> Pending<U> {
         let (sender, receiver) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= JOBS_WAITING_MAX {
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            let text = "too many changes wait for the disk".to_owned();
+            sender.send(Err(Refused::Unavailable(text))).ok();
+            return Pending::new(receiver);
+        }
         let job: Job = Box::new(move |work| {
-            let result = change(work);
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            let result = match work {
+                Some(work) => whole(change, work),
+                None => Err(Refused::Unavailable("the store has stopped".to_owned())),
+            };
             let finish: Finish = Box::new(move |synced| {
                 let answer = match synced {
                     Ok(synced) => result.map(|value| behind_sync(value, synced)),
@@ -304,6 +319,9 @@ impl<D: Disk> Store<D> {
             self.requests.send(Request::Publish(done)).ok();
             // A writer that is gone has published everything at its end.
             published.recv().ok();
+            if self.shared.published.load(Ordering::Acquire) < acknowledged {
+                return Err(StoreError::IndexBehind);
+            }
         }
         let mut sql = match self.shared.take_reader() {
             Some(sql) => sql,
@@ -315,6 +333,22 @@ impl<D: Disk> Store<D> {
         self.shared.give_back_reader(sql);
         Ok(result?)
     }
+}
+
+/// Performs a change. What is refused must have recorded nothing; where it has all the same, the
+/// group fails rather than half a change become true.
+fn whole<T>(
+    change: impl FnOnce(&mut Work<'_>) -> Result<T, Refused>,
+    work: &mut Work<'_>,
+) -> Result<T, Refused> {
+    let before = work.frames();
+    let result = change(work);
+    if let Err(refused) = &result
+        && work.frames() != before
+    {
+        return Err(work.fail(StoreError::HalfDone(refused.clone())));
+    }
+    result
 }
 
 /// An index with empty tables in place of whatever is there.
