@@ -150,8 +150,11 @@ fn record(
 }
 
 fn custody_bytes(custody: &NewCustody) -> usize {
-    let recipient =
-        custody.recipient.local.as_str().len() + custody.recipient.host.to_string().len();
+    /// An IPv6 literal at its longest.
+    const LITERAL_BYTES: usize = 48;
+    let Address { localpart, host } = &custody.recipient;
+    let host = host.domain().map_or(LITERAL_BYTES, |domain| domain.as_str().len());
+    let recipient = localpart.as_str().len() + host;
     let original = custody.original_recipient.as_ref().map_or(0, String::len);
     CUSTODY_BYTES + recipient + original
 }

@@ -417,12 +417,15 @@ fn check_count(messages: usize) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Each set of flags with the messages that have it.
+type FlagSets = Vec<(Flags, Vec<Uid>)>;
+
 /// Sets of flags in as many records as they need.
-fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<Vec<(Flags, Vec<Uid>)>>, Refused> {
+fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> {
     check_count(sets.values().map(Vec::len).sum())?;
     let mut sets: Vec<_> = sets.into_iter().collect();
     sets.sort_by_key(|(_, uids)| uids.first().copied());
-    let mut records: Vec<Vec<(Flags, Vec<Uid>)>> = Vec::new();
+    let mut records: Vec<FlagSets> = Vec::new();
     let (mut messages, mut bytes, mut bytes_in_all) = (0, 0, 0);
     for (flags, uids) in sets {
         let flags_bytes: usize = flags.keywords().iter().map(|word| word.as_str().len() + 2).sum();

@@ -49,7 +49,13 @@ impl<E: Executor> Index<E> {
         &mut self,
         id: MailboxId,
         seq: RecordSeq,
+        at: Place,
     ) -> Result<(), SqlError> {
+        self.sql.execute(
+            "INSERT INTO story (mail, seq, segment, place) \
+             SELECT DISTINCT mail, $2, $3, $4 FROM message WHERE mailbox = $1",
+            &[id.0.into(), seq.0.into(), at.segment.into(), at.offset.into()],
+        )?;
         self.sql.execute(
             "INSERT INTO expunged (mailbox, uid, mail, mod_seq, seq) \
              SELECT mailbox, uid, mail, mod_seq, $2 FROM message WHERE mailbox = $1",

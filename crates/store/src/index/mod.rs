@@ -10,7 +10,7 @@ mod load;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use journal::Head;
+use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Uid};
 
 use crate::directory::Directory;
@@ -179,6 +179,46 @@ impl<E: Executor> Index<E> {
         self.sql.batch("COMMIT")
     }
 
+    /// Notes that a frame names this body file, so that no start takes it for one left over.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn body_file(&mut self, file: BodyFile) -> Result<(), SqlError> {
+        let insert = "INSERT INTO body_file (serial) VALUES ($1) ON CONFLICT (serial) DO NOTHING";
+        self.sql.execute(insert, &[file.serial.into()])?;
+        Ok(())
+    }
+
+    /// Whether a frame names this body file.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn has_body_file(&mut self, file: BodyFile) -> Result<bool, SqlError> {
+        let query = "SELECT 1 FROM body_file WHERE serial = $1";
+        Ok(self.sql.number(query, &[file.serial.into()])?.is_some())
+    }
+
+    /// Notes for good that the journal was damaged where this index was made from it: frames may be
+    /// missing here, so what nothing here names may be all that is left of a message.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn mark_damaged(&mut self) -> Result<(), SqlError> {
+        self.sql.execute(
+            "INSERT INTO meta (name, bytes) VALUES ('damaged', $1) ON CONFLICT (name) DO NOTHING",
+            &[Param::Blob(&[1])],
+        )?;
+        Ok(())
+    }
+
+    /// Whether it was made from a damaged journal.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn is_damaged(&mut self) -> Result<bool, SqlError> {
+        Ok(read_meta(&mut self.sql, "damaged")?.is_some())
+    }
+
     /// Applies one record.
     ///
     /// # Errors
@@ -208,7 +248,7 @@ impl<E: Executor> Index<E> {
                     bytes: 0,
                 }),
             Record::MailboxRenamed { mailbox, name } => self.mailbox_renamed(*mailbox, name),
-            Record::MailboxDeleted { mailbox } => self.mailbox_deleted(*mailbox, seq),
+            Record::MailboxDeleted { mailbox } => self.mailbox_deleted(*mailbox, seq, at),
             Record::Subscription { account, name, subscribed } => {
                 self.subscription(*account, name, *subscribed)
             }
