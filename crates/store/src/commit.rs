@@ -102,6 +102,11 @@ impl Work<'_> {
     pub fn body(&mut self, body: &Body) -> Result<Place, Refused> {
         let at = self.journal.body(body).map_err(|error| self.fail(error))?;
         *self.frames += 1;
+        if let Some(file) = body.file()
+            && let Err(error) = self.index.body_file(file)
+        {
+            return Err(self.fail(error.into()));
+        }
         Ok(at)
     }
 
@@ -427,11 +432,18 @@ pub fn replay<D: Disk, E: Executor>(
                 }
                 None
             }
+            JournalEntry::Body { file: Some(file), .. } => {
+                index.body_file(file)?;
+                None
+            }
             JournalEntry::Record { .. } | JournalEntry::Body { .. } | JournalEntry::TornTail(_) => {
                 None
             }
             JournalEntry::Damage(damage) => Some(damage.to_string()),
         };
+        if trouble.is_some() {
+            index.mark_damaged()?;
+        }
         if replayed.damage.len() < DAMAGE_TOLD_MAX {
             replayed.damage.extend(trouble);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
 use mail_types::{MailId, MailboxId, Timestamp};
 
-use crate::commit::{Finish, Job, Request, Synced, Work, Writer, replay};
+use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
 use crate::directory::Directory;
 use crate::index::Index;
 use crate::shared::{Alarm, QueueWake, Shared};
@@ -154,13 +154,29 @@ impl<D: Disk> Store<D> {
                 fresh_index(index_path)?
             }
         };
-        let applied = index.applied()?;
-        let replayed = replay(&mut index, &journal.reader(), applied, &head)?;
+        if started.rebuilt.is_some() {
+            tracing::info!(records = head.last_seq.0, "making the index anew from the journal");
+        }
+        let reader = journal.reader();
+        let replayed = match catch_up(&mut index, &reader, &head) {
+            // An index that records do not fit into is no index of this journal.
+            Err(StoreError::Index(error)) if started.rebuilt.is_none() && !opened.created => {
+                tracing::warn!(%error, "the index is broken: making it anew from the journal");
+                started.rebuilt = Some(error.to_string());
+                drop(index);
+                index = fresh_index(index_path)?;
+                catch_up(&mut index, &reader, &head)?
+            }
+            replayed => replayed?,
+        };
         started.replayed = replayed.records;
         started.damage.extend(replayed.damage);
         started.damage.dedup();
         if !started.damage.is_empty() {
             (options.alarm)(&StoreError::Damaged(started.damage.join("; ")));
+        }
+        if started.damage.is_empty() && !index.is_damaged()? {
+            remove_orphans(&journal, &mut index)?;
         }
         Ok((Self::start(journal, index, index_path, options, &mut started)?, started))
     }
@@ -333,6 +349,33 @@ impl<D: Disk> Store<D> {
         self.shared.give_back_reader(sql);
         Ok(result?)
     }
+}
+
+/// Brings the index up to the journal.
+fn catch_up<D: Disk>(
+    index: &mut Index<Sqlite>,
+    reader: &Reader<D>,
+    head: &journal::Head,
+) -> Result<Replayed, StoreError> {
+    let applied = index.applied()?;
+    replay(index, reader, applied, head)
+}
+
+/// Removes the files of large bodies that came in whole in an earlier run and were never accepted.
+/// Only where the journal was never damaged: else they may be all that is left of a message.
+fn remove_orphans<D: Disk>(
+    journal: &Journal<D>,
+    index: &mut Index<Sqlite>,
+) -> Result<(), StoreError> {
+    let io = |doing: String| move |cause| StoreError::Io { doing, cause };
+    for file in journal.body_files().map_err(io("list the body files".to_owned()))? {
+        if !index.has_body_file(file)? {
+            tracing::info!(body = %file.hash, "a body that was never accepted is removed");
+            let doing = format!("remove the body file of {}", file.hash);
+            journal.remove_body_file(file).map_err(io(doing))?;
+        }
+    }
+    Ok(())
 }
 
 /// Performs a change. What is refused must have recorded nothing; where it has all the same, the

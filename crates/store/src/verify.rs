@@ -37,7 +37,7 @@ pub enum Invariant {
     DeliveredThere,
     /// I7: each relayed custody holds a 2yz reply.
     RelayedReply,
-    /// I8: no attempt is left without an outcome.
+    /// I8: no attempt is left without an outcome: one that is open is still in the queue.
     AttemptOutcome,
     /// I9: UIDs grow, UIDNEXT is above all, and counts equal recomputed ones.
     Counts,
@@ -130,6 +130,8 @@ pub struct Report {
     pub mails: u64,
     /// Custodies by state.
     pub states: BTreeMap<&'static str, u64>,
+    /// Attempts under way, or under way when the server stopped: normal until the next start.
+    pub attempts_open: u64,
     /// The first of what does not hold.
     pub violations: Vec<Violation>,
     /// How many there are in all.
@@ -223,11 +225,18 @@ fn read_journal<D: Disk>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Head, StoreError> {
     let mut reached = Head::START;
+    // Listed before the frames are read: what is accepted meanwhile is not taken for an orphan.
+    let body_files = reader.body_files().unwrap_or_else(|error| {
+        report.add(Invariant::BodyThere, format!("the body files cannot be listed: {error}"));
+        Vec::new()
+    });
+    let (mut frames, mut last_seal) = (0_u64, 0);
     let mut bodies: HashMap<(u32, u64), (BodyHash, u64)> = HashMap::new();
     rebuilt.begin()?;
     for found in reader.scan(None) {
         match found {
             JournalEntry::Record { seq, payload, at } => {
+                frames += 1;
                 report.records += 1;
                 if report.records.is_multiple_of(10_000) {
                     progress(report.records);
@@ -250,7 +259,11 @@ fn read_journal<D: Disk>(
                     }
                 }
             }
-            JournalEntry::Body { hash, size, at, purged, .. } => {
+            JournalEntry::Body { hash, size, at, purged, file } => {
+                frames += 1;
+                if let Some(file) = file {
+                    rebuilt.body_file(file)?;
+                }
                 report.bodies += 1;
                 report.body_bytes += size;
                 bodies.insert((at.segment, at.offset), (hash, size));
@@ -262,6 +275,11 @@ fn read_journal<D: Disk>(
                 reached = head;
                 // A body belongs to a record of its own group.
                 bodies.clear();
+                // Every start and every stop leaves a group without frames.
+                if frames == 0 {
+                    last_seal = head.group;
+                }
+                frames = 0;
                 if until == Some(&head) {
                     break;
                 }
@@ -270,6 +288,13 @@ fn read_journal<D: Disk>(
                 report.add(Invariant::JournalWhole, damage.to_string());
             }
             JournalEntry::TornTail(tail) => report.torn_tail = Some(tail.to_string()),
+        }
+    }
+    for file in body_files {
+        // Those of the last run may be on their way; the next start removes what is left of them.
+        if file.began_before(last_seal) && !rebuilt.has_body_file(file)? {
+            let what = format!("the body file {} is named by no frame", file.hash);
+            report.add(Invariant::BodyThere, what);
         }
     }
     Ok(reached)
@@ -361,6 +386,16 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
          WHERE expunged.mailbox = custody.mailbox AND expunged.uid = custody.uid \
          AND expunged.mail = custody.mail)",
     )?;
+    none(
+        sql,
+        report,
+        Invariant::AttemptOutcome,
+        "custody with an uncertain or open attempt that is neither settled nor to be tried again",
+        "SELECT custody FROM queue WHERE (begun = 1 OR uncertain = 1) AND NOT EXISTS \
+         (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
+    )?;
+    let begun = sql.number("SELECT count(*) FROM queue WHERE begun = 1", &[])?;
+    report.attempts_open = begun.unwrap_or(0).cast_unsigned();
     let mut sum = 0;
     for state in CustodyState::ALL {
         let count = sql
