@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use journal::{Body, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
+use journal::{Body, DamageKind, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
 use mail_types::{RecordSeq, Timestamp};
 
 use crate::index::Index;
@@ -357,7 +357,10 @@ impl<D: Disk> Writer<D> {
         let sql = Sqlite::open_writer(&self.shared.index_path)?;
         let mut index = Index::load(sql)?.ok_or(StoreError::IndexMissing)?;
         let applied = index.applied()?;
-        replay(&mut index, &self.journal.reader(), applied, &self.journal.head())?;
+        let replayed = replay(&mut index, &self.journal.reader(), applied, &self.journal.head())?;
+        if !replayed.damage.is_empty() {
+            self.shared.alarm(&StoreError::Damaged(replayed.damage.join("; ")));
+        }
         self.index = index;
         self.index_lost = false;
         self.seq = self.journal.head().last_seq;
@@ -393,6 +396,8 @@ pub struct Replayed {
     /// What could not be read. The records around it are applied: a lost record takes only its own
     /// change with it, and is named here, in the alarm, and by `verify` until it is mended.
     pub damage: Vec<String>,
+    /// Some of it the disk could not read now and may read another time.
+    pub unreadable: bool,
 }
 
 /// Damage told one by one; the rest is counted by `verify`.
@@ -439,10 +444,16 @@ pub fn replay<D: Disk, E: Executor>(
             JournalEntry::Record { .. } | JournalEntry::Body { .. } | JournalEntry::TornTail(_) => {
                 None
             }
-            JournalEntry::Damage(damage) => Some(damage.to_string()),
+            JournalEntry::Damage(damage) => {
+                replayed.unreadable |= matches!(
+                    damage.kind,
+                    DamageKind::Unreadable(_) | DamageKind::SegmentUnreadable(_)
+                );
+                Some(damage.to_string())
+            }
         };
         if trouble.is_some() {
-            index.mark_damaged()?;
+            index.mark_damaged(replayed.unreadable)?;
         }
         if replayed.damage.len() < DAMAGE_TOLD_MAX {
             replayed.damage.extend(trouble);

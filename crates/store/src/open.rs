@@ -126,7 +126,7 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Self, Started), StoreError> {
         let mut started = Started::default();
         // An index that cannot be read is no loss: it is made anew below.
-        let (mut index, unreadable) = match Sqlite::open_writer(index_path).and_then(Index::load) {
+        let (mut index, unusable) = match usable_index(index_path) {
             Ok(index) => (index, None),
             Err(error) => (None, Some(error.to_string())),
         };
@@ -149,7 +149,7 @@ impl<D: Disk> Store<D> {
             None => {
                 if !opened.created {
                     let missing = || "it was missing or of another version".to_owned();
-                    started.rebuilt = Some(unreadable.unwrap_or_else(missing));
+                    started.rebuilt = Some(unusable.unwrap_or_else(missing));
                 }
                 fresh_index(index_path)?
             }
@@ -351,6 +351,18 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// The index that is there, if it is one to go on with.
+fn usable_index(path: &Path) -> Result<Option<Index<Sqlite>>, SqlError> {
+    let Some(mut index) = Index::load(Sqlite::open_writer(path)?)? else { return Ok(None) };
+    if index.has_gaps()? {
+        return Err(SqlError {
+            doing: "use it".to_owned(),
+            cause: "the disk could not read the whole journal when it was made".into(),
+        });
+    }
+    Ok(Some(index))
+}
+
 /// Brings the index up to the journal.
 fn catch_up<D: Disk>(
     index: &mut Index<Sqlite>,
@@ -361,14 +373,15 @@ fn catch_up<D: Disk>(
     replay(index, reader, applied, head)
 }
 
-/// Removes the files of large bodies that came in whole in an earlier run and were never accepted.
+/// Removes the files of large bodies that came in whole in an earlier run and were never accepted;
+/// in this one none has begun yet.
 /// Only where the journal was never damaged: else they may be all that is left of a message.
 fn remove_orphans<D: Disk>(
     journal: &Journal<D>,
     index: &mut Index<Sqlite>,
 ) -> Result<(), StoreError> {
     let io = |doing: String| move |cause| StoreError::Io { doing, cause };
-    for file in journal.body_files().map_err(io("list the body files".to_owned()))? {
+    for file in journal.reader().body_files().map_err(io("list the body files".to_owned()))? {
         if !index.has_body_file(file)? {
             tracing::info!(body = %file.hash, "a body that was never accepted is removed");
             let doing = format!("remove the body file of {}", file.hash);

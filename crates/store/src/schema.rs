@@ -48,7 +48,8 @@ CREATE TABLE lookup (
 CREATE TABLE story (
   mail INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (mail, seq)) WITHOUT ROWID;
-CREATE TABLE body_file (serial INTEGER PRIMARY KEY);
+CREATE TABLE body_file (
+  serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
@@ -82,5 +83,5 @@ pub const TABLES: [(&str, &str); 14] = [
     ),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
-    ("body_file", "SELECT serial FROM body_file ORDER BY serial"),
+    ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

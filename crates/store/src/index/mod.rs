@@ -184,8 +184,9 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn body_file(&mut self, file: BodyFile) -> Result<(), SqlError> {
-        let insert = "INSERT INTO body_file (serial) VALUES ($1) ON CONFLICT (serial) DO NOTHING";
-        self.sql.execute(insert, &[file.serial.into()])?;
+        let insert = "INSERT INTO body_file (serial, hash) VALUES ($1, $2) \
+                      ON CONFLICT (serial, hash) DO NOTHING";
+        self.sql.execute(insert, &[file.serial.into(), Param::Blob(&file.hash.0)])?;
         Ok(())
     }
 
@@ -194,19 +195,22 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn has_body_file(&mut self, file: BodyFile) -> Result<bool, SqlError> {
-        let query = "SELECT 1 FROM body_file WHERE serial = $1";
-        Ok(self.sql.number(query, &[file.serial.into()])?.is_some())
+        let query = "SELECT 1 FROM body_file WHERE serial = $1 AND hash = $2";
+        let key = [file.serial.into(), Param::Blob(&file.hash.0)];
+        Ok(self.sql.number(query, &key)?.is_some())
     }
 
     /// Notes for good that the journal was damaged where this index was made from it: frames may be
-    /// missing here, so what nothing here names may be all that is left of a message.
+    /// missing here, so what nothing here names may be all that is left of a message. `unreadable`:
+    /// the disk may read it another time, so the next start makes the index anew.
     ///
     /// # Errors
     /// The engine's.
-    pub fn mark_damaged(&mut self) -> Result<(), SqlError> {
+    pub fn mark_damaged(&mut self, unreadable: bool) -> Result<(), SqlError> {
+        let name = if unreadable { "unreadable" } else { "damaged" };
         self.sql.execute(
-            "INSERT INTO meta (name, bytes) VALUES ('damaged', $1) ON CONFLICT (name) DO NOTHING",
-            &[Param::Blob(&[1])],
+            "INSERT INTO meta (name, bytes) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            &[name.into(), Param::Blob(&[1])],
         )?;
         Ok(())
     }
@@ -216,7 +220,15 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn is_damaged(&mut self) -> Result<bool, SqlError> {
-        Ok(read_meta(&mut self.sql, "damaged")?.is_some())
+        Ok(read_meta(&mut self.sql, "damaged")?.is_some() || self.has_gaps()?)
+    }
+
+    /// Whether it lacks what the disk could not read and may read now.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn has_gaps(&mut self) -> Result<bool, SqlError> {
+        Ok(read_meta(&mut self.sql, "unreadable")?.is_some())
     }
 
     /// Applies one record.

@@ -3,4 +3,6 @@
 
 mod accounts;
 mod groups;
+mod power;
+mod script;
 mod support;
