@@ -191,7 +191,16 @@ impl Cli {
                 return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
-            Command::Account(account) => self::account(account, self.json)?,
+            Command::Account(command) => {
+                let (request, generated) = account(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                show::answer(&request, &answer, self.json);
+                // Only now is it the account's.
+                if let Some((address, password)) = generated {
+                    show::generated(&address, &password, self.json);
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
             Command::Domain(command) => domain(command),
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
@@ -206,26 +215,26 @@ impl Cli {
     }
 }
 
-fn account(command: Account, json: bool) -> anyhow::Result<Request> {
-    let password = |file: Option<PathBuf>, address: &Address| -> anyhow::Result<String> {
+/// The request, and the password if it was made up for it.
+fn account(command: Account) -> anyhow::Result<(Request, Option<(Address, String)>)> {
+    let password = |file: Option<PathBuf>, address: &Address| -> anyhow::Result<_> {
         if let Some(file) = file {
-            return Ok(read_passwords(&file)?.swap_remove(0));
+            return Ok((read_passwords(&file)?.swap_remove(0), None));
         }
         let password = generate_password()?;
-        show::generated(address, &password, json);
-        Ok(password)
+        Ok((password.clone(), Some((address.clone(), password))))
     };
     Ok(match command {
         Account::Add { address, password_file } => {
-            let password = password(password_file, &address)?;
-            Request::AccountAdd { address, password }
+            let (password, generated) = password(password_file, &address)?;
+            (Request::AccountAdd { address, password }, generated)
         }
         Account::Password { address, password_file } => {
-            let password = password(password_file, &address)?;
-            Request::AccountPassword { address, password }
+            let (password, generated) = password(password_file, &address)?;
+            (Request::AccountPassword { address, password }, generated)
         }
-        Account::Remove { address } => Request::AccountRemove { address },
-        Account::List => Request::AccountList,
+        Account::Remove { address } => (Request::AccountRemove { address }, None),
+        Account::List => (Request::AccountList, None),
     })
 }
 

@@ -163,8 +163,8 @@ fn account_of(directory: &crate::Directory, address: &Address) -> Result<Account
 fn check_local(directory: &crate::Directory, address: &Address) -> Result<(), Refused> {
     match address.domain() {
         Some(domain) if directory.is_local(domain) => Ok(()),
-        _ => Err(Refused::Missing(format!(
-            "local domain {} (add it first: `restante domain add {}`)",
+        _ => Err(Refused::Invalid(format!(
+            "{} is no local domain; add it first: restante domain add {}",
             address.host, address.host
         ))),
     }
