@@ -2,7 +2,11 @@
 //! `cargo run --release -p store --example accept_rate -- DIRECTORY [MESSAGES]`.
 //!
 //! 4 KiB bodies over 8 mailboxes, with 1 and with 64 answers outstanding; then as many messages as
-//! asked for, a process that ends without closing (as after kill -9), and the time of the next start.
+//! asked for, a process that ends without closing (as after kill -9). With 0 messages it shows the
+//! time of a start, with `verify` or `rebuild` in their place the time and memory of those.
+
+// It is there to print.
+#![allow(clippy::print_stdout)]
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,8 +27,24 @@ fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     let root = args.next().ok_or("usage: accept_rate DIRECTORY [MESSAGES]")?;
     let root = Path::new(&root);
-    let messages: usize = args.next().map_or(Ok(20_000), |count| count.parse())?;
+    let what = args.next().unwrap_or_else(|| "20000".to_owned());
     let start = Instant::now();
+    match what.as_str() {
+        "verify" => {
+            let scratch = root.join("scratch");
+            std::fs::create_dir_all(&scratch)?;
+            let report = store::verify(root, &scratch, &mut |_| {})?;
+            println!("verify: {} records, {} violations", report.records, report.violations_count);
+            return told(start);
+        }
+        "rebuild" => {
+            let (records, _) = store::rebuild(root, journal::Options::default())?;
+            println!("rebuild: {records} records");
+            return told(start);
+        }
+        _ => {}
+    }
+    let messages: usize = what.parse()?;
     let (store, started) = Store::open(root, options())?;
     println!(
         "start: {:.3} s, {} records replayed, created: {}",
@@ -41,6 +61,14 @@ fn main() -> Result<(), Failure> {
     }
     // Ends as kill -9 would: nothing is closed.
     std::process::exit(0)
+}
+
+/// Time since `start`, and the most memory that was in use.
+fn told(start: Instant) -> Result<(), Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    println!("{:.1} s, {peak}", start.elapsed().as_secs_f64());
+    Ok(())
 }
 
 fn options() -> Options {
