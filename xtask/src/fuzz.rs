@@ -8,6 +8,8 @@ use crate::ChoreError;
 
 /// Seconds for each target where nothing else is said.
 const SECONDS: u64 = 60;
+/// Where new inputs go: the committed corpora are chosen by people.
+const FOUND: &str = "fuzz/target/found";
 /// Octets of one input.
 const INPUT_BYTES_MAX: u32 = 65_536;
 
@@ -86,9 +88,18 @@ pub fn run(root: &Path, words: &[&str]) -> Result<bool, ChoreError> {
     let mut clean = true;
     for target in targets {
         println!("fuzz: {target} for {} s", plan.seconds);
+        let found = root.join(FOUND).join(&target);
+        std::fs::create_dir_all(&found).map_err(|source| ChoreError::File {
+            what: "make",
+            path: found.display().to_string(),
+            source,
+        })?;
         let status = Command::new("cargo")
             .current_dir(root)
-            .args(["+nightly", "fuzz", "run", &target, "--"])
+            .args(["+nightly", "fuzz", "run", &target])
+            .arg(&found)
+            .arg(root.join("fuzz/corpus").join(&target))
+            .arg("--")
             .arg(format!("-max_total_time={}", plan.seconds))
             .arg(format!("-max_len={INPUT_BYTES_MAX}"))
             .status()

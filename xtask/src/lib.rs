@@ -2,11 +2,14 @@
 //!
 //! `tidy` holds the tree against the house rules and is a test as well; `planted` shows that the
 //! tests which matter can fail; `settings` writes docs/settings.md; `rfc` shows where RFCs are
-//! cited; `fuzz` runs the fuzz targets. Nothing here is part of the product.
+//! cited; `fuzz` runs the fuzz targets; `bench` measures the real binary. Nothing here is part of
+//! the product.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to a terminal")]
 
+pub mod bench;
 pub mod fuzz;
 pub mod planted;
+pub mod rfc;
 pub mod source;
 pub mod tidy;
 pub mod tree;

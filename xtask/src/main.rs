@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use xtask::tree::Tree;
-use xtask::{ChoreError, fuzz, planted, root, tidy};
+use xtask::{ChoreError, fuzz, planted, rfc, root, tidy};
 
 const USAGE: &str = "\
 cargo run -p xtask -- CHORE
@@ -14,8 +14,9 @@ cargo run -p xtask -- CHORE
   tidy [DIRECTORY]              hold this tree, or that one, against the house rules
   planted [NAME...]             plant each bug of planted/ and see its test fail
   settings                      write docs/settings.md from crates/config
-  rfc                           which code and which tests cite each RFC
-  fuzz [TARGET] [--seconds N]   fuzz one target or all, N seconds each (60)";
+  rfc [--write]                 who cites each RFC; or fill in rfc/index.tsv from that
+  fuzz [TARGET] [--seconds N]   fuzz one target or all, N seconds each (60)
+  bench [--help]                measure the release binary (add --release to cargo run)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,8 +26,9 @@ fn main() -> ExitCode {
         ["tidy", directory] => tidy(Path::new(directory)),
         ["planted", names @ ..] => planted::run(&root(), names),
         ["settings"] => settings(),
-        ["rfc"] => rfc(),
+        ["rfc", rest @ ..] => rfc::run(&root(), rest),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
+        ["bench", rest @ ..] => return xtask::bench::run(rest),
         _ => Err(ChoreError::Other(USAGE.to_owned())),
     };
     match done {
@@ -47,7 +49,8 @@ fn main() -> ExitCode {
 
 /// Whether the tree keeps all rules.
 fn tidy(directory: &Path) -> Result<bool, ChoreError> {
-    let findings = tidy::check(&Tree::of_directory(directory)?);
+    let mut findings = tidy::check(&Tree::of_directory(directory)?);
+    findings.extend(tidy::licences::of_directory(directory)?);
     for finding in &findings {
         println!("{finding}");
     }
@@ -63,15 +66,5 @@ fn settings() -> Result<bool, ChoreError> {
         source,
     })?;
     println!("wrote {}", tidy::SETTINGS_PAGE);
-    Ok(true)
-}
-
-fn rfc() -> Result<bool, ChoreError> {
-    let tree = Tree::of_directory(&root())?;
-    for (number, files) in tidy::cited_rfcs(&tree) {
-        let (tests, product): (Vec<&str>, Vec<&str>) =
-            files.into_iter().partition(|file| file.contains("/tests/"));
-        println!("{number}\t{}\t{}", product.join(" "), tests.join(" "));
-    }
     Ok(true)
 }

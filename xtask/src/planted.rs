@@ -2,13 +2,15 @@
 //! proves nothing.
 //!
 //! Each planted/NAME.patch begins with a line `# red: PACKAGE FILTER`: the package and the nextest
-//! filter (part of a test's name) that must go red. The tree is copied to target/planted/tree, so
-//! that it builds beside the real one and shares its dependencies; patches are applied one after
-//! the other and taken back.
+//! filter (part of a test's name) that must go red. The tree is copied to target/planted/tree and
+//! built in target/planted/target, as cargo takes two copies of a workspace in one target directory
+//! for the same one. Patches are applied one after the other and taken back; both are kept between
+//! runs, so that only what a patch changes is built.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::ChoreError;
 use crate::tree::Tree;
@@ -86,7 +88,7 @@ pub fn run(root: &Path, names: &[&str]) -> Result<bool, ChoreError> {
     let chosen = chosen(&tree, names)?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |target| root.join(target));
-    let garden = Garden::lay_out(root, &tree, target)?;
+    let garden = Garden::lay_out(root, &tree, &target)?;
     let mut all_red = true;
     for planted in &chosen {
         let start = Instant::now();
@@ -124,24 +126,25 @@ fn chosen(tree: &Tree, names: &[&str]) -> Result<Vec<Planted>, ChoreError> {
 
 /// A copy of the tree for bugs to be planted in.
 pub struct Garden {
+    place: PathBuf,
     tree: PathBuf,
-    target: PathBuf,
     has_nextest: bool,
 }
 
 impl Garden {
-    /// Copies the tree to a place below `target`, where it is built as well. Files that are the same stay as they are, so that a second run builds
-    /// only what changed.
+    /// Copies the tree to a place below `target`, where it is built as well. Files that are the
+    /// same stay as they are, so that a second run builds only what changed.
     ///
     /// # Errors
     /// Where files cannot be read or written.
-    pub fn lay_out(root: &Path, tree: &Tree, target: PathBuf) -> Result<Self, ChoreError> {
-        let copy = target.join("planted").join("tree");
+    pub fn lay_out(root: &Path, tree: &Tree, target: &Path) -> Result<Self, ChoreError> {
+        let place = target.join("planted");
+        let copy = place.join("tree");
         // A garden of its own git, so that `git apply` works in it and not in the repository above.
         make_directory(&copy.join(".git"))?;
         let cargo = Command::new("cargo").args(["nextest", "--version"]).output();
         let has_nextest = cargo.is_ok_and(|output| output.status.success());
-        let garden = Self { tree: copy, target, has_nextest };
+        let garden = Self { place, tree: copy, has_nextest };
         garden.git(&["init", "--quiet"])?;
         for stale in Tree::of_directory(&garden.tree)?.files() {
             if !tree.has(stale.0) {
@@ -160,19 +163,35 @@ impl Garden {
     /// # Errors
     /// Where a tool cannot be started, or the bug not be taken out again.
     pub fn try_out(&self, planted: &Planted) -> Result<(Outcome, String), ChoreError> {
-        let patch = self.target.join("planted").join(format!("{}.patch", planted.name));
+        let patch = self.place.join(format!("{}.patch", planted.name));
         std::fs::write(&patch, &planted.patch).map_err(file_error("write", &patch))?;
         let patch = patch.display().to_string();
         let applied = self.git(&["apply", "--whitespace=nowarn", &patch])?;
         if !applied.status.success() {
             return Ok((Outcome::DoesNotApply, said(&applied)));
         }
-        let result = self.run_tests(planted);
+        let result = self.touch(planted).and_then(|()| self.run_tests(planted));
         let undone = self.git(&["apply", "--whitespace=nowarn", "--reverse", &patch])?;
         if !undone.status.success() {
             return Err(ChoreError::Other(format!("cannot undo: {}", said(&undone))));
         }
+        self.touch(planted)?;
         result
+    }
+
+    /// Cargo builds again what changed after the last build, by the time of change alone: it is
+    /// set, so that no patch is judged by what was built of another.
+    fn touch(&self, planted: &Planted) -> Result<(), ChoreError> {
+        for path in planted.patch.lines().filter_map(|line| line.strip_prefix("+++ b/")) {
+            let path = self.tree.join(path.split('\t').next().unwrap_or_default());
+            // What a patch adds or removes is there only half of the time.
+            if path.is_file() {
+                let file = File::options().append(true).open(&path);
+                let touched = file.and_then(|file| file.set_modified(SystemTime::now()));
+                touched.map_err(file_error("touch", &path))?;
+            }
+        }
+        Ok(())
     }
 
     fn run_tests(&self, planted: &Planted) -> Result<(Outcome, String), ChoreError> {
@@ -181,7 +200,10 @@ impl Garden {
         if !built.status.success() {
             return Ok((Outcome::DoesNotCompile, said(&built)));
         }
-        let ran = self.cargo(words, &["-p", &planted.package, &planted.filter])?;
+        // One red test is enough.
+        let fail_fast: &[&str] = if self.has_nextest { &["--fail-fast"] } else { &[] };
+        let which = ["-p", &planted.package, &planted.filter];
+        let ran = self.cargo(words, &[&which, fail_fast].concat())?;
         let failed = if self.has_nextest { NEXTEST_TESTS_FAILED } else { CARGO_TESTS_FAILED };
         let outcome = if ran.status.code() == Some(failed) { Outcome::Red } else { Outcome::Green };
         Ok((outcome, said(&ran)))
@@ -190,7 +212,10 @@ impl Garden {
     fn cargo(&self, words: &[&str], more: &[&str]) -> Result<Output, ChoreError> {
         let mut command = Command::new("cargo");
         command.current_dir(&self.tree).args(words).args(more);
-        command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_TERM_COLOR", "never");
+        command.env("CARGO_TARGET_DIR", self.place.join("target"));
+        command.env("CARGO_TERM_COLOR", "never");
+        // The same few crates are built again and again, and nobody debugs them.
+        command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "false");
         // A test that runs this must not lend its own nextest settings to the inner one.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NEXTEST")) {
             command.env_remove(name);

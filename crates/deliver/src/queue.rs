@@ -59,12 +59,14 @@ pub trait Queue: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
     /// Makes results durable, each [`Attempt`] as a whole: with its report (a message from `<>`,
-    /// which is accepted in the same commit) or not at all. Afterwards the custodies are no longer
-    /// taken. Returns after the sync.
-    ///
-    /// # Errors
-    /// None of them is durable; it is called again with the same ones.
-    fn record(&self, attempts: &[Attempt]) -> impl Future<Output = Result<(), QueueError>> + Send;
+    /// which is accepted in the same commit) or not at all. Afterwards the custodies of those that
+    /// are durable are no longer taken. Returns after the sync, with an answer for each in their
+    /// order; an attempt whose answer is an error or missing is not durable, and comes again later
+    /// while others are recorded.
+    fn record(
+        &self,
+        attempts: &[Attempt],
+    ) -> impl Future<Output = Vec<Result<(), QueueError>>> + Send;
 
     /// Ends the taking of custodies that came to nothing: they are due as before. Where an attempt
     /// was begun, nothing was sent, so they are not uncertain on its account.
@@ -190,7 +192,8 @@ pub struct Attempt {
     pub report: Option<Report>,
 }
 
-/// A DSN (RFC 3464), from `<>`.
+/// A DSN (RFC 3464), from `<>`. It needs SMTPUTF8 where `to` does, and 8BITMIME where its body is
+/// not all ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// To whom: the reverse-path of the message it is about.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use mail_types::CustodyId;
 use net::Stop;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::Runner;
 use crate::desk::Key;
@@ -29,48 +30,63 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
-    /// Writes results in groups, each group in one call, until the last. While the queue cannot
-    /// take them they are kept, and sending stops once `results_max` of them wait.
+    /// Writes results in groups, each group in one call, until the last. What the queue cannot
+    /// take is kept and tried again later; once a group of such waits, nothing more is received,
+    /// so that sending stops when `results_max` of them wait.
     pub(crate) async fn record_results(
         self: Arc<Self>,
         mut results: mpsc::Receiver<Settled>,
-        mut stop: Stop,
+        stop: Stop,
     ) {
-        let mut group = Vec::with_capacity(RESULTS_AT_ONCE_MAX);
+        let mut again: Vec<(Key, Attempt)> = Vec::new();
+        let mut again_at = Instant::now();
+        let mut received: Vec<Settled> = Vec::with_capacity(RESULTS_AT_ONCE_MAX);
         let mut is_last = false;
         while !is_last {
-            if results.recv_many(&mut group, RESULTS_AT_ONCE_MAX).await == 0 {
-                return;
+            let room = RESULTS_AT_ONCE_MAX.saturating_sub(again.len());
+            tokio::select! {
+                count = results.recv_many(&mut received, room), if room > 0 => is_last = count == 0,
+                () = sleep_until(again_at), if !again.is_empty() => {}
             }
-            let (mut keys, mut attempts) = (Vec::new(), Vec::new());
-            for settled in group.drain(..) {
-                match settled {
-                    Some((key, attempt)) => {
-                        keys.push(key);
-                        attempts.push(attempt);
-                    }
-                    None => is_last = true,
-                }
+            is_last |= received.iter().any(Option::is_none);
+            let mut group: Vec<(Key, Attempt)> = received.drain(..).flatten().collect();
+            if is_last || again_at <= Instant::now() {
+                group.append(&mut again);
             }
-            if attempts.is_empty() {
+            let failed = self.record_group(group).await;
+            if failed.is_empty() {
                 continue;
             }
-            while let Err(error) = self.queue.record(&attempts).await {
-                tracing::error!(%error, results = attempts.len(), "results are not recorded yet");
-                if stop.is_requested() {
-                    // They stay begun: uncertain after the restart, never lost.
-                    return;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(AGAIN_AFTER) => {}
-                    () = stop.requested() => {}
-                }
+            if is_last || stop.is_requested() {
+                // They stay begun: uncertain after the restart, never lost.
+                tracing::error!(count = failed.len(), "results are not recorded before the stop");
+                continue;
             }
-            let now = self.clock.now();
-            for (key, attempt) in keys.iter().zip(&attempts) {
-                self.desk.recorded(key, attempt.results.len(), now);
+            again.extend(failed);
+            again_at = Instant::now() + AGAIN_AFTER;
+        }
+    }
+
+    /// Records a group of results; returns those that are not durable.
+    async fn record_group(&self, group: Vec<(Key, Attempt)>) -> Vec<(Key, Attempt)> {
+        if group.is_empty() {
+            return group;
+        }
+        let (keys, attempts): (Vec<Key>, Vec<Attempt>) = group.into_iter().unzip();
+        let mut answers = self.queue.record(&attempts).await.into_iter();
+        let now = self.clock.now();
+        let mut failed = Vec::new();
+        for (key, attempt) in keys.into_iter().zip(attempts) {
+            match answers.next() {
+                Some(Ok(())) => self.desk.recorded(&key, attempt.results.len(), now),
+                Some(Err(error)) => {
+                    tracing::error!(mail = %attempt.mail, %error, "a result is not recorded yet");
+                    failed.push((key, attempt));
+                }
+                None => failed.push((key, attempt)),
             }
         }
+        failed
     }
 
     /// Tells the queue that these came to nothing.

@@ -28,6 +28,7 @@ pub mod token;
 mod wire;
 
 pub use manual::{ImapArgs, LoadArgs};
+pub use wire::base64;
 
 /// `restante drill …`
 #[derive(Clone, Debug, clap::Args)]
@@ -113,7 +114,10 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(false) => ExitCode::from(EXIT_FOUND),
         Err(error) => {
             console::note(&format!("error: {error}"));
-            ExitCode::from(EXIT_NOT_HELD)
+            // A server that does not come up again is what a drill looks for.
+            let is_fault =
+                matches!(error, DrillError::Server(server::ServerError::NotReady { .. }));
+            ExitCode::from(if is_fault { EXIT_FOUND } else { EXIT_NOT_HELD })
         }
     }
 }

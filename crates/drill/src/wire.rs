@@ -142,8 +142,9 @@ fn parse_line(line: &[u8]) -> Result<(u16, bool), WireError> {
     }
 }
 
-/// RFC 4648 §4.
-fn base64(bytes: &[u8]) -> String {
+/// RFC 4648 §4: the text of these bytes, with padding.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -5,7 +5,7 @@ use mail_types::RecordSeq;
 
 use crate::{Head, Position};
 
-/// Why a journal could not be opened. Nothing was changed in it.
+/// Why a journal could not be opened. No group in it was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// An option is beyond what the format allows.

@@ -143,6 +143,15 @@ impl<D: Disk> Reader<D> {
     }
 
     fn frame(&self, at: Position) -> Result<(FrameHeader, Payload), ReadError> {
+        match self.frame_once(at)? {
+            // It may be being purged this moment; its mark is written before its bytes go, so
+            // that a second look tells.
+            (FrameHeader { kind: Kind::Body, .. }, Payload::Bad(_)) => self.frame_once(at),
+            read => Ok(read),
+        }
+    }
+
+    fn frame_once(&self, at: Position) -> Result<(FrameHeader, Payload), ReadError> {
         let io = |source| ReadError::Io { at, source };
         let file = self.segment(at.segment).map_err(io)?;
         let mut bytes = vec![0; FIRST_READ_BYTES];

@@ -1,1 +1,31 @@
-fn main() {}
+//! Restante: mail that stays until it is collected. The command line; it wires services together
+//! and holds no rules of its own.
+
+mod cli;
+mod control;
+mod data_dir;
+mod demo;
+mod init;
+mod mail_access;
+mod outbound;
+mod request;
+mod serve;
+mod show;
+mod story;
+mod verify;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => {
+            show::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

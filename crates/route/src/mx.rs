@@ -287,6 +287,14 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network that an address and its leading bits name; bits beyond the address's own count
+    /// as all of them.
+    #[must_use]
+    pub fn new(ip: IpAddr, prefix_bits: u8) -> Self {
+        let bits_max = if ip.is_ipv4() { 32 } else { 128 };
+        Self { ip, prefix_bits: prefix_bits.min(bits_max) }
+    }
+
     /// Whether the address is in it.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {

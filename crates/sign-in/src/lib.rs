@@ -14,9 +14,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::Argon2;
 use mail_types::{AccountId, Timestamp};
 use sasl::{Answer, Question, ScramKeys};
 use store::{Account, Credentials, Directory};

@@ -6,6 +6,7 @@
 mod calls;
 mod layers;
 mod leftovers;
+pub mod licences;
 mod rfcs;
 mod settings;
 mod sizes;
@@ -15,7 +16,7 @@ use std::fmt;
 use crate::source::Source;
 use crate::tree::Tree;
 
-pub use rfcs::cited as cited_rfcs;
+pub use rfcs::{INDEX as RFC_INDEX, cited as cited_rfcs};
 pub use settings::PAGE as SETTINGS_PAGE;
 
 /// Where exceptions stand.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Finding;
 use crate::tree::Tree;
 
-/// Columns: number, title, status, where, tests.
-const INDEX: &str = "rfc/index.tsv";
+/// Where RFCs are listed. Columns: number, title, status, where, tests.
+pub const INDEX: &str = "rfc/index.tsv";
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     let mut found = |line: usize, item: &str, what: String| {

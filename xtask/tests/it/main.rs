@@ -5,6 +5,7 @@ mod calls;
 mod chores;
 mod layers;
 mod leftovers;
+mod licences;
 mod planted;
 mod rfcs;
 mod sizes;

@@ -40,7 +40,7 @@ fn a_seen_bug_is_red_an_unseen_one_green_and_a_stale_patch_neither() {
     let root = std::env::temp_dir().join(format!("planted-{}", std::process::id()));
     workspace(&root);
     let tree = Tree::of_directory(&root).unwrap();
-    let garden = Garden::lay_out(&root, &tree, root.join("target")).unwrap();
+    let garden = Garden::lay_out(&root, &tree, &root.join("target")).unwrap();
     let outcome =
         |name: &str, patch: &str| garden.try_out(&Planted::parse(name, patch).unwrap()).unwrap().0;
     assert_eq!(outcome("seen", &patch("x + 2")), Outcome::Red);

@@ -76,3 +76,37 @@ fn every_setting_is_read_by_somebody() {
         ["settings crates/config/src/settings.rs:0 queue.lifetime"]
     );
 }
+
+#[test]
+fn the_index_is_filled_in_from_the_code() {
+    let many = "// RFC 5321 one, RFC 1122 two\n";
+    let tree = Tree::of(&[
+        CODE,
+        ("crates/net/tests/it/a.rs", "// RFC 2119\n"),
+        ("crates/peers/src/a.rs", "// RFC 5321\n"),
+        ("crates/net/tests/it/b.rs", ""),
+        ("crates/smtp/tests/it/main.rs", ""),
+        ("crates/smtp/src/a.rs", many),
+        ("crates/smtp/src/b.rs", many),
+        ("crates/smtp/src/c.rs", many),
+        ("crates/smtp/src/d.rs", many),
+        (
+            "rfc/index.tsv",
+            "# old\n5321\tSMTP\tyes\tgone.rs\t-\n2119\tWords\tyes\t-\t-\n99\tA\tno: old\tx\ty\n",
+        ),
+    ]);
+    let index = xtask::rfc::index(&tree);
+    let rows: Vec<_> = index.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(
+        rows,
+        [
+            "99\tA\tno: old\t-\t-",
+            "1122\tTITLE\tSTATUS\tcrates/smtp/src/a.rs crates/smtp/src/b.rs crates/smtp/src/c.rs \
+             crates/smtp/src/d.rs\tcrates/smtp/tests/it",
+            "2119\tWords\tyes\tcrates/net/src/a.rs\tcrates/net/tests/it/a.rs",
+            "5321\tSMTP\tyes\tcrates/net/src/a.rs crates/smtp/src\tcrates/net/tests/it crates/smtp/tests/it",
+        ]
+    );
+    // Filled in once more it is the same.
+    assert_eq!(xtask::rfc::index(&tree.with("rfc/index.tsv", &index)), index);
+}

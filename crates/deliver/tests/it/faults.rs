@@ -18,14 +18,22 @@ async fn nothing_is_sent_before_the_attempt_is_on_disk() {
 }
 
 #[tokio::test]
-async fn a_result_that_cannot_be_recorded_is_kept_until_it_can() {
+async fn a_result_that_cannot_be_recorded_is_kept_and_holds_up_no_other() {
     let sink = Sink::start(Script::accept()).await;
     let world = World::at(&sink).await;
     world.domain("a.test", &sink);
-    world.queue.fail_record.store(1, Ordering::SeqCst);
-    let custody = world.add_to("one@a.test");
-    assert_eq!(short(&world.outcome(custody).await), "relayed");
-    assert_eq!(sink.count(), 1);
+    // The custody that comes first.
+    world.queue.fail_record_of.store(1, Ordering::SeqCst);
+    let first = world.add_to("one@a.test");
+    assert_eq!(first.0, 1);
+    sink.wait_for_count(crate::world::LIMIT, 1).await;
+    world.queue.wait_for("a failed recording", |state| state.record_calls > 0).await;
+    let second = world.add_to("two@a.test");
+    assert_eq!(short(&world.outcome(second).await), "relayed");
+    world.queue.read(|state| assert!(state.custodies[&first].outcomes.is_empty()));
+    world.queue.fail_record_of.store(0, Ordering::SeqCst);
+    assert_eq!(short(&world.outcome(first).await), "relayed");
+    assert_eq!(sink.count(), 2, "it was not sent again");
 }
 
 #[tokio::test]

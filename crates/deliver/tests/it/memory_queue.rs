@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use deliver::{Attempt, Due, Item, Mail, Outcome, Peer, Queue, QueueError, Report, Taken};
@@ -36,7 +36,8 @@ pub struct MemoryQueue {
     changed: Notify,
     /// So many calls fail from now on.
     pub fail_begin: AtomicU32,
-    pub fail_record: AtomicU32,
+    /// The result of this custody cannot be recorded.
+    pub fail_record_of: AtomicU64,
     pub fail_body: AtomicU32,
     /// So many readings of messages panic.
     pub panic_body: AtomicU32,
@@ -51,7 +52,7 @@ impl MemoryQueue {
             changes: watch::channel(0).0,
             changed: Notify::new(),
             fail_begin: AtomicU32::new(0),
-            fail_record: AtomicU32::new(0),
+            fail_record_of: AtomicU64::new(0),
             fail_body: AtomicU32::new(0),
             panic_body: AtomicU32::new(0),
             dead: AtomicBool::new(false),
@@ -104,6 +105,44 @@ impl MemoryQueue {
 
     fn note(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn record_one(&self, attempt: &Attempt) -> Result<(), QueueError> {
+        let stuck = self.fail_record_of.load(Ordering::SeqCst);
+        let is_stuck = attempt.results.iter().any(|(custody, _)| custody.0 == stuck);
+        if is_stuck || self.dead.load(Ordering::SeqCst) {
+            return Err(QueueError("the disk is full".into()));
+        }
+        let mut state = self.state.lock().unwrap();
+        state.reports.extend(attempt.report.clone());
+        for (id, outcome) in &attempt.results {
+            let custody = state.custodies.get_mut(id).unwrap();
+            assert!(std::mem::take(&mut custody.taken), "a result for what is not taken: {id}");
+            let begun = std::mem::take(&mut custody.begun);
+            custody.peers.push(attempt.peer.clone());
+            custody.outcomes.push(outcome.clone());
+            match outcome {
+                Outcome::Relayed { .. } => {
+                    assert!(begun, "sent before the attempt was recorded: {id}");
+                    assert!(custody.due.take().is_some(), "closed twice: {id}");
+                }
+                Outcome::Returned { .. } => {
+                    assert!(custody.due.take().is_some(), "closed twice: {id}");
+                }
+                Outcome::Deferred { due, reported, .. } => {
+                    custody.item.attempts += 1;
+                    custody.item.warned |= reported;
+                    custody.due = Some(*due);
+                }
+                Outcome::Uncertain { due, .. } => {
+                    assert!(begun, "uncertain without an attempt: {id}");
+                    custody.item.attempts += 1;
+                    custody.item.uncertain = true;
+                    custody.due = Some(*due);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn fails(&self, count: &AtomicU32) -> Result<(), QueueError> {
@@ -178,44 +217,12 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn record(&self, attempts: &[Attempt]) -> Result<(), QueueError> {
-        self.fails(&self.fail_record)?;
-        let mut state = self.state.lock().unwrap();
-        state.record_calls += 1;
-        for attempt in attempts {
-            state.reports.extend(attempt.report.clone());
-            for (id, outcome) in &attempt.results {
-                let custody = state.custodies.get_mut(id).unwrap();
-                assert!(std::mem::take(&mut custody.taken), "a result for what is not taken: {id}");
-                let begun = std::mem::take(&mut custody.begun);
-                custody.peers.push(attempt.peer.clone());
-                custody.outcomes.push(outcome.clone());
-                match outcome {
-                    Outcome::Relayed { .. } => {
-                        assert!(begun, "sent before the attempt was recorded: {id}");
-                        assert!(custody.due.take().is_some(), "closed twice: {id}");
-                    }
-                    Outcome::Returned { .. } => {
-                        assert!(custody.due.take().is_some(), "closed twice: {id}");
-                    }
-                    Outcome::Deferred { due, reported, .. } => {
-                        custody.item.attempts += 1;
-                        custody.item.warned |= reported;
-                        custody.due = Some(*due);
-                    }
-                    Outcome::Uncertain { due, .. } => {
-                        assert!(begun, "uncertain without an attempt: {id}");
-                        custody.item.attempts += 1;
-                        custody.item.uncertain = true;
-                        custody.due = Some(*due);
-                    }
-                }
-            }
-        }
-        drop(state);
+    async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {
+        self.state.lock().unwrap().record_calls += 1;
+        let answers = attempts.iter().map(|attempt| self.record_one(attempt)).collect();
         self.note();
         self.changed.notify_one();
-        Ok(())
+        answers
     }
 
     async fn give_back(&self, ids: &[CustodyId]) -> Result<(), QueueError> {

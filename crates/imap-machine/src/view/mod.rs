@@ -5,7 +5,7 @@ mod rows;
 
 use std::ops::Range;
 
-use mail_types::{ModSeq, SystemFlag};
+use mail_types::{Flags, ModSeq, SystemFlag, Uid};
 
 use crate::ask::Wanted;
 use crate::grammar::{SeqNumber, SequenceSet, UidSet};
@@ -19,12 +19,26 @@ pub use rows::{Row, Rows};
 pub struct Changes {
     /// Messages that are new or have changed and are still there, by ascending UID.
     pub rows: Vec<Row>,
+    /// Messages known before that have other flags now, for a service that knows no more of them;
+    /// where one is in `rows` or here more than once, the highest modification sequence counts.
+    pub flags: Vec<FlagsChanged>,
     /// UIDs that have been expunged; ones that the session never knew do no harm.
     pub vanished: UidSet,
     /// UIDs among the new that this session is the first to be told of.
     pub recent: UidSet,
     /// The mailbox's highest modification sequence now.
     pub highest_modseq: ModSeq,
+}
+
+/// Messages that have these flags now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagsChanged {
+    /// Of the change.
+    pub modseq: ModSeq,
+    /// Which; ones that the session does not know do no harm.
+    pub uids: Vec<Uid>,
+    /// Their flags.
+    pub flags: Flags,
 }
 
 /// Places of rows: sequence numbers less one, as sorted ranges.
@@ -94,17 +108,15 @@ impl View {
         for row in &changes.rows {
             if row.uid.get() > known_uid_max {
                 self.rows.put(row);
-                continue;
+            } else if let Some(place) = self.rows.find(row.uid.get()) {
+                self.change(place, row, &mut expected);
             }
-            let Some(place) = self.rows.find(row.uid.get()) else { continue };
-            let before = self.rows.row(place);
-            if before.modseq >= row.modseq {
-                continue;
-            }
-            let is_told = before.flags == row.flags || expected(&before, row);
-            self.rows.put(row);
-            if !is_told {
-                self.changed.push(place);
+        }
+        for FlagsChanged { modseq, uids, flags } in &changes.flags {
+            for uid in uids {
+                let Some(place) = self.rows.find(uid.get()) else { continue };
+                let row = Row { modseq: *modseq, flags: flags.clone(), ..self.rows.row(place) };
+                self.change(place, &row, &mut expected);
             }
         }
         self.changed.sort_unstable();
@@ -115,6 +127,20 @@ impl View {
         self.gone = all;
         self.recent = self.recent.ranges().iter().chain(changes.recent.ranges()).copied().collect();
         self.rows.set_highest(changes.highest_modseq);
+    }
+
+    /// Takes in a message that is known already.
+    fn change(&mut self, place: usize, row: &Row, expected: &mut impl FnMut(&Row, &Row) -> bool) {
+        let before = self.rows.row(place);
+        if before.modseq >= row.modseq {
+            return;
+        }
+        // One that is new to the client is told by EXISTS, and asked for.
+        let is_told = place >= self.told || before.flags == row.flags || expected(&before, row);
+        self.rows.put(row);
+        if !is_told {
+            self.changed.push(place);
+        }
     }
 
     /// The places whose flags the client has yet to be told; they count as told now.

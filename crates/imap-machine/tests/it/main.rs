@@ -9,3 +9,4 @@ mod hostile;
 mod model;
 mod properties;
 mod service;
+mod sign_in;

@@ -79,7 +79,7 @@ fn play(first: u8, octets: &[u8], piece: usize) -> Vec<u8> {
     let mut client = Client::new(config);
     // Events come between feeds, which differ by how the octets are cut.
     client.deaf = true;
-    if first % 2 == 0 {
+    if first.is_multiple_of(2) {
         client.feed(&mut service, b"l LOGIN ann@example.org \"open sesame\"\r\ns SELECT INBOX\r\n");
     }
     for piece in octets.chunks(piece) {

@@ -28,7 +28,7 @@ pub struct SimDisk {
 pub struct SimFile {
     state: Arc<Mutex<State>>,
     inode: usize,
-    /// The run of the disk it was opened in: a handle does not outlive a reboot.
+    /// Whether it holds the lock.
     locked: Mutex<bool>,
 }
 

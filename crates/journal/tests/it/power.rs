@@ -15,7 +15,7 @@ struct Told {
     records: Vec<Vec<u8>>,
     /// Of each record, the bodies appended with it.
     bodies: Vec<(Position, BodyHash, usize)>,
-    /// Records of groups that were handed to a sync that said something else than `Ok`.
+    /// Bodies whose purge was asked for, and those of them for which it said `Ok`.
     purge_begun: Vec<Position>,
     purged: Vec<Position>,
 }

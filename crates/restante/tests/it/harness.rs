@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+pub use drill::base64;
 use drill::imap::Imap;
 use drill::server::{Installation, Running, free_port_base};
 use serde_json::Value;
@@ -148,7 +149,7 @@ impl House {
         let plain = format!("\0{ALICE}\0{PASSWORD}");
         smtp.expect(&format!("AUTH PLAIN {}", base64(plain.as_bytes())), "235");
         smtp.expect(&format!("MAIL FROM:<{ALICE}>"), "250");
-        smtp.send(recipients, message)
+        smtp.send(recipients, &from_alice(message))
     }
 
     /// All messages of a mailbox, as FETCH answers with the whole message in them.
@@ -279,6 +280,11 @@ pub fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
+/// The message as alice may submit it: From must be her own.
+pub fn from_alice(message: &str) -> String {
+    message.replace("From: Stranger <stranger@outside.test>", &format!("From: Alice <{ALICE}>"))
+}
+
 /// A message with this subject and a body of its own.
 pub fn message(subject: &str, id: &str) -> String {
     format!(
@@ -291,9 +297,4 @@ pub fn message(subject: &str, id: &str) -> String {
 /// The first word of a receipt's text: the id.
 pub fn receipt_id(receipt: &str) -> &str {
     drill::judge::receipt_id(receipt)
-}
-
-pub fn base64(bytes: &[u8]) -> String {
-    use ::base64::Engine as _;
-    ::base64::engine::general_purpose::STANDARD.encode(bytes)
 }

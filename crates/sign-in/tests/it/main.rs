@@ -40,7 +40,9 @@ fn the_right_password_signs_in_under_any_spelling_of_the_name() {
     let (_root, _store, sign_in) = with_ann();
     for name in ["ann@example.org", "Ann@Example.ORG", "ann"] {
         let held = ask(&sign_in, name, "swordfish");
-        assert!(matches!(held.answer, Answer::Accepted { ref name, .. } if name == "ann@example.org"));
+        assert!(
+            matches!(held.answer, Answer::Accepted { ref name, .. } if name == "ann@example.org")
+        );
     }
     assert_eq!(ask(&sign_in, "ann", "swordfish ").answer, Answer::Refused);
     assert_eq!(ask(&sign_in, "bob", "swordfish").answer, Answer::Refused);

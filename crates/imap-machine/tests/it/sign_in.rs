@@ -1,0 +1,62 @@
+//! SCRAM through a whole session, and OK to APPEND from nothing but the proof.
+
+use imap_machine::{Answer, Question, Session};
+use mail_types::{Machine, Step};
+use sasl::{base64_decode, base64_encode};
+
+use crate::client::{Client, START, config};
+use crate::service::{Proof, Service};
+
+fn challenge(answer: &str) -> String {
+    let line = answer.lines().last().unwrap().strip_prefix("+ ").unwrap();
+    String::from_utf8(base64_decode(line.as_bytes()).unwrap()).unwrap()
+}
+
+#[test]
+fn scram_asks_for_keys_and_refuses_a_wrong_proof() {
+    let mut service = Service::new();
+    let mut client = Client::new(config());
+    let first = base64_encode(b"n,,n=ann@example.org,r=clientnonce");
+    let answer = client.say(&mut service, &format!("1 AUTHENTICATE SCRAM-SHA-256 {first}"));
+    let server_first = challenge(&answer);
+    assert!(server_first.starts_with("r=clientnonceservernonce1,s="), "{server_first}");
+    let nonce = server_first.split(',').next().unwrap();
+    let proof = base64_encode(&[0; 32]);
+    let last = base64_encode(format!("c=biws,{nonce},p={proof}").as_bytes());
+    let answer = client.say(&mut service, &last);
+    assert_eq!(answer, "1 NO [AUTHENTICATIONFAILED] Wrong name or password\r\n");
+    // The next exchange has another nonce.
+    let answer = client.say(&mut service, &format!("2 AUTHENTICATE SCRAM-SHA-256 {first}"));
+    assert!(challenge(&answer).starts_with("r=clientnonceservernonce2,s="));
+    assert!(client.session.signed_in().is_none());
+}
+
+/// Whatever a service answers instead of the proof, the client is not told OK.
+#[test]
+fn append_is_ok_only_with_the_proof() {
+    let answers: [Answer<Proof>; 4] = [
+        Answer::Done,
+        Answer::Gone,
+        Answer::Matches(vec![1]),
+        Answer::No(imap_machine::Refusal { code: None, text: "no\r\n1 OK".to_owned() }),
+    ];
+    for wrong in answers {
+        let mut service = Service::new();
+        let client = Client::signed_in(config(), &mut service);
+        let mut session: Session<Proof> = client.session;
+        assert_eq!(session.input(b"1 APPEND INBOX {3+}\r\nabc\r\n", START), 26);
+        let mut wrong = Some(wrong);
+        loop {
+            match session.step(START) {
+                Step::Ask(Question::AppendEnd) => session.answer(wrong.take().unwrap(), START),
+                Step::Ask(_) => session.answer(Answer::Done, START),
+                Step::NeedInput => break,
+                Step::StartTls | Step::Close => panic!(),
+            }
+        }
+        assert!(wrong.is_none());
+        let sent = String::from_utf8_lossy(session.output()).into_owned();
+        assert!(sent.starts_with("1 NO "), "{sent}");
+        assert_eq!(sent.lines().count(), 1);
+    }
+}

@@ -1,0 +1,312 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use mail_types::{Address, Domain};
+
+use crate::data_dir::DataDir;
+use crate::init::{InitArgs, generate_password, init, read_passwords};
+use crate::request::{Request, Which};
+use crate::{control, demo, serve, show, verify};
+
+/// A mail system that loses no mail, and shows it.
+#[derive(Debug, Parser)]
+#[command(name = "restante", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The data directory: everything of an installation is in it
+    #[arg(long, global = true, env = "RESTANTE_DATA", default_value = "./restante-data")]
+    data: PathBuf,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// `trace` and `queue show` found nothing.
+const EXIT_NOTHING_FOUND: u8 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  restante demo                                   a server that shows itself, in a fresh directory
+  restante init --data /var/lib/restante --hostname mail.example.org \\
+      --domain example.org --account ann@example.org
+  restante serve --data /var/lib/restante
+  restante trace --data /var/lib/restante r2k-9f86d081
+  restante verify --data /var/lib/restante        prove that nothing is lost";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a server in a fresh directory, send a message through it, show its story
+    Demo(demo::DemoArgs),
+    /// Make a data directory: settings, keys, certificate, accounts
+    Init(InitArgs),
+    /// Run the server until SIGTERM or SIGINT; SIGHUP reads the certificate anew
+    Serve,
+    /// How the server is
+    Status,
+    /// Accounts that sign in and receive
+    #[command(subcommand)]
+    Account(Account),
+    /// Domains whose mail is kept here
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Addresses whose mail goes on to others
+    #[command(subcommand)]
+    Alias(Alias),
+    /// Smart hosts by domain
+    #[command(subcommand)]
+    Route(Route),
+    /// Mail on its way to other servers
+    #[command(subcommand)]
+    Queue(Queue),
+    /// The whole story of a message
+    Trace(Trace),
+    /// Prove that nothing is lost: reads everything, changes nothing, needs no server
+    Verify,
+    /// Make the index anew from the journal; the server must not run
+    Rebuild,
+    /// Load a server, kill it, pull its plug, and count what is left
+    #[command(subcommand)]
+    Drill(drill::Drill),
+}
+
+#[derive(Debug, Subcommand)]
+enum Account {
+    /// Add one; the password is generated and printed once unless a file has it
+    Add {
+        address: Address,
+        /// A file with the password
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+    /// Set a new password
+    Password {
+        address: Address,
+        /// A file with the password
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+    /// Remove one; its mail stays in the archive
+    Remove { address: Address },
+    /// List them
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum DomainCommand {
+    /// Keep mail for this domain here
+    Add { domain: Domain },
+    /// No longer; its accounts must be gone
+    Remove { domain: Domain },
+    /// List them
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Alias {
+    /// Send the mail of an address on to one or more others
+    Add {
+        alias: Address,
+        #[arg(required = true)]
+        targets: Vec<Address>,
+    },
+    /// Take an alias away
+    Remove { alias: Address },
+    /// List them
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Route {
+    /// Send a domain's mail (`*`: that of every other domain) to a host
+    Add {
+        /// `example.org` or `*`
+        domain: String,
+        /// HOST:PORT
+        relay: String,
+    },
+    /// Back to MX records
+    Remove {
+        /// `example.org` or `*`
+        domain: String,
+    },
+    /// List them
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Queue {
+    /// What waits, by its next try
+    List {
+        /// Only to this destination
+        #[arg(long)]
+        to: Option<Domain>,
+        /// At most so many
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// What waits of one message, address or destination
+    Show { which: String },
+    /// Try now: `all`, a receipt, a Message-ID, an address or a domain
+    Retry { which: String },
+}
+
+#[derive(Debug, Args)]
+struct Trace {
+    /// A receipt, a Message-ID or an address; without it, the latest messages
+    query: Option<String>,
+    /// Only what was accepted at this time or later: 2026-11-21, 2026-11-21T15:00Z, or 2h (ago)
+    #[arg(long)]
+    since: Option<String>,
+    /// Only what was accepted before this time
+    #[arg(long)]
+    until: Option<String>,
+    /// At most so many stories, the latest first
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl Cli {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let data = DataDir::new(&self.data);
+        let request = match self.command {
+            Command::Demo(args) => return demo::demo(&args),
+            Command::Init(args) => {
+                let made = init(&data, &args)?;
+                show::made(&data, &args, &made, self.json);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Serve => {
+                let config = data.config()?;
+                show::start_log(config.log.level);
+                serve::serve(&data, |_, _| {})?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Verify => return verify::verify(&data, self.json),
+            Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Drill(drill) => {
+                return Ok(drill::run(&drill::Args { drill }));
+            }
+            Command::Status => Request::Status,
+            Command::Account(account) => self::account(account, self.json)?,
+            Command::Domain(command) => domain(command),
+            Command::Alias(command) => alias(command),
+            Command::Route(command) => route(command)?,
+            Command::Queue(command) => queue(command)?,
+            Command::Trace(trace) => self::trace(trace)?,
+        };
+        let answer = control::ask(&data, request.clone())?;
+        show::answer(&request, &answer, self.json);
+        let nothing = matches!(request, Request::Trace { .. } | Request::QueueShow { .. })
+            && answer.as_array().is_some_and(Vec::is_empty);
+        Ok(if nothing { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
+    }
+}
+
+fn account(command: Account, json: bool) -> anyhow::Result<Request> {
+    let password = |file: Option<PathBuf>, address: &Address| -> anyhow::Result<String> {
+        if let Some(file) = file {
+            return Ok(read_passwords(&file)?.swap_remove(0));
+        }
+        let password = generate_password()?;
+        show::generated(address, &password, json);
+        Ok(password)
+    };
+    Ok(match command {
+        Account::Add { address, password_file } => {
+            let password = password(password_file, &address)?;
+            Request::AccountAdd { address, password }
+        }
+        Account::Password { address, password_file } => {
+            let password = password(password_file, &address)?;
+            Request::AccountPassword { address, password }
+        }
+        Account::Remove { address } => Request::AccountRemove { address },
+        Account::List => Request::AccountList,
+    })
+}
+
+fn domain(command: DomainCommand) -> Request {
+    match command {
+        DomainCommand::Add { domain } => Request::DomainAdd { domain },
+        DomainCommand::Remove { domain } => Request::DomainRemove { domain },
+        DomainCommand::List => Request::DomainList,
+    }
+}
+
+fn alias(command: Alias) -> Request {
+    match command {
+        Alias::Add { alias, targets } => Request::AliasAdd { alias, targets },
+        Alias::Remove { alias } => Request::AliasRemove { alias },
+        Alias::List => Request::AliasList,
+    }
+}
+
+fn route(command: Route) -> anyhow::Result<Request> {
+    let pattern = |text: &str| -> anyhow::Result<Option<Domain>> {
+        if text == "*" {
+            return Ok(None);
+        }
+        Domain::new(text).map(Some).with_context(|| format!("“{text}” is no domain and not *"))
+    };
+    Ok(match command {
+        Route::Add { domain, relay } => {
+            let domain = pattern(&domain)?;
+            let relay: route::Relay = relay.parse()?;
+            let host = match relay.host {
+                mail_types::Host::Domain(host) => host.as_str().to_owned(),
+                mail_types::Host::Literal(ip) => ip.to_string(),
+            };
+            Request::RouteAdd { domain, host, port: relay.port }
+        }
+        Route::Remove { domain } => Request::RouteRemove { domain: pattern(&domain)? },
+        Route::List => Request::RouteList,
+    })
+}
+
+fn queue(command: Queue) -> anyhow::Result<Request> {
+    let which = |text: &str| Which::parse(text).map_err(anyhow::Error::msg);
+    Ok(match command {
+        Queue::List { to, limit } => Request::QueueList {
+            destination: to.map(|domain| domain.as_str().to_owned()),
+            count_max: limit,
+        },
+        Queue::Show { which: text } => Request::QueueShow { which: which(&text)? },
+        Queue::Retry { which: text } => Request::QueueRetry { which: which(&text)? },
+    })
+}
+
+fn trace(trace: Trace) -> anyhow::Result<Request> {
+    let which = match &trace.query {
+        Some(query) => Which::parse(query).map_err(anyhow::Error::msg)?,
+        None => Which::All,
+    };
+    let time = |text: &Option<String>| text.as_deref().map(parse_time).transpose();
+    Ok(Request::Trace {
+        which,
+        since: time(&trace.since)?,
+        until: time(&trace.until)?,
+        count_max: trace.limit,
+    })
+}
+
+/// A moment in milliseconds: a time, a day (its beginning in UTC), or how long ago.
+fn parse_time(text: &str) -> anyhow::Result<i64> {
+    if let Some(ago) = config::parse_duration(text) {
+        let ago = i64::try_from(ago.min(Duration::from_secs(1 << 40)).as_millis())?;
+        return Ok(net::now().millis() - ago);
+    }
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_millisecond());
+    }
+    if let Ok(day) = text.parse::<jiff::civil::Date>() {
+        return Ok(day.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_millisecond());
+    }
+    if let Ok(time) = text.trim_end_matches('Z').parse::<jiff::civil::DateTime>() {
+        return Ok(time.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_millisecond());
+    }
+    bail!("“{text}” is no time: write 2026-11-21, 2026-11-21T15:00Z, or how long ago, like 2h")
+}

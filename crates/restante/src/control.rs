@@ -1,0 +1,179 @@
+//! The control socket: one JSON request on a line, one JSON answer on a line. Whoever may open the
+//! socket's file (its owner) may do everything.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use deliver::Runner;
+use serde_json::Value;
+use store::{Actor, Store};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+use crate::data_dir::DataDir;
+use crate::outbound::Outbound;
+use crate::request::{Failure, Request, perform};
+
+/// Bytes of one request.
+const REQUEST_BYTES_MAX: u64 = 1 << 20;
+
+/// The socket while it listens.
+pub struct Listening {
+    task: JoinHandle<()>,
+    path: PathBuf,
+}
+
+impl Listening {
+    /// Stops listening and takes the socket's file away.
+    pub async fn close(self) {
+        self.task.abort();
+        // Aborted is what it should be.
+        drop(self.task.await);
+        remove_socket(&self.path);
+    }
+}
+
+/// A socket's file that is left makes the next start no harder: it is replaced.
+fn remove_socket(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "the control socket cannot be removed");
+    }
+}
+
+/// Listens on the control socket.
+pub fn listen(
+    path: &Path,
+    store: Store,
+    runner: Arc<Runner<Outbound>>,
+) -> anyhow::Result<Listening> {
+    // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
+    remove_socket(path);
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("cannot make the control socket {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect the control socket {}", path.display()))?;
+    let task = tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let (store, runner) = (store.clone(), Arc::clone(&runner));
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, store, runner).await {
+                            tracing::debug!(%error, "a control connection ended early");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the control socket failed");
+                    return;
+                }
+            }
+        }
+    });
+    Ok(Listening { task, path: path.to_owned() })
+}
+
+async fn answer(
+    stream: UnixStream,
+    store: Store,
+    runner: Arc<Runner<Outbound>>,
+) -> std::io::Result<()> {
+    let user = stream.peer_cred()?.uid();
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(reader).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
+    let result = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => {
+            if matches!(request, Request::QueueRetry { .. }) {
+                runner.forget_pauses();
+            }
+            let changes_routes =
+                matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let work = store.clone();
+            let actor = Actor::Operator { name: user_name(user) };
+            let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            if changes_routes {
+                runner.set_routes(crate::serve::routes(&store));
+            }
+            result.unwrap_or_else(|_| {
+                Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
+            })
+        }
+        Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
+    };
+    let answer = match result {
+        Ok(value) => serde_json::json!({ "ok": value }),
+        Err(failure) => serde_json::json!({ "error": failure }),
+    };
+    writer.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// The name of a system user, from /etc/passwd; its number where that has none.
+fn user_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    found.unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// Has it done: by the server if one runs, else on the store itself.
+pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
+    match BlockingStream::connect(data.control_path()) {
+        Ok(stream) => ask_server(stream, &request),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            let config = data.config()?;
+            let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
+                .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
+            let actor = Actor::Operator { name: user_name(own_uid(data)) };
+            let result = perform(&store, request, &actor);
+            store.close();
+            result.map_err(told)
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("cannot reach the server at {}", data.control_path().display())
+        }),
+    }
+}
+
+/// Who runs this command: whoever owns this process's entry in /proc.
+fn own_uid(data: &DataDir) -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self")
+        .or_else(|_| std::fs::metadata(data.path()))
+        .map_or(0, |found| found.uid())
+}
+
+fn ask_server(mut stream: BlockingStream, request: &Request) -> anyhow::Result<Value> {
+    let line = serde_json::to_string(request)?;
+    stream.write_all(format!("{line}\n").as_bytes()).context("the server went away")?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).context("the server went away")?;
+    let mut answer: Value = serde_json::from_str(&answer)
+        .context("the server's answer cannot be read; is it of another version?")?;
+    match answer.get_mut("error") {
+        Some(failure) => Err(told(serde_json::from_value(failure.take())?)),
+        None => Ok(answer["ok"].take()),
+    }
+}
+
+fn told(failure: Failure) -> anyhow::Error {
+    match failure.mend {
+        Some(mend) => anyhow::anyhow!("{}\nWhat to do: {mend}", failure.what),
+        None => anyhow::anyhow!("{}", failure.what),
+    }
+}

@@ -1,0 +1,253 @@
+//! The durable queue of `deliver`, kept by the store.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
+use mail_types::{CustodyId, MailId};
+use store::{MailFacts, NewReport, Pending, QueueItem, Refused, Settled, Store, StoreError};
+use tokio::sync::Notify;
+
+/// The store as the queue runner sees it.
+pub struct Outbound {
+    store: Store,
+    changed: Arc<Notify>,
+    open: Mutex<Open>,
+}
+
+/// What is known of items that are taken.
+#[derive(Default)]
+struct Open {
+    /// Custodies whose attempt was recorded.
+    begun: HashSet<CustodyId>,
+    /// Where the messages of taken items lie, and how many of them are taken.
+    mails: HashMap<MailId, (MailFacts, u64, usize)>,
+}
+
+impl Outbound {
+    pub fn new(store: Store) -> Self {
+        let changed = Arc::new(Notify::new());
+        let wake = Arc::clone(&changed);
+        store.on_queue(Box::new(move || wake.notify_one()));
+        Self { store, changed, open: Mutex::default() }
+    }
+
+    fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
+        let report = attempt.report.map(report_of).transpose()?;
+        let peer = attempt.peer.map(peer_of);
+        let settled = attempt
+            .results
+            .into_iter()
+            .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
+            .collect();
+        Ok(self.store.settle(settled, report))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of the Return-Path line in front of a kept message. RFC 5321 §4.4: it is for final
+/// delivery alone, so what goes to other hosts begins behind it.
+fn return_path_bytes(item: &QueueItem) -> u64 {
+    message::return_path(&item.mail.accepted.reverse_path).len() as u64
+}
+
+impl Open {
+    fn forget(&mut self, mail: MailId, count: usize) {
+        if let Some((_, _, taken)) = self.mails.get_mut(&mail) {
+            *taken = taken.saturating_sub(count);
+            if *taken == 0 {
+                self.mails.remove(&mail);
+            }
+        }
+    }
+}
+
+impl Queue for Outbound {
+    async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
+        let store = self.store.clone();
+        let skip = want.skip.iter().map(ToString::to_string).collect();
+        let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
+        let (items, next_due) = taken.map_err(failed)?;
+        let mut open = self.open();
+        let mut mails: HashMap<MailId, Arc<Mail>> = HashMap::new();
+        let items = items
+            .into_iter()
+            .map(|item| {
+                let facts = item.mail.facts;
+                let front = return_path_bytes(&item);
+                let id = facts.receipt.mail;
+                open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
+                let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
+                item_of(item, mail)
+            })
+            .collect();
+        Ok(Taken { items, next_due })
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn read_body(
+        &self,
+        mail: MailId,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, QueueError> {
+        let known = self.open().mails.get(&mail).copied();
+        let (facts, front, _) =
+            known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))?;
+        let store = self.store.clone();
+        let read = move || {
+            let body = store.body(&facts)?;
+            let start = usize::try_from(front + offset).unwrap_or(usize::MAX).min(body.len());
+            let end = start.saturating_add(bytes_max).min(body.len());
+            Ok(body[start..end].to_vec())
+        };
+        // A body in the journal is one read of a few KiB; a thread's hand-over would cost more.
+        let bytes: Result<_, StoreError> =
+            if facts.body_bytes < SMALL_BYTES { read() } else { blocking(read).await? };
+        bytes.map_err(failed)
+    }
+
+    async fn begin_attempts(
+        &self,
+        custodies: &[CustodyId],
+        peer: &deliver::Peer,
+    ) -> Result<(), QueueError> {
+        let begun = self.store.begin_attempts(custodies.to_vec(), peer_of(peer.clone()));
+        begun.await.map_err(refused)?;
+        self.open().begun.extend(custodies);
+        Ok(())
+    }
+
+    async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {
+        // All of them are with the writer before the first is waited for: one group, one sync.
+        let pending: Vec<_> =
+            attempts.iter().cloned().map(|attempt| self.settle(attempt)).collect();
+        let mut results = Vec::with_capacity(pending.len());
+        for (attempt, pending) in attempts.iter().zip(pending) {
+            let result = match pending {
+                Ok(pending) => pending.await.map_err(refused),
+                Err(error) => Err(error),
+            };
+            if result.is_ok() {
+                let mut open = self.open();
+                open.forget(attempt.mail, attempt.results.len());
+                for (custody, _) in &attempt.results {
+                    open.begun.remove(custody);
+                }
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
+        let begun = {
+            let mut open = self.open();
+            custodies.iter().copied().filter(|custody| open.begun.remove(custody)).collect()
+        };
+        self.store.give_back(custodies, begun).await.map_err(refused)
+    }
+}
+
+/// Messages below this are read without a thread of their own.
+const SMALL_BYTES: u64 = 256 << 10;
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, QueueError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| QueueError(error.to_string()))
+}
+
+fn failed(error: StoreError) -> QueueError {
+    QueueError(error.to_string())
+}
+
+fn refused(refused: Refused) -> QueueError {
+    QueueError(refused.to_string())
+}
+
+fn mail_of(item: &QueueItem) -> Mail {
+    let accepted = &item.mail.accepted;
+    Mail {
+        id: accepted.mail,
+        receipt: Some(item.mail.facts.receipt),
+        reverse_path: accepted.reverse_path.clone(),
+        envelope_id: accepted.envelope_id.clone(),
+        return_headers_only: accepted.return_headers_only,
+        eight_bit: accepted.eight_bit,
+        smtp_utf8: accepted.smtp_utf8,
+        body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
+        accepted: item.mail.facts.accepted,
+    }
+}
+
+fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
+    let custody = &item.mail.accepted.custodies[item.place];
+    let notify = custody.notify.map(|notify| {
+        if notify.never {
+            deliver::Notify::Never
+        } else {
+            let store::Notify { success, failure, delay, .. } = notify;
+            deliver::Notify::On { success, failure, delay }
+        }
+    });
+    Item {
+        custody: item.custody,
+        mail,
+        notify,
+        original_recipient: custody.original_recipient.clone(),
+        recipient: item.recipient,
+        attempts: item.attempts,
+        warned: item.delay_told,
+        uncertain: item.uncertain,
+    }
+}
+
+fn peer_of(peer: deliver::Peer) -> store::Peer {
+    let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
+    store::Peer { host, ip, port, tls, tls_verified, tls_failure }
+}
+
+fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
+    let facts = message::HeaderFacts::read(&report.body, &message::Limits::default());
+    let message_id = facts
+        .message_id
+        .map(|id| String::from_utf8_lossy(&id).trim_matches(['<', '>', ' ']).to_owned());
+    // Delivered to an account of ours it needs its Return-Path; `take_due` takes it off again
+    // where it goes on.
+    let mut bytes = message::return_path(&mail_types::ReversePath::Null).into_bytes();
+    bytes.extend_from_slice(&report.body);
+    let body = journal::Body::from_bytes(&bytes)
+        .map_err(|error| QueueError(format!("a report cannot be kept: {error}")))?;
+    Ok(NewReport { to: report.to, about: report.about, body, subject: facts.subject, message_id })
+}
+
+fn settled_of(custody: CustodyId, peer: Option<store::Peer>, outcome: deliver::Outcome) -> Settled {
+    let (outcome, reported) = match outcome {
+        deliver::Outcome::Relayed { reply, reported, may_be_duplicate } => {
+            (store::Outcome::Relayed { reply, report: None, may_be_duplicate }, reported)
+        }
+        deliver::Outcome::Deferred { reason, status, reply, due, reported } => {
+            (store::Outcome::Deferred { reason, status, reply, due, report: None }, reported)
+        }
+        deliver::Outcome::Uncertain { reason, due } => {
+            (store::Outcome::Uncertain { reason, due }, false)
+        }
+        deliver::Outcome::Returned { reason, status, reply, notice } => {
+            let (notice, reported) = match notice {
+                // The id is the commit's to give.
+                deliver::Notice::Reported => (store::Notice::NotWanted, true),
+                deliver::Notice::NullReversePath => (store::Notice::NullReversePath, false),
+                deliver::Notice::NotWanted => (store::Notice::NotWanted, false),
+            };
+            (store::Outcome::Returned { reason, status, reply, notice }, reported)
+        }
+    };
+    Settled { custody, peer, outcome, reported }
+}

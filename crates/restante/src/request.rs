@@ -1,0 +1,293 @@
+//! What the command line asks, and how it is done: the same whether a running server does it (over
+//! the control socket) or the command itself on the open store.
+
+use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Actor, CustodyState, Query, QueueFilter, Refused, Store, StoreError};
+
+use crate::view;
+
+/// Stories that one trace tells if not asked for more.
+const STORIES_DEFAULT: usize = 20;
+/// Queue items that are changed at once.
+const QUEUE_ITEMS_MAX: usize = 1_000_000;
+
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// How it goes.
+    Status,
+    AccountList,
+    AccountAdd {
+        address: Address,
+        password: String,
+    },
+    AccountRemove {
+        address: Address,
+    },
+    AccountPassword {
+        address: Address,
+        password: String,
+    },
+    DomainList,
+    DomainAdd {
+        domain: Domain,
+    },
+    DomainRemove {
+        domain: Domain,
+    },
+    AliasList,
+    AliasAdd {
+        alias: Address,
+        targets: Vec<Address>,
+    },
+    AliasRemove {
+        alias: Address,
+    },
+    RouteList,
+    RouteAdd {
+        domain: Option<Domain>,
+        host: String,
+        port: u16,
+    },
+    RouteRemove {
+        domain: Option<Domain>,
+    },
+    QueueList {
+        destination: Option<String>,
+        count_max: Option<usize>,
+    },
+    QueueShow {
+        which: Which,
+    },
+    QueueRetry {
+        which: Which,
+    },
+    Trace {
+        which: Which,
+        since: Option<i64>,
+        until: Option<i64>,
+        count_max: Option<usize>,
+    },
+}
+
+/// Which messages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    /// All.
+    All,
+    /// By receipt: `r2k-9f86d081`, or `r2k` alone, as in its Received field.
+    Mail { number: u64, check: Option<u32> },
+    /// By Message-ID.
+    MessageId(String),
+    /// From or to this address.
+    Address(Address),
+    /// To this destination.
+    Destination(String),
+}
+
+impl Which {
+    /// What a word on the command line means.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Ok(receipt) = text.parse::<ReceiptId>() {
+            return Ok(Self::Mail { number: receipt.mail.0, check: Some(receipt.check) });
+        }
+        // A receipt without its check has the same number with any.
+        if let Ok(receipt) = format!("{text}-00000000").parse::<ReceiptId>() {
+            return Ok(Self::Mail { number: receipt.mail.0, check: None });
+        }
+        let bracketed = text.starts_with('<') && text.ends_with('>');
+        if !bracketed && let Ok(address) = Address::parse(text) {
+            return Ok(Self::Address(address));
+        }
+        if text.contains('@') {
+            return Ok(Self::MessageId(text.trim_matches(['<', '>']).to_owned()));
+        }
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        match Domain::new(text) {
+            Ok(domain) => Ok(Self::Destination(domain.as_str().to_owned())),
+            Err(_) => Err(format!(
+                "“{text}” is no receipt (r2k-9f86d081), Message-ID (<…@…>), address or domain"
+            )),
+        }
+    }
+}
+
+/// Why it was not done.
+#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}")]
+pub struct Failure {
+    /// In plain words.
+    pub what: String,
+    /// What to do about it, where that is known.
+    pub mend: Option<String>,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let mend = match &refused {
+            Refused::Unavailable(_) => Some("see the server's log, and try again".to_owned()),
+            Refused::UnknownUser(address) => {
+                Some(format!("add it first: restante account add {address}"))
+            }
+            _ => None,
+        };
+        Self { what: refused.to_string(), mend }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { what: error.to_string(), mend: Some("restante verify shows more".to_owned()) }
+    }
+}
+
+impl From<sign_in::CredentialsError> for Failure {
+    fn from(error: sign_in::CredentialsError) -> Self {
+        Self { what: error.to_string(), mend: None }
+    }
+}
+
+/// Does it. Blocks until it is durable.
+pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, Failure> {
+    let actor = actor.clone();
+    match request {
+        Request::Status => status(store),
+        Request::AccountList => Ok(view::accounts(&store.directory())),
+        Request::AccountAdd { address, password } => {
+            let credentials = credentials(&password)?;
+            store.add_account(actor, address.clone(), credentials).wait()?;
+            Ok(did(format!("account {address} added")))
+        }
+        Request::AccountRemove { address } => {
+            store.remove_account(actor, address.clone()).wait()?;
+            Ok(did(format!("account {address} removed; its mail stays in the archive")))
+        }
+        Request::AccountPassword { address, password } => {
+            let credentials = credentials(&password)?;
+            store.set_credentials(actor, address.clone(), credentials).wait()?;
+            Ok(did(format!("account {address} has a new password")))
+        }
+        Request::DomainList => Ok(view::domains(&store.directory())),
+        Request::DomainAdd { domain } => {
+            store.add_domain(actor, domain.clone()).wait()?;
+            Ok(did(format!("mail for {domain} is local from now on")))
+        }
+        Request::DomainRemove { domain } => {
+            store.remove_domain(actor, domain.clone()).wait()?;
+            Ok(did(format!("mail for {domain} is no longer local")))
+        }
+        Request::AliasList => Ok(view::aliases(&store.directory())),
+        Request::AliasAdd { alias, targets } => {
+            let to: Vec<_> = targets.iter().map(ToString::to_string).collect();
+            store.set_alias(actor, alias.clone(), targets).wait()?;
+            Ok(did(format!("mail for {alias} goes to {}", to.join(", "))))
+        }
+        Request::AliasRemove { alias } => {
+            store.remove_alias(actor, alias.clone()).wait()?;
+            Ok(did(format!("{alias} is no alias any more")))
+        }
+        Request::RouteList => Ok(view::routes(&store.directory())),
+        Request::RouteAdd { domain, host, port } => {
+            store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
+            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+            Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+        }
+        Request::RouteRemove { domain } => {
+            store.remove_route(actor, domain.clone()).wait()?;
+            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+            Ok(did(format!("mail for {of} goes where its MX records say")))
+        }
+        Request::QueueList { destination, count_max } => {
+            let filter = QueueFilter { destination, count_max, mail: None };
+            Ok(view::queue(&store.queue(&filter)?))
+        }
+        Request::QueueShow { which } => Ok(view::queue(&queued(store, &which)?)),
+        Request::QueueRetry { which } => {
+            let custodies = queued(store, &which)?.iter().map(|item| item.custody).collect();
+            let count = store.retry(actor, custodies).wait()?;
+            Ok(did(format!("{count} of the queue are due now")))
+        }
+        Request::Trace { which, since, until, count_max } => {
+            let mut query = query_of(which)?;
+            query.since = since.map(Timestamp);
+            query.until = until.map(Timestamp);
+            query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
+            let directory = store.directory();
+            let stories = store.trace(&query)?;
+            Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+        }
+    }
+}
+
+fn credentials(password: &str) -> Result<store::Credentials, Failure> {
+    let salt =
+        net::random_bytes().map_err(|error| Failure { what: error.to_string(), mend: None })?;
+    Ok(sign_in::credentials(password, &salt)?)
+}
+
+fn did(what: String) -> Value {
+    serde_json::json!({ "did": what })
+}
+
+fn status(store: &Store) -> Result<Value, Failure> {
+    let counts = store.queue_counts()?;
+    Ok(serde_json::json!({
+        "accepting": store.stopped().is_none(),
+        "stopped_because": store.stopped(),
+        "accounts": store.directory().accounts().len(),
+        "domains": store.directory().domains().count(),
+        "queued": counts.values().sum::<u64>(),
+        "queued_by_destination": counts,
+    }))
+}
+
+fn query_of(which: Which) -> Result<Query, Failure> {
+    let mut query = Query::default();
+    match which {
+        Which::All => {}
+        Which::Mail { number, check: Some(check) } => {
+            query.receipt = Some(ReceiptId { mail: MailId(number), check });
+        }
+        Which::Mail { number, check: None } => query.mail = Some(MailId(number)),
+        Which::MessageId(id) => query.message_id = Some(id),
+        Which::Address(address) => query.address = Some(address),
+        Which::Destination(domain) => {
+            return Err(Failure {
+                what: format!("a trace needs more than the domain {domain}"),
+                mend: Some("give a receipt, a Message-ID or an address".to_owned()),
+            });
+        }
+    }
+    Ok(query)
+}
+
+/// The queue items that `which` means.
+fn queued(store: &Store, which: &Which) -> Result<Vec<store::QueueItem>, Failure> {
+    let mut filter = QueueFilter { count_max: Some(QUEUE_ITEMS_MAX), ..QueueFilter::default() };
+    match which {
+        Which::All => {}
+        Which::Destination(domain) => filter.destination = Some(domain.clone()),
+        Which::Mail { number, .. } => filter.mail = Some(MailId(*number)),
+        Which::MessageId(_) | Which::Address(_) => {
+            let query = Query { count_max: QUEUE_ITEMS_MAX, ..query_of(which.clone())? };
+            let wanted: std::collections::HashSet<_> = store
+                .trace(&query)?
+                .iter()
+                .flat_map(|story| &story.custodies)
+                .filter(|custody| custody.state == CustodyState::Queued)
+                .map(|custody| custody.custody)
+                .collect();
+            let mut items = store.queue(&filter)?;
+            items.retain(|item| wanted.contains(&item.custody));
+            return Ok(items);
+        }
+    }
+    Ok(store.queue(&filter)?)
+}

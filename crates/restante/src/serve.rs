@@ -1,0 +1,302 @@
+//! Starts every service, and stops them in the order that loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::{Config, Service};
+use deliver::{Parts, Runner};
+use mail_types::{Address, Domain, Host};
+use net::{Link, LinkLimits, ListenLimits, Listener, Resolver, Security, ServerTls, Stop, Stopped};
+use route::{Pattern, Relay, Routes};
+use sign_in::SignIn;
+use smtp_machine::server::Role;
+use store::{Started, Store};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::control;
+use crate::data_dir::DataDir;
+use crate::mail_access;
+use crate::outbound::Outbound;
+
+/// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
+/// anew. `ready` is called once everything listens.
+pub fn serve(data: &DataDir, ready: impl FnOnce(&Store, &Config) + Send) -> anyhow::Result<()> {
+    let config = data.config()?;
+    let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
+        .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
+    tell_start(&started);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(run(data, config, store.clone(), ready));
+    // Connections and the queue runner have ended: whatever they recorded is in the journal.
+    store.close();
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+fn tell_start(started: &Started) {
+    if let Some(why) = &started.rebuilt {
+        tracing::warn!(why, "the index was made anew from the journal");
+    }
+    for cut in &started.cut {
+        tracing::info!(cut, "the journal's end was cut: nobody was told of it");
+    }
+    for damage in &started.damage {
+        tracing::error!(damage, "ALARM: the journal is damaged; see `restante verify`");
+    }
+    if started.uncertain > 0 {
+        let count = started.uncertain;
+        tracing::warn!(count, "messages were being sent at the last stop; they may arrive twice");
+    }
+    tracing::info!(replayed = started.replayed, "the store is open");
+}
+
+/// Everything that runs.
+pub struct Running {
+    listeners: JoinSet<Stopped>,
+    stop: Stop,
+    limits: ListenLimits,
+    tls: ServerTls,
+}
+
+impl Running {
+    /// The wish to stop, for a service.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Binds the addresses of one service and serves them.
+    pub fn listen<F>(
+        &mut self,
+        config: &Config,
+        service: Service,
+        refusal: &'static [u8],
+        serve: impl Fn(Link) -> F + Send + Sync + 'static,
+    ) -> anyhow::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let addresses: Vec<_> = config
+            .listeners()
+            .into_iter()
+            .filter(|listener| listener.service == service)
+            .map(|listener| listener.address)
+            .collect();
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let security = if service.is_implicit_tls() {
+            Security::ServerImplicit(self.tls.clone())
+        } else {
+            Security::ServerStartTls(self.tls.clone())
+        };
+        let limits = self.limits.clone();
+        let listener = Listener::bind(service.as_str(), &addresses, security, limits, refusal)
+            .with_context(|| {
+                format!(
+                    "nothing was started; set another port for `{service}` under [listen] in \
+                     restante.toml, or stop what uses this one"
+                )
+            })?;
+        let stop = self.stop.clone();
+        self.listeners.spawn(listener.run(serve, stop));
+        Ok(())
+    }
+}
+
+async fn run(
+    data: &DataDir,
+    config: Config,
+    store: Store,
+    ready: impl FnOnce(&Store, &Config),
+) -> anyhow::Result<()> {
+    let (certificate, key) = (data.resolve(&config.tls.certificate), data.resolve(&config.tls.key));
+    let tls = ServerTls::from_pem_files(&certificate, &key)?;
+    let (stopper, stop) = net::stopper();
+    let limits = ListenLimits {
+        connections_max: config.limits.connections_max,
+        connections_per_source_max: config.limits.connections_per_ip_max,
+        stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
+        link: LinkLimits {
+            handshake: config.timeouts.tls_handshake,
+            write_stall: config.timeouts.send,
+            grace: config.timeouts.shut_down,
+        },
+    };
+    let mut running =
+        Running { listeners: JoinSet::new(), stop: stop.clone(), limits, tls: tls.clone() };
+    let directory = store.clone();
+    let sign_in = Arc::new(SignIn::new(
+        move || directory.directory(),
+        net::random_bytes()?,
+        config.sign_in.remember_for,
+    )?);
+    listen_smtp(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_imap(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
+    let runner = runner(&config, &store)?;
+    let sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
+    let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
+    tracing::info!(hostname = %config.hostname, "Restante is ready");
+    ready(&store, &config);
+    wait_for_signal(&tls, &certificate, &key).await?;
+    tracing::info!("stopping: what is under way is finished first");
+    stopper.stop();
+    while running.listeners.join_next().await.is_some() {}
+    sending.await.context("the queue runner ended by a bug")?;
+    control.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Returns when the server is asked to stop; reads the certificate anew whenever asked to.
+async fn wait_for_signal(
+    tls: &ServerTls,
+    certificate: &std::path::Path,
+    key: &std::path::Path,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => match tls.reload(certificate, key) {
+                Ok(()) => tracing::info!("the certificate was read anew"),
+                Err(error) => {
+                    tracing::error!(%error, "the certificate could not be read; the old one stays");
+                }
+            },
+        }
+    }
+}
+
+fn listen_smtp(
+    running: &mut Running,
+    config: &Config,
+    store: &Store,
+    sign_in: &Arc<SignIn>,
+) -> anyhow::Result<()> {
+    for (service, role) in [
+        (Service::Smtp, Role::Mx),
+        (Service::Submission, Role::Submission),
+        (Service::Submissions, Role::Submission),
+    ] {
+        let shared = Arc::new(smtp::Shared {
+            store: store.clone(),
+            sign_in: Arc::clone(sign_in),
+            hostname: config.hostname.clone(),
+            role,
+            plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
+            limits: smtp_limits(config),
+            received_fields_max: config.limits.received_fields_max,
+        });
+        let stop = running.stop();
+        running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
+            smtp::serve(Arc::clone(&shared), link, stop.clone())
+        })?;
+    }
+    Ok(())
+}
+
+fn smtp_limits(config: &Config) -> smtp_machine::server::Limits {
+    let (limits, timeouts) = (&config.limits, &config.timeouts);
+    smtp_machine::server::Limits {
+        message_octets_max: limits.message_bytes_max,
+        recipients_max: limits.recipients_max,
+        line_octets_max: limits.smtp_line_bytes_max,
+        path_line_octets_max: limits.smtp_path_line_bytes_max,
+        auth_line_octets_max: limits.smtp_auth_line_bytes_max,
+        commands_max: limits.smtp_commands_max,
+        errors_max: limits.smtp_errors_max,
+        refused_recipients_max: limits.smtp_refused_recipients_max,
+        failed_sign_ins_max: config.sign_in.tries_max,
+        command_wait: timeouts.smtp_command,
+        content_wait: timeouts.smtp_data,
+        message_wait: timeouts.smtp_message,
+    }
+}
+
+fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>>> {
+    let dns = &config.dns;
+    let name_server = match dns.resolver {
+        config::Resolver::System => None,
+        config::Resolver::Server(address) => Some(net::NameServer(address)),
+    };
+    let mut resolver = net::ResolverSettings::default();
+    if let Some(name_server) = name_server {
+        resolver.servers = vec![name_server];
+    }
+    resolver.attempt = dns.attempt_timeout;
+    resolver.retries = dns.retries;
+    resolver.deadline = dns.timeout;
+    resolver.cache_entries = dns.cache_entries;
+    let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
+    let parts = Parts {
+        queue: Arc::new(Outbound::new(store.clone())),
+        resolver: Arc::new(Resolver::new(&resolver)?),
+        tls: net::ClientTls::with_public_roots()?,
+        clock: Arc::new(deliver::WallClock),
+        random: Box::new(|| {
+            // Jitter is the only use: without randomness it is merely even.
+            net::random_bytes::<8>().map_or(0, u64::from_le_bytes)
+        }),
+    };
+    let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
+    Ok(runner)
+}
+
+fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings {
+    let queue = &config.queue;
+    let mut settings = deliver::Settings::new(config.hostname.clone(), report_from);
+    settings.schedule.waits.clone_from(&queue.retry_schedule);
+    settings.schedule.jitter_percent = queue.retry_jitter_percent;
+    settings.schedule.lifetime = queue.lifetime;
+    settings.schedule.warn_after =
+        (!queue.delay_warning_after.is_zero()).then_some(queue.delay_warning_after);
+    settings.inward.allowed = queue
+        .inward_networks
+        .iter()
+        .map(|network| route::Network::new(network.ip, network.prefix_bits))
+        .collect();
+    settings.own.addresses =
+        config.listeners().iter().map(|listener| listener.address.ip()).collect();
+    settings.port = queue.remote_port;
+    settings.connections_max = queue.concurrency;
+    settings.connections_per_destination_max = queue.per_destination_concurrency;
+    settings.messages_per_connection = queue.messages_per_connection;
+    settings.recipients_per_transaction = queue.recipients_per_transaction;
+    settings.hosts_per_attempt = queue.hosts_per_attempt;
+    settings.idle = queue.connection_idle;
+    settings.connect_timeout = queue.connect_timeout;
+    settings.command_timeout = queue.command_timeout;
+    settings.data_end_timeout = queue.data_end_timeout;
+    settings.unreachable_pause = queue.unreachable_pause;
+    settings.grace = config.timeouts.shut_down;
+    settings.starttls = queue.starttls;
+    settings
+}
+
+/// The store's routes as `deliver` wants them.
+pub fn routes(store: &Store) -> Routes {
+    let mut routes = Routes::default();
+    for (domain, known) in store.directory().routes() {
+        let pattern = domain.map_or(Pattern::Default, |domain| Pattern::Domain(domain.clone()));
+        let host = match known.host.parse() {
+            Ok(ip) => Ok(Host::Literal(ip)),
+            Err(_) => Domain::new(&known.host).map(Host::Domain),
+        };
+        match host {
+            Ok(host) => {
+                routes.insert(pattern, Relay { host, port: known.port });
+            }
+            Err(error) => tracing::error!(%error, host = known.host, "a route leads nowhere"),
+        }
+    }
+    routes
+}

@@ -1,0 +1,264 @@
+//! Everything that is printed: tables and sentences on standard output, errors and logs on
+//! standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::IsTerminal;
+
+use comfy_table::{ContentArrangement, Table, TableStyle};
+use config::{Config, LogLevel, Service};
+use mail_types::Address;
+use serde_json::Value;
+
+use crate::data_dir::DataDir;
+use crate::init::{InitArgs, Made};
+use crate::request::Request;
+
+/// Whether standard output is somebody who sees colours.
+fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn bold(text: &str) -> String {
+    if colours() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+fn dim(text: &str) -> String {
+    if colours() { format!("\u{1b}[2m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+fn good(text: &str) -> String {
+    if colours() { format!("\u{1b}[32m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+fn bad(text: &str) -> String {
+    if colours() { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// An error with its causes, on standard error.
+pub fn error(error: &anyhow::Error) {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("restante: {}", chain.join(": "));
+}
+
+/// A line for people.
+pub fn line(text: &str) {
+    println!("{text}");
+}
+
+/// A heading for people.
+pub fn heading(text: &str) {
+    println!("\n{}", bold(text));
+}
+
+/// A line of progress on standard error, where somebody sees it.
+pub fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\u{1b}[K{text}");
+    }
+}
+
+/// Logs go to standard error.
+pub fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+pub fn json(value: &Value) {
+    println!("{value:#}");
+}
+
+/// A password that was made, told once.
+pub fn generated(address: &Address, password: &str, json: bool) {
+    if json {
+        eprintln!("{}", serde_json::json!({ "account": address, "password": password }));
+    } else {
+        println!("Password of {address} (shown only now): {}", bold(password));
+    }
+}
+
+pub fn made(data: &DataDir, args: &InitArgs, made: &Made, as_json: bool) {
+    if as_json {
+        json(&serde_json::json!({
+            "data": data.path(),
+            "hostname": made.config.hostname,
+            "accounts": args.accounts,
+            "passwords": made.generated.iter().map(|(a, p)| (a.to_string(), p)).collect::<std::collections::BTreeMap<_, _>>(),
+        }));
+        return;
+    }
+    println!("{} {} for {}", good("Made"), data.path().display(), made.config.hostname);
+    for (address, password) in &made.generated {
+        generated(address, password, false);
+    }
+    ports(&made.config);
+    println!("\nStart it with: restante serve --data {}", data.path().display());
+}
+
+/// Where mail programs find the services.
+pub fn ports(config: &Config) {
+    let mut table = table(&["service", "port", "security"]);
+    for service in Service::ALL {
+        if let Some(port) = config.port_of(service) {
+            let security = if service.is_implicit_tls() { "TLS" } else { "STARTTLS" };
+            table.add_row([service.as_str(), &port.to_string(), security]);
+        }
+    }
+    println!("{table}");
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.iter().map(|word| bold(word)));
+    table
+}
+
+/// What came of a request.
+pub fn answer(request: &Request, answer: &Value, as_json: bool) {
+    if as_json {
+        return json(answer);
+    }
+    if let Some(did) = answer["did"].as_str() {
+        return println!("{} {did}.", good("Done:"));
+    }
+    match request {
+        Request::Status => status(answer),
+        Request::Trace { .. } => stories(answer),
+        Request::AccountList => rows(answer, &["address"], "no accounts"),
+        Request::DomainList => rows(answer, &["domain"], "no domains"),
+        Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
+        Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::QueueList { .. } | Request::QueueShow { .. } => rows(
+            answer,
+            &["receipt", "from", "to", "bytes", "state", "attempts", "next_try"],
+            "nothing is queued",
+        ),
+        _ => json(answer),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn rows(answer: &Value, columns: &[&str], nothing: &str) {
+    let Some(rows) = answer.as_array().filter(|rows| !rows.is_empty()) else {
+        return println!("{nothing}");
+    };
+    let header: Vec<String> = columns.iter().map(|column| column.replace('_', " ")).collect();
+    let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in rows {
+        table.add_row(columns.iter().map(|column| text(&row[*column])));
+    }
+    println!("{table}");
+}
+
+fn status(answer: &Value) {
+    match answer["stopped_because"].as_str() {
+        Some(reason) => println!("{} {reason}", bad("Not accepting mail:")),
+        None => println!("{}", good("Accepting mail.")),
+    }
+    println!(
+        "{} accounts in {} domains, {} recipients queued",
+        answer["accounts"], answer["domains"], answer["queued"]
+    );
+    if let Some(queued) = answer["queued_by_destination"].as_object() {
+        for (destination, count) in queued {
+            println!("  {count:>8} to {destination}");
+        }
+    }
+}
+
+fn stories(answer: &Value) {
+    let stories = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if stories.is_empty() {
+        println!(
+            "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address."
+        );
+    }
+    for story in stories {
+        println!(
+            "{} {} from {}{}",
+            bold(&text(&story["receipt"])),
+            text(&story["accepted"]),
+            text(&story["from"]),
+            story["subject"].as_str().map(|s| format!(", “{s}”")).unwrap_or_default()
+        );
+        if let Some(message_id) = story["message_id"].as_str() {
+            println!("  {}", dim(&format!("Message-ID <{message_id}>")));
+        }
+        for event in story["story"].as_array().into_iter().flatten() {
+            println!("  {}  {}", dim(&text(&event["at"])), text(&event["what"]));
+        }
+        for now in story["now"].as_array().into_iter().flatten() {
+            println!("  {} {}", bold("now"), text(now));
+        }
+        println!();
+    }
+}
+
+/// What `verify` found.
+pub fn verified(report: &store::Report, as_json: bool) {
+    if as_json {
+        let violations: Vec<Value> = report
+            .violations
+            .iter()
+            .map(|one| serde_json::json!({ "invariant": one.invariant.number(), "what": one.what }))
+            .collect();
+        return json(&serde_json::json!({
+            "clean": report.is_clean(),
+            "records": report.records,
+            "bodies": report.bodies,
+            "body_bytes": report.body_bytes,
+            "messages": report.mails,
+            "custodies": report.states,
+            "violations": violations,
+            "violations_count": report.violations_count,
+            "torn_tail": report.torn_tail,
+        }));
+    }
+    println!(
+        "Read {} records and {} bodies ({}).",
+        report.records,
+        report.bodies,
+        config::format_bytes(report.body_bytes)
+    );
+    for invariant in store::Invariant::ALL {
+        let broken = report.violations.iter().any(|one| one.invariant == invariant);
+        let mark = if broken { bad("broken") } else { good("holds ") };
+        println!("  {mark} {:>3}  {}", invariant.number(), invariant.sentence());
+    }
+    let states: Vec<String> =
+        report.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    println!("{} messages accepted; recipients: {}.", report.mails, states.join(", "));
+    for violation in &report.violations {
+        println!("  {} {}", bad(violation.invariant.number()), violation.what);
+    }
+    if let Some(tail) = &report.torn_tail {
+        println!("At the end: {tail}; nobody was told of it, the next start cuts it.");
+    }
+    if report.is_clean() {
+        println!("{}", good("Nothing is lost: every recipient of every message is accounted for."));
+    } else {
+        println!(
+            "{} What to do: keep a copy of the data directory, then try `restante rebuild` if only \
+             I13 is broken; else take the damaged parts from a backup.",
+            bad(&format!("{} violations.", report.violations_count))
+        );
+    }
+}

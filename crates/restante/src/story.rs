@@ -1,0 +1,276 @@
+//! The story of a message in plain sentences, from the journal's records alone.
+
+use std::collections::HashMap;
+
+use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, Timestamp};
+use store::{
+    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
+    Story, Via,
+};
+
+/// The part of a receipt that is known by the message's number alone.
+pub fn short_receipt(mail: MailId) -> String {
+    let text = ReceiptId { mail, check: 0 }.to_string();
+    text.split('-').next().unwrap_or_default().to_owned()
+}
+
+/// Everything that happened, oldest first.
+pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String)> {
+    let teller = Teller::new(story, directory);
+    let mut told = vec![(story.facts.accepted, teller.taken())];
+    for custody in &story.accepted.custodies {
+        if let Some(sentence) = teller.began(custody.custody, &custody.fate) {
+            told.push((story.facts.accepted, sentence));
+        }
+    }
+    for event in &story.events {
+        for sentence in teller.event(&event.entry.actor, &event.entry.record) {
+            told.push((event.entry.at, sentence));
+        }
+    }
+    told
+}
+
+/// Where the message is now, a sentence for each recipient.
+pub fn now_sentences(story: &Story) -> Vec<String> {
+    story.custodies.iter().map(now_sentence).collect()
+}
+
+fn now_sentence(custody: &CustodyStory) -> String {
+    let to = &custody.recipient;
+    match custody.state {
+        CustodyState::Queued => {
+            let (due, attempts) = custody.next_try.unwrap_or_default();
+            let tried = match attempts {
+                0 => "not tried yet".to_owned(),
+                1 => "tried once".to_owned(),
+                times => format!("tried {times} times"),
+            };
+            let doubt = if custody.uncertain {
+                "; an earlier try may have got through (uncertain), so it may arrive twice"
+            } else {
+                ""
+            };
+            format!("{to}: queued, {tried}, next try {due}{doubt}")
+        }
+        CustodyState::Delivered => match &custody.delivered {
+            Some((_, mailbox, uid)) => format!("{to}: delivered to {mailbox} as UID {uid}"),
+            None => format!("{to}: delivered"),
+        },
+        CustodyState::Relayed => format!("{to}: relayed, the next server has it"),
+        CustodyState::Returned => match custody.report {
+            Some(report) => {
+                format!("{to}: returned, the sender was told in {}", short_receipt(report))
+            }
+            None => format!("{to}: returned, and nobody was to be told"),
+        },
+        CustodyState::Held => format!("{to}: held"),
+        CustodyState::Expanded => format!("{to}: an alias, see its targets"),
+        CustodyState::Purged => format!("{to}: purged"),
+    }
+}
+
+struct Teller<'a> {
+    story: &'a Story,
+    directory: &'a Directory,
+    recipients: HashMap<CustodyId, String>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(story: &'a Story, directory: &'a Directory) -> Self {
+        let recipients = story
+            .accepted
+            .custodies
+            .iter()
+            .map(|custody| (custody.custody, custody.recipient.to_string()))
+            .collect();
+        Self { story, directory, recipients }
+    }
+
+    fn account(&self, id: AccountId) -> String {
+        match self.directory.account(id) {
+            Some(account) => account.address.to_string(),
+            None => format!("removed account {id}"),
+        }
+    }
+
+    fn mailbox(&self, id: MailboxId) -> String {
+        match self.story.mailbox_names.get(&id) {
+            Some(name) => name.clone(),
+            None => format!("mailbox {id}"),
+        }
+    }
+
+    fn recipient(&self, custody: CustodyId) -> Option<&str> {
+        self.recipients.get(&custody).map(String::as_str)
+    }
+
+    fn taken(&self) -> String {
+        let mail = &self.story.accepted;
+        let from = &mail.reverse_path;
+        let over = |tls: &Option<String>| match tls {
+            Some(tls) => format!("over {tls}"),
+            None => "in clear (no TLS)".to_owned(),
+        };
+        let whence = match &mail.source {
+            Source::Smtp { ip, helo, tls } => {
+                format!("taken from {ip} (“{helo}”) {}, sender {from}", over(tls))
+            }
+            Source::Submission { account, ip, tls } => format!(
+                "submitted by {} from {ip} {}, sender {from}",
+                self.account(*account),
+                over(tls)
+            ),
+            Source::Append { account } => {
+                format!("stored by {} over IMAP", self.account(*account))
+            }
+            Source::Report { about } => {
+                format!("made here as a report about {}", short_receipt(*about))
+            }
+        };
+        format!(
+            "{whence}; {} bytes, synced to disk, answered {}",
+            mail.body_bytes, self.story.facts.receipt
+        )
+    }
+
+    fn began(&self, custody: CustodyId, fate: &Fate) -> Option<String> {
+        let to = self.recipient(custody)?;
+        match fate {
+            Fate::Delivered { uid, .. } => {
+                let mailbox = self
+                    .story
+                    .custodies
+                    .iter()
+                    .find(|known| known.custody == custody)
+                    .and_then(|known| known.delivered.as_ref())
+                    .map_or("a mailbox", |place| place.1.as_str());
+                Some(format!("delivered for {to} to {mailbox} as UID {uid}, in the same commit"))
+            }
+            Fate::Queued { .. } => Some(format!("queued for {to}")),
+            Fate::Expanded { into } => {
+                let targets: Vec<&str> =
+                    into.iter().filter_map(|target| self.recipient(*target)).collect();
+                Some(format!("{to} is an alias: goes on to {}", targets.join(", ")))
+            }
+        }
+    }
+
+    fn event(&self, actor: &Actor, record: &Record) -> Vec<String> {
+        let who = self.who(actor);
+        match record {
+            Record::AttemptBegun { custodies, peer } => {
+                let to: Vec<&str> =
+                    custodies.iter().filter_map(|one| self.recipient(*one)).collect();
+                vec![format!("offered to {} for {}", host(peer), to.join(", "))]
+            }
+            Record::AttemptDropped { custodies } => custodies
+                .iter()
+                .filter_map(|one| self.recipient(*one))
+                .map(|to| format!("the attempt for {to} ended before anything was sent"))
+                .collect(),
+            Record::Attempted { custody, peer, outcome } => {
+                let told = self.recipient(*custody).map(|to| attempt(to, peer.as_ref(), outcome));
+                told.into_iter().collect()
+            }
+            Record::Rescheduled { custodies, .. } => custodies
+                .iter()
+                .filter_map(|one| self.recipient(*one))
+                .map(|to| format!("{who} asked to try {to} again at once"))
+                .collect(),
+            Record::Copied { from, to, .. } => {
+                vec![format!(
+                    "{who} copied it from {} to {}",
+                    self.mailbox(*from),
+                    self.mailbox(*to)
+                )]
+            }
+            Record::Moved { from, to, .. } => {
+                vec![format!(
+                    "{who} moved it from {} to {}",
+                    self.mailbox(*from),
+                    self.mailbox(*to)
+                )]
+            }
+            Record::Expunged { mailbox, .. } => vec![format!(
+                "{who} took it out of {}; it is still in the archive",
+                self.mailbox(*mailbox)
+            )],
+            _ => Vec::new(),
+        }
+    }
+
+    fn who(&self, actor: &Actor) -> String {
+        match actor {
+            Actor::Peer { ip } => ip.to_string(),
+            Actor::Account { account, ip, via } => {
+                let via = match via {
+                    Via::Submission => "submission",
+                    Via::Imap => "IMAP",
+                    Via::Pop3 => "POP3",
+                    Via::Control => "the control socket",
+                };
+                let place = ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+                format!("{} (over {via}{place})", self.account(*account))
+            }
+            Actor::Operator { name } => format!("the operator ({name})"),
+            Actor::Server => "the server".to_owned(),
+        }
+    }
+}
+
+fn host(peer: &Peer) -> String {
+    let security = match (&peer.tls, peer.tls_verified) {
+        (Some(tls), true) => format!("over {tls}, certificate verified"),
+        (Some(tls), false) => format!("over {tls}, certificate not verified"),
+        (None, _) => match &peer.tls_failure {
+            Some(failure) => format!("in clear, since TLS failed ({failure})"),
+            None => "in clear".to_owned(),
+        },
+    };
+    format!("{} [{}]:{} {security}", peer.host, peer.ip, peer.port)
+}
+
+fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome) -> String {
+    let by = peer.map(|peer| format!(" by {} [{}]", peer.host, peer.ip)).unwrap_or_default();
+    let said = |reply: &Option<mail_types::Reply>| match reply {
+        Some(reply) => format!(", which said “{reply}”"),
+        None => String::new(),
+    };
+    match outcome {
+        Outcome::Relayed { reply, report, may_be_duplicate } => {
+            let doubt = if *may_be_duplicate {
+                "; an earlier try was uncertain, so it may be there twice"
+            } else {
+                ""
+            };
+            let told = report
+                .map(|report| format!("; the sender was told in {}", short_receipt(report)))
+                .unwrap_or_default();
+            format!("{to}: taken{by}, which said “{reply}”{doubt}{told}")
+        }
+        Outcome::Deferred { reason, status, reply, due, report } => {
+            let told = report
+                .map(|report| {
+                    format!("; the sender was told of the delay in {}", short_receipt(report))
+                })
+                .unwrap_or_default();
+            format!("{to}: not taken{by} ({status}): {reason}{}; next try {due}{told}", said(reply))
+        }
+        Outcome::Uncertain { reason, due } => {
+            format!("{to}: uncertain whether taken{by}: {reason}; next try {due}")
+        }
+        Outcome::Returned { reason, status, reply, notice } => {
+            let told = match notice {
+                Notice::Sent { report } => {
+                    format!("the sender was told in {}", short_receipt(*report))
+                }
+                Notice::NullReversePath => {
+                    "nobody is told, since it came from <> (RFC 5321 §4.5.5)".to_owned()
+                }
+                Notice::NotWanted => "the sender did not want to be told".to_owned(),
+            };
+            format!("{to}: given up{by} ({status}): {reason}{}; {told}", said(reply))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What is shown, as JSON: the one form that tables, sentences and programs are made from.
+
+use serde_json::{Value, json};
+use store::{Directory, QueueItem, Story};
+
+use crate::story;
+
+pub fn accounts(directory: &Directory) -> Value {
+    directory.accounts().iter().map(|account| json!({ "address": account.address })).collect()
+}
+
+pub fn domains(directory: &Directory) -> Value {
+    directory.domains().map(|domain| json!({ "domain": domain })).collect()
+}
+
+pub fn aliases(directory: &Directory) -> Value {
+    directory
+        .aliases()
+        .map(|(address, alias)| json!({ "alias": address, "targets": alias.targets }))
+        .collect()
+}
+
+pub fn routes(directory: &Directory) -> Value {
+    directory
+        .routes()
+        .map(|(domain, route)| {
+            let domain = domain.map_or("*", mail_types::Domain::as_str);
+            json!({ "domain": domain, "host": route.host, "port": route.port })
+        })
+        .collect()
+}
+
+pub fn queue(items: &[QueueItem]) -> Value {
+    items
+        .iter()
+        .map(|item| {
+            let accepted = &item.mail.accepted;
+            json!({
+                "receipt": item.mail.facts.receipt.to_string(),
+                "message_id": accepted.message_id,
+                "from": accepted.reverse_path.to_string(),
+                "to": item.recipient,
+                "bytes": accepted.body_bytes,
+                "accepted": item.mail.facts.accepted.to_string(),
+                "next_try": item.due.to_string(),
+                "next_try_ms": item.due.millis(),
+                "attempts": item.attempts,
+                "state": if item.begun {
+                    "being sent"
+                } else if item.uncertain {
+                    "uncertain"
+                } else {
+                    "waiting"
+                },
+            })
+        })
+        .collect()
+}
+
+/// The whole story of a message.
+pub fn story(story: &Story, directory: &Directory) -> Value {
+    let accepted = &story.accepted;
+    let recipients: Vec<Value> = story
+        .custodies
+        .iter()
+        .map(|custody| {
+            json!({
+                "custody": custody.custody.0,
+                "recipient": custody.recipient,
+                "state": custody.state.word(),
+                "mailbox": custody.delivered.as_ref().map(|place| &place.1),
+                "uid": custody.delivered.as_ref().map(|place| place.2),
+                "next_try": custody.next_try.map(|(due, _)| due.to_string()),
+                "attempts": custody.next_try.map(|(_, attempts)| attempts),
+                "uncertain": custody.uncertain,
+                "report": custody.report.map(story::short_receipt),
+            })
+        })
+        .collect();
+    let told: Vec<Value> = story::sentences(story, directory)
+        .into_iter()
+        .map(|(at, sentence)| json!({ "at": at.to_string(), "what": sentence }))
+        .collect();
+    json!({
+        "receipt": story.facts.receipt.to_string(),
+        "accepted": story.facts.accepted.to_string(),
+        "from": accepted.reverse_path.to_string(),
+        "message_id": accepted.message_id,
+        "subject": accepted.subject,
+        "bytes": accepted.body_bytes,
+        "body_hash": accepted.body_hash.to_string(),
+        "recipients": recipients,
+        "story": told,
+        "now": story::now_sentences(story),
+    })
+}
