@@ -160,7 +160,9 @@ impl<D: Disk> Store<D> {
         let reader = journal.reader();
         let replayed = match catch_up(&mut index, &reader, &head) {
             // An index that records do not fit into is no index of this journal.
-            Err(StoreError::Index(error)) if started.rebuilt.is_none() && !opened.created => {
+            Err(StoreError::Index(error))
+                if started.rebuilt.is_none() && crate::sqlite::is_broken(&error) =>
+            {
                 tracing::warn!(%error, "the index is broken: making it anew from the journal");
                 started.rebuilt = Some(error.to_string());
                 drop(index);

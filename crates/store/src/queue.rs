@@ -213,8 +213,8 @@ impl<D: Disk> Store<D> {
 
     /// Records what came of attempts, and accepts the report about them in the same commit.
     /// Afterwards the items are no longer taken; where it is refused they stay so, and it is to be
-    /// asked for again. Items that have an outcome already keep that one; where all do, it is
-    /// refused as missing.
+    /// asked for again. Items that have their outcome already keep it; where all have, nothing is
+    /// done.
     pub fn settle(&self, settled: Vec<Settled>, report: Option<NewReport>) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
@@ -339,8 +339,9 @@ fn settle(
     let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
     let open: HashSet<CustodyId> = queued(work, &custodies)?.into_iter().collect();
     settled.retain(|one| open.contains(&one.custody));
-    if settled.is_empty() && !custodies.is_empty() {
-        return Err(Refused::Missing("any item to settle".to_owned()));
+    if settled.is_empty() {
+        // Asked for once more after its answer was lost: it is done already, report included.
+        return Ok(());
     }
     let report = match report {
         Some((mail, report)) => accept_report(work, mail, report)?,

@@ -107,6 +107,16 @@ impl Executor for Sqlite {
     }
 }
 
+/// Whether the database itself is broken, rather than the disk full or the system out of something.
+pub fn is_broken(error: &SqlError) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
+    let cause = error.cause.downcast_ref::<rusqlite::Error>();
+    matches!(
+        cause.and_then(rusqlite::Error::sqlite_error_code),
+        Some(ConstraintViolation | DatabaseCorrupt | NotADatabase)
+    )
+}
+
 fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
     for (index, param) in params.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, param)?;

@@ -5,6 +5,7 @@ mod accounts;
 mod groups;
 mod model;
 mod power;
+mod review;
 mod script;
 mod support;
 mod tamper;

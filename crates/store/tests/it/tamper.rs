@@ -156,6 +156,20 @@ fn i13_index_that_is_no_database_is_made_anew() {
     assert!(verify(root.path()).is_clean());
 }
 
+/// What a rebuild leaves that is killed at its very beginning; and tables that are not of their
+/// head, into which the records do not fit.
+#[test]
+fn index_that_is_not_whole_is_made_anew() {
+    for tampering in ["DELETE FROM meta", "DELETE FROM meta WHERE name = 'applied'"] {
+        let root = stored();
+        index(root.path()).execute(tampering, []).unwrap();
+        let (store, started) = Store::open(root.path(), small()).unwrap();
+        assert!(started.rebuilt.is_some(), "{tampering}");
+        store.close();
+        assert!(verify(root.path()).is_clean());
+    }
+}
+
 #[test]
 fn i13_journal_that_lost_its_end() {
     let root = stored();
