@@ -76,7 +76,7 @@ fn matching(bytes: &[u8], keys: &[Key]) -> u64 {
                 let has_field = Fields::new(header).any(|field| field.is(name));
                 has_field
                     && (text.is_empty()
-                        || whole(bytes, |limits| search_field(header, name, limits)).contains(text))
+                        || search_field(header, name, &exhaustive(bytes)).text.contains(text))
             }
             Key::Body(text) => body_text.get_or_insert_with(|| body(bytes)).contains(text),
             Key::Text(text) => {

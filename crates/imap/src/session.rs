@@ -200,15 +200,6 @@ impl Session {
         self.selected = None;
         let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
         let subscription = self.shared.store.subscribe(id);
-        // A change that is being made while we subscribe may pass the subscription by, and be too
-        // late for the snapshot: an empty change behind it is answered when it is there.
-        let nothing = Some(Vec::new());
-        match self.shared.store.expunge(self.actor(account), id, nothing).await {
-            Ok(_) => {}
-            // Nothing is being changed then, and reading goes on.
-            Err(Refused::Unavailable(_)) => {}
-            Err(refused) => return Err(refusal(&refused, Missing::NonExistent)),
-        }
         let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
             return Err(no_mailbox(Missing::NonExistent));

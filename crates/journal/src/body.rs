@@ -99,6 +99,12 @@ pub struct BodyFile {
 }
 
 impl BodyFile {
+    /// Whether its arrival began before this group was durable.
+    #[must_use]
+    pub const fn began_before(&self, group: u64) -> bool {
+        self.serial < first_serial(group)
+    }
+
     pub(crate) fn path(&self) -> String {
         format!("{BODIES}/{}-{:016x}", self.hash, self.serial)
     }

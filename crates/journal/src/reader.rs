@@ -133,6 +133,15 @@ impl<D: Disk> Reader<D> {
         Scan::new(self.clone(), from.unwrap_or(Head::START), limit)
     }
 
+    /// All files of large bodies, named by a frame or not.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn body_files(&self) -> io::Result<Vec<BodyFile>> {
+        let names = self.shared.disk.list(crate::body::BODIES)?;
+        Ok(names.iter().filter_map(|name| BodyFile::from_name(name)).collect())
+    }
+
     fn frame(&self, at: Position) -> Result<(FrameHeader, Payload), ReadError> {
         match self.frame_once(at)? {
             // It may be being purged this moment; its mark is written before its bytes go, so

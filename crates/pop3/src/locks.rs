@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 /// How long a session waits for the one before it: a client that comes back right after its QUIT,
 /// or after a connection that broke, finds the old session ending.
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(3);
 
 /// The exclusive-access locks of RFC 1939 §4, by account. They keep POP3 sessions of one account
 /// apart; the store is safe without them, so other protocols do not heed them, and they need not

@@ -15,6 +15,12 @@ use crate::{Pending, Receipt, Refused, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
 const FIELD_BYTES_MAX: usize = 255;
+/// Custodies of one message, those behind aliases included.
+const CUSTODIES_MAX: usize = 10_000;
+/// Bytes that the custodies of one message may take in its record, of which the journal takes 4 MiB.
+const CUSTODIES_BYTES_MAX: usize = 3 << 20;
+/// Bytes of a custody in its record besides its texts.
+const CUSTODY_BYTES: usize = 64;
 
 /// A message that has come in whole, and what is known of it.
 pub struct Arrived {
@@ -114,6 +120,15 @@ fn record(
     custodies: Vec<NewCustody>,
     internal_date: Option<Timestamp>,
 ) -> Result<(), Refused> {
+    // Checked before anything is written: a record that the journal cannot take would fail its whole
+    // group, and again at each try.
+    let bytes: usize = custodies.iter().map(custody_bytes).sum();
+    if custodies.len() > CUSTODIES_MAX || bytes > CUSTODIES_BYTES_MAX {
+        return Err(Refused::Invalid(format!(
+            "the message goes to {} recipients, more than fit into one transaction",
+            custodies.len()
+        )));
+    }
     let body_at = work.body(&arrived.body)?;
     let accepted = Accepted {
         mail: arrived.mail,
@@ -132,6 +147,16 @@ fn record(
         custodies,
     };
     work.record(&arrived.actor, Record::Accepted(Box::new(accepted)))
+}
+
+fn custody_bytes(custody: &NewCustody) -> usize {
+    /// An IPv6 literal at its longest.
+    const LITERAL_BYTES: usize = 48;
+    let Address { localpart, host } = &custody.recipient;
+    let host = host.domain().map_or(LITERAL_BYTES, |domain| domain.as_str().len());
+    let recipient = localpart.as_str().len() + host;
+    let original = custody.original_recipient.as_ref().map_or(0, String::len);
+    CUSTODY_BYTES + recipient + original
 }
 
 fn append_to(work: &mut Work<'_>, arrived: Arrived, append: Append) -> Result<(u32, Uid), Refused> {
@@ -201,7 +226,14 @@ impl<'a, 'b> Fates<'a, 'b> {
     }
 
     fn add_alias(&mut self, recipient: &Recipient, targets: &[Address]) -> Result<(), Refused> {
-        let leaves = self.work.index.directory.expand(targets);
+        let (leaves, all) = self.work.index.directory.expand_within_limits(targets);
+        if !all {
+            // To deliver to some and forget the others would be losing mail.
+            return Err(Refused::Invalid(format!(
+                "the alias {} leads to more addresses, or through more aliases, than it may",
+                recipient.address
+            )));
+        }
         if leaves.is_empty() {
             return Err(Refused::UnknownUser(recipient.address.clone()));
         }

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use journal::{Body, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
+use journal::{Body, DamageKind, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
 use mail_types::{RecordSeq, Timestamp};
 
 use crate::index::Index;
@@ -27,18 +27,31 @@ use crate::{Refused, StoreError};
 
 /// Jobs in one group: a bound on how long the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 512;
-/// Body bytes in one group.
-const GROUP_BYTES_MAX: u64 = 8 << 20;
+/// Bytes of a group after which no further job joins it. What the largest job adds still fits into
+/// the journal's limit of 32 MiB.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Frames of a group after which no further job joins it; the journal's limit is 65,536.
+const GROUP_FRAMES_MAX: usize = 16_384;
 /// Records after which the index is committed even if nobody asks.
 const INDEX_RECORDS_MAX: usize = 4096;
+/// Records after which a replay commits what it has: a replay that is killed goes on from there.
+const REPLAY_RECORDS_MAX: u64 = 20_000;
 
 /// Proof that the group a job was part of is synced. Only this file can make one.
-pub struct Synced(());
+pub struct Synced(RecordSeq);
+
+impl Synced {
+    /// The last record of the group.
+    pub const fn seq(&self) -> RecordSeq {
+        self.0
+    }
+}
 
 /// What a job leaves to be done when its group's fate is known.
 pub type Finish = Box<dyn FnOnce(Result<&Synced, &StoreError>) + Send>;
-/// A change: checks, records, and says how to answer.
-pub type Job = Box<dyn FnOnce(&mut Work<'_>) -> Finish + Send>;
+/// A change: checks, records, and says how to answer. Without anything to work with it only says
+/// how to answer, which is then with an error.
+pub type Job = Box<dyn FnOnce(Option<&mut Work<'_>>) -> Finish + Send>;
 
 /// What the writer is asked.
 pub enum Request {
@@ -59,7 +72,7 @@ pub struct Work<'a> {
     journal: &'a mut dyn Append,
     shared: &'a Shared,
     records: &'a mut usize,
-    bytes: &'a mut u64,
+    frames: &'a mut usize,
     failure: &'a mut Option<StoreError>,
     seq: &'a mut RecordSeq,
     effects: &'a mut Vec<crate::subscription::Effect>,
@@ -87,8 +100,19 @@ impl Work<'_> {
     /// # Errors
     /// Where the journal cannot; the whole group then fails.
     pub fn body(&mut self, body: &Body) -> Result<Place, Refused> {
-        *self.bytes += body.size;
-        self.journal.body(body).map_err(|error| self.fail(error))
+        let at = self.journal.body(body).map_err(|error| self.fail(error))?;
+        *self.frames += 1;
+        if let Some(file) = body.file()
+            && let Err(error) = self.index.body_file(file)
+        {
+            return Err(self.fail(error.into()));
+        }
+        Ok(at)
+    }
+
+    /// How much was added to the group so far, by this job and those before it.
+    pub const fn frames(&self) -> usize {
+        *self.frames
     }
 
     /// Makes `record` so. Check before: what is recorded is true.
@@ -106,6 +130,7 @@ impl Work<'_> {
         let at = self.journal.record(seq, &bytes)?;
         *self.seq = seq;
         *self.records += 1;
+        *self.frames += 1;
         self.index.apply(entry, seq, at)?;
         crate::subscription::effects(entry, self.index, self.shared, self.effects)?;
         Ok(())
@@ -130,6 +155,8 @@ pub struct Writer<D: Disk> {
     pub index_commit_interval: Duration,
     pub seq: RecordSeq,
     pub open: Option<OpenTransaction>,
+    /// The index could not be brought back after a failure: it must not be written before it is.
+    pub index_lost: bool,
 }
 
 /// The index transaction that is open.
@@ -156,7 +183,18 @@ impl<D: Disk> Writer<D> {
                 Request::Stop => break,
             }
         }
+        self.seal();
         self.publish();
+    }
+
+    /// Proves the last group durable, so that damage to it can never be taken for a torn write.
+    fn seal(&mut self) {
+        if self.shared.stopped().is_none()
+            && let Err(error) = self.journal.seal()
+        {
+            // Everything acknowledged is durable all the same; the next start proves it.
+            tracing::warn!(%error, "the journal could not be sealed");
+        }
     }
 
     /// The next request, committing the index when it has lagged long enough.
@@ -178,42 +216,29 @@ impl<D: Disk> Writer<D> {
 
     /// Performs `first` and everything that waits behind it as one group. False: asked to stop.
     fn group(&mut self, first: Job) -> bool {
-        let mut finishes = Vec::new();
+        let mut group = Group::default();
         let mut publish = Vec::new();
-        let mut effects = Vec::new();
-        let mut failure = self.begin().err();
-        let (mut records, mut bytes, mut go_on) = (0, 0, true);
-        let mut next = Some(first);
-        while let Some(job) = next.take() {
-            let mut work = Work {
-                index: &mut self.index,
-                now: (self.clock)(),
-                journal: &mut self.journal,
-                shared: &self.shared,
-                records: &mut records,
-                bytes: &mut bytes,
-                failure: &mut failure,
-                seq: &mut self.seq,
-                effects: &mut effects,
-            };
-            // A job that panics has done half of something: the group fails, the server goes on.
-            match std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut work))) {
-                Ok(finish) => finishes.push(finish),
-                Err(_) => {
-                    failure.get_or_insert(StoreError::Panicked);
+        let mut go_on = true;
+        if let Err(error) = self.begin() {
+            // Nothing may be applied outside a transaction: readers would see it at once.
+            group.finishes.push(first(None));
+            group.failure = Some(error);
+        } else {
+            let mut next = Some(first);
+            while let Some(job) = next.take() {
+                self.perform(job, &mut group);
+                if group.is_full(self.journal.group_bytes()) {
+                    break;
+                }
+                match self.requests.try_recv() {
+                    Ok(Request::Job(job)) => next = Some(job),
+                    Ok(Request::Publish(done)) => publish.push(done),
+                    Ok(Request::Stop) => go_on = false,
+                    Err(_) => {}
                 }
             }
-            if failure.is_some() || finishes.len() >= GROUP_JOBS_MAX || bytes >= GROUP_BYTES_MAX {
-                break;
-            }
-            match self.requests.try_recv() {
-                Ok(Request::Job(job)) => next = Some(job),
-                Ok(Request::Publish(done)) => publish.push(done),
-                Ok(Request::Stop) => go_on = false,
-                Err(_) => {}
-            }
         }
-        self.finish_group(records, failure, effects, finishes);
+        self.finish_group(group);
         if !publish.is_empty() {
             self.publish();
             publish.into_iter().for_each(|done| {
@@ -223,13 +248,29 @@ impl<D: Disk> Writer<D> {
         go_on
     }
 
-    fn finish_group(
-        &mut self,
-        records: usize,
-        failure: Option<StoreError>,
-        effects: Vec<crate::subscription::Effect>,
-        finishes: Vec<Finish>,
-    ) {
+    fn perform(&mut self, job: Job, group: &mut Group) {
+        let mut work = Work {
+            index: &mut self.index,
+            now: (self.clock)(),
+            journal: &mut self.journal,
+            shared: &self.shared,
+            records: &mut group.records,
+            frames: &mut group.frames,
+            failure: &mut group.failure,
+            seq: &mut self.seq,
+            effects: &mut group.effects,
+        };
+        // A job that panics has done half of something: the group fails, the server goes on.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| job(Some(&mut work)))) {
+            Ok(finish) => group.finishes.push(finish),
+            Err(_) => {
+                group.failure.get_or_insert(StoreError::Panicked);
+            }
+        }
+    }
+
+    fn finish_group(&mut self, group: Group) {
+        let Group { records, failure, effects, finishes, .. } = group;
         let outcome = match failure {
             None if records == 0 => Ok(()),
             None => self.journal.sync().map(|_| ()).map_err(StoreError::Sync),
@@ -244,7 +285,8 @@ impl<D: Disk> Writer<D> {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
                     self.shared.tell(&self.index.directory, effects);
                 }
-                finishes.into_iter().for_each(|finish| finish(Ok(&Synced(()))));
+                let synced = Synced(self.seq);
+                finishes.into_iter().for_each(|finish| finish(Ok(&synced)));
             }
             Err(error) => {
                 tracing::error!(%error, "nothing of this group was accepted");
@@ -259,6 +301,9 @@ impl<D: Disk> Writer<D> {
         if let Some(reason) = self.shared.stopped() {
             return Err(StoreError::Stopped(reason));
         }
+        if self.index_lost {
+            self.reload()?;
+        }
         if self.open.is_none() {
             self.index.begin()?;
             self.open = Some(OpenTransaction { since: Instant::now(), records: 0 });
@@ -268,6 +313,11 @@ impl<D: Disk> Writer<D> {
 
     /// Commits the index, so that readers see everything acknowledged.
     fn publish(&mut self) {
+        if self.index_lost
+            && let Err(error) = self.reload()
+        {
+            tracing::error!(%error, "the index still cannot be brought up to the journal");
+        }
         if self.open.is_some() {
             let head = self.journal.head();
             match self.index.commit(&head) {
@@ -286,7 +336,8 @@ impl<D: Disk> Writer<D> {
     }
 
     /// After a failure: forgets what was not synced, and brings the index back to what the journal
-    /// says. Where that fails too, or the sync itself failed, nothing is accepted any more.
+    /// says. Where that fails too (a full disk), the next group or reader tries it again first.
+    /// After a failed sync nothing is accepted any more.
     fn recover(&mut self, error: &StoreError) {
         self.journal.abandon();
         if let StoreError::Sync(SyncError::Poisoned(_)) = error {
@@ -294,21 +345,46 @@ impl<D: Disk> Writer<D> {
         }
         self.open = None;
         if let Err(again) = self.reload() {
-            self.shared.stop(&format!("{error}; and then: {again}"));
+            tracing::error!(error = %again, "the index could not be brought up to the journal");
+            self.shared.alarm(&again);
         }
     }
 
     fn reload(&mut self) -> Result<(), StoreError> {
+        self.index_lost = true;
         // Fails where no transaction is open, which is what is wanted then.
         self.index.sql.batch("ROLLBACK").ok();
         let sql = Sqlite::open_writer(&self.shared.index_path)?;
         let mut index = Index::load(sql)?.ok_or(StoreError::IndexMissing)?;
         let applied = index.applied()?;
-        replay(&mut index, &self.journal.reader(), applied, &self.journal.head())?;
+        let replayed = replay(&mut index, &self.journal.reader(), applied, &self.journal.head())?;
+        if !replayed.damage.is_empty() {
+            self.shared.alarm(&StoreError::Damaged(replayed.damage.join("; ")));
+        }
         self.index = index;
+        self.index_lost = false;
         self.seq = self.journal.head().last_seq;
         self.shared.published.store(self.seq.0, Ordering::Release);
         Ok(())
+    }
+}
+
+/// A group while its jobs are performed.
+#[derive(Default)]
+struct Group {
+    records: usize,
+    frames: usize,
+    failure: Option<StoreError>,
+    effects: Vec<crate::subscription::Effect>,
+    finishes: Vec<Finish>,
+}
+
+impl Group {
+    fn is_full(&self, bytes: usize) -> bool {
+        self.failure.is_some()
+            || self.finishes.len() >= GROUP_JOBS_MAX
+            || self.frames >= GROUP_FRAMES_MAX
+            || bytes >= GROUP_BYTES_MAX
     }
 }
 
@@ -320,6 +396,8 @@ pub struct Replayed {
     /// What could not be read. The records around it are applied: a lost record takes only its own
     /// change with it, and is named here, in the alarm, and by `verify` until it is mended.
     pub damage: Vec<String>,
+    /// Some of it the disk could not read now and may read another time.
+    pub unreadable: bool,
 }
 
 /// Damage told one by one; the rest is counted by `verify`.
@@ -337,6 +415,7 @@ pub fn replay<D: Disk, E: Executor>(
         return Ok(replayed);
     }
     index.begin()?;
+    let mut committed = 0;
     let mut expected = applied.as_ref().map_or(0, |applied| applied.last_seq.0) + 1;
     for found in reader.scan(applied) {
         let trouble = match found {
@@ -348,12 +427,34 @@ pub fn replay<D: Disk, E: Executor>(
                 replayed.records += 1;
                 gap
             }
-            JournalEntry::Record { .. }
-            | JournalEntry::Body { .. }
-            | JournalEntry::Commit { .. }
-            | JournalEntry::TornTail(_) => None,
-            JournalEntry::Damage(damage) => Some(damage.to_string()),
+            JournalEntry::Commit { head: reached } => {
+                if replayed.records >= committed + REPLAY_RECORDS_MAX && reached.group < head.group
+                {
+                    index.commit(&reached)?;
+                    committed = replayed.records;
+                    tracing::info!(records = committed, of = head.last_seq.0, "index replayed");
+                    index.begin()?;
+                }
+                None
+            }
+            JournalEntry::Body { file: Some(file), .. } => {
+                index.body_file(file)?;
+                None
+            }
+            JournalEntry::Record { .. } | JournalEntry::Body { .. } | JournalEntry::TornTail(_) => {
+                None
+            }
+            JournalEntry::Damage(damage) => {
+                replayed.unreadable |= matches!(
+                    damage.kind,
+                    DamageKind::Unreadable(_) | DamageKind::SegmentUnreadable(_)
+                );
+                Some(damage.to_string())
+            }
         };
+        if trouble.is_some() {
+            index.mark_damaged(replayed.unreadable)?;
+        }
         if replayed.damage.len() < DAMAGE_TOLD_MAX {
             replayed.damage.extend(trouble);
         }

@@ -10,7 +10,7 @@ use crate::record::Credentials;
 /// How deep aliases may point to aliases.
 const ALIAS_DEPTH_MAX: usize = 10;
 /// How many recipients one alias may come to.
-const ALIAS_TARGETS_MAX: usize = 1000;
+pub const ALIAS_TARGETS_MAX: usize = 1000;
 
 /// An account that may sign in and receive.
 #[derive(Clone, Debug)]
@@ -152,25 +152,41 @@ impl Directory {
     /// An alias that leads back to itself keeps whatever else it leads to.
     #[must_use]
     pub fn expand(&self, targets: &[Address]) -> Vec<(Address, Resolution)> {
+        self.expand_within_limits(targets).0
+    }
+
+    /// The same, and whether it is all: an alias may lead to at most 1000 addresses, through at
+    /// most 10 aliases behind each other.
+    pub(crate) fn expand_within_limits(
+        &self,
+        targets: &[Address],
+    ) -> (Vec<(Address, Resolution)>, bool) {
+        let mut all = true;
         let mut seen = HashSet::new();
         let mut leaves = Vec::new();
         let mut open: Vec<(Address, usize)> =
             targets.iter().rev().map(|target| (target.clone(), 0)).collect();
         while let Some((address, depth)) = open.pop() {
-            if leaves.len() >= ALIAS_TARGETS_MAX || !seen.insert(address.folded()) {
+            if !seen.insert(address.folded()) {
                 continue;
             }
             match self.resolve(&address) {
                 Resolution::Alias(further) if depth < ALIAS_DEPTH_MAX => {
                     open.extend(further.into_iter().rev().map(|target| (target, depth + 1)));
                 }
-                Resolution::Alias(_) | Resolution::UnknownUser => {}
+                Resolution::Alias(_) => all = false,
+                Resolution::UnknownUser => {}
+                Resolution::Account(_) | Resolution::Remote
+                    if leaves.len() >= ALIAS_TARGETS_MAX =>
+                {
+                    return (leaves, false);
+                }
                 found @ (Resolution::Account(_) | Resolution::Remote) => {
                     leaves.push((address, found));
                 }
             }
         }
-        leaves
+        (leaves, all)
     }
 
     /// Whether this account may send as this address: its own, with or without a detail, or an

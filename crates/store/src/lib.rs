@@ -126,6 +126,12 @@ pub enum StoreError {
     /// Nothing is accepted any more, since this happened.
     #[error("the store has stopped: {0}")]
     Stopped(String),
+    /// A change was refused after it had recorded something, which is a bug.
+    #[error("a change was refused half-way (a bug); nothing of it was kept: {0}")]
+    HalfDone(Refused),
+    /// The index is behind what was acknowledged and cannot be brought up to it now.
+    #[error("the index cannot be brought up to date now")]
+    IndexBehind,
     /// A change ended in a panic, which is a bug.
     #[error("a change failed in a way that it should not have (a bug); nothing of it was kept")]
     Panicked,

@@ -1,6 +1,7 @@
 //! What a signed-in account does to its mailboxes. Each change is one record; what is taken out of
 //! a mailbox stays in the archive.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use journal::Disk;
@@ -22,6 +23,15 @@ const MAILBOXES_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 1000;
 /// Levels in a mailbox name.
 const NAME_LEVELS_MAX: usize = 50;
+
+/// Messages that one command changes.
+const MESSAGES_MAX: usize = 1_000_000;
+/// Messages named by one record; a change of more is several records of one group.
+const MESSAGES_PER_RECORD: usize = 50_000;
+/// Bytes of flags that one command records.
+const FLAGS_BYTES_MAX: usize = 8 << 20;
+/// Bytes of flags in one record, of which the journal takes 4 MiB.
+const FLAGS_BYTES_PER_RECORD: usize = 1 << 20;
 
 /// Whose session makes a change.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +177,9 @@ impl<D: Disk> Store<D> {
             if lookup(work, actor.account, &name).is_some() {
                 return Err(Refused::Exists(format!("mailbox {name}")));
             }
-            create_parents(work, actor, &name)?;
+            let missing = missing_parents(work, actor.account, &name);
+            check_room(work, actor.account, missing.len() + 1)?;
+            create_all(work, actor, missing)?;
             create(work, &actor.into(), actor.account, name, special_use)
         })
     }
@@ -197,9 +209,12 @@ impl<D: Disk> Store<D> {
             if to.starts_with(&format!("{from}/")) && from != INBOX {
                 return Err(Refused::Invalid(format!("{to} lies below {from} itself")));
             }
-            create_parents(work, actor, &to)?;
+            let missing = missing_parents(work, actor.account, &to);
+            check_room(work, actor.account, missing.len() + 1)?;
             if from == INBOX {
                 let all = [(1, u32::MAX)];
+                check_count(rows(work, mailbox, &all)?.len())?;
+                create_all(work, actor, missing)?;
                 create(work, &actor.into(), actor.account, to.clone(), None)?;
                 transfer(work, actor, mailbox, &to, &all, true)?;
                 return Ok(());
@@ -215,6 +230,14 @@ impl<D: Disk> Store<D> {
                     Some((id, format!("{to}/{}", name.strip_prefix(&below)?)))
                 })
                 .collect();
+            // The mailbox that had the new name may be deleted and have left others below it.
+            for (_, name) in &children {
+                check_name(name)?;
+                if lookup(work, actor.account, name).is_some() {
+                    return Err(Refused::Exists(format!("mailbox {name}")));
+                }
+            }
+            create_all(work, actor, missing)?;
             work.record(&actor.into(), Record::MailboxRenamed { mailbox, name: to })?;
             for (mailbox, name) in children {
                 work.record(&actor.into(), Record::MailboxRenamed { mailbox, name })?;
@@ -246,7 +269,7 @@ impl<D: Disk> Store<D> {
         self.change(move |work| {
             own(work, actor, mailbox)?;
             let mut modified = Vec::new();
-            let mut sets: Vec<(Flags, Vec<Uid>)> = Vec::new();
+            let mut sets: HashMap<Flags, Vec<Uid>> = HashMap::new();
             for row in rows(work, mailbox, &uids)? {
                 if unchanged_since.is_some_and(|limit| row.mod_seq > limit) {
                     modified.push(row.uid);
@@ -261,17 +284,16 @@ impl<D: Disk> Store<D> {
                 if new == row.flags {
                     continue;
                 }
-                match sets.iter_mut().find(|(known, _)| *known == new) {
-                    Some((_, uids)) => uids.push(row.uid),
-                    None => sets.push((new, vec![row.uid])),
-                }
+                sets.entry(new).or_default().push(row.uid);
             }
             let current = mod_seq(work, mailbox)?;
             if sets.is_empty() {
                 return Ok(FlagsOutcome { modified, mod_seq: current });
             }
             let mod_seq = ModSeq(current.0 + 1);
-            work.record(&actor.into(), Record::FlagsSet { mailbox, mod_seq, sets })?;
+            for sets in in_records(sets)? {
+                work.record(&actor.into(), Record::FlagsSet { mailbox, mod_seq, sets })?;
+            }
             Ok(FlagsOutcome { modified, mod_seq })
         })
     }
@@ -341,9 +363,12 @@ fn take_out(
     uids: Vec<Uid>,
 ) -> Result<Vec<Uid>, Refused> {
     if !uids.is_empty() {
+        check_count(uids.len())?;
         let mod_seq = ModSeq(mod_seq(work, mailbox)?.0 + 1);
-        let record = Record::Expunged { mailbox, mod_seq, uids: uids.clone() };
-        work.record(&actor.into(), record)?;
+        for uids in uids.chunks(MESSAGES_PER_RECORD) {
+            let record = Record::Expunged { mailbox, mod_seq, uids: uids.to_vec() };
+            work.record(&actor.into(), record)?;
+        }
     }
     Ok(uids)
 }
@@ -360,6 +385,7 @@ fn transfer(
     let to = find(work, actor.account, to)?;
     let (first, to_mod_seq) = next_in(work, to)?;
     let old: Vec<Uid> = rows(work, from, uids)?.into_iter().map(|row| row.uid).collect();
+    check_count(old.len())?;
     let room = u64::from(u32::MAX) - u64::from(first.get());
     if old.len() as u64 > room {
         return Err(Refused::UidsUsedUp);
@@ -367,12 +393,11 @@ fn transfer(
     let messages: Vec<(Uid, Uid)> =
         (first.get()..).zip(old).filter_map(|(new, old)| Some((old, Uid::new(new)?))).collect();
     let uid_validity = work.index.mailboxes.get(&to).map_or(0, |mailbox| mailbox.uid_validity);
-    if !messages.is_empty() {
-        let messages = messages.clone();
+    // Within one mailbox the messages come behind themselves: two steps of its MODSEQ.
+    let from_mod_seq = ModSeq(if from == to { to_mod_seq.0 } else { mod_seq(work, from)?.0 } + 1);
+    for messages in messages.chunks(MESSAGES_PER_RECORD) {
+        let messages = messages.to_vec();
         let record = if take_out {
-            // Within one mailbox the messages come behind themselves: two steps of its MODSEQ.
-            let from_mod_seq =
-                ModSeq(if from == to { to_mod_seq.0 } else { mod_seq(work, from)?.0 } + 1);
             Record::Moved { from, to, from_mod_seq, to_mod_seq, messages }
         } else {
             Record::Copied { from, to, mod_seq: to_mod_seq, messages }
@@ -382,20 +407,71 @@ fn transfer(
     Ok(Transferred { uid_validity, messages })
 }
 
+/// Bounds what one command adds to its group, which must fit into the journal's limits.
+fn check_count(messages: usize) -> Result<(), Refused> {
+    if messages > MESSAGES_MAX {
+        return Err(Refused::Invalid(format!(
+            "one command changes at most {MESSAGES_MAX} messages; name fewer"
+        )));
+    }
+    Ok(())
+}
+
+/// Each set of flags with the messages that have it.
+type FlagSets = Vec<(Flags, Vec<Uid>)>;
+
+/// Sets of flags in as many records as they need.
+fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> {
+    check_count(sets.values().map(Vec::len).sum())?;
+    let mut sets: Vec<_> = sets.into_iter().collect();
+    sets.sort_by_key(|(_, uids)| uids.first().copied());
+    let mut records: Vec<FlagSets> = Vec::new();
+    let (mut messages, mut bytes, mut bytes_in_all) = (0, 0, 0);
+    for (flags, uids) in sets {
+        let flags_bytes: usize = flags.keywords().iter().map(|word| word.as_str().len() + 2).sum();
+        for uids in uids.chunks(MESSAGES_PER_RECORD) {
+            bytes_in_all += flags_bytes;
+            if records.is_empty()
+                || messages + uids.len() > MESSAGES_PER_RECORD
+                || bytes + flags_bytes > FLAGS_BYTES_PER_RECORD
+            {
+                records.push(Vec::new());
+                (messages, bytes) = (0, 0);
+            }
+            messages += uids.len();
+            bytes += flags_bytes;
+            if let Some(record) = records.last_mut() {
+                record.push((flags.clone(), uids.to_vec()));
+            }
+        }
+    }
+    if bytes_in_all > FLAGS_BYTES_MAX {
+        return Err(Refused::Invalid("too many different flags; name fewer messages".to_owned()));
+    }
+    Ok(records)
+}
+
 fn rows(
     work: &mut Work<'_>,
     mailbox: MailboxId,
     ranges: &[(u32, u32)],
 ) -> Result<Vec<MessageRow>, Refused> {
     let mut rows = Vec::new();
-    for &(first, last) in ranges {
+    // Ranges that overlap are read once, however often a client names them.
+    let mut ranges = ranges.to_vec();
+    ranges.sort_unstable();
+    let mut read_until = 0;
+    for (first, last) in ranges {
+        let first = first.max(read_until);
+        if first > last {
+            continue;
+        }
+        read_until = last.saturating_add(1);
         let read = read_rows(&mut work.index.sql, mailbox, first, last, &mut |row| rows.push(row));
         if let Err(error) = read {
             return Err(work.fail(error.into()));
         }
     }
-    rows.sort_by_key(|row| row.uid);
-    rows.dedup_by_key(|row| row.uid);
     Ok(rows)
 }
 
@@ -448,12 +524,25 @@ fn check_name(name: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-fn create_parents(work: &mut Work<'_>, actor: SessionActor, name: &str) -> Result<(), Refused> {
-    let ends: Vec<usize> = name.match_indices('/').map(|(at, _)| at).collect();
-    for end in ends {
-        if lookup(work, actor.account, &name[..end]).is_none() {
-            create(work, &actor.into(), actor.account, name[..end].to_owned(), None)?;
-        }
+/// Names above this one that no mailbox has.
+fn missing_parents(work: &Work<'_>, account: AccountId, name: &str) -> Vec<String> {
+    name.match_indices('/')
+        .map(|(end, _)| name[..end].to_owned())
+        .filter(|parent| lookup(work, account, parent).is_none())
+        .collect()
+}
+
+fn create_all(work: &mut Work<'_>, actor: SessionActor, names: Vec<String>) -> Result<(), Refused> {
+    for name in names {
+        create(work, &actor.into(), actor.account, name, None)?;
+    }
+    Ok(())
+}
+
+fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Refused> {
+    let known = work.index.mailbox_names.get(&account).map_or(0, HashMap::len);
+    if known + more > MAILBOXES_MAX {
+        return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
     }
     Ok(())
 }
@@ -467,10 +556,7 @@ pub fn create(
     name: String,
     special_use: Option<SpecialUse>,
 ) -> Result<MailboxId, Refused> {
-    let known = work.index.mailbox_names.get(&account).map_or(0, std::collections::HashMap::len);
-    if known >= MAILBOXES_MAX {
-        return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
-    }
+    check_room(work, account, 1)?;
     let by_clock = u32::try_from(work.now.secs()).unwrap_or(0);
     let uid_validity = by_clock.max(work.index.last.uid_validity.saturating_add(1));
     let mailbox = MailboxId(work.index.last.mailbox + 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
 use mail_types::{MailId, MailboxId, Timestamp};
 
-use crate::commit::{Finish, Job, Request, Synced, Work, Writer, replay};
+use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
 use crate::directory::Directory;
 use crate::index::Index;
 use crate::shared::{Alarm, QueueWake, Shared};
@@ -17,6 +17,9 @@ use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::subscription::Subscription;
 use crate::{Pending, Refused, StoreError};
+
+/// Changes that may wait for the writer; each holds at most one body in memory.
+const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How the store is opened.
 pub struct Options {
@@ -123,7 +126,7 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Self, Started), StoreError> {
         let mut started = Started::default();
         // An index that cannot be read is no loss: it is made anew below.
-        let (mut index, unreadable) = match Sqlite::open_writer(index_path).and_then(Index::load) {
+        let (mut index, unusable) = match usable_index(index_path) {
             Ok(index) => (index, None),
             Err(error) => (None, Some(error.to_string())),
         };
@@ -146,18 +149,34 @@ impl<D: Disk> Store<D> {
             None => {
                 if !opened.created {
                     let missing = || "it was missing or of another version".to_owned();
-                    started.rebuilt = Some(unreadable.unwrap_or_else(missing));
+                    started.rebuilt = Some(unusable.unwrap_or_else(missing));
                 }
                 fresh_index(index_path)?
             }
         };
-        let applied = index.applied()?;
-        let replayed = replay(&mut index, &journal.reader(), applied, &head)?;
+        if started.rebuilt.is_some() {
+            tracing::info!(records = head.last_seq.0, "making the index anew from the journal");
+        }
+        let reader = journal.reader();
+        let replayed = match catch_up(&mut index, &reader, &head) {
+            // An index that records do not fit into is no index of this journal.
+            Err(StoreError::Index(error)) if started.rebuilt.is_none() && !opened.created => {
+                tracing::warn!(%error, "the index is broken: making it anew from the journal");
+                started.rebuilt = Some(error.to_string());
+                drop(index);
+                index = fresh_index(index_path)?;
+                catch_up(&mut index, &reader, &head)?
+            }
+            replayed => replayed?,
+        };
         started.replayed = replayed.records;
         started.damage.extend(replayed.damage);
         started.damage.dedup();
         if !started.damage.is_empty() {
             (options.alarm)(&StoreError::Damaged(started.damage.join("; ")));
+        }
+        if started.damage.is_empty() && !index.is_damaged()? {
+            remove_orphans(&journal, &mut index)?;
         }
         Ok((Self::start(journal, index, index_path, options, &mut started)?, started))
     }
@@ -190,6 +209,7 @@ impl<D: Disk> Store<D> {
             index_commit_interval: options.index_commit_interval,
             seq,
             open: None,
+            index_lost: false,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -205,9 +225,9 @@ impl<D: Disk> Store<D> {
             clock: options.clock,
         };
         started.uncertain = begun.len() as u64;
-        if !begun.is_empty() {
+        for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {
             // Only a full disk can refuse it, and then they are still found at the next start.
-            if let Err(refused) = store.mark_uncertain(begun).wait() {
+            if let Err(refused) = store.mark_uncertain(begun.to_vec()).wait() {
                 tracing::warn!(%refused, "attempts of the last run are not marked uncertain yet");
             }
         }
@@ -276,8 +296,19 @@ impl<D: Disk> Store<D> {
         behind_sync: impl FnOnce(T, &Synced) -> U + Send + 'static,
     ) -> Pending<U> {
         let (sender, receiver) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= JOBS_WAITING_MAX {
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            let text = "too many changes wait for the disk".to_owned();
+            sender.send(Err(Refused::Unavailable(text))).ok();
+            return Pending::new(receiver);
+        }
         let job: Job = Box::new(move |work| {
-            let result = change(work);
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            let result = match work {
+                Some(work) => whole(change, work),
+                None => Err(Refused::Unavailable("the store has stopped".to_owned())),
+            };
             let finish: Finish = Box::new(move |synced| {
                 let answer = match synced {
                     Ok(synced) => result.map(|value| behind_sync(value, synced)),
@@ -304,6 +335,9 @@ impl<D: Disk> Store<D> {
             self.requests.send(Request::Publish(done)).ok();
             // A writer that is gone has published everything at its end.
             published.recv().ok();
+            if self.shared.published.load(Ordering::Acquire) < acknowledged {
+                return Err(StoreError::IndexBehind);
+            }
         }
         let mut sql = match self.shared.take_reader() {
             Some(sql) => sql,
@@ -315,6 +349,62 @@ impl<D: Disk> Store<D> {
         self.shared.give_back_reader(sql);
         Ok(result?)
     }
+}
+
+/// The index that is there, if it is one to go on with.
+fn usable_index(path: &Path) -> Result<Option<Index<Sqlite>>, SqlError> {
+    let Some(mut index) = Index::load(Sqlite::open_writer(path)?)? else { return Ok(None) };
+    if index.has_gaps()? {
+        return Err(SqlError {
+            doing: "use it".to_owned(),
+            cause: "the disk could not read the whole journal when it was made".into(),
+        });
+    }
+    Ok(Some(index))
+}
+
+/// Brings the index up to the journal.
+fn catch_up<D: Disk>(
+    index: &mut Index<Sqlite>,
+    reader: &Reader<D>,
+    head: &journal::Head,
+) -> Result<Replayed, StoreError> {
+    let applied = index.applied()?;
+    replay(index, reader, applied, head)
+}
+
+/// Removes the files of large bodies that came in whole in an earlier run and were never accepted;
+/// in this one none has begun yet.
+/// Only where the journal was never damaged: else they may be all that is left of a message.
+fn remove_orphans<D: Disk>(
+    journal: &Journal<D>,
+    index: &mut Index<Sqlite>,
+) -> Result<(), StoreError> {
+    let io = |doing: String| move |cause| StoreError::Io { doing, cause };
+    for file in journal.reader().body_files().map_err(io("list the body files".to_owned()))? {
+        if !index.has_body_file(file)? {
+            tracing::info!(body = %file.hash, "a body that was never accepted is removed");
+            let doing = format!("remove the body file of {}", file.hash);
+            journal.remove_body_file(file).map_err(io(doing))?;
+        }
+    }
+    Ok(())
+}
+
+/// Performs a change. What is refused must have recorded nothing; where it has all the same, the
+/// group fails rather than half a change become true.
+fn whole<T>(
+    change: impl FnOnce(&mut Work<'_>) -> Result<T, Refused>,
+    work: &mut Work<'_>,
+) -> Result<T, Refused> {
+    let before = work.frames();
+    let result = change(work);
+    if let Err(refused) = &result
+        && work.frames() != before
+    {
+        return Err(work.fail(StoreError::HalfDone(refused.clone())));
+    }
+    result
 }
 
 /// An index with empty tables in place of whatever is there.

@@ -3,7 +3,7 @@
 use journal::Disk;
 use mail_types::{AccountId, Address, Domain, SpecialUse};
 
-use crate::directory::Resolution;
+use crate::directory::{ALIAS_TARGETS_MAX, Resolution};
 use crate::record::{Actor, Credentials, Record};
 use crate::{Pending, Refused, Store};
 
@@ -32,6 +32,13 @@ impl<D: Disk> Store<D> {
                     account.address
                 )));
             }
+            if let Some((alias, _)) = directory.aliases().find(|(alias, _)| {
+                alias.rsplit_once('@').is_some_and(|(_, d)| d == domain.as_str())
+            }) {
+                return Err(Refused::Invalid(format!(
+                    "domain {domain} has the alias {alias}; remove its aliases first"
+                )));
+            }
             work.record(&actor, Record::DomainRemoved { domain })
         })
     }
@@ -47,6 +54,9 @@ impl<D: Disk> Store<D> {
             check_local(work.index.directory.as_ref(), &address)?;
             if work.index.directory.by_address.contains_key(&address.folded()) {
                 return Err(Refused::Exists(format!("account {address}")));
+            }
+            if work.index.directory.aliases.contains_key(&address.folded()) {
+                return Err(Refused::Exists(format!("alias {address}")));
             }
             let account = AccountId(work.index.last.account + 1);
             work.record(&actor, Record::AccountAdded { account, address, credentials })?;
@@ -98,6 +108,11 @@ impl<D: Disk> Store<D> {
             }
             if targets.is_empty() {
                 return Err(Refused::Invalid("an alias needs at least one target".to_owned()));
+            }
+            if targets.len() > ALIAS_TARGETS_MAX {
+                return Err(Refused::Invalid(format!(
+                    "an alias has at most {ALIAS_TARGETS_MAX} targets"
+                )));
             }
             for target in &targets {
                 if directory.resolve(target) == Resolution::UnknownUser {

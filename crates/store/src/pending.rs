@@ -11,9 +11,9 @@ pub struct Pending<T>(oneshot::Receiver<Result<T, Refused>>);
 /// The future of a [`Pending`].
 pub struct Answer<T>(oneshot::AsyncReceiver<Result<T, Refused>>);
 
-/// The writer is gone, which it is only while the server stops.
+/// The writer is gone, which it is only while the server stops; or the change panicked.
 fn gone() -> Refused {
-    Refused::Unavailable("the server is stopping".to_owned())
+    Refused::Unavailable("the server is stopping, or failed at it".to_owned())
 }
 
 impl<T> Pending<T> {

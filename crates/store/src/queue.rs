@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
-use mail_types::{Address, CustodyId, MailId, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, MailId, RecordSeq, ReversePath, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
@@ -86,9 +86,31 @@ pub struct NewReport {
     pub message_id: Option<String>,
 }
 
+/// Custodies that one job or one record names; longer lists are split.
+pub const CUSTODIES_PER_JOB: usize = 1000;
+
 /// What the runner has taken.
+///
+/// What is settled is not simply forgotten: a reader may still look at the index as it was before,
+/// where the item is due, and would take it again and send it twice. It is free for a reader that
+/// sees the record that settled it.
 #[derive(Default)]
-pub struct TakenItems(HashSet<CustodyId>);
+pub struct TakenItems(HashMap<CustodyId, Option<RecordSeq>>);
+
+impl TakenItems {
+    fn release(&mut self, custodies: &[CustodyId], settled_by: RecordSeq) {
+        for custody in custodies {
+            if let Some(taken) = self.0.get_mut(custody) {
+                *taken = Some(settled_by);
+            }
+        }
+    }
+
+    /// Forgets what was settled by records that a reader at `seen` sees.
+    fn forget(&mut self, seen: RecordSeq) {
+        self.0.retain(|_, settled_by| settled_by.is_none_or(|seq| seq > seen));
+    }
+}
 
 impl<D: Disk> Store<D> {
     /// Takes items that are due, oldest first; what is taken is not taken again before
@@ -104,11 +126,13 @@ impl<D: Disk> Store<D> {
         skip: &HashSet<String>,
     ) -> Result<(Vec<QueueItem>, Option<Timestamp>), StoreError> {
         let (rows, next_due) = self.read(|sql| {
-            let taken = self.taken();
+            let seen = crate::index::applied_in(sql)?.map_or(RecordSeq(0), |head| head.last_seq);
+            let mut taken = self.taken();
+            taken.forget(seen);
             let mut rows: Vec<QueueRow> = Vec::new();
             let mut next_due = None;
             read_queue(sql, Some(now), &mut |row, destination| {
-                if taken.0.contains(&row.custody) || skip.contains(destination) {
+                if taken.0.contains_key(&row.custody) || skip.contains(destination) {
                     return true;
                 }
                 if rows.len() == count_max {
@@ -122,11 +146,20 @@ impl<D: Disk> Store<D> {
                 let later = "SELECT min(due) FROM queue WHERE due > $1";
                 next_due = sql.number(later, &[now.0.into()])?.map(Timestamp);
             }
+            taken.0.extend(rows.iter().map(|row| (row.custody, None)));
             Ok((rows, next_due))
         })?;
-        let items = self.items(rows)?;
-        self.taken().0.extend(items.iter().map(|item| item.custody));
-        Ok((items, next_due))
+        let custodies: Vec<CustodyId> = rows.iter().map(|row| row.custody).collect();
+        match self.items(rows) {
+            Ok(items) => Ok((items, next_due)),
+            Err(error) => {
+                let mut taken = self.taken();
+                custodies.iter().for_each(|custody| {
+                    taken.0.remove(custody);
+                });
+                Err(error)
+            }
+        }
     }
 
     /// What is in the queue, by due time.
@@ -171,23 +204,26 @@ impl<D: Disk> Store<D> {
     /// Records that these are about to be offered to `peer`.
     pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<()> {
         self.change(move |work| {
+            if queued(work, &custodies)?.len() != custodies.len() {
+                return Err(Refused::Missing("an item to be sent".to_owned()));
+            }
             work.record(&Actor::Server, Record::AttemptBegun { custodies, peer })
         })
     }
 
     /// Records what came of attempts, and accepts the report about them in the same commit.
-    /// Afterwards the items are no longer taken.
+    /// Afterwards the items are no longer taken; where it is refused they stay so, and it is to be
+    /// asked for again. Items that have an outcome already keep that one; where all do, it is
+    /// refused as missing.
     pub fn settle(&self, settled: Vec<Settled>, report: Option<NewReport>) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
             move |work| settle(work, settled, report),
-            move |(), _| {
+            move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                custodies.iter().for_each(|custody| {
-                    taken.0.remove(custody);
-                });
+                taken.release(&custodies, synced.seq());
             },
         )
     }
@@ -199,16 +235,15 @@ impl<D: Disk> Store<D> {
         let custodies = custodies.to_vec();
         self.change_and(
             move |work| {
+                let begun = queued(work, &begun)?;
                 if begun.is_empty() {
                     return Ok(());
                 }
                 work.record(&Actor::Server, Record::AttemptDropped { custodies: begun })
             },
-            move |(), _| {
+            move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                custodies.iter().for_each(|custody| {
-                    taken.0.remove(custody);
-                });
+                taken.release(&custodies, synced.seq());
             },
         )
     }
@@ -216,19 +251,20 @@ impl<D: Disk> Store<D> {
     /// Makes items due now, whatever their schedule; answers how many.
     pub fn retry(&self, actor: Actor, custodies: Vec<CustodyId>) -> Pending<u64> {
         self.change(move |work| {
-            let count = custodies.len() as u64;
+            let custodies = queued(work, &custodies)?;
             let due = work.now;
-            if count > 0 {
+            for custodies in custodies.chunks(CUSTODIES_PER_JOB) {
+                let custodies = custodies.to_vec();
                 work.record(&actor, Record::Rescheduled { custodies, due })?;
             }
-            Ok(count)
+            Ok(custodies.len() as u64)
         })
     }
 
     /// Attempts that were under way when the server stopped: the peer may have taken the message.
     pub(crate) fn mark_uncertain(&self, begun: Vec<CustodyId>) -> Pending<()> {
         self.change(move |work| {
-            for custody in begun {
+            for custody in queued(work, &begun)? {
                 let outcome = Outcome::Uncertain {
                     reason: "the server stopped while the message was being sent".to_owned(),
                     due: work.now,
@@ -281,11 +317,31 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// Those of the custodies that are in the queue.
+fn queued(work: &mut Work<'_>, custodies: &[CustodyId]) -> Result<Vec<CustodyId>, Refused> {
+    let mut found = Vec::with_capacity(custodies.len());
+    for &custody in custodies {
+        let query = "SELECT 1 FROM queue WHERE custody = $1";
+        match work.index.sql.number(query, &[custody.0.into()]) {
+            Ok(Some(_)) => found.push(custody),
+            Ok(None) => tracing::warn!(%custody, "is not in the queue"),
+            Err(error) => return Err(work.fail(error.into())),
+        }
+    }
+    Ok(found)
+}
+
 fn settle(
     work: &mut Work<'_>,
-    settled: Vec<Settled>,
+    mut settled: Vec<Settled>,
     report: Option<(MailId, NewReport)>,
 ) -> Result<(), Refused> {
+    let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
+    let open: HashSet<CustodyId> = queued(work, &custodies)?.into_iter().collect();
+    settled.retain(|one| open.contains(&one.custody));
+    if settled.is_empty() && !custodies.is_empty() {
+        return Err(Refused::Missing("any item to settle".to_owned()));
+    }
     let report = match report {
         Some((mail, report)) => accept_report(work, mail, report)?,
         None => None,

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -19,6 +19,7 @@ CREATE TABLE mailbox (
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,
   bytes INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX mailbox_account ON mailbox (account);
 CREATE TABLE subscription (
   account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
 CREATE TABLE mail (
@@ -47,10 +48,12 @@ CREATE TABLE lookup (
 CREATE TABLE story (
   mail INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (mail, seq)) WITHOUT ROWID;
+CREATE TABLE body_file (
+  serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 13] = [
+pub const TABLES: [(&str, &str); 14] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -80,4 +83,5 @@ pub const TABLES: [(&str, &str); 13] = [
     ),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
+    ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

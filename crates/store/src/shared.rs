@@ -1,8 +1,8 @@
 //! What the writer and the handles share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use mail_types::MailboxId;
@@ -10,7 +10,7 @@ use mail_types::MailboxId;
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::sqlite::Sqlite;
-use crate::subscription::{Effect, SubscriptionState};
+use crate::subscription::{Effect, MailboxChange, SubscriptionState};
 
 /// Idle read connections kept open.
 const READERS_IDLE_MAX: usize = 8;
@@ -29,6 +29,8 @@ pub struct Shared {
     pub published: AtomicU64,
     /// The last mail id given to an arrival.
     pub last_mail: AtomicU64,
+    /// Changes that wait for the writer.
+    pub waiting: AtomicUsize,
     directory: RwLock<Arc<Directory>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
@@ -54,6 +56,7 @@ impl Shared {
             acknowledged: AtomicU64::new(0),
             published: AtomicU64::new(0),
             last_mail: AtomicU64::new(last_mail),
+            waiting: AtomicUsize::new(0),
             directory: RwLock::new(directory),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
@@ -115,9 +118,20 @@ impl Shared {
         lock(&self.subscriptions).contains_key(&mailbox)
     }
 
+    fn tell_subscribers(&self, mailbox: MailboxId, change: &MailboxChange) {
+        let states: Vec<_> = lock(&self.subscriptions)
+            .get(&mailbox)
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+            .collect();
+        states.iter().for_each(|state| state.push(change));
+    }
+
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, directory: &Arc<Directory>, effects: Vec<Effect>) {
         let mut queue = false;
+        let mut unseen = HashSet::new();
         for effect in effects {
             match effect {
                 Effect::Directory => {
@@ -126,16 +140,15 @@ impl Shared {
                     *current = Arc::clone(directory);
                 }
                 Effect::Queue => queue = true,
-                Effect::Mailbox(mailbox, change) => {
-                    let states: Vec<_> = lock(&self.subscriptions)
-                        .get(&mailbox)
-                        .into_iter()
-                        .flatten()
-                        .filter_map(Weak::upgrade)
-                        .collect();
-                    states.iter().for_each(|state| state.push(&change));
+                Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
+                Effect::Unseen(mailbox) => {
+                    unseen.insert(mailbox);
                 }
             }
+        }
+        // Nobody listened when the change was made; whoever began since has to look.
+        for mailbox in unseen {
+            self.tell_subscribers(mailbox, &MailboxChange::Anew);
         }
         if queue
             && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)

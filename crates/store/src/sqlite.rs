@@ -18,9 +18,9 @@ const CHECKPOINT_PAGES: u32 = 8192;
 /// One SQLite connection.
 pub struct Sqlite {
     connection: Connection,
-    /// Our `$n` text by address, rewritten to SQLite's `?n`. `$n` itself is numbered by SQLite in
+    /// Our `$n` text by address and length, rewritten to SQLite's `?n`. `$n` itself is numbered by SQLite in
     /// the order of first appearance, which is not what PostgreSQL means by it.
-    rewritten: HashMap<usize, String>,
+    rewritten: HashMap<(usize, usize), String>,
 }
 
 impl Sqlite {
@@ -71,8 +71,8 @@ impl Sqlite {
         Self { connection, rewritten: HashMap::new() }
     }
 
-    fn rewritten<'a>(map: &'a mut HashMap<usize, String>, sql: &'static str) -> &'a str {
-        map.entry(sql.as_ptr() as usize).or_insert_with(|| sql.replace('$', "?"))
+    fn rewritten<'a>(map: &'a mut HashMap<(usize, usize), String>, sql: &'static str) -> &'a str {
+        map.entry((sql.as_ptr() as usize, sql.len())).or_insert_with(|| sql.replace('$', "?"))
     }
 }
 

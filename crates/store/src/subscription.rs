@@ -64,6 +64,8 @@ pub enum Effect {
     Queue,
     /// A mailbox changed.
     Mailbox(MailboxId, MailboxChange),
+    /// A mailbox changed that nobody had open at that moment.
+    Unseen(MailboxId),
 }
 
 /// The changes of one mailbox from some moment on; dropping it ends them.
@@ -188,6 +190,8 @@ pub fn effects<E: Executor>(
                                 bytes: mail.body_bytes,
                             };
                             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Set(row)));
+                        } else {
+                            effects.push(Effect::Unseen(*mailbox));
                         }
                     }
                 }
@@ -203,6 +207,8 @@ pub fn effects<E: Executor>(
                     };
                     Effect::Mailbox(*mailbox, change)
                 }));
+            } else {
+                effects.push(Effect::Unseen(*mailbox));
             }
         }
         Record::Copied { to, messages, .. } => {
@@ -230,6 +236,7 @@ fn new_messages<E: Executor>(
     effects: &mut Vec<Effect>,
 ) -> Result<(), SqlError> {
     if !shared.has_subscriber(mailbox) {
+        effects.push(Effect::Unseen(mailbox));
         return Ok(());
     }
     let uids: Vec<Uid> = messages.iter().map(|&(_, uid)| uid).collect();

@@ -1,13 +1,15 @@
 //! The proof: reads the whole journal and the index, changes nothing, and needs no server. It may
-//! run beside one: the index is read as of one moment, and the journal up to the head of that
-//! moment.
+//! run beside one: the index is read as of one moment, and compared with the journal up to the head
+//! of that moment; the journal itself is checked to its end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
-use journal::{Disk, Entry as JournalEntry, Head, Reader, RealDisk};
-use mail_types::BodyHash;
+use journal::{
+    BodyFile, DamageKind, Disk, Entry as JournalEntry, Head, Position, Reader, RealDisk,
+};
+use mail_types::{BodyHash, RecordSeq};
 
 use crate::StoreError;
 use crate::custody::CustodyState;
@@ -37,7 +39,7 @@ pub enum Invariant {
     DeliveredThere,
     /// I7: each relayed custody holds a 2yz reply.
     RelayedReply,
-    /// I8: no attempt is left without an outcome.
+    /// I8: no attempt is left without an outcome: one that is open is still in the queue.
     AttemptOutcome,
     /// I9: UIDs grow, UIDNEXT is above all, and counts equal recomputed ones.
     Counts,
@@ -130,6 +132,8 @@ pub struct Report {
     pub mails: u64,
     /// Custodies by state.
     pub states: BTreeMap<&'static str, u64>,
+    /// Attempts under way, or under way when the server stopped: normal until the next start.
+    pub attempts_open: u64,
     /// The first of what does not hold.
     pub violations: Vec<Violation>,
     /// How many there are in all.
@@ -179,7 +183,7 @@ pub fn verify_on<D: Disk>(
 ) -> Result<Report, StoreError> {
     let reader = Reader::look(disk);
     let mut report = Report::default();
-    let mut live = match Sqlite::open_reader(index_path) {
+    let live = match Sqlite::open_reader(index_path) {
         Ok(mut sql) => {
             sql.batch("BEGIN")?;
             Index::load(sql).unwrap_or_else(|error| {
@@ -192,95 +196,162 @@ pub fn verify_on<D: Disk>(
             None
         }
     };
-    let applied = match &mut live {
-        Some(live) => live.applied()?,
+    let mut live = match live {
+        Some(mut index) => {
+            let applied = index.applied()?.unwrap_or(Head::START);
+            Some(Live { sql: index.sql, applied })
+        }
         None => None,
     };
     let mut rebuilt = Index::create(Sqlite::open_scratch(&scratch.join("verify.sqlite"))?)?;
-    let head = read_journal(&reader, applied.as_ref(), &mut rebuilt, &mut report, progress)?;
+    rebuilt.begin()?;
+    compare_at(&mut live, &Head::START, &mut rebuilt, &mut report)?;
+    let mut reading =
+        Reading { reader: &reader, rebuilt: &mut rebuilt, live: &mut live, report: &mut report };
+    let head = reading.journal(progress)?;
     rebuilt.commit(&head)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
-    if let Some(live) = &mut live {
-        match applied {
-            Some(applied) if applied != head => report.add(
-                Invariant::IndexEqual,
-                format!("the index stands at {applied}, which the journal does not have"),
-            ),
-            _ => compare(&mut live.sql, &mut rebuilt.sql, &mut report)?,
-        }
+    if let Some(Live { applied, .. }) = live {
+        report.add(
+            Invariant::IndexEqual,
+            format!("the index stands at {applied}, which the journal does not have"),
+        );
     }
     Ok(report)
 }
 
-/// Reads the journal up to `until` (to its end if none), checks it, and rebuilds the index.
-/// Answers the head that was reached.
-fn read_journal<D: Disk>(
-    reader: &Reader<D>,
-    until: Option<&Head>,
+/// The live index, until the journal's head is reached that it stands for.
+struct Live {
+    sql: Sqlite,
+    applied: Head,
+}
+
+/// Compares the live index with the one that is rebuilt, where that stands for the same head. The
+/// live one lags behind the journal for a moment, or since a crash.
+fn compare_at(
+    live: &mut Option<Live>,
+    head: &Head,
     rebuilt: &mut Index<Sqlite>,
     report: &mut Report,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Head, StoreError> {
-    let mut reached = Head::START;
-    let mut bodies: HashMap<(u32, u64), (BodyHash, u64)> = HashMap::new();
-    rebuilt.begin()?;
-    for found in reader.scan(None) {
-        match found {
-            JournalEntry::Record { seq, payload, at } => {
-                report.records += 1;
-                if report.records.is_multiple_of(10_000) {
-                    progress(report.records);
-                }
-                if seq.0 != report.records {
-                    let what = format!("record {} is missing before {seq}", report.records);
-                    report.add(Invariant::JournalWhole, what);
-                    report.records = seq.0;
-                }
-                match Entry::decode(&payload) {
-                    Ok(entry) => {
-                        check_entry(&entry, &mut bodies, report);
-                        if let Err(error) = rebuilt.apply(&entry, seq, at.into()) {
-                            let what = format!("record {seq} contradicts those before it: {error}");
-                            report.add(Invariant::JournalWhole, what);
-                        }
-                    }
-                    Err(error) => {
-                        report.add(Invariant::JournalWhole, format!("record {seq}: {error}"));
-                    }
-                }
-            }
-            JournalEntry::Body { hash, size, at, purged, .. } => {
-                report.bodies += 1;
-                report.body_bytes += size;
-                bodies.insert((at.segment, at.offset), (hash, size));
-                if !purged && let Err(error) = reader.check(at) {
-                    report.add(Invariant::BodyThere, error.to_string());
-                }
-            }
-            JournalEntry::Commit { head } => {
-                reached = head;
-                // A body belongs to a record of its own group.
-                bodies.clear();
-                if until == Some(&head) {
-                    break;
-                }
-            }
-            JournalEntry::Damage(damage) => {
-                report.add(Invariant::JournalWhole, damage.to_string());
-            }
-            JournalEntry::TornTail(tail) => report.torn_tail = Some(tail.to_string()),
-        }
+) -> Result<(), StoreError> {
+    if let Some(mut live) = live.take_if(|live| live.applied == *head) {
+        rebuilt.commit(head)?;
+        compare(&mut live.sql, &mut rebuilt.sql, report)?;
+        rebuilt.begin()?;
     }
-    Ok(reached)
+    Ok(())
+}
+
+/// A journal while it is read: checked, and made into an index.
+struct Reading<'a, D: Disk> {
+    reader: &'a Reader<D>,
+    rebuilt: &'a mut Index<Sqlite>,
+    live: &'a mut Option<Live>,
+    report: &'a mut Report,
+}
+
+/// The bodies of the group that is read, by place.
+type Bodies = HashMap<(u32, u64), (BodyHash, u64)>;
+
+impl<D: Disk> Reading<'_, D> {
+    /// Reads the journal to its end; answers the head that was reached.
+    fn journal(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Head, StoreError> {
+        let mut reached = Head::START;
+        // Listed before the frames are read: what is accepted meanwhile is no orphan.
+        let body_files = self.reader.body_files().unwrap_or_else(|error| {
+            let what = format!("the body files cannot be listed: {error}");
+            self.report.add(Invariant::BodyThere, what);
+            Vec::new()
+        });
+        let (mut bodies, mut frames, mut last_seal) = (Bodies::new(), 0_u64, 0);
+        for found in self.reader.scan(None) {
+            match found {
+                JournalEntry::Record { seq, payload, at } => {
+                    frames += 1;
+                    self.record(seq, &payload, at, &bodies)?;
+                    if self.report.records.is_multiple_of(10_000) {
+                        progress(self.report.records);
+                    }
+                }
+                JournalEntry::Body { hash, size, at, purged, file } => {
+                    frames += 1;
+                    if let Some(file) = file {
+                        self.rebuilt.body_file(file)?;
+                    }
+                    self.report.bodies += 1;
+                    self.report.body_bytes += size;
+                    bodies.insert((at.segment, at.offset), (hash, size));
+                    if !purged && let Err(error) = self.reader.check(at) {
+                        self.report.add(Invariant::BodyThere, error.to_string());
+                    }
+                }
+                JournalEntry::Commit { head } => {
+                    reached = head;
+                    // A body belongs to a record of its own group.
+                    bodies.clear();
+                    // Every start and every stop leaves a group without frames.
+                    if frames == 0 {
+                        last_seal = head.group;
+                    }
+                    frames = 0;
+                    compare_at(self.live, &head, self.rebuilt, self.report)?;
+                }
+                JournalEntry::Damage(damage) => {
+                    let invariant = match damage.kind {
+                        DamageKind::Body { .. } => Invariant::BodyThere,
+                        _ => Invariant::JournalWhole,
+                    };
+                    self.report.add(invariant, damage.to_string());
+                }
+                JournalEntry::TornTail(tail) => self.report.torn_tail = Some(tail.to_string()),
+            }
+        }
+        self.orphans(body_files, last_seal)?;
+        Ok(reached)
+    }
+
+    fn record(
+        &mut self,
+        seq: RecordSeq,
+        payload: &[u8],
+        at: Position,
+        bodies: &Bodies,
+    ) -> Result<(), StoreError> {
+        let report = &mut *self.report;
+        report.records += 1;
+        if seq.0 != report.records {
+            let what = format!("record {} is missing before {seq}", report.records);
+            report.add(Invariant::JournalWhole, what);
+            report.records = seq.0;
+        }
+        match Entry::decode(payload) {
+            Ok(entry) => {
+                check_entry(&entry, bodies, report);
+                if let Err(error) = self.rebuilt.apply(&entry, seq, at.into()) {
+                    let what = format!("record {seq} contradicts those before it: {error}");
+                    report.add(Invariant::JournalWhole, what);
+                }
+            }
+            Err(error) => report.add(Invariant::JournalWhole, format!("record {seq}: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Those of the last run may be on their way; the next start removes what is left of them.
+    fn orphans(&mut self, files: Vec<BodyFile>, last_seal: u64) -> Result<(), StoreError> {
+        for file in files {
+            if file.began_before(last_seal) && !self.rebuilt.has_body_file(file)? {
+                let what = format!("the body file {} is named by no frame", file.hash);
+                self.report.add(Invariant::BodyThere, what);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What one record shows on its own.
-fn check_entry(
-    entry: &Entry,
-    bodies: &mut HashMap<(u32, u64), (BodyHash, u64)>,
-    report: &mut Report,
-) {
+fn check_entry(entry: &Entry, bodies: &Bodies, report: &mut Report) {
     match &entry.record {
         Record::Accepted(mail) => {
             report.mails += 1;
@@ -361,6 +432,16 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
          WHERE expunged.mailbox = custody.mailbox AND expunged.uid = custody.uid \
          AND expunged.mail = custody.mail)",
     )?;
+    none(
+        sql,
+        report,
+        Invariant::AttemptOutcome,
+        "custody with an uncertain or open attempt that is neither settled nor to be tried again",
+        "SELECT custody FROM queue WHERE (begun = 1 OR uncertain = 1) AND NOT EXISTS \
+         (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
+    )?;
+    let begun = sql.number("SELECT count(*) FROM queue WHERE begun = 1", &[])?;
+    report.attempts_open = begun.unwrap_or(0).cast_unsigned();
     let mut sum = 0;
     for state in CustodyState::ALL {
         let count = sql

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
-use imap_machine::view::{Changes, Row, Rows};
+use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
     Answer, Code, Content, Copied, Listed, Octets, Question, Refusal, Selected, Status, Wanted,
 };
@@ -30,6 +30,8 @@ impl Acceptance for Proof {
 pub struct Message {
     pub uid: u32,
     pub modseq: u64,
+    /// Modification sequence when it came.
+    pub added: u64,
     pub flags: Flags,
     pub date: Timestamp,
     pub mail: usize,
@@ -313,9 +315,18 @@ impl Service {
         mailbox.recent_from = mailbox.uid_next;
         let mailbox = mailbox.clone();
         let changed = mailbox.messages.iter().filter(|message| message.modseq > since.0);
+        // Of what the session knows, half is told the short way.
+        let (flagged, changed): (Vec<&Message>, Vec<&Message>) =
+            changed.partition(|message| message.added <= since.0 && message.uid % 2 == 0);
+        let flags = flagged.iter().map(|message| FlagsChanged {
+            modseq: ModSeq(message.modseq),
+            uids: vec![Uid::new(message.uid).unwrap()],
+            flags: message.flags.clone(),
+        });
         let vanished = mailbox.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
         Some(Changes {
-            rows: changed.map(|message| self.row(message)).collect(),
+            rows: changed.iter().map(|message| self.row(message)).collect(),
+            flags: flags.collect(),
             vanished: vanished.map(|&(uid, _)| uid).collect(),
             recent,
             highest_modseq: ModSeq(mailbox.modseq),
@@ -396,7 +407,14 @@ impl Mailbox {
         let uid = self.uid_next;
         self.uid_next += 1;
         self.modseq += 1;
-        self.messages.push(Message { uid, modseq: self.modseq, flags, date, mail });
+        self.messages.push(Message {
+            uid,
+            modseq: self.modseq,
+            added: self.modseq,
+            flags,
+            date,
+            mail,
+        });
         uid
     }
 

@@ -26,7 +26,6 @@ async fn mail_is_listed_and_read_as_it_was_kept() {
     client.ok("QUIT").await;
     client.closed().await;
     assert_eq!(world.uids(), [1, 2]);
-    world.stop().await;
 }
 
 #[tokio::test]
@@ -47,7 +46,6 @@ async fn unique_ids_stay_and_never_come_twice() {
     assert_eq!(after[..2], before[..2]);
     assert_ne!(after[2], before[2]);
     client.ok("QUIT").await;
-    world.stop().await;
 }
 
 #[tokio::test]
@@ -65,7 +63,6 @@ async fn quit_removes_what_was_marked_and_nothing_else() {
     assert_eq!(world.uids(), [1, 2, 3, 4, 5, 6]);
     client.ok("QUIT").await;
     assert_eq!(world.uids(), [3, 5, 6]);
-    world.stop().await;
 }
 
 #[tokio::test]
@@ -97,7 +94,6 @@ async fn one_session_at_a_time() {
     second.closed().await;
     first.ok("QUIT").await;
     first.closed().await;
-    world.stop().await;
 }
 
 #[tokio::test]
@@ -112,7 +108,6 @@ async fn what_another_session_removes_can_be_read_to_the_end() {
     client.ok("DELE 1").await;
     client.ok("QUIT").await;
     assert_eq!(world.uids(), [0_u32; 0]);
-    world.stop().await;
 }
 
 #[tokio::test]
@@ -126,5 +121,4 @@ async fn a_wrong_password_opens_nothing() {
     client.ok("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBjb3JyZWN0IGhvcnNl").await;
     assert_eq!(client.ok("STAT").await, "0 0");
     client.ok("QUIT").await;
-    world.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{ALICE, BOB, House, PASSWORD, message, tool, tool_output, words};
+use crate::harness::{ALICE, BOB, House, PASSWORD, from_alice, message, tool, tool_output, words};
 
 #[test]
 fn swaks_submits_over_starttls_and_over_tls() {
@@ -39,7 +39,7 @@ fn swaks_with_a_wrong_password_fails() {
 fn curl_sends_and_reads() {
     let house = House::new();
     let file = house.path().join("mail");
-    std::fs::write(&file, message("By curl", "curl-1").replace('\n', "\r\n")).unwrap();
+    std::fs::write(&file, from_alice(&message("By curl", "curl-1")).replace('\n', "\r\n")).unwrap();
     let sign_in = format!("{ALICE}:{PASSWORD}");
     tool(
         Command::new("curl")

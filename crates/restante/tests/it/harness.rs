@@ -149,7 +149,7 @@ impl House {
         let plain = format!("\0{ALICE}\0{PASSWORD}");
         smtp.expect(&format!("AUTH PLAIN {}", base64(plain.as_bytes())), "235");
         smtp.expect(&format!("MAIL FROM:<{ALICE}>"), "250");
-        smtp.send(recipients, message)
+        smtp.send(recipients, &from_alice(message))
     }
 
     /// All messages of a mailbox, as FETCH answers with the whole message in them.
@@ -278,6 +278,11 @@ pub fn tool_output(command: &mut Command) -> Output {
 pub fn words(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// The message as alice may submit it: From must be her own.
+pub fn from_alice(message: &str) -> String {
+    message.replace("From: Stranger <stranger@outside.test>", &format!("From: Alice <{ALICE}>"))
 }
 
 /// A message with this subject and a body of its own.

@@ -15,7 +15,7 @@ async fn a_routed_domain_gets_the_message_byte_for_byte() {
     assert_eq!(stored.reverse_path, crate::harness::ALICE);
     assert_eq!(stored.recipients, ["you@far.test"]);
     assert!(stored.text().contains("Subject: Outward\r\n"), "{}", stored.text());
-    assert!(stored.text().ends_with("\r\n.a line that begins with a dot\r\n"));
+    assert!(stored.text().ends_with("\r\n.a line that begins with a dot\r\n\r\n"));
     assert_eq!(state.violations, Vec::<String>::new());
     house.await_trace(receipt_id(&receipt), "relayed");
     tokio::task::block_in_place(|| drop(house));

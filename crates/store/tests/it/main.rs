@@ -3,4 +3,8 @@
 
 mod accounts;
 mod groups;
+mod model;
+mod power;
+mod script;
 mod support;
+mod tamper;

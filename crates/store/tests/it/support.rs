@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use journal::Disk;
 use mail_types::{AccountId, Address, ReversePath, Timestamp};
-use store::{Actor, Arrived, Credentials, Options, Recipient, SessionActor, Source, Store, Via};
+use store::{
+    Actor, Arrived, Credentials, Options, Recipient, Refused, SessionActor, Source, Store, Via,
+};
 
 pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -38,10 +40,15 @@ pub fn session(account: AccountId) -> SessionActor {
 
 /// A domain and two accounts, ann and bob.
 pub fn populate<D: Disk>(store: &Store<D>) -> (AccountId, AccountId) {
-    store.add_domain(operator(), "example.org".parse().unwrap()).wait().unwrap();
-    let ann = store.add_account(operator(), address("ann@example.org"), credentials());
-    let bob = store.add_account(operator(), address("bob@example.org"), credentials());
-    (ann.wait().unwrap(), bob.wait().unwrap())
+    populate_or(store).unwrap()
+}
+
+/// The same, where the disk may fail.
+pub fn populate_or<D: Disk>(store: &Store<D>) -> Result<(AccountId, AccountId), Refused> {
+    store.add_domain(operator(), "example.org".parse().unwrap()).wait()?;
+    let ann = store.add_account(operator(), address("ann@example.org"), credentials()).wait()?;
+    let bob = store.add_account(operator(), address("bob@example.org"), credentials()).wait()?;
+    Ok((ann, bob))
 }
 
 /// A message from outside, or from ann, to these.

@@ -1,0 +1,11 @@
+//! IMAP over loopback against a real store.
+#![allow(clippy::unwrap_used)]
+
+mod appends;
+mod client;
+mod fetches;
+mod mailboxes;
+mod news;
+mod searches;
+mod tls;
+mod world;

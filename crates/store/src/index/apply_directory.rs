@@ -1,0 +1,95 @@
+//! Domains, accounts, aliases, routes.
+
+use std::sync::Arc;
+
+use mail_types::Domain;
+
+use super::{Index, broken};
+use crate::directory::{Account, Alias, Route};
+use crate::record::Record;
+use crate::sql::{Executor, Param, SqlError};
+
+impl<E: Executor> Index<E> {
+    pub(super) fn apply_directory(&mut self, record: &Record) -> Result<(), SqlError> {
+        let directory = Arc::make_mut(&mut self.directory);
+        match record {
+            Record::DomainAdded { domain } => {
+                directory.domains.insert(domain.clone());
+                self.sql.execute(
+                    "INSERT INTO domain (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
+                    &[domain.as_str().into()],
+                )?;
+            }
+            Record::DomainRemoved { domain } => {
+                directory.domains.remove(domain);
+                self.sql
+                    .execute("DELETE FROM domain WHERE name = $1", &[domain.as_str().into()])?;
+            }
+            Record::AccountAdded { account, address, credentials } => {
+                self.last.account = self.last.account.max(account.0);
+                directory.by_address.insert(address.folded(), *account);
+                let bytes = postcard::to_stdvec(credentials).map_err(broken)?;
+                self.sql.execute(
+                    "INSERT INTO account (id, address, credentials) VALUES ($1, $2, $3)",
+                    &[account.0.into(), address.to_string().as_str().into(), Param::Blob(&bytes)],
+                )?;
+                let added = Account {
+                    id: *account,
+                    address: address.clone(),
+                    credentials: credentials.clone(),
+                };
+                directory.accounts.insert(*account, Arc::new(added));
+            }
+            Record::AccountRemoved { account } => {
+                if let Some(removed) = directory.accounts.remove(account) {
+                    directory.by_address.remove(&removed.address.folded());
+                }
+                self.sql
+                    .execute("UPDATE account SET removed = 1 WHERE id = $1", &[account.0.into()])?;
+            }
+            Record::CredentialsSet { account, credentials } => {
+                if let Some(known) = directory.accounts.get_mut(account) {
+                    Arc::make_mut(known).credentials = credentials.clone();
+                }
+                let bytes = postcard::to_stdvec(credentials).map_err(broken)?;
+                self.sql.execute(
+                    "UPDATE account SET credentials = $2 WHERE id = $1",
+                    &[account.0.into(), Param::Blob(&bytes)],
+                )?;
+            }
+            Record::AliasSet { alias, targets } => {
+                let folded = alias.folded();
+                let text = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                self.sql.execute(
+                    "INSERT INTO alias (address, targets) VALUES ($1, $2) \
+                     ON CONFLICT (address) DO UPDATE SET targets = excluded.targets",
+                    &[folded.as_str().into(), text.as_str().into()],
+                )?;
+                directory.aliases.insert(folded, Alias { targets: targets.clone() });
+            }
+            Record::AliasRemoved { alias } => {
+                directory.aliases.remove(&alias.folded());
+                self.sql.execute(
+                    "DELETE FROM alias WHERE address = $1",
+                    &[alias.folded().as_str().into()],
+                )?;
+            }
+            Record::RouteSet { domain, host, port } => {
+                let name = domain.as_ref().map_or("*", Domain::as_str);
+                self.sql.execute(
+                    "INSERT INTO route (domain, host, port) VALUES ($1, $2, $3) \
+                     ON CONFLICT (domain) DO UPDATE SET host = excluded.host, port = excluded.port",
+                    &[name.into(), host.as_str().into(), i64::from(*port).into()],
+                )?;
+                directory.routes.insert(domain.clone(), Route { host: host.clone(), port: *port });
+            }
+            Record::RouteRemoved { domain } => {
+                directory.routes.remove(domain);
+                let name = domain.as_ref().map_or("*", Domain::as_str);
+                self.sql.execute("DELETE FROM route WHERE domain = $1", &[name.into()])?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What is kept in memory, read from the tables.
+
+use std::sync::Arc;
+
+use mail_types::{AccountId, Address, MailboxId, ModSeq, SpecialUse};
+
+use super::{Index, Mailbox, broken, parsed};
+use crate::directory::{Account, Alias, Directory, Route};
+use crate::record::Credentials;
+use crate::sql::{Executor, Row, SqlError};
+
+impl<E: Executor> Index<E> {
+    pub(super) fn load_directory(&mut self) -> Result<(), SqlError> {
+        let mut directory = Directory::default();
+        self.sql.query("SELECT name FROM domain", &[], &mut |row| {
+            directory.domains.insert(parsed(row.text(0)?)?);
+            Ok(())
+        })?;
+        self.sql.query(
+            "SELECT id, address, credentials FROM account WHERE removed = 0",
+            &[],
+            &mut |row| {
+                let id = AccountId(row.id(0)?);
+                let address: Address = parsed(row.text(1)?)?;
+                let credentials: Credentials =
+                    postcard::from_bytes(row.blob(2)?).map_err(broken)?;
+                directory.by_address.insert(address.folded(), id);
+                directory.accounts.insert(id, Arc::new(Account { id, address, credentials }));
+                Ok(())
+            },
+        )?;
+        self.sql.query("SELECT address, targets FROM alias", &[], &mut |row| {
+            let targets = row.text(1)?.split('\n').map(parsed).collect::<Result<_, _>>()?;
+            directory.aliases.insert(row.text(0)?.to_owned(), Alias { targets });
+            Ok(())
+        })?;
+        self.sql.query("SELECT domain, host, port FROM route", &[], &mut |row| {
+            let domain = match row.text(0)? {
+                "*" => None,
+                name => Some(parsed(name)?),
+            };
+            let port = u16::try_from(row.int(2)?).map_err(broken)?;
+            directory.routes.insert(domain, Route { host: row.text(1)?.to_owned(), port });
+            Ok(())
+        })?;
+        self.directory = Arc::new(directory);
+        Ok(())
+    }
+
+    pub(super) fn load_mailboxes(&mut self) -> Result<(), SqlError> {
+        let (mailboxes, names) = (&mut self.mailboxes, &mut self.mailbox_names);
+        self.sql.query(
+            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, \
+             unseen, bytes FROM mailbox WHERE deleted = 0",
+            &[],
+            &mut |row| {
+                let mailbox = mailbox_from(row)?;
+                names.entry(mailbox.account).or_default().insert(mailbox.name.clone(), mailbox.id);
+                mailboxes.insert(mailbox.id, mailbox);
+                Ok(())
+            },
+        )
+    }
+}
+
+/// A mailbox from its row: id, account, name, uid_validity, special_use, uid_next, mod_seq,
+/// messages, unseen, bytes.
+pub fn mailbox_from(row: &dyn Row) -> Result<Mailbox, SqlError> {
+    Ok(Mailbox {
+        id: MailboxId(row.id(0)?),
+        account: AccountId(row.id(1)?),
+        name: row.text(2)?.to_owned(),
+        uid_validity: u32::try_from(row.int(3)?).map_err(broken)?,
+        special_use: row.text_or_null(4)?.and_then(|attribute| {
+            SpecialUse::ALL.into_iter().find(|known| known.attribute() == attribute)
+        }),
+        uid_next: u32::try_from(row.int(5)?).map_err(broken)?,
+        mod_seq: ModSeq(row.id(6)?),
+        messages: row.id(7)?,
+        unseen: row.id(8)?,
+        bytes: row.id(9)?,
+    })
+}

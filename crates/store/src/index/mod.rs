@@ -1,0 +1,315 @@
+//! The index: what the journal's records come to. [`Index::apply`] is the one place that says what
+//! a record means, for a live commit, a replay and a rebuild alike; it depends on nothing but the
+//! records before.
+
+mod apply_directory;
+mod apply_mail;
+mod apply_mailbox;
+mod load;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use journal::{BodyFile, Head};
+use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Uid};
+
+use crate::directory::Directory;
+use crate::record::{Entry, Place, Record};
+use crate::schema;
+use crate::sql::{Executor, Param, SqlError};
+pub use apply_mail::{address_fingerprint, message_id_fingerprint};
+pub use apply_mailbox::{flags_from, runs};
+pub use load::mailbox_from;
+
+/// What is known of a mailbox without reading its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Its id.
+    pub id: MailboxId,
+    /// Whose.
+    pub account: AccountId,
+    /// Its whole name.
+    pub name: String,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// RFC 6154.
+    pub special_use: Option<SpecialUse>,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ.
+    pub mod_seq: ModSeq,
+    /// How many messages.
+    pub messages: u64,
+    /// How many without `\Seen`.
+    pub unseen: u64,
+    /// Bytes of all messages.
+    pub bytes: u64,
+}
+
+/// The index and what of it is kept in memory.
+pub struct Index<E> {
+    /// The tables.
+    pub sql: E,
+    /// The directory; sessions hold clones of the `Arc`.
+    pub directory: Arc<Directory>,
+    /// Every mailbox that is not deleted.
+    pub mailboxes: HashMap<MailboxId, Mailbox>,
+    /// By account and name.
+    pub mailbox_names: HashMap<AccountId, HashMap<String, MailboxId>>,
+    /// Mailboxes whose row is behind what is in memory.
+    dirty: HashSet<MailboxId>,
+    /// The last ids in use.
+    pub last: LastIds,
+}
+
+/// The highest ids given out so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastIds {
+    /// Of accounts.
+    pub account: u64,
+    /// Of mailboxes.
+    pub mailbox: u64,
+    /// Of messages.
+    pub mail: u64,
+    /// Of custodies.
+    pub custody: u64,
+    /// The last UIDVALIDITY.
+    pub uid_validity: u32,
+}
+
+impl<E: Executor> Index<E> {
+    /// An index in an empty database.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn create(mut sql: E) -> Result<Self, SqlError> {
+        sql.batch(schema::SQLITE)?;
+        sql.execute(
+            "INSERT INTO meta (name, bytes) VALUES ('version', $1)",
+            &[Param::Blob(&schema::VERSION.to_be_bytes())],
+        )?;
+        Ok(Self::empty(sql))
+    }
+
+    fn empty(sql: E) -> Self {
+        Self {
+            sql,
+            directory: Arc::default(),
+            mailboxes: HashMap::new(),
+            mailbox_names: HashMap::new(),
+            dirty: HashSet::new(),
+            last: LastIds::default(),
+        }
+    }
+
+    /// Reads what is kept in memory of an index that exists; `None` where the tables are missing or
+    /// of another version.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn load(mut sql: E) -> Result<Option<Self>, SqlError> {
+        let mut tables = false;
+        sql.query("SELECT name FROM sqlite_master WHERE name = 'meta'", &[], &mut |_| {
+            tables = true;
+            Ok(())
+        })?;
+        if !tables || read_meta(&mut sql, "version")? != Some(schema::VERSION.to_be_bytes().into())
+        {
+            return Ok(None);
+        }
+        let mut index = Self::empty(sql);
+        index.load_directory()?;
+        index.load_mailboxes()?;
+        let sql = &mut index.sql;
+        let mut last =
+            |query| Ok::<u64, SqlError>(sql.number(query, &[])?.unwrap_or(0).cast_unsigned());
+        index.last = LastIds {
+            account: last("SELECT max(id) FROM account")?,
+            mailbox: last("SELECT max(id) FROM mailbox")?,
+            mail: last("SELECT max(id) FROM mail")?,
+            custody: last("SELECT max(id) FROM custody")?,
+            uid_validity: u32::try_from(last("SELECT max(uid_validity) FROM mailbox")?)
+                .unwrap_or(u32::MAX),
+        };
+        Ok(Some(index))
+    }
+
+    /// The journal's head that the tables stand for; `None` for an empty index.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn applied(&mut self) -> Result<Option<Head>, SqlError> {
+        applied_in(&mut self.sql)
+    }
+
+    /// Begins what [`Index::commit`] ends.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn begin(&mut self) -> Result<(), SqlError> {
+        self.sql.batch("BEGIN")
+    }
+
+    /// Makes everything applied visible to readers, as of `head`. Call it after the journal's sync
+    /// alone: the index must never know more than the journal.
+    ///
+    /// # Errors
+    /// The engine's; the index must then be loaded anew.
+    pub fn commit(&mut self, head: &Head) -> Result<(), SqlError> {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(mailbox) = self.mailboxes.get(&id) else { continue };
+            self.sql.execute(
+                "UPDATE mailbox SET uid_next = $2, mod_seq = $3, messages = $4, unseen = $5, \
+                 bytes = $6 WHERE id = $1",
+                &[
+                    id.0.into(),
+                    mailbox.uid_next.into(),
+                    mailbox.mod_seq.0.into(),
+                    mailbox.messages.into(),
+                    mailbox.unseen.into(),
+                    mailbox.bytes.into(),
+                ],
+            )?;
+        }
+        self.sql.execute(
+            "INSERT INTO meta (name, bytes) VALUES ('applied', $1) \
+             ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes",
+            &[Param::Blob(&head.to_bytes())],
+        )?;
+        self.sql.batch("COMMIT")
+    }
+
+    /// Notes that a frame names this body file, so that no start takes it for one left over.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn body_file(&mut self, file: BodyFile) -> Result<(), SqlError> {
+        let insert = "INSERT INTO body_file (serial, hash) VALUES ($1, $2) \
+                      ON CONFLICT (serial, hash) DO NOTHING";
+        self.sql.execute(insert, &[file.serial.into(), Param::Blob(&file.hash.0)])?;
+        Ok(())
+    }
+
+    /// Whether a frame names this body file.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn has_body_file(&mut self, file: BodyFile) -> Result<bool, SqlError> {
+        let query = "SELECT 1 FROM body_file WHERE serial = $1 AND hash = $2";
+        let key = [file.serial.into(), Param::Blob(&file.hash.0)];
+        Ok(self.sql.number(query, &key)?.is_some())
+    }
+
+    /// Notes for good that the journal was damaged where this index was made from it: frames may be
+    /// missing here, so what nothing here names may be all that is left of a message. `unreadable`:
+    /// the disk may read it another time, so the next start makes the index anew.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn mark_damaged(&mut self, unreadable: bool) -> Result<(), SqlError> {
+        let name = if unreadable { "unreadable" } else { "damaged" };
+        self.sql.execute(
+            "INSERT INTO meta (name, bytes) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            &[name.into(), Param::Blob(&[1])],
+        )?;
+        Ok(())
+    }
+
+    /// Whether it was made from a damaged journal.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn is_damaged(&mut self) -> Result<bool, SqlError> {
+        Ok(read_meta(&mut self.sql, "damaged")?.is_some() || self.has_gaps()?)
+    }
+
+    /// Whether it lacks what the disk could not read and may read now.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn has_gaps(&mut self) -> Result<bool, SqlError> {
+        Ok(read_meta(&mut self.sql, "unreadable")?.is_some())
+    }
+
+    /// Applies one record.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::DomainAdded { .. }
+            | Record::DomainRemoved { .. }
+            | Record::AccountAdded { .. }
+            | Record::AccountRemoved { .. }
+            | Record::CredentialsSet { .. }
+            | Record::AliasSet { .. }
+            | Record::AliasRemoved { .. }
+            | Record::RouteSet { .. }
+            | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
+                .mailbox_created(Mailbox {
+                    id: *mailbox,
+                    account: *account,
+                    name: name.clone(),
+                    uid_validity: *uid_validity,
+                    special_use: *special_use,
+                    uid_next: 1,
+                    mod_seq: ModSeq(1),
+                    messages: 0,
+                    unseen: 0,
+                    bytes: 0,
+                }),
+            Record::MailboxRenamed { mailbox, name } => self.mailbox_renamed(*mailbox, name),
+            Record::MailboxDeleted { mailbox } => self.mailbox_deleted(*mailbox, seq, at),
+            Record::Subscription { account, name, subscribed } => {
+                self.subscription(*account, name, *subscribed)
+            }
+            Record::Accepted(accepted) => self.accepted(entry, accepted, at),
+            Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
+            Record::Copied { from, to, mod_seq, messages } => {
+                self.copied(*from, *to, *mod_seq, messages, seq, at)
+            }
+            Record::Moved { from, to, from_mod_seq, to_mod_seq, messages } => {
+                self.copied(*from, *to, *to_mod_seq, messages, seq, at)?;
+                let uids: Vec<Uid> = messages.iter().map(|&(uid, _)| uid).collect();
+                self.expunged(*from, *from_mod_seq, &uids, seq)
+            }
+            Record::Expunged { mailbox, mod_seq, uids } => {
+                self.tell_story_of_messages(*mailbox, uids, seq, at)?;
+                self.expunged(*mailbox, *mod_seq, uids, seq)
+            }
+            Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
+            Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
+            Record::Attempted { custody, outcome, .. } => {
+                self.attempted(*custody, outcome)?;
+                self.tell_story_of_custody(*custody, seq, at)
+            }
+            Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
+        }
+    }
+}
+
+/// The journal's head that the tables stand for, as this connection sees them now.
+pub fn applied_in(sql: &mut impl Executor) -> Result<Option<Head>, SqlError> {
+    Ok(read_meta(sql, "applied")?.and_then(|bytes| Head::from_bytes(&bytes)))
+}
+
+fn read_meta(sql: &mut impl Executor, name: &'static str) -> Result<Option<Vec<u8>>, SqlError> {
+    let mut found = None;
+    sql.query("SELECT bytes FROM meta WHERE name = $1", &[name.into()], &mut |row| {
+        found = Some(row.blob(0)?.to_vec());
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(broken)
+}
+
+fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
+    SqlError { doing: "read what the index holds".to_owned(), cause: Box::new(cause) }
+}
