@@ -326,8 +326,6 @@ settings! {
         /// The index is committed at least this often. What it lacks is replayed at start.
         index_commit_interval: Duration as Time =
             secs(1), Duration::from_millis(10)..=secs(60);
-        /// The index's own log is folded into it when it grows beyond this.
-        index_checkpoint_bytes: u64 as Bytes = 16 * MIB, MIB..=GIB;
     }
 
     /// What is written to standard error.

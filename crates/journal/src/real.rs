@@ -8,6 +8,10 @@ use rustix::io::Errno;
 
 use crate::{Disk, DiskFile};
 
+/// Bytes written with one call. A larger call makes the page cache take large folios, and a later
+/// small write into one of them counts, and on some file systems costs, as the whole folio.
+const WRITE_BYTES: usize = 8 << 10;
+
 /// A directory of the real file system.
 #[derive(Clone, Debug)]
 pub struct RealDisk {
@@ -91,7 +95,10 @@ impl DiskFile for File {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
+        for (at, piece) in (offset..).step_by(WRITE_BYTES).zip(bytes.chunks(WRITE_BYTES)) {
+            self.write_all_at(piece, at)?;
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -22,6 +22,8 @@ struct Open {
     begun: HashSet<CustodyId>,
     /// Where the messages of taken items lie, and how many of them are taken.
     mails: HashMap<MailId, (MailFacts, u64, usize)>,
+    /// Large messages of which pieces are being sent.
+    large: HashMap<MailId, Arc<Vec<u8>>>,
 }
 
 impl Outbound {
@@ -30,6 +32,21 @@ impl Outbound {
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
         Self { store, changed, open: Mutex::default() }
+    }
+
+    /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
+    async fn read_whole(&self, facts: MailFacts) -> Result<Arc<Vec<u8>>, QueueError> {
+        let store = self.store.clone();
+        let read = move || store.body(&facts).map(Arc::new);
+        // A body in the journal is one read of a few KiB; a thread's hand-over would cost more.
+        let large = facts.body_bytes >= SMALL_BYTES;
+        let body = if large { blocking(read).await? } else { read() }.map_err(failed)?;
+        let mut open = self.open();
+        let kept: usize = open.large.values().map(|body| body.len()).sum();
+        if large && kept + body.len() <= LARGE_KEPT_BYTES_MAX {
+            open.large.insert(facts.receipt.mail, Arc::clone(&body));
+        }
+        Ok(body)
     }
 
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
@@ -60,6 +77,7 @@ impl Open {
             *taken = taken.saturating_sub(count);
             if *taken == 0 {
                 self.mails.remove(&mail);
+                self.large.remove(&mail);
             }
         }
     }
@@ -100,17 +118,17 @@ impl Queue for Outbound {
         let known = self.open().mails.get(&mail).copied();
         let (facts, front, _) =
             known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))?;
-        let store = self.store.clone();
-        let read = move || {
-            let body = store.body(&facts)?;
-            let start = usize::try_from(front + offset).unwrap_or(usize::MAX).min(body.len());
-            let end = start.saturating_add(bytes_max).min(body.len());
-            Ok(body[start..end].to_vec())
+        let kept = self.open().large.get(&mail).cloned();
+        let body = match kept {
+            Some(body) => body,
+            None => self.read_whole(facts).await?,
         };
-        // A body in the journal is one read of a few KiB; a thread's hand-over would cost more.
-        let bytes: Result<_, StoreError> =
-            if facts.body_bytes < SMALL_BYTES { read() } else { blocking(read).await? };
-        bytes.map_err(failed)
+        let start = usize::try_from(front + offset).unwrap_or(usize::MAX).min(body.len());
+        let end = start.saturating_add(bytes_max).min(body.len());
+        if end == body.len() {
+            self.open().large.remove(&mail);
+        }
+        Ok(body[start..end].to_vec())
     }
 
     async fn begin_attempts(
@@ -147,16 +165,23 @@ impl Queue for Outbound {
     }
 
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
-        let begun = {
-            let mut open = self.open();
-            custodies.iter().copied().filter(|custody| open.begun.remove(custody)).collect()
+        let begun: Vec<CustodyId> = {
+            let open = self.open();
+            custodies.iter().copied().filter(|custody| open.begun.contains(custody)).collect()
         };
-        self.store.give_back(custodies, begun).await.map_err(refused)
+        self.store.give_back(custodies, begun).await.map_err(refused)?;
+        let mut open = self.open();
+        custodies.iter().for_each(|custody| {
+            open.begun.remove(custody);
+        });
+        Ok(())
     }
 }
 
 /// Messages below this are read without a thread of their own.
 const SMALL_BYTES: u64 = 256 << 10;
+/// Large messages kept in memory while they are sent; beyond it each piece is read anew.
+const LARGE_KEPT_BYTES_MAX: usize = 64 << 20;
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -32,6 +32,12 @@ const GROUP_JOBS_MAX: usize = 512;
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Frames of a group after which no further job joins it; the journal's limit is 65,536.
 const GROUP_FRAMES_MAX: usize = 16_384;
+/// How long a group waits at a time for those who came with the last one, and how often. Together
+/// one millisecond, which is what a sync takes on many disks.
+const GATHER_WAIT: Duration = Duration::from_micros(250);
+const GATHER_WAITS_MAX: u32 = 4;
+/// One group in so many waits for twice as many as came last.
+const GROUPS_PER_PROBE: u32 = 16;
 /// Records after which the index is committed even if nobody asks.
 const INDEX_RECORDS_MAX: usize = 4096;
 /// Records after which a replay commits what it has: a replay that is killed goes on from there.
@@ -157,6 +163,10 @@ pub struct Writer<D: Disk> {
     pub open: Option<OpenTransaction>,
     /// The index could not be brought back after a failure: it must not be written before it is.
     pub index_lost: bool,
+    /// Jobs that the next group waits for, if they come soon.
+    pub expected: usize,
+    /// Groups so far, for expecting more now and then.
+    pub groups: u32,
 }
 
 /// The index transaction that is open.
@@ -218,6 +228,7 @@ impl<D: Disk> Writer<D> {
     fn group(&mut self, first: Job) -> bool {
         let mut group = Group::default();
         let mut publish = Vec::new();
+        let mut waits = 0;
         let mut go_on = true;
         if let Err(error) = self.begin() {
             // Nothing may be applied outside a transaction: readers would see it at once.
@@ -230,14 +241,15 @@ impl<D: Disk> Writer<D> {
                 if group.is_full(self.journal.group_bytes()) {
                     break;
                 }
-                match self.requests.try_recv() {
-                    Ok(Request::Job(job)) => next = Some(job),
-                    Ok(Request::Publish(done)) => publish.push(done),
-                    Ok(Request::Stop) => go_on = false,
-                    Err(_) => {}
+                match self.one_more(group.finishes.len(), &mut waits) {
+                    Some(Request::Job(job)) => next = Some(job),
+                    Some(Request::Publish(done)) => publish.push(done),
+                    Some(Request::Stop) => go_on = false,
+                    None => {}
                 }
             }
         }
+        self.note_size(group.finishes.len());
         self.finish_group(group);
         if !publish.is_empty() {
             self.publish();
@@ -246,6 +258,30 @@ impl<D: Disk> Writer<D> {
             });
         }
         go_on
+    }
+
+    /// What waits already, or, while fewer came than last time, what comes in a moment: as many
+    /// senders as last time are probably on their way, and one sync serves them all. A lone sender
+    /// is never waited for.
+    fn one_more(&self, have: usize, waits: &mut u32) -> Option<Request> {
+        loop {
+            match self.requests.try_recv() {
+                Ok(request) => return Some(request),
+                Err(_) if have >= self.expected || *waits == GATHER_WAITS_MAX => return None,
+                Err(_) => {
+                    *waits += 1;
+                    std::thread::sleep(GATHER_WAIT);
+                }
+            }
+        }
+    }
+
+    /// Learns how many to expect: as many as now, and now and then twice as many, to notice that
+    /// there are more.
+    fn note_size(&mut self, jobs: usize) {
+        self.groups = self.groups.wrapping_add(1);
+        let probe = if self.groups.is_multiple_of(GROUPS_PER_PROBE) { 2 } else { 1 };
+        self.expected = if jobs < 2 { 0 } else { jobs * probe };
     }
 
     fn perform(&mut self, job: Job, group: &mut Group) {

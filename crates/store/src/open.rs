@@ -211,6 +211,8 @@ impl<D: Disk> Store<D> {
             index_commit_interval: options.index_commit_interval,
             seq,
             open: None,
+            expected: 0,
+            groups: 0,
             index_lost: false,
         };
         let thread = std::thread::Builder::new()
