@@ -19,6 +19,8 @@ pub struct Arriving {
     /// The header so far; `None` once it is complete and written.
     header: Option<Vec<u8>>,
     facts: HeaderFacts,
+    /// The header as kept, where a report will need it.
+    kept_header: Option<Vec<u8>>,
 }
 
 /// What the header is held against.
@@ -44,12 +46,15 @@ pub struct Whole {
     pub message_id: Option<String>,
     /// Decoded.
     pub subject: Option<String>,
+    /// Its header as kept, where the sender wants to be told of its delivery.
+    pub header: Option<Vec<u8>>,
 }
 
 impl Arriving {
     pub fn new(mail: MailId, envelope: Envelope, arrival: Arrival<RealDisk>, rules: Rules) -> Self {
         let facts = HeaderFacts::default();
-        Self { mail, envelope, arrival, rules, header: Some(Vec::new()), facts }
+        let kept_header = crate::delivered::is_wanted(&envelope).then(Vec::new);
+        Self { mail, envelope, arrival, rules, header: Some(Vec::new()), facts, kept_header }
     }
 
     /// Takes the next bytes of the content.
@@ -73,7 +78,10 @@ impl Arriving {
         let body = self.arrival.finish().map_err(|error| disk_trouble(&error))?;
         let text = |id: &[u8]| String::from_utf8_lossy(id).trim_matches(['<', '>', ' ']).to_owned();
         let message_id = self.facts.message_id.as_deref().map(text);
-        Ok((self.envelope, Whole { body, message_id, subject: self.facts.subject }))
+        Ok((
+            self.envelope,
+            Whole { body, message_id, subject: self.facts.subject, header: self.kept_header },
+        ))
     }
 
     /// Whether finishing it blocks on the disk.
@@ -95,6 +103,10 @@ impl Arriving {
             let id = format!("<{}.{}@{}>", now.millis(), self.name(), self.rules.hostname);
             front.extend_from_slice(&message::missing_fields(&self.facts, date(now), &id));
             self.facts.message_id.get_or_insert_with(|| id.into_bytes().into());
+        }
+        if let Some(kept) = &mut self.kept_header {
+            kept.extend_from_slice(&front);
+            kept.extend_from_slice(&header[message::header_range(&header)]);
         }
         self.arrival
             .write(&front)
@@ -146,7 +158,7 @@ impl Arriving {
     }
 
     /// The part of the receipt's id that is known before the message is whole; `trace` finds it.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let id = ReceiptId { mail: self.mail, check: 0 }.to_string();
         id.split('-').next().unwrap_or_default().to_owned()
     }

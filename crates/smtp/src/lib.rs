@@ -7,6 +7,7 @@
 //! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission).
 
 mod arriving;
+mod delivered;
 mod session;
 
 use std::sync::Arc;

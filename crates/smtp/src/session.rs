@@ -7,8 +7,8 @@ use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
 use store::{Actor, Arrived, Receipt, Refused, Resolution, Source, Via};
 
-use crate::Shared;
 use crate::arriving::{Arriving, Rules, Whole};
+use crate::{Shared, delivered};
 
 /// One connection's side of the service.
 pub struct Session {
@@ -146,7 +146,7 @@ impl Session {
 
     async fn end(&mut self) -> Result<Receipt, Refusal> {
         let arriving = self.arriving.take().ok_or_else(lost_track)?;
-        let mail = arriving.mail;
+        let (mail, name) = (arriving.mail, arriving.name());
         let (envelope, whole) = if arriving.is_large() {
             tokio::task::spawn_blocking(move || arriving.finish(now()))
                 .await
@@ -154,8 +154,13 @@ impl Session {
         } else {
             arriving.finish(now())?
         };
+        let store = &self.shared.store;
+        let report = whole.header.as_deref().and_then(|header| {
+            let (directory, hostname) = (store.directory(), &self.shared.hostname);
+            delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
+        });
         let arrived = self.arrived(mail, envelope, whole);
-        self.shared.store.accept(arrived).await.map_err(|refused| refusal(&refused))
+        store.accept_and_report(arrived, report).await.map_err(|refused| refusal(&refused))
     }
 
     fn arrived(&self, mail: mail_types::MailId, envelope: Envelope, whole: Whole) -> Arrived {

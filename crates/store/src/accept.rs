@@ -10,6 +10,7 @@ use mail_types::{
 
 use crate::commit::Work;
 use crate::directory::Resolution;
+use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -65,10 +66,25 @@ impl<D: Disk> Store<D> {
     /// Accepts a message: local recipients have it in their mailbox in the same commit, others are
     /// queued in it. What may not be relayed, or goes to nobody, is refused as a whole.
     pub fn accept(&self, arrived: Arrived) -> Pending<Receipt> {
+        self.accept_and_report(arrived, None)
+    }
+
+    /// The same; `report` tells the sender of the delivery, which it asked for, and is accepted in
+    /// the same commit.
+    pub fn accept_and_report(
+        &self,
+        arrived: Arrived,
+        report: Option<NewReport>,
+    ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        let report = report.map(|report| (self.next_mail(), report));
         self.change_and(
             move |work| {
                 accept(work, arrived)?;
+                if let Some((mail, report)) = report {
+                    // A sender that does not exist here is told nothing.
+                    crate::queue::accept_report(work, mail, report)?;
+                }
                 Ok(work.now)
             },
             move |at, synced| Receipt::committed(id, at, synced),

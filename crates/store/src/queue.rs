@@ -368,7 +368,7 @@ fn settle(
 }
 
 /// Accepts a report; `None` where it goes to nobody that exists (a local user that is gone).
-fn accept_report(
+pub fn accept_report(
     work: &mut Work<'_>,
     mail: MailId,
     report: NewReport,

@@ -2,7 +2,7 @@
 
 use peers::{Dns, Fault, Script, Sink, Stage};
 
-use crate::harness::{ALICE, House, message, receipt_id};
+use crate::harness::{ALICE, BOB, House, message, receipt_id};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_by_the_remote_comes_back_with_its_words() {
@@ -76,4 +76,31 @@ async fn a_report_is_never_answered_with_a_report() {
     let queue = house.restante_json(&["queue", "list"]);
     assert_eq!(queue.as_array().map(Vec::len), Some(0), "{queue}");
     tokio::task::block_in_place(|| drop(house));
+}
+
+#[test]
+fn a_delivery_is_reported_where_the_sender_asks_for_it() {
+    let house = House::new();
+    let mut smtp = crate::harness::Smtp::connect(house.address(25));
+    smtp.say("EHLO outside.test");
+    smtp.expect(&format!("MAIL FROM:<{ALICE}> RET=FULL ENVID=order-66"), "250");
+    smtp.expect(&format!("RCPT TO:<{BOB}> NOTIFY=SUCCESS ORCPT=rfc822;Bob@Old.test"), "250");
+    smtp.expect(&format!("RCPT TO:<{}> NOTIFY=NEVER", crate::harness::CAROL), "250");
+    smtp.expect("DATA", "354");
+    let mail = message("Please confirm", "success-1").replace("\n.", "\n..");
+    smtp.expect(&format!("{}\r\n.", mail.replace('\n', "\r\n")), "250");
+    house.await_message(BOB, "Subject: Please confirm");
+    let reports = house.mailbox(ALICE, "INBOX");
+    assert_eq!(reports.len(), 1, "in the same commit: {reports:#?}");
+    for words in [
+        "Return-Path: <>",
+        "Action: delivered",
+        "Status: 2.1.5",
+        "Original-Envelope-Id: order-66",
+        "Original-Recipient: rfc822;Bob@Old.test",
+        "text/rfc822-headers",
+    ] {
+        assert!(reports[0].contains(words), "{words} is not in {}", reports[0]);
+    }
+    assert!(!reports[0].contains("carol@"), "she was not to be reported");
 }
