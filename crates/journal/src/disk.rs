@@ -87,6 +87,10 @@ pub trait DiskFile: Send + Sync + 'static {
     /// What the system says; `StorageFull` before any byte is lost.
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()>;
 
+    /// Says that what was read of the file is not needed in memory. Only a hint: where the system
+    /// knows none, nothing happens.
+    fn forget_read(&self) {}
+
     /// Turns a range into zeros and gives its space back. The length stays.
     ///
     /// # Errors

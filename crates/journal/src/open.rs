@@ -237,6 +237,9 @@ impl<D: Disk> Repair<'_, D> {
         if changed {
             file.sync_data().map_err(doing("sync the repaired segment"))?;
         }
+        // Looking for the end has read the whole preallocated segment, in large folios: each small
+        // write into one would count as all of it.
+        file.forget_read();
         let allocated = file.len().map_err(doing("read the length of the segment"))?;
         Ok(Segment { number, file, allocated, stale_until: 0 })
     }

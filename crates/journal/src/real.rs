@@ -121,6 +121,11 @@ impl DiskFile for File {
         }
     }
 
+    fn forget_read(&self) {
+        // A hint that is not taken costs memory, nothing else.
+        rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed).ok();
+    }
+
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match rustix::fs::fallocate(self, flags, offset, bytes) {
