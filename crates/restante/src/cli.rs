@@ -148,7 +148,8 @@ enum Queue {
         #[arg(long)]
         limit: Option<usize>,
     },
-    /// What waits of one message, address or destination
+    /// The story of what waits of one message, address or destination: each attempt in the other
+    /// server's words, and the next try
     Show { which: String },
     /// Try now: `all`, a receipt, a Message-ID, an address or a domain
     Retry { which: String },

@@ -208,7 +208,20 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             let filter = QueueFilter { destination, count_max, mail: None };
             Ok(view::queue(&store.queue(&filter)?))
         }
-        Request::QueueShow { which } => Ok(view::queue(&queued(store, &which)?)),
+        Request::QueueShow { which } => {
+            let items = queued(store, &which)?;
+            let mails: std::collections::BTreeSet<_> =
+                items.iter().map(|item| item.mail.facts.receipt.mail).collect();
+            let directory = store.directory();
+            let mut shown = Vec::new();
+            for mail in mails {
+                let query = Query { mail: Some(mail), count_max: 1, ..Query::default() };
+                shown.extend(
+                    store.trace(&query)?.iter().map(|story| view::story(story, &directory)),
+                );
+            }
+            Ok(shown.into())
+        }
         Request::QueueRetry { which } => {
             let custodies = queued(store, &which)?.iter().map(|item| item.custody).collect();
             let count = store.retry(actor, custodies).wait()?;

@@ -133,12 +133,16 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
     }
     match request {
         Request::Status => status(answer),
-        Request::Trace { .. } => stories(answer),
+        Request::Trace { .. } => stories(
+            answer,
+            "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
+        ),
+        Request::QueueShow { .. } => stories(answer, "Nothing of that is queued."),
         Request::AccountList => rows(answer, &["address"], "no accounts"),
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
-        Request::QueueList { .. } | Request::QueueShow { .. } => rows(
+        Request::QueueList { .. } => rows(
             answer,
             &["receipt", "from", "to", "bytes", "state", "attempts", "next_try"],
             "nothing is queued",
@@ -184,12 +188,10 @@ fn status(answer: &Value) {
     }
 }
 
-fn stories(answer: &Value) {
+fn stories(answer: &Value, nothing: &str) {
     let stories = answer.as_array().map(Vec::as_slice).unwrap_or_default();
     if stories.is_empty() {
-        println!(
-            "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address."
-        );
+        println!("{nothing}");
     }
     for story in stories {
         println!(
