@@ -1,5 +1,6 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
 use store::{Started, Store};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::control;
@@ -115,6 +116,7 @@ async fn run(
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let (certificate, key) = (data.resolve(&config.tls.certificate), data.resolve(&config.tls.key));
+    let signals = Signals::catch()?;
     let tls = ServerTls::from_pem_files(&certificate, &key)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
@@ -143,7 +145,7 @@ async fn run(
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
-    wait_for_signal(&tls, &certificate, &key).await?;
+    signals.wait(&tls, &certificate, &key).await;
     tracing::info!("stopping: what is under way is finished first");
     stopper.stop();
     while running.listeners.join_next().await.is_some() {}
@@ -153,25 +155,38 @@ async fn run(
     Ok(())
 }
 
-/// Returns when the server is asked to stop; reads the certificate anew whenever asked to.
-async fn wait_for_signal(
-    tls: &ServerTls,
-    certificate: &std::path::Path,
-    key: &std::path::Path,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match tls.reload(certificate, key) {
-                Ok(()) => tracing::info!("the certificate was read anew"),
-                Err(error) => {
-                    tracing::error!(%error, "the certificate could not be read; the old one stays");
-                }
-            },
+/// What the server is told by signals. Made before anything listens: a server that can be reached
+/// can be asked to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when the server is asked to stop; reads the certificate anew whenever asked to.
+    async fn wait(mut self, tls: &ServerTls, certificate: &Path, key: &Path) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => match tls.reload(certificate, key) {
+                    Ok(()) => tracing::info!("the certificate was read anew"),
+                    Err(error) => tracing::error!(
+                        %error,
+                        "the certificate could not be read; the old one stays"
+                    ),
+                },
+            }
         }
     }
 }
