@@ -1,6 +1,6 @@
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
@@ -30,7 +30,13 @@ impl Disk for RealDisk {
     type File = File;
 
     fn create(&self, path: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create_new(true).open(self.root.join(path))
+        // It is people's mail: for the server's user alone.
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.root.join(path))
     }
 
     fn open(&self, path: &str) -> io::Result<File> {
@@ -61,7 +67,7 @@ impl Disk for RealDisk {
     }
 
     fn make_dir(&self, path: &str) -> io::Result<()> {
-        match std::fs::create_dir(self.root.join(path)) {
+        match DirBuilder::new().mode(0o700).create(self.root.join(path)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         }

@@ -84,8 +84,8 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 
 /// The server stops at SIGTERM, whoever sends it.
 fn stop_server() {
-    let pid = std::process::id().to_string();
-    if let Err(error) = std::process::Command::new("kill").args(["-TERM", &pid]).status() {
+    let own = rustix::process::getpid();
+    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::TERM) {
         show::line(&format!("cannot stop the server ({error}); press Ctrl-C"));
     }
 }

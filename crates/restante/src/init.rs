@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -66,17 +66,39 @@ pub fn init(data: &DataDir, args: &InitArgs) -> anyhow::Result<Made> {
     if let Some(contradiction) = config.contradictions().first() {
         bail!("{contradiction}");
     }
+    check_accounts(args)?;
     let (passwords, generated) = passwords(args)?;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(data.path())
         .with_context(|| format!("cannot make {}", data.path().display()))?;
-    write_certificate(data, &config)?;
+    // It may have been there before, open to everybody: it holds people's mail.
+    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot protect {}", data.path().display()))?;
     fill_store(data, &config, args, passwords)?;
+    write_certificate(data, &config)?;
     // Last: a directory without settings is no installation, and `init` can be run again.
     write_file(&data.settings_path(), config.to_toml().as_bytes())?;
     Ok(Made { config, generated })
+}
+
+/// Everything that could be refused later is refused before anything is made.
+fn check_accounts(args: &InitArgs) -> anyhow::Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for account in &args.accounts {
+        if !account.domain().is_some_and(|domain| args.domains.contains(domain)) {
+            bail!("{account} is in none of the domains; add --domain {}", account.host);
+        }
+        if !seen.insert(account.folded()) {
+            bail!("{account} is named twice");
+        }
+    }
+    let domains: std::collections::BTreeSet<_> = args.domains.iter().collect();
+    if domains.len() < args.domains.len() {
+        bail!("a domain is named twice");
+    }
+    Ok(())
 }
 
 fn write_certificate(data: &DataDir, config: &Config) -> anyhow::Result<()> {
@@ -135,7 +157,7 @@ fn fill_store(
         for domain in &args.domains {
             for role in ["postmaster", "abuse"] {
                 let alias = Address::parse(&format!("{role}@{domain}"))?;
-                if !args.accounts.contains(&alias) {
+                if !args.accounts.iter().any(|account| account.folded() == alias.folded()) {
                     requests.push(Request::AliasAdd { alias, targets: vec![first.clone()] });
                 }
             }

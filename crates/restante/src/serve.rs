@@ -137,22 +137,30 @@ async fn run(
         net::random_bytes()?,
         config.sign_in.remember_for,
     )?);
+    // What can fail comes before mail is taken or sent.
+    let runner = runner(&config, &store)?;
+    let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
     listen_smtp(&mut running, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
-    let runner = runner(&config, &store)?;
-    let sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
-    let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
+    let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
-    signals.wait(&tls, &certificate, &key).await;
+    let sent = tokio::select! {
+        () = signals.wait(&tls, &certificate, &key) => None,
+        ended = &mut sending => Some(ended),
+    };
     tracing::info!("stopping: what is under way is finished first");
     stopper.stop();
     while running.listeners.join_next().await.is_some() {}
-    sending.await.context("the queue runner ended by a bug")?;
+    let sent = match sent {
+        None => sending.await,
+        // A server that takes mail and sends none is worse than one that is started again.
+        Some(ended) => ended,
+    };
     control.close().await;
     tracing::info!("stopped");
-    Ok(())
+    sent.context("the queue runner ended by a bug")
 }
 
 /// What the server is told by signals. Made before anything listens: a server that can be reached

@@ -93,6 +93,12 @@ impl Arriving {
         let Some(header) = self.header.take() else { return Ok(()) };
         self.facts = HeaderFacts::read(&header, &message::Limits::default());
         self.check()?;
+        let header = if self.rules.role == Role::Submission {
+            self.check_from(&header)?;
+            without_bcc(header)
+        } else {
+            header
+        };
         let mut front = message::return_path(&self.envelope.sender.reverse_path).into_bytes();
         if let ([_], [forwarder]) = (&*self.envelope.recipients, &*self.rules.forwarders) {
             // Only where it tells nobody of another recipient.
@@ -157,6 +163,16 @@ impl Arriving {
         Ok(())
     }
 
+    /// RFC 5322 §3.6: one From. With two, programs differ in which they show.
+    fn check_from(&self, header: &[u8]) -> Result<(), Refusal> {
+        let limits = message::Limits::default();
+        let fields = message::Fields::limited(header, &limits);
+        if fields.filter(|field| field.is("From")).count() > 1 {
+            return Err(Refusal::permanent(550, 6, 0, "The message has more than one From field"));
+        }
+        Ok(())
+    }
+
     /// The part of the receipt's id that is known before the message is whole; `trace` finds it.
     pub fn name(&self) -> String {
         let id = ReceiptId { mail: self.mail, check: 0 }.to_string();
@@ -187,6 +203,17 @@ impl Arriving {
         }
         .field()
     }
+}
+
+/// RFC 5322 §3.6.3: what Bcc names is known to nobody else; programs that leave it in the header
+/// rely on the submission server to take it out.
+fn without_bcc(header: Vec<u8>) -> Vec<u8> {
+    let end = message::header_range(&header).end;
+    let names = vec![b"Bcc"[..].into(), b"Resent-Bcc"[..].into()];
+    let mut kept =
+        message::filter_fields(&header[..end], &message::SectionText::HeaderFieldsNot(names));
+    kept.extend_from_slice(&header[end..]);
+    kept
 }
 
 fn date(now: Timestamp) -> MailDate {

@@ -149,17 +149,8 @@ impl<D: Disk> Store<D> {
             taken.0.extend(rows.iter().map(|row| (row.custody, None)));
             Ok((rows, next_due))
         })?;
-        let custodies: Vec<CustodyId> = rows.iter().map(|row| row.custody).collect();
-        match self.items(rows) {
-            Ok(items) => Ok((items, next_due)),
-            Err(error) => {
-                let mut taken = self.taken();
-                custodies.iter().for_each(|custody| {
-                    taken.0.remove(custody);
-                });
-                Err(error)
-            }
-        }
+        // What cannot be read stays taken until a restart, so that it does not fill every page.
+        Ok((self.items(rows), next_due))
     }
 
     /// What is in the queue, by due time.
@@ -179,7 +170,7 @@ impl<D: Disk> Store<D> {
             })?;
             Ok(rows)
         })?;
-        self.items(rows)
+        Ok(self.items(rows))
     }
 
     /// How many items wait for each destination.
@@ -280,14 +271,23 @@ impl<D: Disk> Store<D> {
     }
 
     /// Reads the messages' records, each once.
-    fn items(&self, rows: Vec<QueueRow>) -> Result<Vec<QueueItem>, StoreError> {
+    fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
         let mut mails: HashMap<MailId, Arc<QueuedMail>> = HashMap::new();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             let mail = match mails.get(&row.mail) {
                 Some(mail) => Arc::clone(mail),
                 None => {
-                    let (_, accepted) = self.accepted(&row.facts)?;
+                    let accepted = match self.accepted(&row.facts) {
+                        Ok((_, accepted)) => accepted,
+                        // Contained: mail around it goes on. It stays in the queue, and `verify`
+                        // names it.
+                        Err(error) => {
+                            tracing::error!(%error, custody = %row.custody, "cannot be sent");
+                            self.shared.alarm(&error);
+                            continue;
+                        }
+                    };
                     let mail = Arc::new(QueuedMail { facts: row.facts, accepted: *accepted });
                     mails.insert(row.mail, Arc::clone(&mail));
                     mail
@@ -295,12 +295,11 @@ impl<D: Disk> Store<D> {
             };
             let place =
                 mail.accepted.custodies.iter().position(|known| known.custody == row.custody);
-            let place = place.ok_or_else(|| {
-                StoreError::Damaged(format!(
-                    "custody {} is not in the record of its message",
-                    row.custody
-                ))
-            })?;
+            let Some(place) = place else {
+                let what = format!("custody {} is not in the record of its message", row.custody);
+                self.shared.alarm(&StoreError::Damaged(what));
+                continue;
+            };
             items.push(QueueItem {
                 custody: row.custody,
                 recipient: mail.accepted.custodies[place].recipient.clone(),
@@ -313,7 +312,7 @@ impl<D: Disk> Store<D> {
                 delay_told: row.delay_told,
             });
         }
-        Ok(items)
+        items
     }
 }
 
@@ -390,6 +389,11 @@ pub fn accept_report(
     match crate::accept::accept(work, arrived) {
         Ok(()) => Ok(Some(mail)),
         Err(Refused::UnknownUser(_)) => Ok(None),
+        // The sender's own address takes no mail now: what the report is about must not fail by it.
+        Err(refused @ (Refused::Invalid(_) | Refused::UidsUsedUp)) => {
+            tracing::error!(%refused, "a report cannot be delivered");
+            Ok(None)
+        }
         Err(refused) => Err(refused),
     }
 }

@@ -20,10 +20,11 @@ fn mail_flags_and_deletions_go_both_ways() {
 
     // Seen here, deleted here, written here.
     let seen = local.iter().find(|path| holds(path, "Sync 1")).unwrap();
+    let deleted = local.iter().find(|path| holds(path, "Sync 2")).unwrap();
     let name = seen.file_name().unwrap().to_str().unwrap();
     assert!(name.ends_with(":2,"), "{name}");
     fs::rename(seen, maildir.join("INBOX/cur").join(format!("{name}S"))).unwrap();
-    fs::remove_file(local.iter().find(|path| holds(path, "Sync 2")).unwrap()).unwrap();
+    fs::remove_file(deleted).unwrap();
     let own = message("Written here", "sync-own");
     fs::write(maildir.join("INBOX/new/1.own.here"), own).unwrap();
     // New there.
