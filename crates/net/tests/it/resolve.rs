@@ -26,11 +26,21 @@ struct Asked {
     tcp: AtomicUsize,
 }
 
+/// UDP and TCP on one port. A port that the system gives for one may be taken for the other.
+async fn one_port() -> (UdpSocket, TcpListener) {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
+    panic!("no port is free for both UDP and TCP");
+}
+
 /// A DNS server whose answers are in the names asked for.
 async fn server() -> (SocketAddr, Arc<Asked>) {
-    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (udp, tcp) = one_port().await;
     let address = udp.local_addr().unwrap();
-    let tcp = TcpListener::bind(address).await.unwrap();
     let asked = Arc::new(Asked::default());
     let count = Arc::clone(&asked);
     tokio::spawn(async move {
