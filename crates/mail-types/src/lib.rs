@@ -20,4 +20,4 @@ pub use ids::{
 };
 pub use machine::{Machine, Step, TlsFacts};
 pub use reply::{Acceptance, EnhancedStatus, Refusal, Reply, Severity};
-pub use timestamp::Timestamp;
+pub use timestamp::{Timestamp, civil_from_days};

@@ -58,8 +58,9 @@ impl fmt::Display for Timestamp {
 }
 
 /// The proleptic Gregorian date of a count of days since 1970-01-01 (Hinnant's algorithm: exact
-/// for every i64 day that a `Timestamp` can hold).
-fn civil_from_days(days: i64) -> (i64, u32, u32) {
+/// for every i64 day that a `Timestamp` can hold): year, month from 1, day from 1.
+#[must_use]
+pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
