@@ -19,7 +19,7 @@ CREATE TABLE mailbox (
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,
   bytes INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX mailbox_account ON mailbox (account);
+CREATE INDEX mailbox_name ON mailbox (account, name);
 CREATE TABLE subscription (
   account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
 CREATE TABLE mail (
