@@ -17,6 +17,10 @@ const SIGNED_IN: &[&str] = &[
     "SPECIAL-USE",
     "CONDSTORE",
     "ESEARCH",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "CREATE-SPECIAL-USE",
 ];
 
 impl<R: Acceptance> Session<R> {

@@ -8,6 +8,7 @@ mod finish;
 mod flags;
 mod idle;
 mod large;
+mod listing;
 mod mailboxes;
 mod searching;
 mod select;
@@ -95,7 +96,7 @@ enum Work {
     Ready,
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
-    Lines(mailboxes::Lines),
+    Lines(Box<listing::Lines>),
     Select(select::Select),
     Append(Box<append::Append>),
     Fetch(Box<fetch::Fetching>),
@@ -276,12 +277,12 @@ impl<R: Acceptance> Session<R> {
             | Command::Compress(_)
             | Command::Namespace
             | Command::Select { .. }
-            | Command::Create(_)
+            | Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
             | Command::Subscribe(_)
             | Command::Unsubscribe(_)
-            | Command::List { .. }
+            | Command::List(_)
             | Command::Status(..)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             Command::Check
@@ -341,12 +342,12 @@ impl<R: Acceptance> Session<R> {
             Command::Search(search) => self.search(search),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
-            command @ (Command::Create(_)
+            command @ (Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
             | Command::Subscribe(_)
             | Command::Unsubscribe(_)
-            | Command::List { .. }
+            | Command::List(_)
             | Command::Status(..)) => self.ask_about_mailboxes(command),
         }
     }
