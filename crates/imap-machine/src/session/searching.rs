@@ -88,7 +88,7 @@ impl<R: Acceptance> Session<R> {
         if asked.keys_from >= work.contents.keys.len() || asked.candidates.is_empty() {
             return self.search_found(*work);
         }
-        let count_max = self.config.limits.fetch_messages_max;
+        let count_max = self.config.limits.match_messages_max;
         let batch = asked.candidates[asked.done..].iter().take(count_max);
         let messages: Vec<_> = batch.map(|&place| View::wanted(&rows[place])).collect();
         asked.asked = messages.len();
