@@ -98,6 +98,11 @@ impl House {
         }
     }
 
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().pid()
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }

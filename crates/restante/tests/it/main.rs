@@ -8,6 +8,7 @@ mod harness;
 
 mod aliases_and_forwards;
 mod bad_configuration_stops_the_start;
+mod bad_input_costs_little;
 mod curl_and_swaks_work;
 mod deleted_over_pop3;
 mod delivered_at_once;
