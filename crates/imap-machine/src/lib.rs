@@ -21,8 +21,8 @@ pub mod view;
 mod write;
 
 pub use ask::{
-    Answer, Code, Content, Copied, Event, Listed, Need, Octets, Question, Refusal, Selected,
-    Status, Wanted,
+    Answer, Appended, Code, Content, Copied, Event, Listed, Need, NewMessage, Octets, Question,
+    Refusal, Selected, Status, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;
