@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
-use message::Summary;
+use message::{BodyForm, Summary};
 
 use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
@@ -22,6 +22,8 @@ pub enum Question {
     List {
         /// Whose.
         account: AccountId,
+        /// With the status of each.
+        counts: Option<Counts>,
     },
     /// [`Answer::Status`].
     Status {
@@ -29,6 +31,8 @@ pub enum Question {
         account: AccountId,
         /// Which.
         mailbox: MailboxName,
+        /// How much of it.
+        counts: Counts,
     },
     /// Open a mailbox: [`Answer::Selected`]. From now on the session wants [`Event::Changed`] for
     /// it, and no longer for the one before.
@@ -136,12 +140,14 @@ pub enum Question {
     AppendSettle,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
-    /// [`Answer::Done`]
+    /// [`Answer::Created`]
     Create {
         /// Whose.
         account: AccountId,
         /// Which; names above it that do not exist are created too (RFC 3501 §6.3.3).
         mailbox: MailboxName,
+        /// What it is for (RFC 6154 §3).
+        special_use: Option<SpecialUse>,
     },
     /// [`Answer::Done`]
     Delete {
@@ -172,7 +178,7 @@ pub enum Question {
     Match {
         /// Whose.
         account: AccountId,
-        /// Which messages.
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
         /// At most 64.
         keys: Vec<ContentKey>,
@@ -190,6 +196,15 @@ pub struct NewMessage {
     pub octets: Option<u32>,
 }
 
+/// How much of a status is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// What is known without reading messages; what is deleted may be told as 0.
+    Known,
+    /// Also what has `\Deleted`, which may take longer.
+    Deleted,
+}
+
 /// A message of the selected mailbox, as a question names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -204,10 +219,21 @@ pub struct Wanted {
 /// What is needed of each message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The summary made at delivery.
+    /// As they go over the wire, in this order; each at most once.
+    pub facts: Vec<Fact>,
+    /// The summary, to look up parts in.
     pub summary: bool,
     /// Octets of the message.
     pub octets: Octets,
+}
+
+/// What is told of a message without its octets, in the form of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// ENVELOPE: [`message::write_envelope`].
+    Envelope,
+    /// BODYSTRUCTURE or BODY: [`message::write_body`].
+    Body(BodyForm),
 }
 
 /// Which octets of a message are needed.
@@ -223,13 +249,46 @@ pub enum Octets {
     Range(Range<u32>),
 }
 
+/// Data of messages in one run of bytes, so that an answer of a thousand messages is one
+/// allocation and not ten thousand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// What the ranges lie in.
+    pub bytes: Vec<u8>,
+    /// For each message, for each fact asked for, where it lies; empty for one that is lost.
+    pub facts: Vec<Range<usize>>,
+    /// `None` for one that is lost.
+    pub messages: Vec<Option<Content>>,
+}
+
 /// Data of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// If asked for.
     pub summary: Option<Box<Summary>>,
     /// If asked for: from the message's begin, or exactly the range.
-    pub octets: Vec<u8>,
+    pub octets: Range<usize>,
+}
+
+impl Contents {
+    /// Adds a message that cannot be had, of which so many facts were asked for.
+    pub fn push_lost(&mut self, facts: usize) {
+        self.facts.extend(std::iter::repeat_n(0..0, facts));
+        self.messages.push(None);
+    }
+
+    /// Appends what `write` writes and says where it lies.
+    pub fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        start..self.bytes.len()
+    }
+
+    /// The octets in a range; none where the range is not of these contents.
+    #[must_use]
+    pub fn octets(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
 }
 
 /// The service's answer.
@@ -247,13 +306,15 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Create`].
+    Created(MailboxId),
     /// To [`Question::Select`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
     Changes(Changes),
     /// To [`Question::Fetch`]: in the order of the question, the first or more of them (so that the
-    /// service bounds its own memory); `None` for one that is lost.
-    Contents(Vec<Option<Content>>),
+    /// service bounds its own memory).
+    Contents(Contents),
     /// To [`Question::Store`].
     Stored {
         /// The new flags of these and what else changed.
@@ -294,11 +355,15 @@ pub struct Listed {
     pub special_use: Option<SpecialUse>,
     /// In LSUB.
     pub subscribed: bool,
+    /// If asked for and the account may read it.
+    pub status: Option<Box<Status>>,
 }
 
 /// STATUS of a mailbox (RFC 3501 §6.3.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
+    /// The mailbox.
+    pub mailbox: MailboxId,
     /// Messages in it.
     pub messages: u32,
     /// Messages that no session was told of.
@@ -311,6 +376,12 @@ pub struct Status {
     pub unseen: u32,
     /// RFC 7162 HIGHESTMODSEQ, at least 1.
     pub highest_modseq: ModSeq,
+    /// Octets of its messages (RFC 8438).
+    pub octets: u64,
+    /// Messages with `\Deleted` (RFC 9051).
+    pub deleted: u32,
+    /// Octets of those (RFC 9208).
+    pub deleted_octets: u64,
 }
 
 /// A mailbox opened.
@@ -397,6 +468,8 @@ pub enum Code {
     TryCreate,
     /// Our own trouble: temporary.
     Unavailable,
+    /// A mailbox cannot have this use (RFC 6154).
+    UseAttr,
 }
 
 impl Code {
@@ -423,6 +496,7 @@ impl Code {
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UseAttr => "USEATTR",
         }
     }
 }

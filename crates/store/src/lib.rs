@@ -15,6 +15,7 @@
 
 mod accept;
 mod accept_many;
+mod boxes;
 mod commit;
 mod custody;
 mod directory;
@@ -39,12 +40,11 @@ use mail_types::Address;
 
 pub use accept::{Arrived, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
+pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
 pub use index::Mailbox;
-pub use mailboxes::{
-    FlagsChange, FlagsOutcome, INBOX, MailboxListed, SessionActor, Transferred, UidRanges,
-};
+pub use mailboxes::{FlagsChange, FlagsOutcome, INBOX, SessionActor, Transferred, UidRanges};
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
 pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
@@ -75,6 +75,9 @@ pub enum Refused {
     /// What was to be made exists.
     #[error("{0} exists already")]
     Exists(String),
+    /// It cannot go while others are below it.
+    #[error("{0} is no mailbox itself, but others are below it; delete those")]
+    HasChildren(String),
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

@@ -5,6 +5,7 @@ mod append;
 mod command;
 pub(crate) mod date;
 mod fetch;
+mod list;
 mod mailbox;
 pub(crate) mod scan;
 mod search;
@@ -14,9 +15,10 @@ mod store;
 
 pub use append::{AppendHead, AppendItem, CATENATE_URLS_MAX, Replaced};
 pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
-pub use command::{Command, CommandError, ID_PAIRS_MAX, StatusItem, TAG_OCTETS_MAX, Tag};
+pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
 pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
     MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
 };

@@ -2,14 +2,15 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use mail_types::{Acceptance, Flags, SystemFlag, Timestamp};
-use message::{BodyForm, SectionText, filter_fields, header_range, write_body, write_envelope};
+use mailbox::Packed;
+use message::{BodyForm, SectionText, filter_fields, header_range};
 
 use super::large::Large;
 use super::{Flow, Session, Status, Work};
-use crate::ask::{Answer, Content, Need, Octets, Question};
+use crate::ask::{Answer, Content, Contents, Fact, Need, Octets, Question};
 use crate::grammar::date::write_date_time;
 use crate::grammar::{Fetch, FetchAttribute, Section, StoreMode, UidSet};
-use crate::view::{Packed, Places, View};
+use crate::view::{Places, View};
 use crate::write::push_number;
 
 /// FETCH (RFC 3501 §6.4.5).
@@ -41,8 +42,13 @@ pub(super) enum Item {
     InternalDate,
     Size,
     ModSeq,
-    Envelope,
-    Body(BodyForm),
+    /// What the service has ready as it goes over the wire.
+    Fact {
+        /// As in the response.
+        name: &'static str,
+        /// Its place among the facts asked for.
+        at: usize,
+    },
     Section {
         /// As in the response.
         name: Vec<u8>,
@@ -68,7 +74,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Batch {
     places: Vec<usize>,
-    contents: Vec<Option<Content>>,
+    contents: Contents,
     /// The message under way, and its item.
     at: usize,
     item: usize,
@@ -115,23 +121,24 @@ impl<R: Acceptance> Session<R> {
         let max = self.config.limits.output_octets_max;
         let out = &mut self.output;
         while let Some(range) = work.places.get_mut(work.range) {
-            let rows = &view.rows().packed()[range.clone()];
-            for (offset, row) in rows.iter().enumerate() {
-                if since.is_some_and(|since| row.modseq <= since) {
-                    continue;
-                }
-                if out.len() >= max {
-                    range.start += offset;
-                    return self.again(Work::Fetch(work));
-                }
-                write_head(range.start + offset, out);
-                for (at, item) in work.plan.items.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b' ');
+            for (first, rows) in view.rows().slices(range.clone()) {
+                for (offset, row) in rows.iter().enumerate() {
+                    if since.is_some_and(|since| row.modseq <= since) {
+                        continue;
                     }
-                    write_row_item(view, row, item, out);
+                    if out.len() >= max {
+                        range.start = first + offset;
+                        return self.again(Work::Fetch(work));
+                    }
+                    write_head(first + offset, out);
+                    for (at, item) in work.plan.items.iter().enumerate() {
+                        if at > 0 {
+                            out.push(b' ');
+                        }
+                        write_row_item(view, row, item, out);
+                    }
+                    out.extend_from_slice(b")\r\n");
                 }
-                out.extend_from_slice(b")\r\n");
             }
             work.range += 1;
         }
@@ -144,7 +151,7 @@ impl<R: Acceptance> Session<R> {
             return self.misfit();
         };
         let limits = &self.config.limits;
-        let rows = mailbox.view.rows().packed();
+        let rows = mailbox.view.rows();
         let mut places = Vec::new();
         let mut octets = 0_u64;
         let mut large = false;
@@ -154,7 +161,7 @@ impl<R: Acceptance> Session<R> {
                 work.range += 1;
                 continue;
             };
-            let row = &rows[place];
+            let row = rows.at(place);
             if work.plan.changed_since.is_some_and(|since| row.modseq <= since) {
                 continue;
             }
@@ -176,12 +183,12 @@ impl<R: Acceptance> Session<R> {
         if places.is_empty() {
             return self.fetch_ends(work.lost);
         }
-        let messages = places.iter().map(|&place| View::wanted(&rows[place])).collect();
-        let need = if large {
-            Need { summary: true, octets: Octets::Header }
-        } else {
-            work.plan.need.clone()
-        };
+        let messages = places.iter().map(|&place| View::wanted(rows.at(place))).collect();
+        let mut need = work.plan.need.clone();
+        if large {
+            need.summary = true;
+            need.octets = Octets::Header;
+        }
         let question = Question::Fetch { account: signed_in.account, messages, need };
         work.stage = Stage::Read(places);
         self.ask(Work::Fetch(work), question)
@@ -199,18 +206,20 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::Gone) => return self.gone(),
             Some(_) | None => return self.misfit(),
         };
-        if contents.is_empty() || contents.len() > places.len() {
+        let count = contents.messages.len();
+        let facts = count * work.plan.need.facts.len();
+        if count == 0 || count > places.len() || contents.facts.len() != facts {
             return self.misfit();
         }
         // The service may have answered for the first ones only.
-        let left = places.split_off(contents.len());
+        let left = places.split_off(count);
         let left = left.into_iter().map(|place| place..place + 1);
         let rest = work.places.split_off(work.range.min(work.places.len()));
         work.places = left.chain(rest).collect();
         work.range = 0;
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let unseen = UidSet::from_iter(places.iter().filter_map(|&place| {
-            let row = &mailbox.view.rows().packed()[place];
+            let row = mailbox.view.rows().at(place);
             let is_seen = row.has(mailbox.view.rows(), SystemFlag::Seen);
             (!is_seen && !mailbox.view.is_gone(row.uid)).then_some(row.uid)
         }));
@@ -237,7 +246,7 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::Stored { changes, .. }) => {
                 let tells_flags = work.plan.items.iter().any(|item| matches!(item, Item::Flags));
                 let rows = mailbox.view.rows();
-                let read = batch.places.iter().map(|&place| rows.packed()[place].uid);
+                let read = batch.places.iter().map(|&place| rows.at(place).uid);
                 let read: UidSet = read.collect();
                 mailbox
                     .view
@@ -253,13 +262,13 @@ impl<R: Acceptance> Session<R> {
     /// The data is there: writes it, or begins to write a large message.
     fn fetch_has(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
-        let rows = mailbox.view.rows().packed();
-        if let ([place], [content @ Some(_)]) = (&*batch.places, &mut *batch.contents) {
-            let row = &rows[*place];
+        let rows = mailbox.view.rows();
+        if let ([place], [Some(_)]) = (&*batch.places, &*batch.contents.messages) {
+            let row = rows.at(*place);
             let max = self.config.limits.fetch_octets_max;
             if work.plan.need.octets == Octets::All && row.size > max {
-                let content = content.take().unwrap_or_default();
-                return self.large_begins(work, *place, content);
+                let contents = std::mem::take(&mut batch.contents);
+                return self.large_begins(work, *place, contents);
             }
         }
         work.stage = Stage::Write(batch);
@@ -270,13 +279,14 @@ impl<R: Acceptance> Session<R> {
     fn fetch_writes(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let view = &mailbox.view;
+        let facts = work.plan.need.facts.len();
         while let Some(&place) = batch.places.get(batch.at) {
-            let Some(content) = &batch.contents[batch.at] else {
+            let Some(content) = &batch.contents.messages[batch.at] else {
                 work.lost = true;
                 batch.at += 1;
                 continue;
             };
-            let row = &view.rows().packed()[place];
+            let row = view.rows().at(place);
             if batch.item == 0 {
                 write_head(place, &mut self.output);
             }
@@ -290,8 +300,12 @@ impl<R: Acceptance> Session<R> {
                     out.push(b' ');
                 }
                 match item {
-                    Item::Section { name, section } => write_section(name, section, content, out),
-                    Item::Envelope | Item::Body(_) => write_summary_item(item, content, out),
+                    Item::Section { name, section } => {
+                        write_section(name, section, &batch.contents, content, out);
+                    }
+                    Item::Fact { name, at } => {
+                        write_fact(name, &batch.contents, batch.at * facts + at, out);
+                    }
                     Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
                         write_row_item(view, row, item, out);
                     }
@@ -299,7 +313,6 @@ impl<R: Acceptance> Session<R> {
                 batch.item += 1;
             }
             self.output.extend_from_slice(b")\r\n");
-            batch.contents[batch.at] = None;
             batch.at += 1;
             batch.item = 0;
         }
@@ -327,7 +340,7 @@ impl Plan {
         }
         let mut plan = Self {
             items: Vec::with_capacity(attributes.len()),
-            need: Need { summary: false, octets: Octets::None },
+            need: Need { facts: Vec::new(), summary: false, octets: Octets::None },
             sets_seen: false,
             changed_since: fetch.changed_since,
         };
@@ -344,9 +357,13 @@ impl Plan {
             FetchAttribute::InternalDate => Item::InternalDate,
             FetchAttribute::Size => Item::Size,
             FetchAttribute::ModSeq => Item::ModSeq,
-            FetchAttribute::Envelope => Item::Envelope,
-            FetchAttribute::Body => Item::Body(BodyForm { extended: false, rev2: false }),
-            FetchAttribute::BodyStructure => Item::Body(BodyForm { extended: true, rev2: false }),
+            FetchAttribute::Envelope => self.fact("ENVELOPE", Fact::Envelope),
+            FetchAttribute::Body => {
+                self.fact("BODY", Fact::Body(BodyForm { extended: false, rev2: false }))
+            }
+            FetchAttribute::BodyStructure => {
+                self.fact("BODYSTRUCTURE", Fact::Body(BodyForm { extended: true, rev2: false }))
+            }
             FetchAttribute::Section(section) => {
                 self.add_section_need(&section);
                 self.sets_seen |= !section.peek && !read_only;
@@ -355,8 +372,17 @@ impl Plan {
                 Item::Section { name, section }
             }
         };
-        self.need.summary |= matches!(item, Item::Envelope | Item::Body(_));
         self.items.push(item);
+    }
+
+    fn fact(&mut self, name: &'static str, fact: Fact) -> Item {
+        let facts = &mut self.need.facts;
+        let known = facts.iter().position(|known| *known == fact);
+        let at = known.unwrap_or_else(|| {
+            facts.push(fact);
+            facts.len() - 1
+        });
+        Item::Fact { name, at }
     }
 
     fn add_section_need(&mut self, section: &Section) {
@@ -376,7 +402,8 @@ impl Plan {
     }
 
     fn needs_messages(&self) -> bool {
-        self.need.summary || self.need.octets != Octets::None
+        let Need { facts, summary, octets } = &self.need;
+        !facts.is_empty() || *summary || *octets != Octets::None
     }
 }
 
@@ -411,34 +438,30 @@ pub(super) fn write_row_item(view: &View, row: &Packed, item: &Item, out: &mut V
             push_number(out, row.modseq);
             out.push(b')');
         }
-        Item::Envelope | Item::Body(_) | Item::Section { .. } => {}
+        Item::Fact { .. } | Item::Section { .. } => {}
     }
 }
 
-/// An item that the summary answers.
-pub(super) fn write_summary_item(item: &Item, content: &Content, out: &mut Vec<u8>) {
-    match (item, &content.summary) {
-        (Item::Envelope, Some(summary)) => {
-            out.extend_from_slice(b"ENVELOPE ");
-            write_envelope(out, &summary.envelope);
-        }
-        (Item::Body(form), Some(summary)) => {
-            let name: &[u8] = if form.extended { b"BODYSTRUCTURE " } else { b"BODY " };
-            out.extend_from_slice(name);
-            write_body(out, &summary.structure, *form);
-        }
-        // The service left out what it was asked for: nothing can be said in its place but NIL.
-        (Item::Envelope, None) => out.extend_from_slice(b"ENVELOPE NIL"),
-        (Item::Body(_), None) => out.extend_from_slice(b"BODY NIL"),
-        _ => {}
-    }
+/// An item that the service has rendered; `at` is its place among all facts of the answer.
+pub(super) fn write_fact(name: &str, contents: &Contents, at: usize, out: &mut Vec<u8>) {
+    let rendered = contents.facts.get(at).map(|range| contents.octets(range)).unwrap_or_default();
+    out.extend_from_slice(name.as_bytes());
+    out.push(b' ');
+    // A service that left out what it was asked for: nothing can be said in its place but NIL.
+    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { rendered });
 }
 
 /// A section; NIL where the message has no such part.
-fn write_section(name: &[u8], section: &Section, content: &Content, out: &mut Vec<u8>) {
+fn write_section(
+    name: &[u8],
+    section: &Section,
+    contents: &Contents,
+    content: &Content,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(name);
     out.push(b' ');
-    match octets_of(section, content) {
+    match octets_of(section, contents, content) {
         Some(octets) => {
             let octets = &octets[partial_of(section, octets.len())];
             message::write_literal(out, octets);
@@ -448,8 +471,12 @@ fn write_section(name: &[u8], section: &Section, content: &Content, out: &mut Ve
 }
 
 /// The octets of a section of a message that is there as a whole, or of its header.
-pub(super) fn octets_of<'a>(section: &Section, content: &'a Content) -> Option<Cow<'a, [u8]>> {
-    let bytes = &*content.octets;
+pub(super) fn octets_of<'a>(
+    section: &Section,
+    contents: &'a Contents,
+    content: &Content,
+) -> Option<Cow<'a, [u8]>> {
+    let bytes = contents.octets(&content.octets);
     if !section.spec.part.is_empty() {
         let summary = content.summary.as_ref()?;
         return message::section(&summary.structure, bytes, &section.spec);

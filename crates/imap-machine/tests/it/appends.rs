@@ -80,7 +80,7 @@ fn half_closed_connections_are_answered() {
                 session.peer_closed(START);
             }
             Step::Close => break,
-            Step::StartTls => panic!(),
+            Step::StartTls | Step::StartCompression => panic!(),
         }
     }
     let sent = String::from_utf8_lossy(session.output()).into_owned();

@@ -4,6 +4,7 @@
 mod appending;
 mod appends;
 mod client;
+mod compress;
 mod corpora;
 mod dialogs;
 mod grammar;

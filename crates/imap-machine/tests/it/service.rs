@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
-    Answer, Code, Content, Copied, Listed, Octets, Question, Refusal, Selected, Status, Wanted,
+    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
+    Status, Wanted,
 };
 use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
@@ -164,7 +165,7 @@ impl Service {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
             Question::SignIn(question) => Answer::SignIn(self.sign_in(question)),
-            Question::List { .. } => Answer::Mailboxes(self.list()),
+            Question::List { counts, .. } => Answer::Mailboxes(self.list(counts.is_some())),
             Question::Status { mailbox, .. } => Answer::Status(self.by_name(&mailbox)?.status()),
             Question::Select { mailbox, read_only, .. } => {
                 let rows = self.rows_of(&mailbox)?;
@@ -176,8 +177,11 @@ impl Service {
                 None => Answer::Gone,
             },
             Question::Fetch { messages, need, .. } => {
-                let messages = messages.iter().take(self.batch_max);
-                Answer::Contents(messages.map(|wanted| self.content(wanted, &need)).collect())
+                let mut contents = Contents::default();
+                for wanted in messages.iter().take(self.batch_max) {
+                    self.content(wanted, &need, &mut contents);
+                }
+                Answer::Contents(contents)
             }
             Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
                 let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
@@ -209,12 +213,13 @@ impl Service {
             | Question::AppendEnd
             | Question::AppendSettle
             | Question::AppendAbort => self.append(question, appending)?,
-            Question::Create { mailbox, .. } => {
+            Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
                     return Err(Refusal::new(Code::AlreadyExists, "It exists"));
                 }
-                self.create(mailbox.as_str(), None).subscribed = false;
-                Answer::Done
+                let made = self.create(mailbox.as_str(), special_use);
+                made.subscribed = false;
+                Answer::Created(made.id)
             }
             Question::Delete { mailbox, .. } => {
                 let mailbox = self.by_name(&mailbox)?;
@@ -231,7 +236,10 @@ impl Service {
                 Answer::Done
             }
             Question::Subscribe { mailbox, subscribed, .. } => {
-                self.by_name(&mailbox)?.subscribed = subscribed;
+                match self.mailboxes.iter_mut().find(|known| known.name == mailbox) {
+                    Some(known) => known.subscribed = subscribed,
+                    None => self.create(mailbox.as_str(), None).exists = false,
+                }
                 Answer::Done
             }
             Question::Match { messages, keys, .. } => {
@@ -263,13 +271,14 @@ impl Service {
         }
     }
 
-    fn list(&self) -> Vec<Listed> {
+    fn list(&self, counts: bool) -> Vec<Listed> {
         let listed = self.mailboxes.iter().filter(|mailbox| mailbox.exists || mailbox.subscribed);
         let listed = listed.map(|mailbox| Listed {
             name: mailbox.name.clone(),
             exists: mailbox.exists,
             special_use: mailbox.special_use,
             subscribed: mailbox.subscribed,
+            status: counts.then(|| Box::new(mailbox.status())),
         });
         listed.collect()
     }
@@ -280,6 +289,7 @@ impl Service {
             modseq: ModSeq(message.modseq),
             flags: message.flags.clone(),
             internal_date: message.date,
+            saved: message.date,
             size: u32::try_from(self.mails[message.mail].len()).unwrap(),
             mail: message.mail as u64,
         }
@@ -287,7 +297,7 @@ impl Service {
 
     fn rows_of(&mut self, name: &MailboxName) -> Result<Rows, Refusal> {
         let mailbox = self.by_name(name)?.clone();
-        let mut rows = Rows::with_capacity(mailbox.messages.len(), ModSeq(mailbox.modseq));
+        let mut rows = Rows::new(mailbox.uid_validity, mailbox.uid_next, ModSeq(mailbox.modseq));
         mailbox.messages.iter().for_each(|message| rows.put(&self.row(message)));
         Ok(rows)
     }
@@ -316,19 +326,29 @@ impl Service {
         })
     }
 
-    fn content(&self, wanted: &Wanted, need: &imap_machine::Need) -> Option<Content> {
-        let mail = self.mails.get(usize::try_from(wanted.mail).unwrap())?;
+    fn content(&self, wanted: &Wanted, need: &imap_machine::Need, contents: &mut Contents) {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         if mail.starts_with(b"LOST") {
-            return None;
+            contents.push_lost(need.facts.len());
+            return;
+        }
+        let summary = Summary::read(mail, &Limits::default());
+        for fact in &need.facts {
+            let range = contents.write(|out| match fact {
+                Fact::Envelope => message::write_envelope(out, &summary.envelope),
+                Fact::Body(form) => message::write_body(out, &summary.structure, *form),
+            });
+            contents.facts.push(range);
         }
         let octets = match &need.octets {
-            Octets::None => Vec::new(),
-            Octets::Header => mail[message::header_range(mail)].to_vec(),
-            Octets::All => mail.clone(),
-            Octets::Range(range) => mail[range.start as usize..range.end as usize].to_vec(),
+            Octets::None => &[],
+            Octets::Header => &mail[message::header_range(mail)],
+            Octets::All => &**mail,
+            Octets::Range(range) => &mail[range.start as usize..range.end as usize],
         };
-        let summary = need.summary.then(|| Box::new(Summary::read(mail, &Limits::default())));
-        Some(Content { summary, octets })
+        let octets = contents.write(|out| out.extend_from_slice(octets));
+        let summary = need.summary.then(|| Box::new(summary));
+        contents.messages.push(Some(Content { summary, octets }));
     }
 
     fn copy(
@@ -425,7 +445,15 @@ impl Mailbox {
         let count = |count: usize| u32::try_from(count).unwrap();
         let recent = self.messages.iter().filter(|message| message.uid >= self.recent_from);
         let unseen = self.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen));
+        let deleted: Vec<&Message> =
+            self.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).collect();
+        // As many octets as the UID says.
+        let octets = |message: &&Message| u64::from(message.uid);
         Status {
+            mailbox: self.id,
+            octets: self.messages.iter().map(|message| u64::from(message.uid)).sum(),
+            deleted: count(deleted.len()),
+            deleted_octets: deleted.iter().map(octets).sum(),
             messages: count(self.messages.len()),
             recent: count(recent.count()),
             uid_next: self.uid_next,

@@ -74,7 +74,7 @@ fn append_is_ok_only_with_the_proof() {
                         told = true;
                         session.event(Event::Appended, START);
                     }
-                    Step::StartTls | Step::Close => panic!(),
+                    Step::StartTls | Step::StartCompression | Step::Close => panic!(),
                 }
             }
             assert!(wrong.is_none());
