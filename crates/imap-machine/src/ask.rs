@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
 use message::Summary;
@@ -167,10 +168,17 @@ pub enum Question {
     Match {
         /// Whose.
         account: AccountId,
-        /// Which messages.
+        /// Which messages, at most [`crate::Limits::search_messages_max`].
         messages: Vec<Wanted>,
-        /// At most 64.
-        keys: Vec<ContentKey>,
+        /// At least one; the same ones for all questions of one search.
+        keys: Arc<[ContentKey]>,
+    },
+    /// What messages are sorted and threaded by: [`Answer::SortFacts`].
+    SortFacts {
+        /// Whose.
+        account: AccountId,
+        /// Which messages, at most [`crate::Limits::search_messages_max`].
+        messages: Vec<Wanted>,
     },
 }
 
@@ -260,8 +268,11 @@ pub enum Answer<R> {
         uid: Uid,
     },
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
-    /// key, the first key the lowest.
+    /// key, the first key the lowest; a word for every 64 keys or part of them.
     Matches(Vec<u64>),
+    /// To [`Question::SortFacts`]: for each message in order (the first or more of them) what
+    /// [`message::SortFacts::encode`] made, nothing for one that is lost.
+    SortFacts(Vec<Box<[u8]>>),
 }
 
 /// A mailbox in LIST.

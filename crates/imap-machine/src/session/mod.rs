@@ -1,5 +1,6 @@
 //! The session: states, commands in order, questions one at a time.
 
+mod answer;
 mod append;
 mod fetch;
 mod finish;
@@ -7,7 +8,8 @@ mod flags;
 mod idle;
 mod large;
 mod mailboxes;
-mod searching;
+mod order;
+mod search;
 mod select;
 mod sign_in;
 mod transfer;
@@ -97,7 +99,7 @@ enum Work {
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
-    Search(Box<searching::Searching>),
+    Search(Box<search::Searching>),
     Idle,
     Finish(finish::Finish),
 }
@@ -211,7 +213,7 @@ impl<R: Acceptance> Session<R> {
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
-            Work::Search(work) => self.search_goes_on(*work, answer),
+            Work::Search(work) => self.search_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
             Work::Finish(work) => self.finish_goes_on(work, answer),
         }
@@ -349,7 +351,7 @@ impl<R: Acceptance> Session<R> {
             Command::Idle => self.idle(),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
-            Command::Search(search) => self.search(search),
+            Command::Search(search) => self.search(*search),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
             command @ (Command::Create(_)
