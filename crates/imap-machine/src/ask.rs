@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
-use message::Summary;
+use message::{BodyForm, Summary};
 
 use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
@@ -40,6 +40,14 @@ pub enum Question {
         mailbox: MailboxName,
         /// EXAMINE: messages stay recent for the next session.
         read_only: bool,
+    },
+    /// What is in a mailbox now, without selecting it: [`Answer::Selected`], its `\Recent` left to
+    /// others.
+    Glance {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
     },
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
@@ -168,7 +176,7 @@ pub enum Question {
     Match {
         /// Whose.
         account: AccountId,
-        /// Which messages, at most [`crate::Limits::search_messages_max`].
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
         /// At least one; the same ones for all questions of one search.
         keys: Arc<[ContentKey]>,
@@ -177,7 +185,7 @@ pub enum Question {
     SortFacts {
         /// Whose.
         account: AccountId,
-        /// Which messages, at most [`crate::Limits::search_messages_max`].
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
     },
 }
@@ -196,10 +204,21 @@ pub struct Wanted {
 /// What is needed of each message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The summary made at delivery.
+    /// As they go over the wire, in this order; each at most once.
+    pub facts: Vec<Fact>,
+    /// The summary, to look up parts in.
     pub summary: bool,
     /// Octets of the message.
     pub octets: Octets,
+}
+
+/// What is told of a message without its octets, in the form of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// ENVELOPE: [`message::write_envelope`].
+    Envelope,
+    /// BODYSTRUCTURE or BODY: [`message::write_body`].
+    Body(BodyForm),
 }
 
 /// Which octets of a message are needed.
@@ -215,13 +234,46 @@ pub enum Octets {
     Range(Range<u32>),
 }
 
+/// Data of messages in one run of bytes, so that an answer of a thousand messages is one
+/// allocation and not ten thousand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// What the ranges lie in.
+    pub bytes: Vec<u8>,
+    /// For each message, for each fact asked for, where it lies; empty for one that is lost.
+    pub facts: Vec<Range<usize>>,
+    /// `None` for one that is lost.
+    pub messages: Vec<Option<Content>>,
+}
+
 /// Data of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// If asked for.
     pub summary: Option<Box<Summary>>,
     /// If asked for: from the message's begin, or exactly the range.
-    pub octets: Vec<u8>,
+    pub octets: Range<usize>,
+}
+
+impl Contents {
+    /// Adds a message that cannot be had, of which so many facts were asked for.
+    pub fn push_lost(&mut self, facts: usize) {
+        self.facts.extend(std::iter::repeat_n(0..0, facts));
+        self.messages.push(None);
+    }
+
+    /// Appends what `write` writes and says where it lies.
+    pub fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        start..self.bytes.len()
+    }
+
+    /// The octets in a range; none where the range is not of these contents.
+    #[must_use]
+    pub fn octets(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
 }
 
 /// The service's answer.
@@ -239,13 +291,13 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
-    /// To [`Question::Select`].
+    /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
     Changes(Changes),
     /// To [`Question::Fetch`]: in the order of the question, the first or more of them (so that the
-    /// service bounds its own memory); `None` for one that is lost.
-    Contents(Vec<Option<Content>>),
+    /// service bounds its own memory).
+    Contents(Contents),
     /// To [`Question::Store`].
     Stored {
         /// The new flags of these and what else changed.

@@ -29,12 +29,12 @@ pub struct Limits {
     pub message_octets_max: u32,
     /// Octets of output above which nothing more is written until it is taken.
     pub output_octets_max: usize,
-    /// Messages asked for at a time.
+    /// Messages whose data is asked for at a time.
     pub fetch_messages_max: usize,
+    /// Messages that are looked into at a time.
+    pub match_messages_max: usize,
     /// Octets of messages asked for at a time; a larger message comes alone, in pieces of this.
     pub fetch_octets_max: u32,
-    /// Messages that a search asks about at a time.
-    pub search_messages_max: usize,
     /// Time to sign in, from the begin of the connection.
     pub sign_in_timeout: Duration,
     /// Time without a command after which the session ends. RFC 3501 §5.4: at least 30 minutes.
@@ -53,9 +53,9 @@ impl Default for Limits {
             unauthenticated_octets_max: 256 * 1024,
             message_octets_max: 64 * 1024 * 1024,
             output_octets_max: 128 * 1024,
-            fetch_messages_max: 64,
+            fetch_messages_max: 1024,
+            match_messages_max: 16 * 1024,
             fetch_octets_max: 1024 * 1024,
-            search_messages_max: 1024,
             sign_in_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30 * 60),
             sign_in_failures_max: 3,

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use imap_machine::{Answer, Content, Need, Octets, Refusal, Wanted};
+use imap_machine::{Answer, Content, Contents, Fact, Need, Octets, Wanted};
 use mail_types::MailId;
-use message::{Limits, Summary, header_range};
+use message::{Limits, Summary, header_range, write_body, write_envelope};
 use store::{MailFacts, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -10,7 +10,7 @@ use crate::Shared;
 use crate::refusals::not_now;
 use crate::session::{Answered, Session};
 
-/// Octets of messages in one answer, if there are more than one message.
+/// Octets in one answer, if it is of more than one message.
 const ANSWER_OCTETS_MAX: usize = 1 << 20;
 
 /// A large message that is sent in pieces.
@@ -22,111 +22,106 @@ pub struct Held {
 
 /// FETCH (RFC 3501 §6.4.5).
 impl Session {
+    /// Reads a batch of messages in one go, on a thread that may block.
     pub async fn fetch(&mut self, messages: &[Wanted], need: &Need) -> Answered {
-        let known = self.known(messages, need);
-        let unknown = messages.iter().zip(&known).filter(|(_, known)| known.is_none());
-        let mails: Vec<MailId> = unknown.map(|(wanted, _)| MailId(wanted.mail)).collect();
-        let facts = self.facts(mails).await?;
-        let mut contents = Vec::with_capacity(messages.len());
-        let mut octets = 0;
-        for (wanted, known) in messages.iter().zip(known) {
-            let mail = MailId(wanted.mail);
-            let content = match (known, facts.iter().find(|facts| facts.receipt.mail == mail)) {
-                (Some(known), _) => Some(known),
-                (None, Some(facts)) => self.content(*facts, need).await?,
-                (None, None) => {
-                    tracing::error!(%mail, "a message of a mailbox is not known");
-                    None
-                }
-            };
-            octets += content.as_ref().map_or(0, |content| content.octets.len());
-            contents.push(content);
-            if octets >= ANSWER_OCTETS_MAX {
-                break;
-            }
-        }
-        Ok(Answer::Contents(contents))
-    }
-
-    /// Where messages lie, one look-up for all.
-    pub async fn facts(&self, mails: Vec<MailId>) -> Result<Vec<MailFacts>, Refusal> {
-        if mails.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.read("look for messages", move |store| store.mail_facts(&mails)).await
-    }
-
-    /// What can be told without looking at the messages.
-    fn known(&self, messages: &[Wanted], need: &Need) -> Vec<Option<Content>> {
-        let known = messages.iter().map(|wanted| match need {
-            Need { octets: Octets::None, summary: false } => Some(Content::default()),
-            Need { octets: Octets::None, summary: true } => {
-                let summary = self.shared.caches.summary(MailId(wanted.mail))?;
-                Some(Content { summary: Some(Box::new(summary)), octets: Vec::new() })
-            }
-            Need { .. } => None,
-        });
-        known.collect()
-    }
-
-    /// The content of one message; `None` where it is lost.
-    async fn content(&mut self, facts: MailFacts, need: &Need) -> Result<Option<Content>, Refusal> {
-        let mail = facts.receipt.mail;
-        let held = self.held.take().filter(|held| held.mail == mail);
-        let (shared, need) = (Arc::clone(&self.shared), need.clone());
-        let read = self.with_body(facts, held, move |body| content_of(&shared, mail, body, &need));
-        let Some((content, held)) = read.await? else { return Ok(None) };
-        self.held = held;
-        Ok(Some(content))
-    }
-
-    /// Reads a message and does something with it, on a thread that may block. `None` where the
-    /// message is lost, which is logged.
-    pub async fn with_body<T: Send + 'static>(
-        &self,
-        facts: MailFacts,
-        held: Option<Held>,
-        work: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<Option<(T, Option<Held>)>, Refusal> {
+        let mails = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
         let _turn = self.shared.caches.read_turn().await;
-        let shared = Arc::clone(&self.shared);
-        let done = tokio::task::spawn_blocking(move || {
-            if let Some(held) = held {
-                return Ok((work(&held.body), Some(held)));
+        let batch = Batch {
+            shared: Arc::clone(&self.shared),
+            need: need.clone(),
+            held: self.held.take(),
+            contents: Contents::default(),
+        };
+        match tokio::task::spawn_blocking(move || batch.read(mails)).await {
+            Ok(Ok(Batch { contents, held, .. })) => {
+                self.held = held;
+                Ok(Answer::Contents(contents))
             }
-            let body = shared.store.body(&facts)?;
-            let done = work(&body);
-            let is_large = body.len() > shared.limits.fetch_octets_max as usize;
-            let room = is_large.then(|| shared.caches.room(body.len())).flatten();
-            Ok((done, room.map(|room| Held { mail: facts.receipt.mail, body, _room: room })))
-        });
-        match done.await {
-            Ok(Ok(done)) => Ok(Some(done)),
-            Ok(Err::<_, StoreError>(error)) => {
-                tracing::error!(%error, mail = %facts.receipt.mail, "a message cannot be read");
-                Ok(None)
-            }
-            Err(error) => Err(not_now("read a message", error)),
+            Ok(Err(error)) => Err(not_now("look for messages", error)),
+            Err(error) => Err(not_now("read messages", error)),
         }
     }
 }
 
-fn content_of(shared: &Shared, mail: MailId, body: &[u8], need: &Need) -> Content {
-    let summary = need.summary.then(|| {
-        let known = shared.caches.summary(mail);
-        Box::new(known.unwrap_or_else(|| {
-            let summary = Summary::read(body, &Limits::default());
-            shared.caches.keep_summary(mail, &summary);
-            summary
-        }))
-    });
-    let octets = match &need.octets {
-        Octets::None => &[],
-        Octets::Header => &body[header_range(body)],
-        Octets::All => body,
-        Octets::Range(range) => {
-            body.get(range.start as usize..range.end as usize).unwrap_or_default()
+/// An answer that is being put together.
+struct Batch {
+    shared: Arc<Shared>,
+    need: Need,
+    held: Option<Held>,
+    contents: Contents,
+}
+
+impl Batch {
+    fn read(mut self, mails: Vec<MailId>) -> Result<Self, StoreError> {
+        let facts = self.shared.store.mail_facts(&mails)?;
+        let mut known = facts.iter().peekable();
+        for mail in mails {
+            // In the order asked for; those that do not exist are left out.
+            match known.next_if(|facts| facts.receipt.mail == mail) {
+                Some(facts) => self.message(facts),
+                None => {
+                    tracing::error!(%mail, "a message of a mailbox is not known");
+                    self.contents.push_lost(self.need.facts.len());
+                }
+            }
+            if self.contents.bytes.len() >= ANSWER_OCTETS_MAX {
+                break;
+            }
         }
-    };
-    Content { summary, octets: octets.to_vec() }
+        Ok(self)
+    }
+
+    fn message(&mut self, facts: &MailFacts) {
+        let mail = facts.receipt.mail;
+        if let Some(held) = self.held.take_if(|held| held.mail == mail) {
+            self.add(mail, &held.body);
+            self.held = Some(held);
+            return;
+        }
+        self.held = None;
+        let body = match self.shared.store.body(facts) {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(%error, %mail, "a message cannot be read");
+                self.contents.push_lost(self.need.facts.len());
+                return;
+            }
+        };
+        self.add(mail, &body);
+        if body.len() > self.shared.limits.fetch_octets_max as usize {
+            let room = self.shared.caches.room(body.len());
+            self.held = room.map(|room| Held { mail, body, _room: room });
+        }
+    }
+
+    fn add(&mut self, mail: MailId, body: &[u8]) {
+        let Self { shared, need, contents, .. } = self;
+        let summary = (need.summary || !need.facts.is_empty()).then(|| {
+            let known = shared.caches.summary(mail);
+            known.unwrap_or_else(|| {
+                let summary = Summary::read(body, &Limits::default());
+                shared.caches.keep_summary(mail, &summary);
+                summary
+            })
+        });
+        for fact in &need.facts {
+            let range = contents.write(|out| match (fact, &summary) {
+                (Fact::Envelope, Some(summary)) => write_envelope(out, &summary.envelope),
+                (Fact::Body(form), Some(summary)) => write_body(out, &summary.structure, *form),
+                (Fact::Envelope | Fact::Body(_), None) => {}
+            });
+            contents.facts.push(range);
+        }
+        let octets = match &need.octets {
+            Octets::None => &[],
+            Octets::Header => &body[header_range(body)],
+            Octets::All => body,
+            Octets::Range(range) => {
+                body.get(range.start as usize..range.end as usize).unwrap_or_default()
+            }
+        };
+        let octets = contents.write(|out| out.extend_from_slice(octets));
+        let summary = summary.filter(|_| need.summary).map(Box::new);
+        contents.messages.push(Some(Content { summary, octets }));
+    }
 }

@@ -7,7 +7,10 @@ use message::{
     Fields, Limits, SearchText, Structure, find_field, fold, header_range, parse_date, search_body,
     search_field, search_header,
 };
+use store::StoreError;
 
+use crate::Shared;
+use crate::refusals::not_now;
 use crate::session::{Answered, Session};
 
 /// Octets of messages looked into for one answer; then the machine may send, or stop.
@@ -16,29 +19,43 @@ const ANSWER_OCTETS_MAX: u64 = 8 << 20;
 /// SEARCH inside messages (RFC 3501 §6.4.4).
 impl Session {
     pub async fn matches(&self, messages: &[Wanted], keys: &[ContentKey]) -> Answered {
-        let mails = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
-        let facts = self.facts(mails).await?;
-        let keys: Arc<[Key]> = keys.iter().map(Key::new).collect();
-        let mut matches = Vec::with_capacity(messages.len());
-        let mut octets = 0;
-        for wanted in messages {
-            let mail = MailId(wanted.mail);
-            let keys = Arc::clone(&keys);
-            let matched = match facts.iter().find(|facts| facts.receipt.mail == mail) {
-                Some(facts) => {
-                    octets += facts.body_bytes;
-                    self.with_body(*facts, None, move |body| matching(body, &keys)).await?
-                }
-                None => None,
-            };
-            // What is lost matches nothing; it is logged, and FETCH says so.
-            matches.push(matched.map_or(0, |(matched, _)| matched));
-            if octets >= ANSWER_OCTETS_MAX {
-                break;
-            }
+        let mails: Vec<MailId> = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
+        let keys: Vec<Key> = keys.iter().map(Key::new).collect();
+        let _turn = self.shared.caches.read_turn().await;
+        let shared = Arc::clone(&self.shared);
+        let looked = tokio::task::spawn_blocking(move || looked_into(&shared, &mails, &keys));
+        match looked.await {
+            Ok(Ok(matches)) => Ok(Answer::Matches(matches)),
+            Ok(Err(error)) => Err(not_now("look for messages", error)),
+            Err(error) => Err(not_now("look into messages", error)),
         }
-        Ok(Answer::Matches(matches))
     }
+}
+
+fn looked_into(shared: &Shared, mails: &[MailId], keys: &[Key]) -> Result<Vec<u64>, StoreError> {
+    let facts = shared.store.mail_facts(mails)?;
+    let mut known = facts.iter().peekable();
+    let mut matches = Vec::with_capacity(mails.len());
+    let mut octets = 0;
+    for &mail in mails {
+        let body = known.next_if(|facts| facts.receipt.mail == mail).map(|facts| {
+            octets += facts.body_bytes;
+            shared.store.body(facts)
+        });
+        // What is lost matches nothing; it is logged, and FETCH says so.
+        matches.push(match body {
+            Some(Ok(body)) => matching(&body, keys),
+            Some(Err(error)) => {
+                tracing::error!(%error, %mail, "a message cannot be read");
+                0
+            }
+            None => 0,
+        });
+        if octets >= ANSWER_OCTETS_MAX {
+            break;
+        }
+    }
+    Ok(matches)
 }
 
 /// A key, its text folded once.

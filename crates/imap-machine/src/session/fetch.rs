@@ -2,11 +2,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use mail_types::{Acceptance, Flags, SystemFlag, Timestamp};
-use message::{BodyForm, SectionText, filter_fields, header_range, write_body, write_envelope};
+use message::{BodyForm, SectionText, filter_fields, header_range};
 
 use super::large::Large;
 use super::{Flow, Session, Status, Work};
-use crate::ask::{Answer, Content, Need, Octets, Question};
+use crate::ask::{Answer, Content, Contents, Fact, Need, Octets, Question};
 use crate::grammar::date::write_date_time;
 use crate::grammar::{Fetch, FetchAttribute, Section, StoreMode, UidSet};
 use crate::view::{Packed, Places, View};
@@ -41,8 +41,13 @@ pub(super) enum Item {
     InternalDate,
     Size,
     ModSeq,
-    Envelope,
-    Body(BodyForm),
+    /// What the service has ready as it goes over the wire.
+    Fact {
+        /// As in the response.
+        name: &'static str,
+        /// Its place among the facts asked for.
+        at: usize,
+    },
     Section {
         /// As in the response.
         name: Vec<u8>,
@@ -68,7 +73,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Batch {
     places: Vec<usize>,
-    contents: Vec<Option<Content>>,
+    contents: Contents,
     /// The message under way, and its item.
     at: usize,
     item: usize,
@@ -177,11 +182,11 @@ impl<R: Acceptance> Session<R> {
             return self.fetch_ends(work.lost);
         }
         let messages = places.iter().map(|&place| View::wanted(&rows[place])).collect();
-        let need = if large {
-            Need { summary: true, octets: Octets::Header }
-        } else {
-            work.plan.need.clone()
-        };
+        let mut need = work.plan.need.clone();
+        if large {
+            need.summary = true;
+            need.octets = Octets::Header;
+        }
         let question = Question::Fetch { account: signed_in.account, messages, need };
         work.stage = Stage::Read(places);
         self.ask(Work::Fetch(work), question)
@@ -199,11 +204,13 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::Gone) => return self.gone(),
             Some(_) | None => return self.misfit(),
         };
-        if contents.is_empty() || contents.len() > places.len() {
+        let count = contents.messages.len();
+        let facts = count * work.plan.need.facts.len();
+        if count == 0 || count > places.len() || contents.facts.len() != facts {
             return self.misfit();
         }
         // The service may have answered for the first ones only.
-        let left = places.split_off(contents.len());
+        let left = places.split_off(count);
         let left = left.into_iter().map(|place| place..place + 1);
         let rest = work.places.split_off(work.range.min(work.places.len()));
         work.places = left.chain(rest).collect();
@@ -254,12 +261,12 @@ impl<R: Acceptance> Session<R> {
     fn fetch_has(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let rows = mailbox.view.rows().packed();
-        if let ([place], [content @ Some(_)]) = (&*batch.places, &mut *batch.contents) {
+        if let ([place], [Some(_)]) = (&*batch.places, &*batch.contents.messages) {
             let row = &rows[*place];
             let max = self.config.limits.fetch_octets_max;
             if work.plan.need.octets == Octets::All && row.size > max {
-                let content = content.take().unwrap_or_default();
-                return self.large_begins(work, *place, content);
+                let contents = std::mem::take(&mut batch.contents);
+                return self.large_begins(work, *place, contents);
             }
         }
         work.stage = Stage::Write(batch);
@@ -270,8 +277,9 @@ impl<R: Acceptance> Session<R> {
     fn fetch_writes(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let view = &mailbox.view;
+        let facts = work.plan.need.facts.len();
         while let Some(&place) = batch.places.get(batch.at) {
-            let Some(content) = &batch.contents[batch.at] else {
+            let Some(content) = &batch.contents.messages[batch.at] else {
                 work.lost = true;
                 batch.at += 1;
                 continue;
@@ -290,8 +298,12 @@ impl<R: Acceptance> Session<R> {
                     out.push(b' ');
                 }
                 match item {
-                    Item::Section { name, section } => write_section(name, section, content, out),
-                    Item::Envelope | Item::Body(_) => write_summary_item(item, content, out),
+                    Item::Section { name, section } => {
+                        write_section(name, section, &batch.contents, content, out);
+                    }
+                    Item::Fact { name, at } => {
+                        write_fact(name, &batch.contents, batch.at * facts + at, out);
+                    }
                     Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
                         write_row_item(view, row, item, out);
                     }
@@ -299,7 +311,6 @@ impl<R: Acceptance> Session<R> {
                 batch.item += 1;
             }
             self.output.extend_from_slice(b")\r\n");
-            batch.contents[batch.at] = None;
             batch.at += 1;
             batch.item = 0;
         }
@@ -327,7 +338,7 @@ impl Plan {
         }
         let mut plan = Self {
             items: Vec::with_capacity(attributes.len()),
-            need: Need { summary: false, octets: Octets::None },
+            need: Need { facts: Vec::new(), summary: false, octets: Octets::None },
             sets_seen: false,
             changed_since: fetch.changed_since,
         };
@@ -344,9 +355,13 @@ impl Plan {
             FetchAttribute::InternalDate => Item::InternalDate,
             FetchAttribute::Size => Item::Size,
             FetchAttribute::ModSeq => Item::ModSeq,
-            FetchAttribute::Envelope => Item::Envelope,
-            FetchAttribute::Body => Item::Body(BodyForm { extended: false, rev2: false }),
-            FetchAttribute::BodyStructure => Item::Body(BodyForm { extended: true, rev2: false }),
+            FetchAttribute::Envelope => self.fact("ENVELOPE", Fact::Envelope),
+            FetchAttribute::Body => {
+                self.fact("BODY", Fact::Body(BodyForm { extended: false, rev2: false }))
+            }
+            FetchAttribute::BodyStructure => {
+                self.fact("BODYSTRUCTURE", Fact::Body(BodyForm { extended: true, rev2: false }))
+            }
             FetchAttribute::Section(section) => {
                 self.add_section_need(&section);
                 self.sets_seen |= !section.peek && !read_only;
@@ -355,8 +370,17 @@ impl Plan {
                 Item::Section { name, section }
             }
         };
-        self.need.summary |= matches!(item, Item::Envelope | Item::Body(_));
         self.items.push(item);
+    }
+
+    fn fact(&mut self, name: &'static str, fact: Fact) -> Item {
+        let facts = &mut self.need.facts;
+        let known = facts.iter().position(|known| *known == fact);
+        let at = known.unwrap_or_else(|| {
+            facts.push(fact);
+            facts.len() - 1
+        });
+        Item::Fact { name, at }
     }
 
     fn add_section_need(&mut self, section: &Section) {
@@ -376,7 +400,8 @@ impl Plan {
     }
 
     fn needs_messages(&self) -> bool {
-        self.need.summary || self.need.octets != Octets::None
+        let Need { facts, summary, octets } = &self.need;
+        !facts.is_empty() || *summary || *octets != Octets::None
     }
 }
 
@@ -411,34 +436,30 @@ pub(super) fn write_row_item(view: &View, row: &Packed, item: &Item, out: &mut V
             push_number(out, row.modseq);
             out.push(b')');
         }
-        Item::Envelope | Item::Body(_) | Item::Section { .. } => {}
+        Item::Fact { .. } | Item::Section { .. } => {}
     }
 }
 
-/// An item that the summary answers.
-pub(super) fn write_summary_item(item: &Item, content: &Content, out: &mut Vec<u8>) {
-    match (item, &content.summary) {
-        (Item::Envelope, Some(summary)) => {
-            out.extend_from_slice(b"ENVELOPE ");
-            write_envelope(out, &summary.envelope);
-        }
-        (Item::Body(form), Some(summary)) => {
-            let name: &[u8] = if form.extended { b"BODYSTRUCTURE " } else { b"BODY " };
-            out.extend_from_slice(name);
-            write_body(out, &summary.structure, *form);
-        }
-        // The service left out what it was asked for: nothing can be said in its place but NIL.
-        (Item::Envelope, None) => out.extend_from_slice(b"ENVELOPE NIL"),
-        (Item::Body(_), None) => out.extend_from_slice(b"BODY NIL"),
-        _ => {}
-    }
+/// An item that the service has rendered; `at` is its place among all facts of the answer.
+pub(super) fn write_fact(name: &str, contents: &Contents, at: usize, out: &mut Vec<u8>) {
+    let rendered = contents.facts.get(at).map(|range| contents.octets(range)).unwrap_or_default();
+    out.extend_from_slice(name.as_bytes());
+    out.push(b' ');
+    // A service that left out what it was asked for: nothing can be said in its place but NIL.
+    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { rendered });
 }
 
 /// A section; NIL where the message has no such part.
-fn write_section(name: &[u8], section: &Section, content: &Content, out: &mut Vec<u8>) {
+fn write_section(
+    name: &[u8],
+    section: &Section,
+    contents: &Contents,
+    content: &Content,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(name);
     out.push(b' ');
-    match octets_of(section, content) {
+    match octets_of(section, contents, content) {
         Some(octets) => {
             let octets = &octets[partial_of(section, octets.len())];
             message::write_literal(out, octets);
@@ -448,8 +469,12 @@ fn write_section(name: &[u8], section: &Section, content: &Content, out: &mut Ve
 }
 
 /// The octets of a section of a message that is there as a whole, or of its header.
-pub(super) fn octets_of<'a>(section: &Section, content: &'a Content) -> Option<Cow<'a, [u8]>> {
-    let bytes = &*content.octets;
+pub(super) fn octets_of<'a>(
+    section: &Section,
+    contents: &'a Contents,
+    content: &Content,
+) -> Option<Cow<'a, [u8]>> {
+    let bytes = contents.octets(&content.octets);
     if !section.spec.part.is_empty() {
         let summary = content.summary.as_ref()?;
         return message::section(&summary.structure, bytes, &section.spec);

@@ -4,10 +4,10 @@ use mail_types::Acceptance;
 use message::{SectionRange, filter_fields, section_range};
 
 use super::fetch::{
-    Fetching, Item, Stage, octets_of, partial_of, write_head, write_row_item, write_summary_item,
+    Fetching, Item, Stage, octets_of, partial_of, write_fact, write_head, write_row_item,
 };
 use super::{Ending, Flow, Session, Work};
-use crate::ask::{Answer, Content, Need, Octets, Question};
+use crate::ask::{Answer, Content, Contents, Need, Octets, Question};
 use crate::grammar::Section;
 use crate::view::View;
 use crate::write::push_number;
@@ -16,8 +16,8 @@ use crate::write::push_number;
 #[derive(Debug)]
 pub(super) struct Large {
     place: usize,
-    /// Summary and header.
-    content: Content,
+    /// Facts, summary and header of this one message.
+    contents: Contents,
     /// The item under way.
     item: usize,
     /// What is being read for it.
@@ -37,10 +37,10 @@ impl<R: Acceptance> Session<R> {
         &mut self,
         mut work: Box<Fetching>,
         place: usize,
-        content: Content,
+        contents: Contents,
     ) -> Flow {
         write_head(place, &mut self.output);
-        let large = Large { place, content, item: 0, reading: None };
+        let large = Large { place, contents, item: 0, reading: None };
         work.stage = Stage::Large(Box::new(large));
         self.again(Work::Fetch(work))
     }
@@ -105,7 +105,7 @@ impl<R: Acceptance> Session<R> {
             Item::Section { name, section } => {
                 large.reading = large.begin_section(name, section, out);
             }
-            Item::Envelope | Item::Body(_) => write_summary_item(item, &large.content, out),
+            Item::Fact { name, at } => write_fact(name, &large.contents, *at, out),
             Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
                 write_row_item(view, &view.rows().packed()[large.place], item, out);
             }
@@ -126,7 +126,11 @@ impl<R: Acceptance> Session<R> {
         let question = Question::Fetch {
             account: signed_in.account,
             messages: vec![View::wanted(&mailbox.view.rows().packed()[large.place])],
-            need: Need { summary: false, octets: Octets::Range(left.start..end) },
+            need: Need {
+                facts: Vec::new(),
+                summary: false,
+                octets: Octets::Range(left.start..end),
+            },
         };
         work.stage = Stage::Large(large);
         self.ask(Work::Fetch(work), question)
@@ -134,11 +138,16 @@ impl<R: Acceptance> Session<R> {
 }
 
 impl Large {
+    fn content(&self) -> Option<&Content> {
+        self.contents.messages.first()?.as_ref()
+    }
+
     /// Writes a section's name, and what is there of it; returns what must be read.
     fn begin_section(&self, name: &[u8], section: &Section, out: &mut Vec<u8>) -> Option<Reading> {
         out.extend_from_slice(name);
         out.push(b' ');
-        let summary = self.content.summary.as_ref();
+        let content = self.content();
+        let summary = content.and_then(|content| content.summary.as_ref());
         let range = summary.and_then(|summary| section_range(&summary.structure, &section.spec));
         let range = range.and_then(|range| {
             let octets = range.octets();
@@ -159,8 +168,12 @@ impl Large {
                 out.extend_from_slice(b"}\r\n");
                 (!left.is_empty()).then_some(Reading { left, header: None })
             }
-            SectionRange::Header(_) if octets.end as usize <= self.content.octets.len() => {
-                if let Some(fields) = octets_of(section, &self.content) {
+            SectionRange::Header(_)
+                if content.is_some_and(|content| octets.end as usize <= content.octets.len()) =>
+            {
+                let fields =
+                    content.and_then(|content| octets_of(section, &self.contents, content));
+                if let Some(fields) = fields {
                     message::write_literal(out, &fields[partial_of(section, fields.len())]);
                 }
                 None
@@ -172,7 +185,13 @@ impl Large {
 
 /// The octets of a piece: at least one, at most what is left.
 fn piece<R>(answer: Answer<R>, left: &Range<u32>) -> Option<Vec<u8>> {
-    let Answer::Contents(contents) = answer else { return None };
-    let octets = contents.into_iter().next()??.octets;
+    let Answer::Contents(mut contents) = answer else { return None };
+    let range = contents.messages.first()?.as_ref()?.octets.clone();
+    // The bytes are the piece and nothing else, unless a service says more than it was asked.
+    let octets = if range == (0..contents.bytes.len()) {
+        std::mem::take(&mut contents.bytes)
+    } else {
+        contents.octets(&range).to_vec()
+    };
     (!octets.is_empty() && octets.len() <= left.len()).then_some(octets)
 }

@@ -2,12 +2,14 @@
 
 mod answer;
 mod append;
+mod context;
 mod fetch;
 mod finish;
 mod flags;
 mod idle;
 mod large;
 mod mailboxes;
+mod multisearch;
 mod order;
 mod search;
 mod select;
@@ -19,7 +21,7 @@ use sasl::SignedIn;
 
 use crate::ask::{Answer, Code, Event, Question, Refusal};
 use crate::config::Config;
-use crate::grammar::{Command, CommandError, Tag};
+use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag};
 use crate::reader::{Read, Reader};
 use crate::view::View;
 use crate::write::{push_human, push_text};
@@ -49,6 +51,8 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// The time, as of the last step.
+    now: Timestamp,
     deadline: Timestamp,
     octets_in: usize,
     bad_commands: u32,
@@ -61,8 +65,11 @@ pub struct Session<R> {
 #[derive(Debug)]
 struct Mailbox {
     id: MailboxId,
+    name: MailboxName,
     read_only: bool,
     view: View,
+    /// Results that are kept up to date (RFC 5267).
+    contexts: Vec<context::Context>,
 }
 
 /// Whether a question is open.
@@ -100,6 +107,7 @@ enum Work {
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
     Search(Box<search::Searching>),
+    Multisearch(multisearch::Multisearch),
     Idle,
     Finish(finish::Finish),
 }
@@ -141,6 +149,7 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            now,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
             bad_commands: 0,
@@ -214,6 +223,7 @@ impl<R: Acceptance> Session<R> {
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
             Work::Search(work) => self.search_goes_on(work, answer),
+            Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
             Work::Finish(work) => self.finish_goes_on(work, answer),
         }
@@ -264,8 +274,9 @@ impl<R: Acceptance> Session<R> {
             }
             Err((tag, CommandError::Charset)) => {
                 self.tag = tag;
-                let code = "[BADCHARSET (US-ASCII UTF-8)]";
-                return self.finish(Status::No, code, "Search in US-ASCII or UTF-8");
+                // RFC 3501 §7.1: "lists the charsets that are supported".
+                let code = format!("[BADCHARSET ({})]", CHARSETS.join(" "));
+                return self.finish(Status::No, &code, "Unknown charset; UTF-8 is best");
             }
             Err((tag, CommandError::Syntax(error))) => {
                 self.tag = tag;
@@ -298,11 +309,16 @@ impl<R: Acceptance> Session<R> {
             | Command::List { .. }
             | Command::Status(..)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
-            Command::Check
+            // RFC 7377 §2.1: it works without a selected mailbox.
+            Command::Search(search) if search.sources.is_some() => {
+                (!signed_in).then_some("Sign in first")
+            }
+            Command::Search(_)
+            | Command::Check
             | Command::Close
             | Command::Unselect
             | Command::Expunge(_)
-            | Command::Search(_)
+            | Command::CancelUpdate(_)
             | Command::Fetch(_)
             | Command::Store(_)
             | Command::Copy { .. } => match (signed_in, &self.selected) {
@@ -352,6 +368,7 @@ impl<R: Acceptance> Session<R> {
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(*search),
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
             command @ (Command::Create(_)
@@ -495,6 +512,7 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn step(&mut self, now: Timestamp) -> Step<Question> {
+        self.now = now;
         loop {
             if self.open != Open::No {
                 return Step::NeedInput;

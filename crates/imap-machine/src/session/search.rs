@@ -150,7 +150,7 @@ impl<R: Acceptance> Session<R> {
         }
         let rows = view.rows();
         let count_max = (ANSWER_BITS_MAX / work.compiled.keys.len().max(1))
-            .clamp(1, self.config.limits.search_messages_max);
+            .clamp(1, self.config.limits.match_messages_max);
         let batch = left.iter().take(count_max);
         let messages: Vec<_> = batch.map(|&place| View::wanted(rows.at(place))).collect();
         matching.asked = messages.len();
@@ -227,7 +227,7 @@ impl<R: Acceptance> Session<R> {
         let (Some(view), Some(signed_in)) = (self.searched(&work), &self.signed_in) else {
             return self.misfit();
         };
-        let messages = match ordering.next(view.rows(), self.config.limits.search_messages_max) {
+        let messages = match ordering.next(view.rows(), self.config.limits.match_messages_max) {
             Ok(messages) => messages,
             Err(error) => return self.order_fails(*work, error),
         };

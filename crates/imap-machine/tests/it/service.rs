@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
-    Answer, Code, Content, Copied, Listed, Octets, Question, Refusal, Selected, Status, Wanted,
+    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
+    Status, Wanted,
 };
 use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
@@ -184,8 +185,11 @@ impl Service {
                 None => Answer::Gone,
             },
             Question::Fetch { messages, need, .. } => {
-                let messages = messages.iter().take(self.batch_max);
-                Answer::Contents(messages.map(|wanted| self.content(wanted, &need)).collect())
+                let mut contents = Contents::default();
+                for wanted in messages.iter().take(self.batch_max) {
+                    self.content(wanted, &need, &mut contents);
+                }
+                Answer::Contents(contents)
             }
             Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
                 let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
@@ -333,19 +337,29 @@ impl Service {
         })
     }
 
-    fn content(&self, wanted: &Wanted, need: &imap_machine::Need) -> Option<Content> {
-        let mail = self.mails.get(usize::try_from(wanted.mail).unwrap())?;
+    fn content(&self, wanted: &Wanted, need: &imap_machine::Need, contents: &mut Contents) {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         if mail.starts_with(b"LOST") {
-            return None;
+            contents.push_lost(need.facts.len());
+            return;
+        }
+        let summary = Summary::read(mail, &Limits::default());
+        for fact in &need.facts {
+            let range = contents.write(|out| match fact {
+                Fact::Envelope => message::write_envelope(out, &summary.envelope),
+                Fact::Body(form) => message::write_body(out, &summary.structure, *form),
+            });
+            contents.facts.push(range);
         }
         let octets = match &need.octets {
-            Octets::None => Vec::new(),
-            Octets::Header => mail[message::header_range(mail)].to_vec(),
-            Octets::All => mail.clone(),
-            Octets::Range(range) => mail[range.start as usize..range.end as usize].to_vec(),
+            Octets::None => &[],
+            Octets::Header => &mail[message::header_range(mail)],
+            Octets::All => &**mail,
+            Octets::Range(range) => &mail[range.start as usize..range.end as usize],
         };
-        let summary = need.summary.then(|| Box::new(Summary::read(mail, &Limits::default())));
-        Some(Content { summary, octets })
+        let octets = contents.write(|out| out.extend_from_slice(octets));
+        let summary = need.summary.then(|| Box::new(summary));
+        contents.messages.push(Some(Content { summary, octets }));
     }
 
     fn copy(
