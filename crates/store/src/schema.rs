@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -19,7 +19,7 @@ CREATE TABLE mailbox (
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,
   bytes INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX mailbox_account ON mailbox (account);
+CREATE INDEX mailbox_name ON mailbox (account, name);
 CREATE TABLE subscription (
   account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
 CREATE TABLE mail (

@@ -8,6 +8,7 @@ mod finish;
 mod flags;
 mod idle;
 mod large;
+mod listing;
 mod mailboxes;
 mod multisearch;
 mod order;
@@ -100,7 +101,7 @@ enum Work {
     Ready,
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
-    Lines(mailboxes::Lines),
+    Lines(Box<listing::Lines>),
     Select(select::Select),
     Append(Box<append::Append>),
     Fetch(Box<fetch::Fetching>),
@@ -189,6 +190,7 @@ impl<R: Acceptance> Session<R> {
         if self.signed_in.is_some() {
             names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
             names.push_str(" CONDSTORE ESEARCH");
+            names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
             return names;
         }
         if self.config.starttls && self.tls.is_none() {
@@ -301,12 +303,12 @@ impl<R: Acceptance> Session<R> {
             Command::Enable(_)
             | Command::Namespace
             | Command::Select { .. }
-            | Command::Create(_)
+            | Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
             | Command::Subscribe(_)
             | Command::Unsubscribe(_)
-            | Command::List { .. }
+            | Command::List(_)
             | Command::Status(..)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
@@ -371,12 +373,12 @@ impl<R: Acceptance> Session<R> {
             Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
-            command @ (Command::Create(_)
+            command @ (Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
             | Command::Subscribe(_)
             | Command::Unsubscribe(_)
-            | Command::List { .. }
+            | Command::List(_)
             | Command::Status(..)) => self.ask_about_mailboxes(command),
         }
     }
