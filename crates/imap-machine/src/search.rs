@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mail_types::{Flags, Keyword, SystemFlag, Timestamp};
+use mailbox::Packed;
 
 use crate::grammar::{ContentKey, Day, SearchKey, UidSet};
-use crate::view::{Packed, View};
+use crate::view::View;
 
 /// A set of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
+use mailbox::Packed;
 use message::SortFacts;
 
 use crate::grammar::{SortCriterion, SortKey};
-use crate::view::Packed;
 
 /// Octets of the texts that one SORT or THREAD may hold.
 pub(crate) const TEXT_OCTETS_MAX: usize = 32 << 20;

@@ -337,9 +337,9 @@ fn simple(name: &str, scan: &mut Scan<'_>, charset: Charset) -> Parsed<SearchKey
         "SAVEDSINCE" => SearchKey::SavedSince(day(scan)?),
         // RFC 8514 §4.3: every mailbox here keeps the date.
         "SAVEDATESUPPORTED" => SearchKey::And(Vec::new()),
-        "EMAILID" => object(scan, "M")?.map_or_else(nothing, SearchKey::Email),
+        "EMAILID" => object(scan, 'M')?.map_or_else(nothing, SearchKey::Email),
         "THREADID" => {
-            let thread = object(scan, "T")?.map(ContentKey::Thread);
+            let thread = object(scan, 'T')?.map(ContentKey::Thread);
             thread.map_or_else(nothing, Content)
         }
         "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
@@ -369,18 +369,19 @@ fn keyword(scan: &mut Scan<'_>) -> Parsed<SearchKey> {
     Ok(Keyword::new(atom).map_or_else(|_| nothing(), SearchKey::Keyword))
 }
 
-// RFC 8474 §8: objectid = 1*255(ALPHA / DIGIT / "_" / "-"). `None` for one that is not ours.
-fn object(scan: &mut Scan<'_>, kind: &str) -> Parsed<Option<u64>> {
+// RFC 8474 §8: objectid = 1*255(ALPHA / DIGIT / "_" / "-"). Ours are a letter and a number; `None`
+// for one that is not ours.
+fn object(scan: &mut Scan<'_>, kind: char) -> Parsed<Option<u64>> {
     scan.space()?;
     let id = scan.astring()?;
     let is_id_char = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
     if id.is_empty() || id.len() > 255 || !id.iter().all(is_id_char) {
         return Err(SyntaxError("an object id has 1 to 255 letters, digits, _ and -"));
     }
-    let id = str::from_utf8(&id).ok().and_then(|id| id.strip_prefix(kind));
-    let number = id.and_then(|id| u64::from_str_radix(id, 16).ok().map(|number| (id, number)));
+    let digits = str::from_utf8(&id).ok().and_then(|id| id.strip_prefix(kind));
+    let number = digits.and_then(|digits| Some((digits, digits.parse::<u64>().ok()?)));
     // One spelling only: ids are compared as octets.
-    Ok(number.filter(|(id, number)| format!("{number:x}") == *id).map(|(_, number)| number))
+    Ok(number.filter(|(digits, number)| number.to_string() == *digits).map(|(_, number)| number))
 }
 
 // RFC 5032 §4: interval = nz-number, in seconds

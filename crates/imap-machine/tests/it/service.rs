@@ -306,6 +306,7 @@ impl Service {
             modseq: ModSeq(message.modseq),
             flags: message.flags.clone(),
             internal_date: message.date,
+            saved: message.date,
             size: u32::try_from(self.mails[message.mail].len()).unwrap(),
             mail: message.mail as u64,
         }
@@ -313,7 +314,7 @@ impl Service {
 
     fn rows_of(&mut self, name: &MailboxName) -> Result<Rows, Refusal> {
         let mailbox = self.by_name(name)?.clone();
-        let mut rows = Rows::with_capacity(mailbox.messages.len(), ModSeq(mailbox.modseq));
+        let mut rows = Rows::new(mailbox.uid_validity, mailbox.uid_next, ModSeq(mailbox.modseq));
         mailbox.messages.iter().for_each(|message| rows.put(&self.row(message)));
         Ok(rows)
     }
