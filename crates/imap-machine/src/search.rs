@@ -127,11 +127,7 @@ pub(crate) struct NoSuchNumber;
 
 impl Compiled {
     /// Recursion is as deep as the parser allowed.
-    pub(crate) fn new(
-        key: &SearchKey,
-        view: &View,
-        now: Timestamp,
-    ) -> Result<Self, NoSuchNumber> {
+    pub(crate) fn new(key: &SearchKey, view: &View, now: Timestamp) -> Result<Self, NoSuchNumber> {
         let mut compiler = Compiler {
             view,
             now: now.secs(),

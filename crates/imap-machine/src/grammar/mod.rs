@@ -17,10 +17,10 @@ mod sort;
 mod store;
 
 pub use charset::CHARSETS;
-pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use command::{AppendHead, Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
 pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
     MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,

@@ -6,9 +6,7 @@ use super::filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 use super::returns::SearchReturn;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::sequence::SequenceSet;
-use super::sort::{
-    SortCriterion, ThreadAlgorithm, parse_sort_criteria, parse_thread_algorithm,
-};
+use super::sort::{SortCriterion, ThreadAlgorithm, parse_sort_criteria, parse_thread_algorithm};
 
 /// How deep search keys may nest: parentheses, NOT, and OR within the first operand of OR.
 pub const SEARCH_DEPTH_MAX: usize = 64;

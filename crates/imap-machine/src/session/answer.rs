@@ -70,10 +70,13 @@ pub(super) fn write_result(
         highest.filter(|_| names_modseq)
     };
     let Some(returns) = search.returns else {
-        push_text(out, match search.order {
-            SearchOrder::Mailbox => "* SEARCH",
-            SearchOrder::Sorted(_) | SearchOrder::Threads(_) => "* SORT",
-        });
+        push_text(
+            out,
+            match search.order {
+                SearchOrder::Mailbox => "* SEARCH",
+                SearchOrder::Sorted(_) | SearchOrder::Threads(_) => "* SORT",
+            },
+        );
         for &place in places {
             out.push(b' ');
             push_number(out, u64::from(number(place)));
@@ -89,13 +92,14 @@ pub(super) fn write_result(
     // RFC 7377 §2.1: of a mailbox where nothing was found nothing is told.
     if returns.tells() && (correlator.mailbox.is_none() || !places.is_empty()) {
         correlator.write(out);
-        let ends = [(" MIN ", places.first(), returns.min), (" MAX ", places.last(), returns.max)];
-        for (name, place, _) in ends.iter().filter(|(_, _, wanted)| *wanted) {
+        let mut end = |name, place: Option<&usize>| {
             if let Some(&place) = place {
                 push_text(out, name);
                 push_number(out, u64::from(number(place)));
             }
-        }
+        };
+        end(" MIN ", places.first().filter(|_| returns.min));
+        end(" MAX ", places.last().filter(|_| returns.max));
         if returns.count {
             push_text(out, " COUNT ");
             push_number(out, places.len() as u64);

@@ -81,13 +81,15 @@ impl<R: Acceptance> Session<R> {
         let Some(mailbox) = &mut self.selected else {
             return self.again(Work::Finish(Finish::counting(line)));
         };
-        let Some(context) = mailbox.contexts.get_mut(at) else {
+        let view = &mut mailbox.view;
+        let highest = view.highest_modseq();
+        let mut stale = mailbox.contexts.iter_mut().enumerate().skip(at);
+        let Some((at, context)) = stale.find(|(_, context)| context.modseq < highest) else {
             return self.again(Work::Finish(Finish::counting(line)));
         };
-        let view = &mut mailbox.view;
         // A message must be known before it can be told of.
         view.write_exists(&mut self.output);
-        let since = std::mem::replace(&mut context.modseq, view.highest_modseq());
+        let since = std::mem::replace(&mut context.modseq, highest);
         let changed = view.rows().iter().enumerate();
         let changed = changed.filter(|(_, row)| row.modseq > since.0 && !view.is_gone(row.uid));
         let changed = changed.map(|(place, _)| place).collect();
@@ -135,7 +137,11 @@ impl<R: Acceptance> Session<R> {
         let is_sorted = matches!(context.search.order, SearchOrder::Sorted(_));
         let after = &context.result;
         let changes = Changes::between(&before, after, |uid| {
-            if context.search.uid { Some(uid) } else { rows.find(uid).map(|place| place as u32 + 1) }
+            if context.search.uid {
+                Some(uid)
+            } else {
+                rows.find(uid).map(|place| place as u32 + 1)
+            }
         });
         changes.write(&context.tag, context.search.uid, is_sorted, &mut self.output);
         self.update_contexts(update.context + 1, update.line)
@@ -204,9 +210,8 @@ impl Changes {
         }
         // §4.3.2: items are taken in the order in which they stand, so each position is that in
         // the new result. A set is in ascending order, so each run of such is one item.
-        let follows = |a: &(usize, u32), b: &(usize, u32)| {
-            !is_sorted || (a.0 + 1 == b.0 && a.1 < b.1)
-        };
+        let follows =
+            |a: &(usize, u32), b: &(usize, u32)| !is_sorted || (a.0 + 1 == b.0 && a.1 < b.1);
         for run in self.added.chunk_by(follows) {
             push_text(out, " ADDTO (");
             push_number(out, if is_sorted { run[0].0 as u64 } else { 0 });

@@ -57,6 +57,7 @@ impl<R: Acceptance> Session<R> {
 
     /// Tells the news, then ends with the line or goes back to idling.
     pub(super) fn finish_with(&mut self, line: Option<Vec<u8>>) -> Flow {
+        let stale = self.has_stale_contexts();
         let Some(mailbox) = &mut self.selected else {
             return self.finished(line);
         };
@@ -65,8 +66,7 @@ impl<R: Acceptance> Session<R> {
                 Question::Poll { mailbox: mailbox.id, since: mailbox.view.highest_modseq() };
             return self.ask(Work::Finish(Finish { stage: Stage::Polled, line }), question);
         }
-        let has_news = mailbox.view.has_news(self.expunge_allowed);
-        if !has_news && !self.has_stale_contexts() {
+        if !mailbox.view.has_news(self.expunge_allowed) && !stale {
             return self.finished(line);
         }
         let changed = mailbox.view.take_changed();
@@ -96,8 +96,11 @@ impl<R: Acceptance> Session<R> {
             }
             Stage::Flags(changed, from) => {
                 let next = self.write_new_flags(&changed, from);
-                let stage =
-                    if next < changed.len() { Stage::Flags(changed, next) } else { Stage::Contexts };
+                let stage = if next < changed.len() {
+                    Stage::Flags(changed, next)
+                } else {
+                    Stage::Contexts
+                };
                 self.again(Work::Finish(Finish { stage, line }))
             }
             Stage::Contexts => self.update_contexts(0, line),

@@ -189,7 +189,9 @@ impl<R: Acceptance> Session<R> {
         let mut names = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
         if self.signed_in.is_some() {
             names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
-            names.push_str(" CONDSTORE ESEARCH");
+            names.push_str(" CONDSTORE ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT");
+            names.push_str(" THREAD=ORDEREDSUBJECT THREAD=REFERENCES CONTEXT=SEARCH CONTEXT=SORT");
+            names.push_str(" MULTISEARCH INPROGRESS");
             names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
             return names;
         }

@@ -52,7 +52,7 @@ impl<R: Acceptance> Session<R> {
         if returns.save || returns.update {
             return self.bad("", "Only a search of the selected mailbox can be saved or updated");
         }
-        let question = Question::List { account: signed_in.account };
+        let question = Question::List { account: signed_in.account, counts: None };
         self.ask(Work::Multisearch(Multisearch::List(Arc::new(search))), question)
     }
 
@@ -101,8 +101,11 @@ fn named(
     selected: Option<&MailboxName>,
     listed: &[Listed],
 ) -> VecDeque<MailboxName> {
-    let there: BTreeMap<&MailboxName, &Listed> =
-        listed.iter().filter(|mailbox| mailbox.exists).map(|listed| (&listed.name, listed)).collect();
+    let there: BTreeMap<&MailboxName, &Listed> = listed
+        .iter()
+        .filter(|mailbox| mailbox.exists)
+        .map(|listed| (&listed.name, listed))
+        .collect();
     let mut wanted: HashSet<&MailboxName> = HashSet::new();
     for filter in filters {
         match filter {

@@ -64,7 +64,11 @@ impl Ordering {
     }
 
     /// The next messages of which facts are needed, at most so many; none where all is known.
-    pub(super) fn next(&mut self, rows: &Rows, count_max: usize) -> Result<Vec<Wanted>, OrderError> {
+    pub(super) fn next(
+        &mut self,
+        rows: &Rows,
+        count_max: usize,
+    ) -> Result<Vec<Wanted>, OrderError> {
         if let By::Sort(sorter) = &mut self.by
             && !sorter.needs_facts()
         {
@@ -142,7 +146,8 @@ impl Threaded {
 
     fn threads(&self, algorithm: ThreadAlgorithm) -> Threads {
         let mut start = 0;
-        let mut text = |end: u32| &self.texts[std::mem::replace(&mut start, end as usize)..end as usize];
+        let mut text =
+            |end: u32| &self.texts[std::mem::replace(&mut start, end as usize)..end as usize];
         let facts = self.messages.iter().map(|message| {
             let [subject, id, references] = message.ends.map(&mut text);
             SortFacts {

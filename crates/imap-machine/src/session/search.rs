@@ -98,7 +98,8 @@ impl<R: Acceptance> Session<R> {
         aim: Aim,
     ) -> Flow {
         let stage = Stage::Write(Vec::new(), 0);
-        let mut work = Searching { search, compiled, aim, found: Bits::default(), stage, told: self.now };
+        let mut work =
+            Searching { search, compiled, aim, found: Bits::default(), stage, told: self.now };
         let Some(view) = self.searched(&work) else { return self.misfit() };
         let rows = view.rows();
         let among = match &work.aim {

@@ -63,7 +63,14 @@ impl View {
     /// A mailbox just selected; the client has been told how many messages there are.
     #[must_use]
     pub fn new(rows: Rows, recent: UidSet) -> Self {
-        Self { told: rows.len(), rows, recent, changed: Vec::new(), gone: UidSet::new(), saved: UidSet::new() }
+        Self {
+            told: rows.len(),
+            rows,
+            recent,
+            changed: Vec::new(),
+            gone: UidSet::new(),
+            saved: UidSet::new(),
+        }
     }
 
     /// Messages, those included that are gone and not yet told.
