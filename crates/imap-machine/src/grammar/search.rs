@@ -11,7 +11,7 @@ use super::sort::{SortCriterion, ThreadAlgorithm, parse_sort_criteria, parse_thr
 /// How deep search keys may nest: parentheses, NOT, and OR within the first operand of OR.
 pub const SEARCH_DEPTH_MAX: usize = 64;
 /// Search keys in one SEARCH.
-pub const SEARCH_KEYS_MAX: usize = 20_000;
+pub const SEARCH_KEYS_MAX: usize = 50_000;
 
 /// A search key (RFC 3501 §6.4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]

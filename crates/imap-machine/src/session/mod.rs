@@ -2,6 +2,8 @@
 
 mod answer;
 mod append;
+mod capabilities;
+mod compress;
 mod context;
 mod fetch;
 mod finish;
@@ -41,6 +43,8 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// Both directions are DEFLATE streams.
+    compressed: bool,
     /// The command under way.
     work: Work,
     tag: Option<Tag>,
@@ -122,6 +126,7 @@ enum Flow {
     /// More input is needed.
     NeedInput,
     StartTls,
+    StartCompression,
 }
 
 /// How a command ended.
@@ -143,6 +148,7 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            compressed: false,
             work: Work::Ready,
             tag: None,
             expunge_allowed: true,
@@ -182,28 +188,6 @@ impl<R: Acceptance> Session<R> {
     #[must_use]
     pub fn view(&self) -> Option<&View> {
         self.selected.as_ref().map(|mailbox| &mailbox.view)
-    }
-
-    // RFC 3501 §6.1.1, §6.2.3: what is listed works, now.
-    fn capabilities(&self) -> String {
-        let mut names = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-        if self.signed_in.is_some() {
-            names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
-            names.push_str(" CONDSTORE ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT");
-            names.push_str(" THREAD=ORDEREDSUBJECT THREAD=REFERENCES CONTEXT=SEARCH CONTEXT=SORT");
-            names.push_str(" MULTISEARCH INPROGRESS");
-            names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
-            return names;
-        }
-        if self.config.starttls && self.tls.is_none() {
-            names.push_str(" STARTTLS");
-        }
-        if self.may_sign_in() {
-            names.push_str(" AUTH=SCRAM-SHA-256 AUTH=PLAIN");
-        } else {
-            names.push_str(" LOGINDISABLED");
-        }
-        names
     }
 
     const fn may_sign_in(&self) -> bool {
@@ -303,6 +287,7 @@ impl<R: Acceptance> Session<R> {
                 signed_in.then_some("You are signed in already")
             }
             Command::Enable(_)
+            | Command::Compress(_)
             | Command::Namespace
             | Command::Select { .. }
             | Command::Create { .. }
@@ -359,6 +344,7 @@ impl<R: Acceptance> Session<R> {
             }
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
+            Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => {
                 push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
                 self.finish(Status::Ok, "", "Done")
@@ -536,6 +522,7 @@ impl<R: Acceptance> Machine for Session<R> {
                 }
                 Flow::NeedInput => return self.need_input(),
                 Flow::StartTls => return Step::StartTls,
+                Flow::StartCompression => return Step::StartCompression,
             }
         }
     }
