@@ -1,6 +1,7 @@
 //! The grammar of commands (RFC 3501 §9 and the extensions named at each parser): from the bytes of
 //! one complete command to types that cannot be invalid.
 
+mod append;
 mod charset;
 mod command;
 pub(crate) mod date;
@@ -16,8 +17,10 @@ mod sequence;
 mod sort;
 mod store;
 
+pub use append::{AppendHead, AppendItem, CATENATE_URLS_MAX, Replaced};
+pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
 pub use charset::CHARSETS;
-pub use command::{AppendHead, Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
+pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
 pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
