@@ -22,6 +22,8 @@ pub enum Question {
     List {
         /// Whose.
         account: AccountId,
+        /// With the status of each.
+        counts: Option<Counts>,
     },
     /// [`Answer::Status`].
     Status {
@@ -29,6 +31,8 @@ pub enum Question {
         account: AccountId,
         /// Which.
         mailbox: MailboxName,
+        /// How much of it.
+        counts: Counts,
     },
     /// Open a mailbox: [`Answer::Selected`]. From now on the session wants [`Event::Changed`] for
     /// it, and no longer for the one before.
@@ -131,12 +135,14 @@ pub enum Question {
     AppendEnd,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
-    /// [`Answer::Done`]
+    /// [`Answer::Created`]
     Create {
         /// Whose.
         account: AccountId,
         /// Which; names above it that do not exist are created too (RFC 3501 §6.3.3).
         mailbox: MailboxName,
+        /// What it is for (RFC 6154 §3).
+        special_use: Option<SpecialUse>,
     },
     /// [`Answer::Done`]
     Delete {
@@ -172,6 +178,15 @@ pub enum Question {
         /// At most 64.
         keys: Vec<ContentKey>,
     },
+}
+
+/// How much of a status is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// What is known without reading messages; what is deleted may be told as 0.
+    Known,
+    /// Also what has `\Deleted`, which may take longer.
+    Deleted,
 }
 
 /// A message of the selected mailbox, as a question names it.
@@ -275,6 +290,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Create`].
+    Created(MailboxId),
     /// To [`Question::Select`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
@@ -319,11 +336,15 @@ pub struct Listed {
     pub special_use: Option<SpecialUse>,
     /// In LSUB.
     pub subscribed: bool,
+    /// If asked for and the account may read it.
+    pub status: Option<Box<Status>>,
 }
 
 /// STATUS of a mailbox (RFC 3501 §6.3.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
+    /// The mailbox.
+    pub mailbox: MailboxId,
     /// Messages in it.
     pub messages: u32,
     /// Messages that no session was told of.
@@ -336,6 +357,12 @@ pub struct Status {
     pub unseen: u32,
     /// RFC 7162 HIGHESTMODSEQ, at least 1.
     pub highest_modseq: ModSeq,
+    /// Octets of its messages (RFC 8438).
+    pub octets: u64,
+    /// Messages with `\Deleted` (RFC 9051).
+    pub deleted: u32,
+    /// Octets of those (RFC 9208).
+    pub deleted_octets: u64,
 }
 
 /// A mailbox opened.
@@ -422,6 +449,8 @@ pub enum Code {
     TryCreate,
     /// Our own trouble: temporary.
     Unavailable,
+    /// A mailbox cannot have this use (RFC 6154).
+    UseAttr,
 }
 
 impl Code {
@@ -448,6 +477,7 @@ impl Code {
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UseAttr => "USEATTR",
         }
     }
 }

@@ -1,9 +1,9 @@
 use std::cmp::Ordering;
 
 use crate::ask::Listed;
-use crate::grammar::{SEPARATOR, mutf7_decode};
+use crate::grammar::{List, ListReturn, ListSelect, MAILBOX_LEVELS_MAX, SEPARATOR, mutf7_decode};
 
-/// Octets of a LIST pattern, its reference included.
+/// Octets of a LIST pattern, its reference included; of all patterns of one LIST together too.
 const PATTERN_OCTETS_MAX: usize = 2000;
 
 /// A LIST pattern (RFC 3501 §6.3.8): `*` matches anything, `%` anything but the separator. Matching
@@ -64,14 +64,30 @@ impl Pattern {
     /// Whether it matches the whole name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
+        let last = name.matches(SEPARATOR).count();
+        last < MAILBOX_LEVELS_MAX && self.levels(name) >> last & 1 == 1
+    }
+
+    /// Which levels of a name it matches, read once: bit 0 stands for the first level alone, bit 1
+    /// for the first two, and so on; of [`MAILBOX_LEVELS_MAX`].
+    fn levels(&self, name: &str) -> u32 {
         let words = self.star.len();
         let mut reached = vec![0_u64; words];
         let mut next = vec![0_u64; words];
         reached[0] = 1;
         self.pass_wildcards(&mut reached);
+        let (mut levels, mut level) = (0, 0);
         for octet in name.bytes() {
+            let is_separator = octet == SEPARATOR as u8;
+            if is_separator {
+                levels |= self.at_end(&reached) << level;
+                level += 1;
+                if level == MAILBOX_LEVELS_MAX {
+                    return levels;
+                }
+            }
             let stands = &self.stands[usize::from(self.index[usize::from(octet)])];
-            let stay = if octet == SEPARATOR as u8 { &self.star } else { &self.wild };
+            let stay = if is_separator { &self.star } else { &self.wild };
             let mut carry = 0;
             for word in 0..words {
                 let moved = reached[word] & stands[word];
@@ -81,10 +97,15 @@ impl Pattern {
             std::mem::swap(&mut reached, &mut next);
             self.pass_wildcards(&mut reached);
             if reached.iter().all(|&word| word == 0) {
-                return false;
+                return levels;
             }
         }
-        reached[self.len / 64] >> (self.len % 64) & 1 == 1
+        levels | self.at_end(&reached) << level
+    }
+
+    /// 1 where the end of the pattern is reached.
+    const fn at_end(&self, reached: &[u64]) -> u32 {
+        (reached[self.len / 64] >> (self.len % 64) & 1) as u32
     }
 
     /// A wildcard matches nothing too. No two stand together, so one pass is enough.
@@ -114,63 +135,209 @@ fn collapse_wildcards(pattern: &[u8]) -> Vec<u8> {
     places
 }
 
-/// A line of LIST or LSUB.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub name: String,
-    pub attributes: Vec<&'static str>,
+/// The patterns of one LIST.
+#[derive(Debug)]
+struct Patterns {
+    patterns: Vec<Pattern>,
+    /// One of them is INBOX in some case (RFC 3501 §5.1).
+    inbox: bool,
 }
 
-/// The answer to LIST or LSUB: what matches, by name, parents that are no mailboxes included.
-pub(crate) fn list(
-    mut listed: Vec<Listed>,
-    reference: &[u8],
-    pattern: &[u8],
-    subscribed: bool,
-) -> Vec<Entry> {
-    let wire = [reference, pattern].concat();
-    let Ok(text) = mutf7_decode(&wire) else { return Vec::new() };
-    // INBOX is matched without regard to case (RFC 3501 §5.1).
-    let (Some(exact), Some(inbox)) =
-        (Pattern::new(&text), Pattern::new(&text.to_ascii_uppercase()))
-    else {
-        return Vec::new();
-    };
-    let matches = |name: &str| exact.matches(name) || (name == "INBOX" && inbox.matches(name));
-    listed.retain(|mailbox| if subscribed { mailbox.subscribed } else { mailbox.exists });
-    listed.sort_unstable_by(|a, b| tree_order(a.name.as_str(), b.name.as_str()));
-    let mut entries = Vec::new();
-    let mut before = "";
-    for (at, mailbox) in listed.iter().enumerate() {
-        let name = mailbox.name.as_str();
-        for parent in missing_parents(before, name) {
-            if matches(parent) {
-                // RFC 3501 §6.3.9: LSUB tells such a parent where `%` ends at it.
-                let attributes = if subscribed {
-                    vec!["\\Noselect"]
-                } else {
-                    vec!["\\Noselect", "\\HasChildren"]
-                };
-                entries.push(Entry { name: parent.to_owned(), attributes });
+impl Patterns {
+    /// Those that can match anything: each as its reference and itself together (RFC 3501 §6.3.8).
+    fn new(list: &List) -> Self {
+        let (mut octets, mut inbox) = (0, false);
+        let mut patterns = Vec::with_capacity(list.patterns.len());
+        for pattern in &list.patterns {
+            let Ok(text) = mutf7_decode(&[&*list.reference, pattern].concat()) else { continue };
+            octets += text.len();
+            if octets > PATTERN_OCTETS_MAX {
+                break;
+            }
+            let folded = Pattern::new(&text.to_ascii_uppercase());
+            inbox |= folded.is_some_and(|pattern| pattern.matches("INBOX"));
+            let (first, rest) = text.split_at(text.find(SEPARATOR).unwrap_or(text.len()));
+            let is_inbox = first.eq_ignore_ascii_case("INBOX");
+            patterns.extend(Pattern::new(&if is_inbox { format!("INBOX{rest}") } else { text }));
+        }
+        Self { patterns, inbox }
+    }
+
+    /// Which levels of the name any of them matches.
+    fn levels(&self, name: &str) -> u32 {
+        let levels = self.patterns.iter().map(|pattern| pattern.levels(name));
+        levels.fold(u32::from(self.inbox && name == "INBOX"), |all, levels| all | levels)
+    }
+}
+
+/// What LIST or LSUB tells of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Which of the mailboxes it is; `None` for a level above some that is none itself.
+    pub place: Option<usize>,
+    pub name: String,
+    pub attributes: Vec<&'static str>,
+    /// RFC 5258 §3.5: what something below it is selected by.
+    pub child_info: bool,
+}
+
+/// The answer to LIST or LSUB: what matches, in the order of a tree, one entry at a time, so that
+/// no more than the mailboxes themselves is held.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    select: Vec<ListSelect>,
+    lsub: bool,
+    extended: bool,
+    tells_subscribed: bool,
+    listed: Vec<Listed>,
+    /// For each, which of its levels the patterns match.
+    levels: Vec<u32>,
+    /// The mailbox that comes next, and its level that does.
+    next: (usize, usize),
+}
+
+impl Entries {
+    pub fn new(list: &List, mut listed: Vec<Listed>) -> Self {
+        let subscribed = list.lsub || list.select.contains(&ListSelect::Subscribed);
+        listed.retain(|mailbox| match (list.lsub, subscribed) {
+            (true, _) => mailbox.subscribed,
+            (false, true) => mailbox.exists || mailbox.subscribed,
+            (false, false) => mailbox.exists,
+        });
+        listed.sort_unstable_by(|a, b| tree_order(a.name.as_str(), b.name.as_str()));
+        let patterns = Patterns::new(list);
+        let levels = listed.iter().map(|mailbox| patterns.levels(mailbox.name.as_str())).collect();
+        Self {
+            select: list.select.clone(),
+            lsub: list.lsub,
+            extended: list.extended,
+            // RFC 5258 §3.1: the selection option implies the return option.
+            tells_subscribed: !list.lsub
+                && (subscribed || list.returns.contains(&ListReturn::Subscribed)),
+            listed,
+            levels,
+            next: (0, 0),
+        }
+    }
+
+    /// The mailbox of an entry.
+    pub fn listed(&self, place: usize) -> &Listed {
+        &self.listed[place]
+    }
+
+    /// What CHILDINFO names (RFC 5258 §3.5).
+    pub fn criteria(&self) -> &'static str {
+        let has = |option| self.select.contains(&option);
+        match (has(ListSelect::Subscribed), has(ListSelect::SpecialUse)) {
+            (true, true) => "\"SUBSCRIBED\" \"SPECIAL-USE\"",
+            (true, false) => "\"SUBSCRIBED\"",
+            (false, _) => "\"SPECIAL-USE\"",
+        }
+    }
+
+    fn is_recursive(&self) -> bool {
+        self.select.contains(&ListSelect::RecursiveMatch)
+    }
+
+    /// Whether it selects by something, so that not every mailbox that matches is told.
+    fn is_selective(&self) -> bool {
+        self.lsub
+            || self.select.contains(&ListSelect::Subscribed)
+            || self.select.contains(&ListSelect::SpecialUse)
+    }
+
+    fn is_selected(&self, place: usize) -> bool {
+        let mailbox = &self.listed[place];
+        self.select.iter().all(|option| match option {
+            ListSelect::Subscribed => mailbox.subscribed,
+            ListSelect::SpecialUse => mailbox.exists && mailbox.special_use.is_some(),
+            ListSelect::Remote | ListSelect::RecursiveMatch => true,
+        })
+    }
+
+    fn matches(&self, place: usize) -> bool {
+        let last = self.listed[place].name.as_str().matches(SEPARATOR).count();
+        self.levels[place] >> last & 1 == 1
+    }
+
+    /// The places of those below a name, whose own place, or that of the first below it, is this.
+    fn below<'a>(&'a self, name: &'a str, place: usize) -> impl Iterator<Item = usize> + 'a {
+        let first = place + usize::from(self.listed[place].name.as_str() == name);
+        let is_below = |&place: &usize| is_below(self.listed[place].name.as_str(), name);
+        (first..self.listed.len()).take_while(is_below)
+    }
+
+    /// The entry of a name that matches, if it is to be told. `place` is its own where `is_whole`,
+    /// otherwise that of the first mailbox below it.
+    fn entry(&self, name: &str, place: usize, is_whole: bool) -> Option<Entry> {
+        let selected = is_whole && self.is_selected(place);
+        let mut child_info = false;
+        if self.lsub || self.is_recursive() {
+            let mut below = self.below(name, place).filter(|&below| self.is_selected(below));
+            // RFC 5258 §3.3, RFC 3501 §6.3.9: what is below tells of a name that is not selected,
+            // unless it is told itself.
+            if selected {
+                child_info = !self.lsub && below.next().is_some();
+            } else if below.any(|below| !self.matches(below)) {
+                child_info = !self.lsub;
+            } else {
+                return None;
+            }
+        } else if !selected && (is_whole || self.is_selective()) {
+            return None;
+        }
+        let mailbox = is_whole.then(|| &self.listed[place]);
+        let mut attributes = Vec::new();
+        if mailbox.is_none_or(|mailbox| !mailbox.exists) {
+            // RFC 5258 §3: \NonExistent says it better, to clients that know it.
+            attributes.push(if self.extended { "\\NonExistent" } else { "\\Noselect" });
+        }
+        if !self.lsub {
+            let has_children = self.below(name, place).any(|below| self.listed[below].exists);
+            attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" });
+            attributes.extend(
+                mailbox
+                    .and_then(|mailbox| mailbox.special_use)
+                    .map(mail_types::SpecialUse::attribute),
+            );
+        }
+        if self.tells_subscribed && mailbox.is_some_and(|mailbox| mailbox.subscribed) {
+            attributes.push("\\Subscribed");
+        }
+        let place = is_whole.then_some(place);
+        Some(Entry { place, name: name.to_owned(), attributes, child_info })
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            let (place, level) = self.next;
+            let name = self.listed.get(place)?.name.as_str();
+            if self.levels[place] >> level == 0 {
+                self.next = (place + 1, 0);
+                continue;
+            }
+            let end = name.match_indices(SEPARATOR).nth(level).map(|(end, _)| end);
+            self.next = if end.is_some() { (place, level + 1) } else { (place + 1, 0) };
+            if self.levels[place] >> level & 1 == 0 {
+                continue;
+            }
+            let above = &name[..end.unwrap_or(name.len())];
+            // A level above was told already if the mailbox before is it, or lies below it too.
+            let before = place.checked_sub(1).map(|before| self.listed[before].name.as_str());
+            let was_told = end.is_some()
+                && before.is_some_and(|before| before == above || is_below(before, above));
+            if was_told {
+                continue;
+            }
+            if let Some(entry) = self.entry(above, place, end.is_none()) {
+                return Some(entry);
             }
         }
-        before = name;
-        if !matches(name) {
-            continue;
-        }
-        let has_children =
-            listed.get(at + 1).is_some_and(|next| is_below(next.name.as_str(), name));
-        let mut attributes = Vec::new();
-        if !mailbox.exists {
-            attributes.push("\\Noselect");
-        }
-        if !subscribed {
-            attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" });
-            attributes.extend(mailbox.special_use.map(mail_types::SpecialUse::attribute));
-        }
-        entries.push(Entry { name: name.to_owned(), attributes });
     }
-    entries
 }
 
 /// The order in which a mailbox is directly followed by those below it: the separator before
@@ -182,11 +349,4 @@ fn tree_order(a: &str, b: &str) -> Ordering {
 
 fn is_below(name: &str, above: &str) -> bool {
     name.strip_prefix(above).is_some_and(|rest| rest.starts_with(SEPARATOR))
-}
-
-/// The names above `name` that neither are nor lead to `before`, which comes before it in tree
-/// order; the highest first.
-fn missing_parents<'a>(before: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let ends = name.match_indices(SEPARATOR).map(|(end, _)| &name[..end]);
-    ends.filter(move |&parent| parent != before && !is_below(before, parent))
 }

@@ -19,6 +19,10 @@ pub fn refusal(refused: &Refused, missing: Missing) -> Refusal {
         Refused::Exists(_) => {
             Refusal::new(Code::AlreadyExists, "There is a mailbox of this name already")
         }
+        Refused::HasChildren(_) => Refusal::new(
+            Code::HasChildren,
+            "This name is no mailbox itself, but others are below it; delete those",
+        ),
         Refused::Invalid(reason) => Refusal::new(Code::Cannot, reason.clone()),
         Refused::UidsUsedUp => Refusal::new(
             Code::Limit,

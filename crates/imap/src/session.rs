@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Changes;
-use imap_machine::{Answer, Copied, Event, Listed, Question, Refusal, Selected as Opened, Status};
+use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
 use net::{Service, now};
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
@@ -59,8 +59,10 @@ impl Session {
         match question {
             Question::Flush => Ok(Answer::Done),
             Question::SignIn(question) => Ok(Answer::SignIn(self.sign_in(question).await)),
-            Question::List { account } => self.list(account).await,
-            Question::Status { account, mailbox } => self.status(account, mailbox).await,
+            Question::List { account, counts } => self.list(account, counts).await,
+            Question::Status { account, mailbox, counts } => {
+                self.status(account, &mailbox, counts).await
+            }
             Question::Select { account, mailbox, read_only } => {
                 self.select(account, mailbox, read_only).await
             }
@@ -105,10 +107,8 @@ impl Session {
                 self.appending = None;
                 Ok(Answer::Done)
             }
-            Question::Create { account, mailbox } => {
-                let actor = self.actor(account);
-                let created = self.shared.store.create_mailbox(actor, mailbox.as_str(), None);
-                done(created.await)
+            Question::Create { account, mailbox, special_use } => {
+                self.create(account, &mailbox, special_use).await
             }
             Question::Delete { account, mailbox } => {
                 done(self.shared.store.delete_mailbox(self.actor(account), mailbox.as_str()).await)
@@ -153,23 +153,6 @@ impl Session {
         }
     }
 
-    async fn list(&self, account: AccountId) -> Answered {
-        let listed = self.read("list mailboxes", move |store| store.mailboxes(account)).await?;
-        let listed = listed.into_iter().filter_map(|listed| {
-            let Ok(name) = MailboxName::new(&listed.name) else {
-                tracing::warn!(name = listed.name, "a mailbox name cannot be shown over IMAP");
-                return None;
-            };
-            Some(Listed {
-                name,
-                exists: listed.mailbox.is_some(),
-                special_use: listed.mailbox.and_then(|mailbox| mailbox.special_use),
-                subscribed: listed.subscribed,
-            })
-        });
-        Ok(Answer::Mailboxes(listed.collect()))
-    }
-
     pub async fn mailbox(
         &self,
         account: AccountId,
@@ -180,20 +163,6 @@ impl Session {
         let found =
             self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
         found.await?.ok_or_else(|| no_mailbox(missing))
-    }
-
-    async fn status(&self, account: AccountId, name: MailboxName) -> Answered {
-        let mailbox = self.mailbox(account, &name, Missing::NonExistent).await?;
-        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let recent = self.shared.caches.recent(mailbox.id, mailbox.uid_next, false);
-        Ok(Answer::Status(Status {
-            messages: count(mailbox.messages),
-            recent: count(recent.len().min(mailbox.messages)),
-            uid_next: mailbox.uid_next,
-            uid_validity: uid_validity(mailbox.uid_validity)?,
-            unseen: count(mailbox.unseen),
-            highest_modseq: mailbox.mod_seq,
-        }))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
@@ -308,24 +277,9 @@ impl Session {
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),
         }
     }
-
-    async fn rename(&self, account: AccountId, from: &MailboxName, to: &MailboxName) -> Answered {
-        // RFC 3501 §6.3.5: what lies below comes along, and must have names that can be shown.
-        let below = format!("{from}/");
-        let listed = self.read("list mailboxes", move |store| store.mailboxes(account)).await?;
-        let names = listed.iter().filter_map(|listed| listed.name.strip_prefix(&below));
-        let too_long = |name: &str| MailboxName::new(&format!("{to}/{name}")).is_err();
-        if !from.is_inbox() && names.into_iter().any(too_long) {
-            let reason = "a mailbox below it would get a name that is too long or too deep";
-            let refused = Refused::Invalid(reason.to_owned());
-            return Err(refusal(&refused, Missing::NonExistent));
-        }
-        let actor = self.actor(account);
-        done(self.shared.store.rename_mailbox(actor, from.as_str(), to.as_str()).await)
-    }
 }
 
-fn done<T>(result: Result<T, Refused>) -> Answered {
+pub fn done<T>(result: Result<T, Refused>) -> Answered {
     match result {
         Ok(_) => Ok(Answer::Done),
         Err(refused) => Err(refusal(&refused, Missing::NonExistent)),

@@ -232,7 +232,8 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::UidsUsedUp => {
             Refusal::transient(452, 2, 2, "The mailbox takes no more messages for now")
         }
-        Refused::Unavailable(reason)
+        Refused::HasChildren(reason)
+        | Refused::Unavailable(reason)
         | Refused::Missing(reason)
         | Refused::Exists(reason)
         | Refused::Invalid(reason) => {

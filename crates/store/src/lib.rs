@@ -14,6 +14,7 @@
 //! RFCs: 3501 §2.3 (UIDs, flags), 7162 (modification sequences), 3461 (what DSN needs kept).
 
 mod accept;
+mod boxes;
 mod commit;
 mod custody;
 mod directory;
@@ -37,12 +38,11 @@ mod verify;
 use mail_types::Address;
 
 pub use accept::{Append, Arrived, Recipient};
+pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
 pub use index::Mailbox;
-pub use mailboxes::{
-    FlagsChange, FlagsOutcome, INBOX, MailboxListed, SessionActor, Transferred, UidRanges,
-};
+pub use mailboxes::{FlagsChange, FlagsOutcome, INBOX, SessionActor, Transferred, UidRanges};
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
 pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
@@ -73,6 +73,9 @@ pub enum Refused {
     /// What was to be made exists.
     #[error("{0} exists already")]
     Exists(String),
+    /// It cannot go while others are below it.
+    #[error("{0} is no mailbox itself, but others are below it; delete those")]
+    HasChildren(String),
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

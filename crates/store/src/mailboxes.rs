@@ -8,6 +8,7 @@ use journal::Disk;
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Uid};
 
 use crate::accept::next_in;
+use crate::boxes::{By, read_mailboxes};
 use crate::commit::Work;
 use crate::index::Mailbox;
 use crate::record::{Actor, Record, Via};
@@ -21,8 +22,10 @@ pub const INBOX: &str = "INBOX";
 const MAILBOXES_MAX: usize = 10_000;
 /// Bytes in a mailbox name.
 const NAME_BYTES_MAX: usize = 1000;
-/// Levels in a mailbox name.
-const NAME_LEVELS_MAX: usize = 50;
+/// Levels in a mailbox name, as IMAP takes them too.
+const NAME_LEVELS_MAX: usize = 32;
+/// Names that an account may subscribe to.
+const SUBSCRIPTIONS_MAX: i64 = 10_000;
 
 /// Messages that one command changes.
 const MESSAGES_MAX: usize = 1_000_000;
@@ -70,17 +73,6 @@ pub struct FlagsOutcome {
     pub mod_seq: ModSeq,
 }
 
-/// A mailbox as LIST shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailboxListed {
-    /// Its whole name.
-    pub name: String,
-    /// The mailbox; none for a name that is only subscribed to.
-    pub mailbox: Option<Mailbox>,
-    /// Whether LSUB has it.
-    pub subscribed: bool,
-}
-
 /// Messages that were copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transferred {
@@ -94,58 +86,6 @@ pub struct Transferred {
 pub type UidRanges = Vec<(u32, u32)>;
 
 impl<D: Disk> Store<D> {
-    /// All mailboxes of an account and the names it subscribes to.
-    ///
-    /// # Errors
-    /// The index's.
-    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxListed>, StoreError> {
-        self.read(|sql| {
-            let mut listed = Vec::new();
-            read_mailboxes(sql, By::Account(account), &mut |mailbox| {
-                listed.push(MailboxListed {
-                    name: mailbox.name.clone(),
-                    mailbox: Some(mailbox),
-                    subscribed: false,
-                });
-            })?;
-            sql.query(
-                "SELECT name FROM subscription WHERE account = $1",
-                &[account.0.into()],
-                &mut |row| {
-                    let name = row.text(0)?;
-                    match listed.iter_mut().find(|known| known.name == name) {
-                        Some(known) => known.subscribed = true,
-                        None => listed.push(MailboxListed {
-                            name: name.to_owned(),
-                            mailbox: None,
-                            subscribed: true,
-                        }),
-                    }
-                    Ok(())
-                },
-            )?;
-            listed.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(listed)
-        })
-    }
-
-    /// One mailbox by name (STATUS).
-    ///
-    /// # Errors
-    /// The index's.
-    pub fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, StoreError> {
-        let name = canonical(name);
-        self.read(|sql| {
-            let mut found = None;
-            read_mailboxes(sql, By::Account(account), &mut |mailbox| {
-                if mailbox.name == name {
-                    found = Some(mailbox);
-                }
-            })?;
-            Ok(found)
-        })
-    }
-
     /// A mailbox with all its messages by UID, as of one moment.
     ///
     /// # Errors
@@ -184,12 +124,17 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Deletes a mailbox; its messages stay in the archive. Those below it stay where they are.
+    /// Deletes a mailbox; its messages stay in the archive. Those below it stay where they are: its
+    /// name is then none that can be selected or deleted, until nothing is below it (RFC 3501 §6.3.4).
     pub fn delete_mailbox(&self, actor: SessionActor, name: &str) -> Pending<()> {
         let name = canonical(name);
         self.change(move |work| {
             if name == INBOX {
                 return Err(Refused::Invalid("INBOX cannot be deleted".to_owned()));
+            }
+            if lookup(work, actor.account, &name).is_none() && has_below(work, actor.account, &name)
+            {
+                return Err(Refused::HasChildren(name));
             }
             let mailbox = find(work, actor.account, &name)?;
             work.record(&actor.into(), Record::MailboxDeleted { mailbox })
@@ -202,7 +147,11 @@ impl<D: Disk> Store<D> {
         let (from, to) = (canonical(from), canonical(to));
         self.change(move |work| {
             check_name(&to)?;
-            let mailbox = find(work, actor.account, &from)?;
+            // A name that is no mailbox itself takes those below it along all the same.
+            let mailbox = lookup(work, actor.account, &from);
+            if mailbox.is_none() && !has_below(work, actor.account, &from) {
+                return Err(Refused::Missing(format!("mailbox {from}")));
+            }
             if lookup(work, actor.account, &to).is_some() {
                 return Err(Refused::Exists(format!("mailbox {to}")));
             }
@@ -211,7 +160,7 @@ impl<D: Disk> Store<D> {
             }
             let missing = missing_parents(work, actor.account, &to);
             check_room(work, actor.account, missing.len() + 1)?;
-            if from == INBOX {
+            if let (INBOX, Some(mailbox)) = (&*from, mailbox) {
                 let all = [(1, u32::MAX)];
                 check_count(rows(work, mailbox, &all)?.len())?;
                 create_all(work, actor, missing)?;
@@ -238,8 +187,8 @@ impl<D: Disk> Store<D> {
                 }
             }
             create_all(work, actor, missing)?;
-            work.record(&actor.into(), Record::MailboxRenamed { mailbox, name: to })?;
-            for (mailbox, name) in children {
+            let itself = mailbox.map(|mailbox| (mailbox, to));
+            for (mailbox, name) in itself.into_iter().chain(children) {
                 work.record(&actor.into(), Record::MailboxRenamed { mailbox, name })?;
             }
             Ok(())
@@ -252,6 +201,9 @@ impl<D: Disk> Store<D> {
         self.change(move |work| {
             check_name(&name)?;
             let account = actor.account;
+            if subscribed {
+                check_subscriptions(work, account)?;
+            }
             work.record(&actor.into(), Record::Subscription { account, name, subscribed })
         })
     }
@@ -499,7 +451,7 @@ pub fn find(work: &Work<'_>, account: AccountId, name: &str) -> Result<MailboxId
 }
 
 /// INBOX in any case is INBOX (RFC 3501 §5.1), also above others.
-fn canonical(name: &str) -> String {
+pub fn canonical(name: &str) -> String {
     let (top, rest) = name.split_once('/').map_or((name, None), |(top, rest)| (top, Some(rest)));
     match rest {
         _ if !top.eq_ignore_ascii_case(INBOX) => name.to_owned(),
@@ -532,6 +484,12 @@ fn missing_parents(work: &Work<'_>, account: AccountId, name: &str) -> Vec<Strin
         .collect()
 }
 
+/// Whether mailboxes are below this name.
+fn has_below(work: &Work<'_>, account: AccountId, name: &str) -> bool {
+    let below = |other: &String| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    work.index.mailbox_names.get(&account).is_some_and(|names| names.keys().any(below))
+}
+
 fn create_all(work: &mut Work<'_>, actor: SessionActor, names: Vec<String>) -> Result<(), Refused> {
     for name in names {
         create(work, &actor.into(), actor.account, name, None)?;
@@ -545,6 +503,18 @@ fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Re
         return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
     }
     Ok(())
+}
+
+/// Names of mailboxes that do not exist can be subscribed to as well, so they have their own limit.
+fn check_subscriptions(work: &mut Work<'_>, account: AccountId) -> Result<(), Refused> {
+    let query = "SELECT count(*) FROM subscription WHERE account = $1";
+    match work.index.sql.number(query, &[account.0.into()]) {
+        Ok(count) if count.unwrap_or(0) < SUBSCRIPTIONS_MAX => Ok(()),
+        Ok(_) => Err(Refused::Invalid(format!(
+            "an account subscribes to at most {SUBSCRIPTIONS_MAX} names"
+        ))),
+        Err(error) => Err(work.fail(error.into())),
+    }
 }
 
 /// Makes one mailbox. UIDVALIDITY grows with the clock and never comes twice in this store, so a
@@ -565,33 +535,4 @@ pub fn create(
         Record::MailboxCreated { mailbox, account, name, uid_validity, special_use },
     )?;
     Ok(mailbox)
-}
-
-/// Which mailboxes to read.
-enum By {
-    Account(AccountId),
-    Id(MailboxId),
-}
-
-fn read_mailboxes(
-    sql: &mut impl Executor,
-    by: By,
-    on_mailbox: &mut dyn FnMut(Mailbox),
-) -> Result<(), crate::SqlError> {
-    let (query, id) = match by {
-        By::Account(account) => (
-            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
-         bytes FROM mailbox WHERE account = $1 AND deleted = 0 ORDER BY name",
-            account.0,
-        ),
-        By::Id(mailbox) => (
-            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
-         bytes FROM mailbox WHERE id = $1 AND deleted = 0",
-            mailbox.0,
-        ),
-    };
-    sql.query(query, &[id.into()], &mut |row| {
-        on_mailbox(crate::index::mailbox_from(row)?);
-        Ok(())
-    })
 }

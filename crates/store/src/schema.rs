@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -19,7 +19,7 @@ CREATE TABLE mailbox (
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,
   bytes INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX mailbox_account ON mailbox (account);
+CREATE INDEX mailbox_name ON mailbox (account, name);
 CREATE TABLE subscription (
   account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
 CREATE TABLE mail (
@@ -33,7 +33,7 @@ CREATE INDEX custody_mail ON custody (mail);
 CREATE TABLE message (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
   flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  saved INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
 CREATE TABLE expunged (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
@@ -72,7 +72,7 @@ pub const TABLES: [(&str, &str); 14] = [
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",
-        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes FROM message \
+        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved FROM message \
          ORDER BY mailbox, uid",
     ),
     ("expunged", "SELECT mailbox, uid, mail, mod_seq, seq FROM expunged ORDER BY mailbox, uid"),

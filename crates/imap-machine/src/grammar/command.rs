@@ -3,6 +3,7 @@ use sasl::Secret;
 
 use super::date::parse_date_time;
 use super::fetch::Fetch;
+use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
 use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
@@ -74,6 +75,8 @@ pub enum Command {
     },
     /// ENABLE (RFC 5161): names in upper case.
     Enable(Vec<String>),
+    /// COMPRESS (RFC 4978): the algorithm in upper case.
+    Compress(String),
     /// NAMESPACE (RFC 2342)
     Namespace,
     /// SELECT and EXAMINE
@@ -86,7 +89,12 @@ pub enum Command {
         condstore: bool,
     },
     /// CREATE
-    Create(MailboxName),
+    Create {
+        /// Which.
+        mailbox: MailboxName,
+        /// RFC 6154 §3: what it is for, as on the wire.
+        uses: Vec<String>,
+    },
     /// DELETE
     Delete(MailboxName),
     /// RENAME
@@ -96,14 +104,7 @@ pub enum Command {
     /// UNSUBSCRIBE
     Unsubscribe(MailboxName),
     /// LIST and LSUB
-    List {
-        /// LSUB.
-        subscribed: bool,
-        /// The reference name, as on the wire.
-        reference: Vec<u8>,
-        /// The name with wildcards, as on the wire.
-        pattern: Vec<u8>,
-    },
+    List(Box<List>),
     /// STATUS
     Status(MailboxName, Vec<StatusItem>),
     /// CHECK
@@ -133,23 +134,6 @@ pub enum Command {
     },
     /// IDLE (RFC 2177)
     Idle,
-}
-
-/// What STATUS tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusItem {
-    /// MESSAGES
-    Messages,
-    /// RECENT
-    Recent,
-    /// UIDNEXT
-    UidNext,
-    /// UIDVALIDITY
-    UidValidity,
-    /// UNSEEN
-    Unseen,
-    /// HIGHESTMODSEQ (RFC 7162)
-    HighestModSeq,
 }
 
 /// An APPEND up to its message.
@@ -258,9 +242,10 @@ impl Command {
             "AUTHENTICATE" => authenticate(scan)?,
             "LOGIN" => login(scan)?,
             "ENABLE" => enable(scan)?,
+            "COMPRESS" => compress(scan)?,
             "SELECT" => select(scan, false)?,
             "EXAMINE" => select(scan, true)?,
-            "CREATE" => Self::Create(only_mailbox(scan)?),
+            "CREATE" => create(scan)?,
             "DELETE" => Self::Delete(only_mailbox(scan)?),
             "SUBSCRIBE" => Self::Subscribe(only_mailbox(scan)?),
             "UNSUBSCRIBE" => Self::Unsubscribe(only_mailbox(scan)?),
@@ -305,7 +290,7 @@ impl Command {
 }
 
 /// SP mailbox
-fn mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
+pub(super) fn mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
     scan.space()?;
     MailboxName::parse(scan)
 }
@@ -385,6 +370,14 @@ fn enable(scan: &mut Scan<'_>) -> Parsed<Command> {
     }
 }
 
+// RFC 4978 §5: compress = "COMPRESS" SP algorithm; algorithm = "DEFLATE"
+fn compress(scan: &mut Scan<'_>) -> Parsed<Command> {
+    scan.space()?;
+    let algorithm = scan.atom()?.to_ascii_uppercase();
+    scan.end()?;
+    Ok(Command::Compress(algorithm))
+}
+
 // RFC 3501 §9, RFC 7162 §7: select = "SELECT" SP mailbox [SP "(" "CONDSTORE" ")"]
 fn select(scan: &mut Scan<'_>, read_only: bool) -> Parsed<Command> {
     let mailbox = mailbox(scan)?;
@@ -394,53 +387,4 @@ fn select(scan: &mut Scan<'_>, read_only: bool) -> Parsed<Command> {
     }
     scan.end()?;
     Ok(Command::Select { mailbox, read_only, condstore })
-}
-
-// RFC 3501 §9: list = "LIST" SP mailbox SP list-mailbox; list-mailbox = 1*list-char / string;
-// list-char = ATOM-CHAR / list-wildcards / resp-specials
-fn list(scan: &mut Scan<'_>, subscribed: bool) -> Parsed<Command> {
-    scan.space()?;
-    let reference = scan.astring()?.into_owned();
-    scan.space()?;
-    let pattern = if matches!(scan.peek(), Some(b'"' | b'{')) {
-        scan.string()?.into_owned()
-    } else {
-        let pattern = scan.take_while(|byte| {
-            super::scan::is_atom_char(byte) || matches!(byte, b'%' | b'*' | b']')
-        });
-        if pattern.is_empty() {
-            return Err(SyntaxError("LIST takes a reference and a pattern"));
-        }
-        pattern.to_vec()
-    };
-    scan.end()?;
-    Ok(Command::List { subscribed, reference, pattern })
-}
-
-// RFC 3501 §9: status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
-fn status(scan: &mut Scan<'_>) -> Parsed<Command> {
-    let mailbox = mailbox(scan)?;
-    scan.space()?;
-    scan.expect(b'(', "STATUS items stand in parentheses")?;
-    let mut items = Vec::new();
-    loop {
-        let item = match scan.word()?.as_str() {
-            "MESSAGES" => StatusItem::Messages,
-            "RECENT" => StatusItem::Recent,
-            "UIDNEXT" => StatusItem::UidNext,
-            "UIDVALIDITY" => StatusItem::UidValidity,
-            "UNSEEN" => StatusItem::Unseen,
-            "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
-            _ => return Err(SyntaxError("unknown STATUS item")),
-        };
-        if !items.contains(&item) {
-            items.push(item);
-        }
-        if scan.eat(b')') {
-            break;
-        }
-        scan.space()?;
-    }
-    scan.end()?;
-    Ok(Command::Status(mailbox, items))
 }

@@ -4,6 +4,7 @@
 mod command;
 pub(crate) mod date;
 mod fetch;
+mod list;
 mod mailbox;
 pub(crate) mod scan;
 mod search;
@@ -11,11 +12,10 @@ mod section;
 mod sequence;
 mod store;
 
-pub use command::{
-    AppendHead, Command, CommandError, ID_PAIRS_MAX, StatusItem, TAG_OCTETS_MAX, Tag,
-};
+pub use command::{AppendHead, Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
 pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
     MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
 };

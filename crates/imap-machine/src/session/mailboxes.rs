@@ -1,46 +1,42 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, AccountId, SpecialUse};
 
+use super::listing::Lines;
 use super::{Flow, Session, Status as Ended, Work};
-use crate::ask::{Answer, Code, Question, Refusal, Status};
-use crate::grammar::{Command, MailboxName, StatusItem};
-use crate::list::{Entry, list};
-use crate::write::{push_mailbox, push_number, push_text};
+use crate::ask::{Answer, Code, Question, Refusal};
+use crate::grammar::{Command, List, MailboxName, StatusItem};
+use crate::write::push_object_id;
 
 /// A question that one answer ends.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// Whatever the answer, so long as it is no refusal.
     Plain(&'static str),
-    List {
-        subscribed: bool,
-        reference: Vec<u8>,
-        pattern: Vec<u8>,
-    },
+    /// CREATE
+    Create,
+    List(Box<List>),
     Status(MailboxName, Vec<StatusItem>),
     /// CLOSE: its EXPUNGE, of which nothing is told.
     Close,
 }
 
-/// Lines of LIST or LSUB that are still to be written.
-#[derive(Debug)]
-pub(super) struct Lines {
-    name: &'static str,
-    entries: std::vec::IntoIter<Entry>,
-}
-
 impl<R: Acceptance> Session<R> {
+    /// Who has signed in: `out_of_state` lets most commands through only then.
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.signed_in.as_ref().map(|signed_in| signed_in.account)
+    }
+
     pub(super) fn ask_about_mailboxes(&mut self, command: Command) -> Flow {
-        // Proven: `out_of_state` lets these through only after sign-in.
-        let Some(account) = self.signed_in.as_ref().map(|signed_in| signed_in.account) else {
-            return self.misfit();
-        };
+        let Some(account) = self.account() else { return self.misfit() };
         let (asked, question) = match command {
-            Command::Create(mailbox) if mailbox.is_inbox() => {
+            Command::Create { mailbox, .. } if mailbox.is_inbox() => {
                 return self.no(Code::AlreadyExists, "INBOX is always there");
             }
-            Command::Create(mailbox) => {
-                (Asked::Plain("Created"), Question::Create { account, mailbox })
-            }
+            Command::Create { mailbox, uses } => match special_use(&uses) {
+                Ok(special_use) => {
+                    (Asked::Create, Question::Create { account, mailbox, special_use })
+                }
+                Err(refusal) => return self.refuse(&refusal),
+            },
             // RFC 3501 §6.3.4: it is an error to delete INBOX.
             Command::Delete(mailbox) if mailbox.is_inbox() => {
                 return self.no(Code::Cannot, "INBOX cannot be deleted");
@@ -59,20 +55,8 @@ impl<R: Acceptance> Session<R> {
                 let subscribed = false;
                 (Asked::Plain("Unsubscribed"), Question::Subscribe { account, mailbox, subscribed })
             }
-            // RFC 3501 §6.3.8: an empty pattern asks for the separator and the reference's root.
-            Command::List { subscribed: false, pattern, .. } if pattern.is_empty() => {
-                push_text(&mut self.output, "* LIST (\\Noselect) \"/\" \"\"\r\n");
-                return self.finish(Ended::Ok, "", "Done");
-            }
-            Command::List { subscribed, reference, pattern } => {
-                (Asked::List { subscribed, reference, pattern }, Question::List { account })
-            }
-            Command::Status(mailbox, items) => {
-                if items.contains(&StatusItem::HighestModSeq) {
-                    self.enable_condstore();
-                }
-                (Asked::Status(mailbox.clone(), items), Question::Status { account, mailbox })
-            }
+            Command::List(list) => return self.list(*list),
+            Command::Status(mailbox, items) => return self.status(mailbox, items),
             _ => return self.misfit(),
         };
         self.ask(Work::Asked(asked), question)
@@ -84,36 +68,22 @@ impl<R: Acceptance> Session<R> {
             (Asked::Close, Some(Answer::Changes(_) | Answer::Gone)) => self.deselect(),
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Plain(text), Some(Answer::Done)) => self.finish(Ended::Ok, "", text),
-            (Asked::List { subscribed, reference, pattern }, Some(Answer::Mailboxes(listed))) => {
-                let entries = list(listed, &reference, &pattern, subscribed).into_iter();
-                let name = if subscribed { "LSUB" } else { "LIST" };
-                self.again(Work::Lines(Lines { name, entries }))
+            // RFC 8474 §4.1: CREATE tells the new mailbox's id.
+            (Asked::Create, Some(Answer::Created(mailbox))) => {
+                let mut code = b"[MAILBOXID ".to_vec();
+                push_object_id(&mut code, mailbox);
+                code.push(b']');
+                self.finish(Ended::Ok, &String::from_utf8_lossy(&code), "Created")
+            }
+            (Asked::List(list), Some(Answer::Mailboxes(listed))) => {
+                self.again(Work::Lines(Box::new(Lines::new(*list, listed))))
             }
             (Asked::Status(mailbox, items), Some(Answer::Status(status))) => {
-                write_status(&mut self.output, &mailbox, &items, &status);
+                self.write_status(&mailbox, &items, &status);
                 self.finish(Ended::Ok, "", "Done")
             }
             (_, _) => self.misfit(),
         }
-    }
-
-    // RFC 3501 §7.2.2: mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE /
-    // nil) SP mailbox
-    pub(super) fn lines_go_on(&mut self, mut lines: Lines) -> Flow {
-        while !self.output_is_full() {
-            let Some(entry) = lines.entries.next() else {
-                return self.finish(Ended::Ok, "", "Done");
-            };
-            let out = &mut self.output;
-            push_text(out, "* ");
-            push_text(out, lines.name);
-            push_text(out, " (");
-            push_text(out, &entry.attributes.join(" "));
-            push_text(out, ") \"/\" ");
-            push_mailbox(out, &entry.name);
-            push_text(out, "\r\n");
-        }
-        self.again(Work::Lines(lines))
     }
 
     // RFC 3501 §6.4.2
@@ -147,25 +117,17 @@ impl<R: Acceptance> Session<R> {
     }
 }
 
-// RFC 3501 §7.2.4
-fn write_status(out: &mut Vec<u8>, mailbox: &MailboxName, items: &[StatusItem], status: &Status) {
-    push_text(out, "* STATUS ");
-    push_mailbox(out, mailbox.as_str());
-    push_text(out, " (");
-    for (at, item) in items.iter().enumerate() {
-        let (name, number) = match item {
-            StatusItem::Messages => ("MESSAGES ", u64::from(status.messages)),
-            StatusItem::Recent => ("RECENT ", u64::from(status.recent)),
-            StatusItem::UidNext => ("UIDNEXT ", u64::from(status.uid_next)),
-            StatusItem::UidValidity => ("UIDVALIDITY ", u64::from(status.uid_validity.get())),
-            StatusItem::Unseen => ("UNSEEN ", u64::from(status.unseen)),
-            StatusItem::HighestModSeq => ("HIGHESTMODSEQ ", status.highest_modseq.0.max(1)),
-        };
-        if at > 0 {
-            out.push(b' ');
+// RFC 6154 §3: a use that a mailbox cannot have is refused with USEATTR.
+fn special_use(uses: &[String]) -> Result<Option<SpecialUse>, Refusal> {
+    match uses {
+        [] => Ok(None),
+        [name] => {
+            let known = SpecialUse::ALL.into_iter();
+            let found = known
+                .map(Some)
+                .find(|use_| use_.is_some_and(|use_| use_.attribute().eq_ignore_ascii_case(name)));
+            found.ok_or_else(|| Refusal::new(Code::UseAttr, "No mailbox can have this use here"))
         }
-        push_text(out, name);
-        push_number(out, number);
+        _ => Err(Refusal::new(Code::UseAttr, "A mailbox has one use at most here")),
     }
-    push_text(out, ")\r\n");
 }

@@ -6,7 +6,7 @@ use super::{Flow, Mailbox, Session, Status, Work};
 use crate::ask::{Answer, Question, Selected};
 use crate::grammar::MailboxName;
 use crate::view::{Rows, View};
-use crate::write::{push_number, push_text};
+use crate::write::{push_number, push_object_id, push_text};
 
 /// Keywords that FLAGS names; there may be more (PERMANENTFLAGS says `\*`).
 const KEYWORDS_NAMED_MAX: usize = 200;
@@ -77,6 +77,10 @@ impl<R: Acceptance> Session<R> {
              * OK [HIGHESTMODSEQ {highest}] Highest\r\n"
         );
         push_text(out, &lines);
+        // RFC 8474 §4.2
+        push_text(out, "* OK [MAILBOXID ");
+        push_object_id(out, id);
+        push_text(out, "] Id of this mailbox\r\n");
         self.selected = Some(Box::new(Mailbox { id, read_only, view }));
         if read_only {
             self.finish(Status::Ok, "[READ-ONLY]", "Examined")

@@ -96,6 +96,27 @@ fn ten_thousand_folders_are_listed() {
     assert!(client.output_max <= Limits::default().output_octets_max + 4096);
 }
 
+/// Names as long and deep as they may be, none of whose levels above exists, against as many
+/// wildcards as a pattern may have.
+#[test]
+fn deep_names_that_nothing_is_above_are_listed() {
+    let mut service = Service::new();
+    for number in 0..1_000 {
+        let levels: Vec<String> = (0..31).map(|level| format!("{level}a{number:0>26}")).collect();
+        service.create(&format!("{}/x", levels.join("/")), None);
+    }
+    let mut client = Client::signed_in(config(), &mut service);
+    within_patience("LIST", || {
+        let pattern = "*%a".repeat(600);
+        let answer = client.say(&mut service, &format!("1 LIST \"\" \"{pattern}*\""));
+        assert_eq!(answer.lines().count(), 1);
+        let select = "(SUBSCRIBED RECURSIVEMATCH)";
+        let answer = client.say(&mut service, &format!("2 LIST {select} \"\" (\"*0\" \"*%*9\")"));
+        assert_eq!(answer.lines().count(), 1 + 1_000 / 5 * 31);
+    });
+    assert!(client.output_max <= Limits::default().output_octets_max + 4096);
+}
+
 #[test]
 fn searches_of_thousands_of_keys() {
     let mut service = full_mailbox(2000);

@@ -47,7 +47,7 @@ fn rereads(command: &Command) {
                 assert_eq!(again.spec, section.spec);
             }
         }
-        Command::Create(name) | Command::Delete(name) => {
+        Command::Create { mailbox: name, .. } | Command::Delete(name) => {
             let again = MailboxName::from_wire(name.to_wire().as_bytes());
             assert_eq!(again.as_ref(), Ok(name));
         }

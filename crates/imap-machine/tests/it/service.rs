@@ -173,7 +173,7 @@ impl Service {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
             Question::SignIn(question) => Answer::SignIn(self.sign_in(question)),
-            Question::List { .. } => Answer::Mailboxes(self.list()),
+            Question::List { counts, .. } => Answer::Mailboxes(self.list(counts.is_some())),
             Question::Status { mailbox, .. } => Answer::Status(self.by_name(&mailbox)?.status()),
             Question::Select { mailbox, read_only, .. } => {
                 let rows = self.rows_of(&mailbox)?;
@@ -230,12 +230,13 @@ impl Service {
                 Answer::Done
             }
             Question::AppendEnd => self.append(arrival.take().unwrap())?,
-            Question::Create { mailbox, .. } => {
+            Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
                     return Err(Refusal::new(Code::AlreadyExists, "It exists"));
                 }
-                self.create(mailbox.as_str(), None).subscribed = false;
-                Answer::Done
+                let made = self.create(mailbox.as_str(), special_use);
+                made.subscribed = false;
+                Answer::Created(made.id)
             }
             Question::Delete { mailbox, .. } => {
                 let mailbox = self.by_name(&mailbox)?;
@@ -252,7 +253,10 @@ impl Service {
                 Answer::Done
             }
             Question::Subscribe { mailbox, subscribed, .. } => {
-                self.by_name(&mailbox)?.subscribed = subscribed;
+                match self.mailboxes.iter_mut().find(|known| known.name == mailbox) {
+                    Some(known) => known.subscribed = subscribed,
+                    None => self.create(mailbox.as_str(), None).exists = false,
+                }
                 Answer::Done
             }
             Question::Match { messages, keys, .. } => {
@@ -284,13 +288,14 @@ impl Service {
         }
     }
 
-    fn list(&self) -> Vec<Listed> {
+    fn list(&self, counts: bool) -> Vec<Listed> {
         let listed = self.mailboxes.iter().filter(|mailbox| mailbox.exists || mailbox.subscribed);
         let listed = listed.map(|mailbox| Listed {
             name: mailbox.name.clone(),
             exists: mailbox.exists,
             special_use: mailbox.special_use,
             subscribed: mailbox.subscribed,
+            status: counts.then(|| Box::new(mailbox.status())),
         });
         listed.collect()
     }
@@ -301,6 +306,7 @@ impl Service {
             modseq: ModSeq(message.modseq),
             flags: message.flags.clone(),
             internal_date: message.date,
+            saved: message.date,
             size: u32::try_from(self.mails[message.mail].len()).unwrap(),
             mail: message.mail as u64,
         }
@@ -308,7 +314,7 @@ impl Service {
 
     fn rows_of(&mut self, name: &MailboxName) -> Result<Rows, Refusal> {
         let mailbox = self.by_name(name)?.clone();
-        let mut rows = Rows::with_capacity(mailbox.messages.len(), ModSeq(mailbox.modseq));
+        let mut rows = Rows::new(mailbox.uid_validity, mailbox.uid_next, ModSeq(mailbox.modseq));
         mailbox.messages.iter().for_each(|message| rows.put(&self.row(message)));
         Ok(rows)
     }
@@ -466,7 +472,15 @@ impl Mailbox {
         let count = |count: usize| u32::try_from(count).unwrap();
         let recent = self.messages.iter().filter(|message| message.uid >= self.recent_from);
         let unseen = self.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen));
+        let deleted: Vec<&Message> =
+            self.messages.iter().filter(|message| message.flags.has(SystemFlag::Deleted)).collect();
+        // As many octets as the UID says.
+        let octets = |message: &&Message| u64::from(message.uid);
         Status {
+            mailbox: self.id,
+            octets: self.messages.iter().map(|message| u64::from(message.uid)).sum(),
+            deleted: count(deleted.len()),
+            deleted_octets: deleted.iter().map(octets).sum(),
             messages: count(self.messages.len()),
             recent: count(recent.count()),
             uid_next: self.uid_next,
