@@ -122,12 +122,17 @@ impl Appender {
     pub fn flush(&mut self) -> Result<(), ExtractError> {
         let written = self.write();
         if written.is_err() {
-            self.slots.clear();
-            [&mut self.head, &mut self.header, &mut self.text]
-                .into_iter()
-                .for_each(|tail| tail.waiting.clear());
+            self.forget();
         }
         written
+    }
+
+    /// Drops what was added since the last flush.
+    pub fn forget(&mut self) {
+        self.slots.clear();
+        for tail in [&mut self.head, &mut self.header, &mut self.text] {
+            tail.waiting.clear();
+        }
     }
 
     fn write(&mut self) -> Result<(), ExtractError> {

@@ -41,11 +41,8 @@ pub fn prepare(dir: &Path, version: &str) -> Result<PathBuf, ExtractError> {
 
 /// Removes a directory and what is in it, or a file; where there is none, that is right.
 pub fn remove_all(path: &Path) -> Result<(), ExtractError> {
-    let removed = if path.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    };
+    let removed =
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(failed(format!("remove {}", path.display()))),

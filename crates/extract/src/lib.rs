@@ -32,10 +32,10 @@ use std::sync::Arc;
 use mail_types::MailId;
 
 pub use appender::Appender;
-pub use made::{Head, Header, Made, Part};
+pub use made::{BLOCK_BYTES, Head, Header, Made, Part};
 pub use search::{Key, Keys};
 pub use slot::{BodyAt, BodyForm, Slot, Span};
-pub use visit::{Visit, visit};
+pub use visit::{FileSpan, ReadAt, Visit, visit};
 
 use crate::files::Files;
 use crate::slot::{SLOT_BYTES, slot_span};

@@ -8,7 +8,7 @@ use crate::slot::u32_at;
 /// Octets of a header kept as it is; a longer one is read from the body.
 const RAW_HEADER_BYTES_MAX: usize = 64 << 10;
 /// Octets of a body for which one check is kept, so that a range of a large one can be read alone.
-pub(crate) const BLOCK_BYTES: usize = 256 << 10;
+pub const BLOCK_BYTES: usize = 256 << 10;
 /// Parts of a [`Head`].
 const PARTS: usize = 5;
 const PARTS_BYTES: usize = 1 + 4 * PARTS;

@@ -11,7 +11,6 @@ use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transfe
 
 use crate::Shared;
 use crate::appending::Appending;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
 
@@ -26,23 +25,16 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appending: Option<Box<Appending>>,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
-        }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         match &mut self.selected {
             Some(selected) => selected.changed().await,
             None => std::future::pending().await,
@@ -52,7 +44,7 @@ impl Service for Session {
 
 impl Session {
     pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, selected: None, account: None, appending: None, held: None }
+        Self { shared, peer, selected: None, account: None, appending: None }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {

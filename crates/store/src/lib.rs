@@ -18,6 +18,8 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod extracted;
+mod extracting;
 mod index;
 mod mailboxes;
 mod open;
@@ -36,6 +38,8 @@ mod trace;
 mod verify;
 
 use mail_types::Address;
+
+pub use extract::{Head, Key, Keys, Part, Visit};
 
 pub use accept::{Append, Arrived, Recipient};
 pub use boxes::{DeletedCounts, MailboxListed};
