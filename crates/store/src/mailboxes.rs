@@ -308,7 +308,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn take_out(
+/// Takes these messages out of the mailbox.
+pub fn take_out(
     work: &mut Work<'_>,
     actor: SessionActor,
     mailbox: MailboxId,
@@ -403,7 +404,8 @@ fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> 
     Ok(records)
 }
 
-fn rows(
+/// The messages of a mailbox in these ranges.
+pub fn rows(
     work: &mut Work<'_>,
     mailbox: MailboxId,
     ranges: &[(u32, u32)],
@@ -433,7 +435,7 @@ fn mod_seq(work: &Work<'_>, mailbox: MailboxId) -> Result<ModSeq, Refused> {
 }
 
 /// The mailbox is the session's own and still there.
-fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
+pub fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
     match work.index.mailboxes.get(&mailbox) {
         Some(found) if found.account == actor.account => Ok(()),
         _ => Err(Refused::Missing("the mailbox".to_owned())),
