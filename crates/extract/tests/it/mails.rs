@@ -1,0 +1,44 @@
+//! Messages of many kinds.
+
+use proptest::prelude::*;
+
+/// A message whose every part is there.
+pub const RICH: &str = "Return-Path: <eve@example.net>\r\n\
+    Date: Fri, 01 Jan 2027 23:30:00 -0500\r\n\
+    From: =?utf-8?q?J=C3=BCrgen?= <j@example.net>, \"Team, all\" <team@example.net>\r\n\
+    Subject: =?iso-2022-jp?B?GyRCJDMkcyRLJEEkTxsoQg==?= and\r\n  more\r\n\
+    To: undisclosed-recipients:;\r\n\
+    X-Empty:\r\nX-Colon: a: b: c\r\n\
+    Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n\
+    --b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\
+    Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=DFe aus K=F6ln, das soft=\r\n e Ende\r\n\
+    --b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+    PGI+5pel5pys6Kqe44Gu44OG44Kt44K544OIPC9iPg==\r\n\
+    --b\r\nContent-Type: message/rfc822\r\n\r\n\
+    Subject: inner =?utf-8?q?=C3=84rger?=\r\n\r\ninner body\r\n\
+    --b\r\nContent-Type: application/octet-stream\r\n\r\nhidden binary\r\n--b--\r\nepilogue\r\n";
+
+/// A message with message/global, which RFC 3501 and RFC 9051 write in different ways.
+pub const GLOBAL: &str = "Subject: global\r\nContent-Type: message/global\r\n\r\n\
+    Subject: inner\r\n\r\ntext\r\n";
+
+/// Messages from pieces that matter to MIME.
+pub fn any_mail() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just("Subject: ".to_owned()),
+        Just("From: a@b.c\r\n".to_owned()),
+        Just("Date: Fri, 01 Jan 2027 23:30:00 -0500\r\n".to_owned()),
+        Just("Content-Type: text/html\r\n".to_owned()),
+        Just("Content-Type: multipart/mixed; boundary=b\r\n".to_owned()),
+        Just("Content-Type: message/rfc822\r\n".to_owned()),
+        Just("Content-Transfer-Encoding: base64\r\n".to_owned()),
+        Just("--b\r\n".to_owned()),
+        Just("\r\n".to_owned()),
+        Just("=?utf-8?q?=C3=84?=".to_owned()),
+        Just("\u{ad}\u{200b} \u{3000}".to_owned()),
+        Just("x: ".to_owned()),
+        "[ -~]{0,12}",
+        "\\PC{0,6}",
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
+}
