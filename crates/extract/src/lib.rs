@@ -8,11 +8,16 @@
 //! from the body with the same function ([`Made::of`]) that made what is kept.
 //!
 //! ```text
-//! extract/v1/slots-N    a slot of 64 bytes for each mail id: where its entries and its body lie
-//! extract/v1/head-N     envelope, structures, summary ([`Head`])
-//! extract/v1/header-N   the header as it is, and folded ([`Header`])
-//! extract/v1/text-N     the folded text of the body
+//! extract/V/slots-N    a slot of 64 bytes for each mail id: where its entries and its body lie
+//! extract/V/head-N     envelope, structures, summary ([`Head`])
+//! extract/V/header-N   the header as it is, and folded ([`Header`])
+//! extract/V/text-N     the folded text of the body
+//! extract/V/mark       up to which message all were extracted
 //! ```
+//!
+//! V is the version of the format with a check of what [`Made::of`] makes of a sample message: a
+//! release that makes something else of it, a folded letter or a word in an ENVELOPE, drops what
+//! the one before kept.
 //!
 //! It opens no socket, runs no thread and never touches the journal: bodies are given to it.
 //!
@@ -40,8 +45,10 @@ pub use visit::{FileSpan, ReadAt, Visit, visit};
 use crate::files::Files;
 use crate::slot::{SLOT_BYTES, slot_span};
 
-/// Directory of this version of the format, below `extract/`. Another version is dropped.
-const VERSION_DIR: &str = "v1";
+/// Version of the files; what is made of a message has a check of its own, see [`version`].
+const FORMAT: u32 = 1;
+/// A message of all that is decoded, folded and rendered.
+const SAMPLE: &[u8] = include_bytes!("sample.eml");
 
 /// Why what is kept cannot be used or added to. Nothing is lost by it: the bodies are there.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,14 @@ pub enum Stream {
     Header,
     /// The folded text of the body.
     Text,
+}
+
+/// Name of the directory of this version, below `extract/`. Others are dropped.
+fn version() -> String {
+    let Made { head, header, text, .. } = Made::of(SAMPLE);
+    let mut check = crc32fast::Hasher::new();
+    [&*head, &*header, text.as_bytes()].iter().for_each(|bytes| check.update(bytes));
+    format!("{FORMAT}-{:08x}", check.finalize())
 }
 
 /// A handle for reading, from any thread, beside the one [`Appender`]; cheap to clone.
@@ -85,7 +100,7 @@ impl Extract {
     /// # Errors
     /// What the system says.
     pub fn open(dir: PathBuf) -> Result<(Self, Appender), ExtractError> {
-        let versioned = files::prepare(&dir, VERSION_DIR)?;
+        let versioned = files::prepare(&dir, &version())?;
         let files = |name| Files::new(versioned.clone(), name);
         let shared = Arc::new(Shared {
             slots: files("slots"),

@@ -38,12 +38,12 @@ fn main() -> Result<(), Failure> {
         fill(&store, messages)?;
         begin.told("accepted", messages);
         while !store.is_extracted() {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         begin.told("accepted and extracted", messages);
     }
     while !store.is_extracted() {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     let mails: Vec<MailId> = (1..=messages).map(MailId).collect();
     for _ in 0..3 {

@@ -87,6 +87,14 @@ fn many_are_read_in_the_order_asked_for() {
     assert_eq!(visited.len(), 322);
 }
 
+/// The directory of this version: the only one.
+fn versioned(dir: &Path) -> PathBuf {
+    let mut dirs = std::fs::read_dir(dir.join("extract")).unwrap();
+    let found = dirs.next().unwrap().unwrap().path();
+    assert!(dirs.next().is_none());
+    found
+}
+
 /// Files with their bytes.
 fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
     let files = std::fs::read_dir(dir).unwrap().map(|entry| {
@@ -108,7 +116,7 @@ fn a_spoiled_bit_anywhere_is_never_read_as_something_else() {
     let dir = tempfile::tempdir().unwrap();
     let (extract, mut appender) = Extract::open(dir.path().join("extract")).unwrap();
     fill(&mut appender, 1..8);
-    let versioned = dir.path().join("extract/v1");
+    let versioned = versioned(dir.path());
     let mut missing = 0;
     for (path, bytes) in files(&versioned) {
         for offset in (0..bytes).step_by(3) {
@@ -135,7 +143,7 @@ fn what_a_crash_tore_is_missing_and_is_added_behind() {
     let (extract, mut appender) = Extract::open(path.clone()).unwrap();
     fill(&mut appender, 1..10);
     drop((extract, appender));
-    for (file, bytes) in files(&path.join("v1")) {
+    for (file, bytes) in files(&versioned(dir.path())) {
         let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
         file.set_len(bytes - 5).unwrap();
     }
@@ -153,7 +161,7 @@ fn a_slot_of_another_message_is_no_slot() {
     let dir = tempfile::tempdir().unwrap();
     let (extract, mut appender) = Extract::open(dir.path().join("extract")).unwrap();
     fill(&mut appender, 1..3);
-    let path = dir.path().join("extract/v1/slots-00000");
+    let path = versioned(dir.path()).join("slots-00000");
     let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut slot = [0; 64];
     file.read_exact_at(&mut slot, 64).unwrap();
@@ -173,7 +181,7 @@ fn another_version_is_dropped() {
     assert_eq!(appender.mark(), MailId(0));
     appender.set_mark(MailId(77)).unwrap();
     assert_eq!(appender.mark(), MailId(77));
-    spoil(&path.join("v1/mark"), 5, 1);
+    spoil(&versioned(dir.path()).join("mark"), 5, 1);
     assert_eq!(appender.mark(), MailId(0));
     drop(appender);
     Extract::drop_all(path.clone()).unwrap();

@@ -2,21 +2,8 @@
 
 use proptest::prelude::*;
 
-/// A message whose every part is there.
-pub const RICH: &str = "Return-Path: <eve@example.net>\r\n\
-    Date: Fri, 01 Jan 2027 23:30:00 -0500\r\n\
-    From: =?utf-8?q?J=C3=BCrgen?= <j@example.net>, \"Team, all\" <team@example.net>\r\n\
-    Subject: =?iso-2022-jp?B?GyRCJDMkcyRLJEEkTxsoQg==?= and\r\n  more\r\n\
-    To: undisclosed-recipients:;\r\n\
-    X-Empty:\r\nX-Colon: a: b: c\r\n\
-    Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n\
-    --b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\
-    Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=DFe aus K=F6ln, das soft=\r\n e Ende\r\n\
-    --b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
-    PGI+5pel5pys6Kqe44Gu44OG44Kt44K544OIPC9iPg==\r\n\
-    --b\r\nContent-Type: message/rfc822\r\n\r\n\
-    Subject: inner =?utf-8?q?=C3=84rger?=\r\n\r\ninner body\r\n\
-    --b\r\nContent-Type: application/octet-stream\r\n\r\nhidden binary\r\n--b--\r\nepilogue\r\n";
+/// A message whose every part is there: the sample that the version is checked by.
+pub const RICH: &str = include_str!("../../src/sample.eml");
 
 /// A message with message/global, which RFC 3501 and RFC 9051 write in different ways.
 pub const GLOBAL: &str = "Subject: global\r\nContent-Type: message/global\r\n\r\n\

@@ -117,7 +117,9 @@ fn search(store: &Store, mails: &[MailId], bodies: &[String]) {
 
 /// The files of the extract that hold something.
 fn files(root: &Path) -> Vec<(PathBuf, u64)> {
-    let files = std::fs::read_dir(root.join("extract/v1")).unwrap().map(|entry| {
+    let versions = std::fs::read_dir(root.join("extract")).unwrap();
+    let version = versions.map(|entry| entry.unwrap().path()).next().unwrap();
+    let files = std::fs::read_dir(version).unwrap().map(|entry| {
         let entry = entry.unwrap();
         (entry.path(), entry.metadata().unwrap().len())
     });
