@@ -1,7 +1,7 @@
 use imap_machine::grammar::MailboxName;
 use imap_machine::{Answer, Refusal};
 use journal::{Arrival, RealDisk};
-use mail_types::{AccountId, Flags, ReversePath, Timestamp};
+use mail_types::{AccountId, Flags, ReversePath, Right, Timestamp};
 use message::{HeaderFacts, Limits};
 use store::{Append, Arrived, Source};
 
@@ -35,7 +35,7 @@ impl Session {
         if let Some(reason) = self.shared.store.stopped() {
             return Err(not_now("take a message, the store has stopped", reason));
         }
-        self.mailbox(account, mailbox, Missing::TryCreate).await?;
+        self.mailbox(account, mailbox, Right::Insert, Missing::TryCreate).await?;
         let mailbox = mailbox.clone();
         let (arrival, header) = (self.shared.store.arrival(), Vec::new());
         let appending = Appending { account, mailbox, flags, internal_date, arrival, header };

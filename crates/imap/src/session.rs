@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Changes;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
 use net::{Service, now};
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
 
@@ -107,6 +107,7 @@ impl Session {
                 self.appending = None;
                 Ok(Answer::Done)
             }
+            Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::Create { account, mailbox, special_use } => {
                 self.create(account, &mailbox, special_use).await
             }
@@ -153,21 +154,26 @@ impl Session {
         }
     }
 
+    /// The mailbox of this name, with which the account may do this; and what else it may.
     pub async fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
+        right: Right,
         missing: Missing,
-    ) -> Result<Mailbox, Refusal> {
+    ) -> Result<(Mailbox, Rights), Refusal> {
         let name = name.clone();
         let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        found.await?.ok_or_else(|| no_mailbox(missing))
+            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+        let (mailbox, rights) = found.await?.ok_or_else(|| no_mailbox(missing))?;
+        store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
+        Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
+        let reached = self.mailbox(account, &name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
         let subscription = self.shared.store.subscribe(id);
         let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
@@ -180,6 +186,7 @@ impl Session {
             uid_next: mailbox.uid_next,
             rows: rows(&mailbox, messages),
             recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
+            rights,
         };
         self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
         self.account = Some(account);
@@ -271,7 +278,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate).await?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate).await?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),

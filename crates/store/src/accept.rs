@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use journal::{Body, Disk};
 use mail_types::{
-    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
+    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath, Right,
     Timestamp, Uid,
 };
 
@@ -178,7 +178,9 @@ fn custody_bytes(custody: &NewCustody) -> usize {
 fn append_to(work: &mut Work<'_>, arrived: Arrived, append: Append) -> Result<(u32, Uid), Refused> {
     let account = work.index.directory.account(append.account).cloned();
     let account = account.ok_or_else(|| Refused::Missing("the account".to_owned()))?;
-    let mailbox = crate::mailboxes::find(work, append.account, &append.mailbox)?;
+    let mailbox = crate::acl::find(work, append.account, &append.mailbox, Right::Insert)?;
+    let may = crate::acl::rights(work, append.account, mailbox);
+    let flags = crate::mailboxes::flags_within(may, &Flags::default(), append.flags);
     let uid_validity = work
         .index
         .mailboxes
@@ -191,7 +193,7 @@ fn append_to(work: &mut Work<'_>, arrived: Arrived, append: Append) -> Result<(u
         recipient: account.address.clone(),
         notify: None,
         original_recipient: None,
-        fate: Fate::Delivered { mailbox, uid, mod_seq, flags: append.flags },
+        fate: Fate::Delivered { mailbox, uid, mod_seq, flags },
     };
     record(work, arrived, vec![custody], append.internal_date)?;
     Ok((uid_validity, uid))

@@ -14,12 +14,14 @@
 //! RFCs: 3501 §2.3 (UIDs, flags), 7162 (modification sequences), 3461 (what DSN needs kept).
 
 mod accept;
+mod acl;
 mod boxes;
 mod commit;
 mod custody;
 mod directory;
 mod index;
 mod mailboxes;
+mod naming;
 mod open;
 mod operator;
 mod pending;
@@ -38,6 +40,7 @@ mod verify;
 use mail_types::Address;
 
 pub use accept::{Append, Arrived, Recipient};
+pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
@@ -49,8 +52,8 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, NewCustody, Notice, Notify, Outcome, Peer, Place,
-    Record, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
+    Place, Record, Source, Via,
 };
 pub use shared::{Alarm, QueueWake};
 pub use sql::SqlError;
@@ -76,6 +79,9 @@ pub enum Refused {
     /// It cannot go while others are below it.
     #[error("{0} is no mailbox itself, but others are below it; delete those")]
     HasChildren(String),
+    /// It may be seen, but this may not be done with it.
+    #[error("not allowed")]
+    NotAllowed,
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

@@ -5,6 +5,7 @@ use super::date::parse_date_time;
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
+use super::manage::Manage;
 use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
@@ -130,6 +131,8 @@ pub enum Command {
         /// MOVE.
         away: bool,
     },
+    /// Rights, quotas and annotations.
+    Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
 }
@@ -259,7 +262,10 @@ impl Command {
                 let name = scan.word()?;
                 Self::with_numbers(&name, scan, true)?
             }
-            name => Self::with_numbers(name, scan, false)?,
+            name => match Manage::parse(name, scan) {
+                Some(command) => Self::Manage(Box::new(command?)),
+                None => Self::with_numbers(name, scan, false)?,
+            },
         })
     }
 

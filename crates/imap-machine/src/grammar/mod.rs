@@ -6,6 +6,7 @@ pub(crate) mod date;
 mod fetch;
 mod list;
 mod mailbox;
+mod manage;
 pub(crate) mod scan;
 mod search;
 mod section;
@@ -19,6 +20,7 @@ pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
     MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
 };
+pub use manage::{Manage, RightsChange};
 pub use scan::SyntaxError;
 pub use search::{
     ContentKey, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, Search, SearchError, SearchKey, SearchReturn,

@@ -1,5 +1,6 @@
 //! The session: states, commands in order, questions one at a time.
 
+mod access;
 mod append;
 mod fetch;
 mod finish;
@@ -93,6 +94,7 @@ enum Work {
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
     Lines(Box<listing::Lines>),
+    Acl(Box<access::AskedAcl>),
     Select(select::Select),
     Append(Box<append::Append>),
     Fetch(Box<fetch::Fetching>),
@@ -180,6 +182,7 @@ impl<R: Acceptance> Session<R> {
             names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
             names.push_str(" CONDSTORE ESEARCH");
             names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
+            names.push_str(" ACL RIGHTS=kxte LIST-MYRIGHTS");
             return names;
         }
         if self.config.starttls && self.tls.is_none() {
@@ -208,6 +211,7 @@ impl<R: Acceptance> Session<R> {
             Work::SignIn(work) => self.sign_in_goes_on(work, answer, now),
             Work::Asked(work) => self.asked_answered(work, answer),
             Work::Lines(work) => self.lines_go_on(work),
+            Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(*work, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
@@ -297,6 +301,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Unsubscribe(_)
             | Command::List(_)
             | Command::Status(..)
+            | Command::Manage(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             Command::Check
             | Command::Close
@@ -340,7 +345,9 @@ impl<R: Acceptance> Session<R> {
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
             Command::Namespace => {
-                push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+                // RFC 2342 §5: those of others stand below their addresses.
+                let namespaces = "((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL";
+                push_text(&mut self.output, &format!("* NAMESPACE {namespaces}\r\n"));
                 self.finish(Status::Ok, "", "Done")
             }
             Command::Select { mailbox, read_only, condstore } => {
@@ -354,6 +361,7 @@ impl<R: Acceptance> Session<R> {
             Command::Search(search) => self.search(search),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
+            Command::Manage(command) => self.manage(*command),
             command @ (Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
