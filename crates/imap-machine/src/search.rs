@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use mail_types::{Flags, SystemFlag};
+use mailbox::{Packed, Rows};
 
 use crate::grammar::{ContentKey, Day, SearchKey};
-use crate::view::{Packed, View};
+use crate::view::View;
 
 /// A set of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Contents {
 /// Evaluates search keys over a view.
 pub(crate) struct Evaluator<'a> {
     view: &'a View,
-    rows: &'a [Packed],
+    rows: &'a Rows,
     contents: &'a Contents,
     /// Rows with each system flag, by its bit.
     flagged: [Option<Bits>; 5],
@@ -133,7 +134,7 @@ pub(crate) struct Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(view: &'a View, contents: &'a Contents) -> Self {
-        Self { view, rows: view.rows().packed(), contents, flagged: [const { None }; 5] }
+        Self { view, rows: view.rows(), contents, flagged: [const { None }; 5] }
     }
 
     /// The rows that a key finds. Recursion is as deep as the parser allowed.
@@ -244,12 +245,13 @@ impl<'a> Evaluator<'a> {
     }
 
     fn rows_where(&self, is_such: impl Fn(&Packed) -> bool) -> Bits {
-        let words = self.rows.chunks(64).map(|chunk| {
-            chunk
-                .iter()
-                .enumerate()
-                .fold(0_u64, |word, (bit, row)| word | u64::from(is_such(row)) << bit)
-        });
-        Bits(words.collect())
+        let mut bits = Bits::none(self.rows.len());
+        for (first, rows) in self.rows.slices(0..self.rows.len()) {
+            for (offset, row) in rows.iter().enumerate() {
+                let place = first + offset;
+                bits.0[place / 64] |= u64::from(is_such(row)) << (place % 64);
+            }
+        }
+        bits
     }
 }

@@ -109,7 +109,7 @@ impl Selected {
 
 /// A snapshot as the machine takes it.
 pub fn rows(mailbox: &Mailbox, messages: Vec<MessageRow>) -> Rows {
-    let mut rows = Rows::with_capacity(messages.len(), mailbox.mod_seq);
+    let mut rows = Rows::new(mailbox.uid_validity, mailbox.uid_next, mailbox.mod_seq);
     messages.into_iter().map(row).for_each(|row| rows.put(&row));
     rows
 }
@@ -120,6 +120,7 @@ fn row(message: MessageRow) -> Row {
         modseq: message.mod_seq,
         flags: message.flags,
         internal_date: message.internal_date,
+        saved: message.saved,
         size: u32::try_from(message.bytes).unwrap_or(u32::MAX),
         mail: message.mail.0,
     }

@@ -198,7 +198,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn take_out(
+/// Takes these messages out of the mailbox.
+pub fn take_out(
     work: &mut Work<'_>,
     actor: SessionActor,
     mailbox: MailboxId,
@@ -397,7 +398,8 @@ fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> 
     Ok(records)
 }
 
-fn rows(
+/// The messages of a mailbox in these ranges.
+pub fn rows(
     work: &mut Work<'_>,
     mailbox: MailboxId,
     ranges: &[(u32, u32)],

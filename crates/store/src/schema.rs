@@ -37,7 +37,7 @@ CREATE INDEX custody_mail ON custody (mail);
 CREATE TABLE message (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
   flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  saved INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
 CREATE TABLE expunged (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
@@ -80,7 +80,7 @@ pub const TABLES: [(&str, &str); 15] = [
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",
-        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes FROM message \
+        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved FROM message \
          ORDER BY mailbox, uid",
     ),
     ("expunged", "SELECT mailbox, uid, mail, mod_seq, seq FROM expunged ORDER BY mailbox, uid"),

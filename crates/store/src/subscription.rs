@@ -27,6 +27,8 @@ pub struct MessageRow {
     pub flags: Flags,
     /// INTERNALDATE.
     pub internal_date: Timestamp,
+    /// SAVEDATE (RFC 8514): when it came into this mailbox.
+    pub saved: Timestamp,
     /// RFC822.SIZE.
     pub bytes: u64,
 }
@@ -188,6 +190,7 @@ pub fn effects<E: Executor>(
                                 mod_seq: *mod_seq,
                                 flags: flags.clone(),
                                 internal_date: mail.internal_date,
+                                saved: entry.at,
                                 bytes: mail.body_bytes,
                             };
                             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Set(row)));
@@ -258,7 +261,7 @@ pub fn read_rows<E: Executor>(
     on_row: &mut dyn FnMut(MessageRow),
 ) -> Result<(), SqlError> {
     sql.query(
-        "SELECT uid, mail, mod_seq, flags, keywords, internal_date, bytes FROM message \
+        "SELECT uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved FROM message \
          WHERE mailbox = $1 AND uid BETWEEN $2 AND $3 ORDER BY uid",
         &[mailbox.0.into(), first.into(), last.into()],
         &mut |row| {
@@ -272,6 +275,7 @@ pub fn read_rows<E: Executor>(
                 flags: flags_from(row.int(3)?, row.text_or_null(4)?),
                 internal_date: Timestamp(row.int(5)?),
                 bytes: row.id(6)?,
+                saved: Timestamp(row.int(7)?),
             });
             Ok(())
         },

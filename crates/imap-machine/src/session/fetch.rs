@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use mail_types::{Acceptance, Flags, SystemFlag, Timestamp};
+use mailbox::Packed;
 use message::{BodyForm, SectionText, filter_fields, header_range};
 
 use super::large::Large;
@@ -9,7 +10,7 @@ use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Content, Contents, Fact, Need, Octets, Question};
 use crate::grammar::date::write_date_time;
 use crate::grammar::{Fetch, FetchAttribute, Section, StoreMode, UidSet};
-use crate::view::{Packed, Places, View};
+use crate::view::{Places, View};
 use crate::write::push_number;
 
 /// FETCH (RFC 3501 §6.4.5).
@@ -120,23 +121,24 @@ impl<R: Acceptance> Session<R> {
         let max = self.config.limits.output_octets_max;
         let out = &mut self.output;
         while let Some(range) = work.places.get_mut(work.range) {
-            let rows = &view.rows().packed()[range.clone()];
-            for (offset, row) in rows.iter().enumerate() {
-                if since.is_some_and(|since| row.modseq <= since) {
-                    continue;
-                }
-                if out.len() >= max {
-                    range.start += offset;
-                    return self.again(Work::Fetch(work));
-                }
-                write_head(range.start + offset, out);
-                for (at, item) in work.plan.items.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b' ');
+            for (first, rows) in view.rows().slices(range.clone()) {
+                for (offset, row) in rows.iter().enumerate() {
+                    if since.is_some_and(|since| row.modseq <= since) {
+                        continue;
                     }
-                    write_row_item(view, row, item, out);
+                    if out.len() >= max {
+                        range.start = first + offset;
+                        return self.again(Work::Fetch(work));
+                    }
+                    write_head(first + offset, out);
+                    for (at, item) in work.plan.items.iter().enumerate() {
+                        if at > 0 {
+                            out.push(b' ');
+                        }
+                        write_row_item(view, row, item, out);
+                    }
+                    out.extend_from_slice(b")\r\n");
                 }
-                out.extend_from_slice(b")\r\n");
             }
             work.range += 1;
         }
@@ -149,7 +151,7 @@ impl<R: Acceptance> Session<R> {
             return self.misfit();
         };
         let limits = &self.config.limits;
-        let rows = mailbox.view.rows().packed();
+        let rows = mailbox.view.rows();
         let mut places = Vec::new();
         let mut octets = 0_u64;
         let mut large = false;
@@ -159,7 +161,7 @@ impl<R: Acceptance> Session<R> {
                 work.range += 1;
                 continue;
             };
-            let row = &rows[place];
+            let row = rows.at(place);
             if work.plan.changed_since.is_some_and(|since| row.modseq <= since) {
                 continue;
             }
@@ -181,7 +183,7 @@ impl<R: Acceptance> Session<R> {
         if places.is_empty() {
             return self.fetch_ends(work.lost);
         }
-        let messages = places.iter().map(|&place| View::wanted(&rows[place])).collect();
+        let messages = places.iter().map(|&place| View::wanted(rows.at(place))).collect();
         let mut need = work.plan.need.clone();
         if large {
             need.summary = true;
@@ -217,7 +219,7 @@ impl<R: Acceptance> Session<R> {
         work.range = 0;
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let unseen = UidSet::from_iter(places.iter().filter_map(|&place| {
-            let row = &mailbox.view.rows().packed()[place];
+            let row = mailbox.view.rows().at(place);
             let is_seen = row.has(mailbox.view.rows(), SystemFlag::Seen);
             (!is_seen && !mailbox.view.is_gone(row.uid)).then_some(row.uid)
         }));
@@ -244,7 +246,7 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::Stored { changes, .. }) => {
                 let tells_flags = work.plan.items.iter().any(|item| matches!(item, Item::Flags));
                 let rows = mailbox.view.rows();
-                let read = batch.places.iter().map(|&place| rows.packed()[place].uid);
+                let read = batch.places.iter().map(|&place| rows.at(place).uid);
                 let read: UidSet = read.collect();
                 mailbox
                     .view
@@ -260,9 +262,9 @@ impl<R: Acceptance> Session<R> {
     /// The data is there: writes it, or begins to write a large message.
     fn fetch_has(&mut self, mut work: Box<Fetching>, mut batch: Batch) -> Flow {
         let Some(mailbox) = &self.selected else { return self.misfit() };
-        let rows = mailbox.view.rows().packed();
+        let rows = mailbox.view.rows();
         if let ([place], [Some(_)]) = (&*batch.places, &*batch.contents.messages) {
-            let row = &rows[*place];
+            let row = rows.at(*place);
             let max = self.config.limits.fetch_octets_max;
             if work.plan.need.octets == Octets::All && row.size > max {
                 let contents = std::mem::take(&mut batch.contents);
@@ -284,7 +286,7 @@ impl<R: Acceptance> Session<R> {
                 batch.at += 1;
                 continue;
             };
-            let row = &view.rows().packed()[place];
+            let row = view.rows().at(place);
             if batch.item == 0 {
                 write_head(place, &mut self.output);
             }

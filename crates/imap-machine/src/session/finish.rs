@@ -117,25 +117,26 @@ impl<R: Acceptance> Session<R> {
     /// Writes the flags of changed rows from the n-th on while there is room; returns the next.
     fn write_new_flags(&mut self, changed: &[usize], from: usize) -> usize {
         let Some(mailbox) = &self.selected else { return changed.len() };
-        let rows = mailbox.view.rows().packed();
+        let rows = mailbox.view.rows();
         for (at, &place) in changed.iter().enumerate().skip(from) {
             if self.output.len() >= self.config.limits.output_octets_max {
                 return at;
             }
+            let row = rows.at(place);
             let out = &mut self.output;
             out.extend_from_slice(b"* ");
             push_number(out, place as u64 + 1);
             out.extend_from_slice(b" FETCH (");
             if self.by_uid || self.condstore {
                 out.extend_from_slice(b"UID ");
-                push_number(out, u64::from(rows[place].uid));
+                push_number(out, u64::from(row.uid));
                 out.push(b' ');
             }
             out.extend_from_slice(b"FLAGS ");
-            mailbox.view.write_flags(&rows[place], out);
+            mailbox.view.write_flags(row, out);
             if self.condstore {
                 out.extend_from_slice(b" MODSEQ (");
-                push_number(out, rows[place].modseq);
+                push_number(out, row.modseq);
                 out.push(b')');
             }
             out.extend_from_slice(b")\r\n");

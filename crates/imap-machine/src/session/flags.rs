@@ -86,11 +86,11 @@ impl<R: Acceptance> Session<R> {
     fn tell_stored(&mut self, work: &mut Storing) {
         let Some(mailbox) = &self.selected else { return };
         let view = &mailbox.view;
-        let rows = view.rows().packed();
+        let rows = view.rows();
         let modified = work.modified.as_ref();
         while let Some(range) = work.places.get(work.told) {
             for place in range.clone() {
-                let row = &rows[place];
+                let row = rows.at(place);
                 if self.output.len() >= self.config.limits.output_octets_max {
                     work.places[work.told].start = place;
                     return;

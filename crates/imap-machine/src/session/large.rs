@@ -107,7 +107,7 @@ impl<R: Acceptance> Session<R> {
             }
             Item::Fact { name, at } => write_fact(name, &large.contents, *at, out),
             Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
-                write_row_item(view, &view.rows().packed()[large.place], item, out);
+                write_row_item(view, view.rows().at(large.place), item, out);
             }
         }
         large.item += usize::from(large.reading.is_none());
@@ -125,7 +125,7 @@ impl<R: Acceptance> Session<R> {
         let end = left.end.min(left.start.saturating_add(self.config.limits.fetch_octets_max));
         let question = Question::Fetch {
             account: signed_in.account,
-            messages: vec![View::wanted(&mailbox.view.rows().packed()[large.place])],
+            messages: vec![View::wanted(mailbox.view.rows().at(large.place))],
             need: Need {
                 facts: Vec::new(),
                 summary: false,

@@ -2,6 +2,8 @@
 
 mod access;
 mod append;
+mod capabilities;
+mod compress;
 mod fetch;
 mod finish;
 mod flags;
@@ -38,6 +40,8 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// Both directions are DEFLATE streams.
+    compressed: bool,
     /// The command under way.
     work: Work,
     tag: Option<Tag>,
@@ -49,6 +53,10 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// Messages whose commits are under way.
+    appends: append::Appends,
+    /// What was read, and waits until those are answered.
+    read: Option<Read>,
     deadline: Timestamp,
     octets_in: usize,
     bad_commands: u32,
@@ -97,6 +105,8 @@ enum Work {
     Acl(Box<access::AskedAcl>),
     Select(select::Select),
     Append(Box<append::Append>),
+    /// The service is asked what has become of messages; then this goes on.
+    Settle(Box<Work>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
@@ -114,6 +124,7 @@ enum Flow {
     /// More input is needed.
     NeedInput,
     StartTls,
+    StartCompression,
 }
 
 /// How a command ended.
@@ -135,6 +146,7 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            compressed: false,
             work: Work::Ready,
             tag: None,
             expunge_allowed: true,
@@ -142,6 +154,8 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            appends: append::Appends::default(),
+            read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
             bad_commands: 0,
@@ -175,27 +189,6 @@ impl<R: Acceptance> Session<R> {
         self.selected.as_ref().map(|mailbox| &mailbox.view)
     }
 
-    // RFC 3501 §6.1.1, §6.2.3: what is listed works, now.
-    fn capabilities(&self) -> String {
-        let mut names = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-        if self.signed_in.is_some() {
-            names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
-            names.push_str(" CONDSTORE ESEARCH");
-            names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
-            names.push_str(" ACL RIGHTS=kxte LIST-MYRIGHTS");
-            return names;
-        }
-        if self.config.starttls && self.tls.is_none() {
-            names.push_str(" STARTTLS");
-        }
-        if self.may_sign_in() {
-            names.push_str(" AUTH=SCRAM-SHA-256 AUTH=PLAIN");
-        } else {
-            names.push_str(" LOGINDISABLED");
-        }
-        names
-    }
-
     const fn may_sign_in(&self) -> bool {
         self.tls.is_some() || self.config.plain_sign_in
     }
@@ -213,7 +206,8 @@ impl<R: Acceptance> Session<R> {
             Work::Lines(work) => self.lines_go_on(work),
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Select(work) => self.select_answered(work, answer),
-            Work::Append(work) => self.append_goes_on(*work, answer),
+            Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
@@ -224,10 +218,19 @@ impl<R: Acceptance> Session<R> {
     }
 
     fn next_command(&mut self, now: Timestamp) -> Flow {
+        if self.appends.is_due() || self.appends.is_waiting() && self.ending != Ending::No {
+            return self.settle(Work::Ready);
+        }
         if self.ending == Ending::ShutDown {
             return self.bye("Server is shutting down, connect again in a moment");
         }
-        match self.reader.read() {
+        let read = self.read.take().unwrap_or_else(|| self.reader.read());
+        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
+            // Every other command comes behind the answers to those before it.
+            self.read = Some(read);
+            return self.settle(Work::Ready);
+        }
+        match read {
             Read::Incomplete => Flow::NeedInput,
             Read::Continue => {
                 push_text(&mut self.output, "+ Go on\r\n");
@@ -247,7 +250,7 @@ impl<R: Acceptance> Session<R> {
                 self.tag = tag;
                 self.bad("[TOOBIG]", "The command is too long")
             }
-            Read::Endless => self.bye("Too much input for one command"),
+            Read::Items(_) | Read::Endless => self.bye("Too much input for one command"),
         }
     }
 
@@ -292,6 +295,7 @@ impl<R: Acceptance> Session<R> {
                 signed_in.then_some("You are signed in already")
             }
             Command::Enable(_)
+            | Command::Compress(_)
             | Command::Namespace
             | Command::Select { .. }
             | Command::Create { .. }
@@ -302,6 +306,7 @@ impl<R: Acceptance> Session<R> {
             | Command::List(_)
             | Command::Status(..)
             | Command::Manage(_)
+            | Command::Append(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             Command::Check
             | Command::Close
@@ -344,6 +349,7 @@ impl<R: Acceptance> Session<R> {
             }
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
+            Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => {
                 // RFC 2342 §5: those of others stand below their addresses.
                 let namespaces = "((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL";
@@ -356,6 +362,7 @@ impl<R: Acceptance> Session<R> {
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
+            Command::Append(head) => self.append_begins(*head),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(search),
@@ -522,6 +529,7 @@ impl<R: Acceptance> Machine for Session<R> {
                 }
                 Flow::NeedInput => return self.need_input(),
                 Flow::StartTls => return Step::StartTls,
+                Flow::StartCompression => return Step::StartCompression,
             }
         }
     }
@@ -536,9 +544,9 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn event(&mut self, event: Event, _now: Timestamp) {
-        let Event::Changed(mailbox) = event;
-        if self.selected() == Some(mailbox) {
-            self.stirred = true;
+        match event {
+            Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
+            Event::Appended => self.appends.decided(),
         }
     }
 

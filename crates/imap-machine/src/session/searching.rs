@@ -76,7 +76,7 @@ impl<R: Acceptance> Session<R> {
         let (Some(mailbox), Some(signed_in)) = (&self.selected, &self.signed_in) else {
             return self.misfit();
         };
-        let rows = mailbox.view.rows().packed();
+        let rows = mailbox.view.rows();
         if work.contents.matched.is_empty() {
             let keys = work.contents.keys.len();
             work.contents.matched = vec![Bits::none(rows.len()); keys];
@@ -90,7 +90,7 @@ impl<R: Acceptance> Session<R> {
         }
         let count_max = self.config.limits.match_messages_max;
         let batch = asked.candidates[asked.done..].iter().take(count_max);
-        let messages: Vec<_> = batch.map(|&place| View::wanted(&rows[place])).collect();
+        let messages: Vec<_> = batch.map(|&place| View::wanted(rows.at(place))).collect();
         asked.asked = messages.len();
         let keys = work.contents.keys[asked.keys_from..].iter().take(KEYS_PER_QUESTION);
         let keys = keys.cloned().collect();
@@ -142,7 +142,7 @@ impl<R: Acceptance> Session<R> {
         };
         let there = found.iter().filter(|&place| !view.is_gone(row_uid(view, place)));
         let places: Vec<usize> = there.collect();
-        let highest = places.iter().map(|&place| view.rows().packed()[place].modseq).max();
+        let highest = places.iter().map(|&place| view.rows().at(place).modseq).max();
         let highest = highest.filter(|_| names_modseq(&work.search.key));
         let uid = work.search.uid;
         let number = |place: usize| if uid { row_uid(view, place) } else { place as u32 + 1 };
@@ -200,7 +200,7 @@ impl<R: Acceptance> Session<R> {
 }
 
 fn row_uid(view: &View, place: usize) -> u32 {
-    view.rows().packed()[place].uid
+    view.rows().at(place).uid
 }
 
 /// Whether MODSEQ occurs in a search.

@@ -32,9 +32,9 @@ impl<R: Acceptance> Session<R> {
         let Some(places) = mailbox.view.places(set, uid) else {
             return self.bad("", "There is no message of that number");
         };
-        let rows = mailbox.view.rows().packed();
         let has_gone = |range: std::ops::Range<usize>| {
-            rows[range].iter().any(|row| mailbox.view.is_gone(row.uid))
+            let mut slices = mailbox.view.rows().slices(range);
+            slices.any(|(_, rows)| rows.iter().any(|row| mailbox.view.is_gone(row.uid)))
         };
         // RFC 2180 §4.4.1: all or nothing.
         if !uid && places.iter().cloned().any(has_gone) {

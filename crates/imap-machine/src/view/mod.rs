@@ -1,18 +1,15 @@
 //! The selected mailbox as its session sees it: which sequence number means which message, what
 //! the client has been told, and what it has yet to be told.
 
-mod rows;
-
 use std::ops::Range;
 
 use mail_types::{Flags, ModSeq, SystemFlag, Uid};
+use mailbox::Packed;
+pub use mailbox::{Row, Rows};
 
 use crate::ask::Wanted;
 use crate::grammar::{SeqNumber, SequenceSet, UidSet};
 use crate::write::{push_number, push_text};
-
-pub(crate) use rows::{Packed, uid};
-pub use rows::{Row, Rows};
 
 /// What changed in a mailbox after some modification sequence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,17 +76,13 @@ impl View {
 
     /// UIDs by sequence number, for tests and diagnosis.
     pub fn uids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.rows.packed().iter().map(|row| row.uid)
+        self.rows.iter().map(|row| row.uid)
     }
 
     /// How many messages are `\Recent`.
     #[must_use]
     pub fn recent(&self) -> usize {
-        let rows = self.rows.packed();
-        let count = |&(first, last): &(u32, u32)| {
-            rows.partition_point(|row| row.uid <= last)
-                - rows.partition_point(|row| row.uid < first)
-        };
+        let count = |&(first, last): &(u32, u32)| self.rows.places(first, last).len();
         self.recent.ranges().iter().map(count).sum()
     }
 
@@ -104,7 +97,7 @@ impl View {
     /// Takes changes in. `expected` says whether the client knows the new flags of a message
     /// without being told (it asked for them with .SILENT).
     pub fn take(&mut self, changes: &Changes, mut expected: impl FnMut(&Row, &Row) -> bool) {
-        let known_uid_max = self.rows.packed().last().map_or(0, |row| row.uid);
+        let known_uid_max = self.rows.uid_max();
         for row in &changes.rows {
             if row.uid.get() > known_uid_max {
                 self.rows.put(row);
@@ -122,11 +115,11 @@ impl View {
         self.changed.sort_unstable();
         self.changed.dedup();
         let vanished = changes.vanished.ranges().iter();
-        let known = vanished.filter(|(first, _)| *first <= self.uid_max());
+        let known = vanished.filter(|(first, _)| *first <= self.rows.uid_max());
         let all = self.gone.ranges().iter().chain(known).copied().collect();
         self.gone = all;
         self.recent = self.recent.ranges().iter().chain(changes.recent.ranges()).copied().collect();
-        self.rows.set_highest(changes.highest_modseq);
+        self.rows.raise_modseq(changes.highest_modseq);
     }
 
     /// Takes in a message that is known already.
@@ -152,20 +145,12 @@ impl View {
     /// are left.
     pub fn write_expunges(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {
         let mut places = Vec::new();
-        let rows = self.rows.packed();
         let mut more = false;
-        'ranges: for &(first, last) in self.gone.ranges() {
-            let start = rows.partition_point(|row| row.uid < first);
-            for (offset, row) in rows[start..].iter().enumerate() {
-                if row.uid > last {
-                    break;
-                }
-                if places.len() == count_max {
-                    more = true;
-                    break 'ranges;
-                }
-                places.push(start + offset);
-            }
+        for &(first, last) in self.gone.ranges() {
+            let gone = self.rows.places(first, last);
+            let room = count_max - places.len();
+            more |= gone.len() > room;
+            places.extend(gone.take(room));
         }
         // RFC 3501 §7.4.1: each EXPUNGE renumbers what follows at once.
         for (before, place) in places.iter().enumerate() {
@@ -225,16 +210,12 @@ impl View {
 
     /// How a question names the message of a row.
     pub(crate) fn wanted(row: &Packed) -> Wanted {
-        Wanted { uid: uid(row.uid), mail: row.mail, size: row.size }
+        Wanted { uid: row.uid(), mail: row.mail, size: row.size }
     }
 
     /// The place of the first message without `\Seen`.
     pub(crate) fn first_unseen(&self) -> Option<usize> {
-        self.rows.packed().iter().position(|row| !row.has(&self.rows, SystemFlag::Seen))
-    }
-
-    fn uid_max(&self) -> u32 {
-        self.rows.packed().last().map_or(0, |row| row.uid)
+        self.rows.iter().position(|row| !row.has(&self.rows, SystemFlag::Seen))
     }
 
     /// The rows that a set of the client means. `None` where it names a sequence number that no
@@ -242,16 +223,13 @@ impl View {
     /// programs that fetch 1:* of whatever they have selected: `*` in an empty mailbox is nobody,
     /// not an error.
     pub(crate) fn places(&self, set: &SequenceSet, by_uid: bool) -> Option<Places> {
-        let rows = self.rows.packed();
+        let rows = &self.rows;
         if by_uid {
             if rows.is_empty() {
                 return Some(Vec::new());
             }
-            let places = |&(first, last): &(u32, u32)| {
-                rows.partition_point(|row| row.uid < first)
-                    ..rows.partition_point(|row| row.uid <= last)
-            };
-            let resolved = set.resolve(self.uid_max());
+            let places = |&(first, last): &(u32, u32)| rows.places(first, last);
+            let resolved = set.resolve(rows.uid_max());
             let found = resolved.ranges().iter().map(places);
             return Some(found.filter(|range| !range.is_empty()).collect());
         }
@@ -273,19 +251,16 @@ impl View {
 
     /// The sequence numbers of UIDs.
     pub(crate) fn numbers(&self, uids: &UidSet) -> UidSet {
-        let rows = self.rows.packed();
-        let places = uids.ranges().iter().map(|&(first, last)| {
-            let start = rows.partition_point(|row| row.uid < first) as u32;
-            (start + 1, rows.partition_point(|row| row.uid <= last) as u32)
-        });
-        places.collect()
+        let places = uids.ranges().iter().map(|&(first, last)| self.rows.places(first, last));
+        let there = places.filter(|places| !places.is_empty());
+        there.map(|places| (places.start as u32 + 1, places.end as u32)).collect()
     }
 
     /// The UIDs of rows. Ranges may span numbers that no message has (any more), never ones that a
     /// message unknown to the session could get.
     pub(crate) fn uid_set(&self, places: &[Range<usize>]) -> UidSet {
-        let rows = self.rows.packed();
         let ranges = places.iter().filter(|range| !range.is_empty());
-        ranges.map(|range| (rows[range.start].uid, rows[range.end - 1].uid)).collect()
+        let uid = |place| self.rows.at(place).uid;
+        ranges.map(|range| (uid(range.start), uid(range.end - 1))).collect()
     }
 }

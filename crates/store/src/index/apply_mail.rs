@@ -55,6 +55,7 @@ impl<E: Executor> Index<E> {
                         flags,
                         internal_date: mail.internal_date.0,
                         bytes: mail.body_bytes,
+                        saved: entry.at.0,
                     };
                     self.insert_message(*mailbox, &arrival)?;
                 }

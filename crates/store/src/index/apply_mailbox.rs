@@ -1,7 +1,7 @@
 //! Mailboxes and the messages in them.
 
 use mail_types::{
-    AccountId, Flags, MailId, MailboxId, ModSeq, RecordSeq, SpecialUse, SystemFlag, Uid,
+    AccountId, Flags, MailId, MailboxId, ModSeq, RecordSeq, SpecialUse, SystemFlag, Timestamp, Uid,
 };
 
 use super::{Index, Mailbox};
@@ -100,7 +100,7 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         self.sql.execute(
             "INSERT INTO message (mailbox, uid, mail, mod_seq, flags, keywords, internal_date, \
-             bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             bytes, saved) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             &[
                 id.0.into(),
                 new.uid.get().into(),
@@ -110,6 +110,7 @@ impl<E: Executor> Index<E> {
                 keywords_text(new.flags).as_deref().into(),
                 new.internal_date.into(),
                 new.bytes.into(),
+                new.saved.into(),
             ],
         )?;
         if let Some(mailbox) = self.mailboxes.get_mut(&id) {
@@ -168,13 +169,11 @@ impl<E: Executor> Index<E> {
 
     pub(super) fn copied(
         &mut self,
-        from: MailboxId,
-        to: MailboxId,
-        mod_seq: ModSeq,
-        messages: &[(Uid, Uid)],
+        copied: &CopiedMessages<'_>,
         seq: RecordSeq,
         at: Place,
     ) -> Result<(), SqlError> {
+        let CopiedMessages { from, to, mod_seq, saved, messages } = *copied;
         for &(old, new) in messages {
             let mut found = None;
             self.sql.query(
@@ -188,7 +187,15 @@ impl<E: Executor> Index<E> {
                 },
             )?;
             let Some((mail, flags, internal_date, bytes)) = found else { continue };
-            let copy = NewMessage { mail, uid: new, mod_seq, flags: &flags, internal_date, bytes };
+            let copy = NewMessage {
+                mail,
+                uid: new,
+                mod_seq,
+                flags: &flags,
+                internal_date,
+                bytes,
+                saved: saved.0,
+            };
             self.insert_message(to, &copy)?;
             self.tell_story(mail, seq, at)?;
         }
@@ -238,6 +245,17 @@ impl<E: Executor> Index<E> {
     }
 }
 
+/// Messages that are in another mailbox too.
+pub(super) struct CopiedMessages<'a> {
+    pub(super) from: MailboxId,
+    pub(super) to: MailboxId,
+    pub(super) mod_seq: ModSeq,
+    /// When.
+    pub(super) saved: Timestamp,
+    /// UID there, UID here.
+    pub(super) messages: &'a [(Uid, Uid)],
+}
+
 /// A message about to be in a mailbox.
 pub(super) struct NewMessage<'a> {
     pub(super) mail: MailId,
@@ -246,6 +264,7 @@ pub(super) struct NewMessage<'a> {
     pub(super) flags: &'a Flags,
     pub(super) internal_date: i64,
     pub(super) bytes: u64,
+    pub(super) saved: i64,
 }
 
 /// Runs of consecutive numbers, first and last, of UIDs in any order.

@@ -20,6 +20,7 @@ use crate::record::{Entry, Place, Record};
 use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
+use apply_mailbox::CopiedMessages;
 pub use apply_mailbox::{flags_from, runs};
 pub use load::mailbox_from;
 
@@ -273,12 +274,14 @@ impl<E: Executor> Index<E> {
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
-                self.copied(*from, *to, *mod_seq, messages, seq, at)
+                let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
+                self.copied(&CopiedMessages { from, to, mod_seq, saved, messages }, seq, at)
             }
             Record::Moved { from, to, from_mod_seq, to_mod_seq, messages } => {
-                self.copied(*from, *to, *to_mod_seq, messages, seq, at)?;
+                let (from, to, mod_seq, saved) = (*from, *to, *to_mod_seq, entry.at);
+                self.copied(&CopiedMessages { from, to, mod_seq, saved, messages }, seq, at)?;
                 let uids: Vec<Uid> = messages.iter().map(|&(uid, _)| uid).collect();
-                self.expunged(*from, *from_mod_seq, &uids, seq)
+                self.expunged(from, *from_mod_seq, &uids, seq)
             }
             Record::Expunged { mailbox, mod_seq, uids } => {
                 self.tell_story_of_messages(*mailbox, uids, seq, at)?;
