@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use mail_types::{
     AccountId, Flags, MailboxId, ModSeq, Rights, SpecialUse, Timestamp, Uid, UidValidity,
@@ -45,6 +46,14 @@ pub enum Question {
         mailbox: MailboxName,
         /// EXAMINE: messages stay recent for the next session.
         read_only: bool,
+    },
+    /// What is in a mailbox now, without selecting it: [`Answer::Selected`], its `\Recent` left to
+    /// others.
+    Glance {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
     },
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
@@ -191,8 +200,15 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-        /// At most 64.
-        keys: Vec<ContentKey>,
+        /// At least one; the same ones for all questions of one search.
+        keys: Arc<[ContentKey]>,
+    },
+    /// What messages are sorted and threaded by: [`Answer::SortFacts`].
+    SortFacts {
+        /// Whose.
+        account: AccountId,
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
+        messages: Vec<Wanted>,
     },
 }
 
@@ -348,7 +364,7 @@ pub enum Answer<R> {
     Acl(AclAnswer),
     /// To [`Question::Create`].
     Created(MailboxId),
-    /// To [`Question::Select`].
+    /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
     Changes(Changes),
@@ -369,8 +385,11 @@ pub enum Answer<R> {
     /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
     Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
-    /// key, the first key the lowest.
+    /// key, the first key the lowest; a word for every 64 keys or part of them.
     Matches(Vec<u64>),
+    /// To [`Question::SortFacts`]: for each message in order (the first or more of them) what
+    /// [`message::SortFacts::encode`] made, nothing for one that is lost.
+    SortFacts(Vec<Box<[u8]>>),
 }
 
 /// Messages that are kept, and the proof of it. `OK` to APPEND is made from nothing else.

@@ -17,6 +17,7 @@ mod list;
 mod reader;
 mod search;
 mod session;
+mod sort;
 pub mod view;
 mod write;
 

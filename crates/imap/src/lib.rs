@@ -17,6 +17,7 @@ mod boxes;
 mod caches;
 mod content;
 mod matching;
+mod ordering;
 mod refusals;
 mod selected;
 mod session;

@@ -127,6 +127,8 @@ impl Session {
                 done(self.shared.store.set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
             Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
+            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
     }
 
@@ -198,6 +200,24 @@ impl Session {
         self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
         self.account = Some(account);
         Ok(Answer::Selected(Box::new(opened)))
+    }
+
+    async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
+        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
+        let snapshot = self.read("look into a mailbox", move |store| store.snapshot(id)).await?;
+        let Some((mailbox, messages)) = snapshot else {
+            return Err(no_mailbox(Missing::NonExistent));
+        };
+        Ok(Answer::Selected(Box::new(Opened {
+            mailbox: id,
+            read_only: true,
+            uid_validity: uid_validity(mailbox.uid_validity)?,
+            uid_next: mailbox.uid_next,
+            rows: rows(&mailbox, messages),
+            recent: self.shared.caches.recent(id, mailbox.uid_next, false),
+            rights,
+        })))
     }
 
     /// What has changed in the selected mailbox; `None` where it is gone.

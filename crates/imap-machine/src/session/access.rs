@@ -16,6 +16,20 @@ pub(super) struct AskedAcl {
 }
 
 impl<R: Acceptance> Session<R> {
+    // RFC 2342 §5: those of others stand below their addresses.
+    pub(super) fn namespace(&mut self) -> Flow {
+        let namespaces = "((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL";
+        push_text(&mut self.output, &format!("* NAMESPACE {namespaces}\r\n"));
+        self.finish(Ended::Ok, "", "Done")
+    }
+
+    /// The selected mailbox is gone, or out of reach (RFC 2180 §3.3, RFC 4314 §5.1.1 allow to end
+    /// the session).
+    pub(super) fn gone(&mut self) -> Flow {
+        self.selected = None;
+        self.bye("The selected mailbox was deleted")
+    }
+
     pub(super) fn manage(&mut self, command: Manage) -> Flow {
         let Some(account) = self.account() else { return self.misfit() };
         let (mailbox, identifier, what) = match command {

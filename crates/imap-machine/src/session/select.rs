@@ -17,6 +17,7 @@ const SYSTEM_FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
 /// SELECT or EXAMINE: the service opens the mailbox.
 #[derive(Debug)]
 pub(super) struct Select {
+    mailbox: MailboxName,
     read_only: bool,
 }
 
@@ -41,8 +42,8 @@ impl<R: Acceptance> Session<R> {
         if condstore {
             self.enable_condstore();
         }
-        let question = Question::Select { account, mailbox, read_only };
-        self.ask(Work::Select(Select { read_only }), question)
+        let question = Question::Select { account, mailbox: mailbox.clone(), read_only };
+        self.ask(Work::Select(Select { mailbox, read_only }), question)
     }
 
     pub(super) fn select_answered(&mut self, work: Select, answer: Option<Answer<R>>) -> Flow {
@@ -83,7 +84,8 @@ impl<R: Acceptance> Session<R> {
         push_text(out, "* OK [MAILBOXID ");
         push_object_id(out, id);
         push_text(out, "] Id of this mailbox\r\n");
-        self.selected = Some(Box::new(Mailbox { id, read_only, view }));
+        let (name, contexts) = (work.mailbox, Vec::new());
+        self.selected = Some(Box::new(Mailbox { id, name, read_only, view, contexts }));
         if read_only {
             self.finish(Status::Ok, "[READ-ONLY]", "Examined")
         } else {

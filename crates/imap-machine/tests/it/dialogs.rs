@@ -159,6 +159,13 @@ fn set_up(service: &mut Service, config: &mut Config, setting: &str) {
             config.limits =
                 Limits { fetch_octets_max: octets.parse().unwrap(), ..Limits::default() };
         }
+        ("fill", Some(count)) => {
+            for number in 1..=count.parse().unwrap() {
+                let text = format!("Subject: {number}\r\n\r\nx\r\n");
+                let date = Timestamp::from_secs(1_000_000_000 + number);
+                service.deliver("INBOX", text.as_bytes(), flags(""), date);
+            }
+        }
         ("rfc3501", None) => rfc3501(service),
         (name, Some(rest)) => {
             let (list, rest) = rest.strip_prefix('(').unwrap().split_once(") ").unwrap();

@@ -13,7 +13,7 @@ use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
     SystemFlag, Timestamp, Uid, UidValidity,
 };
-use message::{Limits, Summary};
+use message::{Limits, SortFacts, Summary};
 
 use crate::appending::Appending;
 
@@ -248,9 +248,16 @@ impl Service {
                 Answer::Done
             }
             Question::Match { messages, keys, .. } => {
-                assert!(keys.len() <= 64);
                 let messages = messages.iter().take(self.batch_max);
-                Answer::Matches(messages.map(|wanted| self.matches(wanted, &keys)).collect())
+                Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
+            }
+            Question::SortFacts { messages, .. } => {
+                let messages = messages.iter().take(self.batch_max);
+                Answer::SortFacts(messages.map(|wanted| self.sort_facts(wanted)).collect())
+            }
+            Question::Glance { mailbox, .. } => {
+                let rows = self.rows_of(&mailbox)?;
+                Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
             }
         })
     }
@@ -378,7 +385,7 @@ impl Service {
     }
 
     /// Plain matching in undecoded text.
-    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> u64 {
+    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> Vec<u64> {
         let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         let header = message::header_range(mail);
         let holds = |bytes: &[u8], text: &str| {
@@ -396,9 +403,26 @@ impl Service {
             ContentKey::SentBefore(limit) => sent.is_some_and(|sent| sent < day(limit)),
             ContentKey::SentOn(limit) => sent.is_some_and(|sent| sent == day(limit)),
             ContentKey::SentSince(limit) => sent.is_some_and(|sent| sent >= day(limit)),
+            ContentKey::Thread(thread) => thread_number(&mail[header.clone()]) == *thread,
         };
-        keys.iter().enumerate().fold(0, |bits, (at, key)| bits | u64::from(matches(key)) << at)
+        let mut bits = vec![0; keys.len().div_ceil(64)];
+        for (at, key) in keys.iter().enumerate() {
+            bits[at / 64] |= u64::from(matches(key)) << (at % 64);
+        }
+        bits
     }
+
+    fn sort_facts(&self, wanted: &Wanted) -> Box<[u8]> {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
+        SortFacts::read(mail, &Limits::default()).encode().into()
+    }
+}
+
+/// The number of a thread: octets of the first reference.
+pub fn thread_number(header: &[u8]) -> u64 {
+    let facts = SortFacts::read(header, &Limits::default());
+    let root = facts.references().next().map(str::len);
+    root.or(facts.message_id.as_ref().map(|id| id.len())).unwrap_or_default() as u64
 }
 
 impl Mailbox {
