@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! extract/V/slots-N    a slot of 64 bytes for each mail id: where its entries and its body lie
-//! extract/V/head-N     envelope, structures, summary ([`Head`])
+//! extract/V/head-N     envelope, structures, sort facts, preview ([`Head`])
 //! extract/V/header-N   the header as it is, and folded ([`Header`])
 //! extract/V/text-N     the folded text of the body
 //! extract/V/mark       up to which message all were extracted
@@ -37,7 +37,7 @@ use std::sync::Arc;
 use mail_types::MailId;
 
 pub use appender::Appender;
-pub use made::{BLOCK_BYTES, Head, Header, Made, Part};
+pub use made::{BLOCK_BYTES, Head, Header, Made, Part, thread_number};
 pub use search::{Key, Keys};
 pub use slot::{BodyAt, BodyForm, Slot, Span};
 pub use visit::{FileSpan, ReadAt, Visit, visit};

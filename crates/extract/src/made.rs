@@ -1,5 +1,6 @@
+use mail_types::MailId;
 use message::{
-    BodyForm, Limits, Structure, Summary, find_field, header_range, parse_date, search_body,
+    BodyForm, Limits, SortFacts, Structure, Summary, find_field, parse_date, preview, search_body,
     search_header, write_body, write_envelope,
 };
 
@@ -10,7 +11,7 @@ const RAW_HEADER_BYTES_MAX: usize = 64 << 10;
 /// Octets of a body for which one check is kept, so that a range of a large one can be read alone.
 pub const BLOCK_BYTES: usize = 256 << 10;
 /// Parts of a [`Head`].
-const PARTS: usize = 5;
+const PARTS: usize = 7;
 const PARTS_BYTES: usize = 1 + 4 * PARTS;
 
 /// The structure is written the same for RFC 9051 as for RFC 3501.
@@ -43,8 +44,25 @@ pub enum Part {
     Body,
     /// [`Summary::encode`].
     Summary,
+    /// [`SortFacts::encode`]
+    Sort,
+    /// [`message::preview`]
+    Preview,
     /// CRC-32 of each 256 KiB of the body, for bodies that have more.
     Blocks,
+}
+
+impl Part {
+    /// All, as they stand in a [`Head`].
+    pub const ALL: [Self; PARTS] = [
+        Self::Envelope,
+        Self::BodyStructure,
+        Self::Body,
+        Self::Summary,
+        Self::Sort,
+        Self::Preview,
+        Self::Blocks,
+    ];
 }
 
 impl Made {
@@ -72,10 +90,12 @@ impl Made {
 
     fn within(body: &[u8], limits: &Limits, text_limits: &Limits) -> Self {
         let summary = Summary::read(body, limits);
-        let (header, header_whole) = header_of(body, text_limits);
+        let raw = &body[summary.structure.root().header.clone()];
+        let facts = SortFacts::read(raw, limits);
+        let (header, header_whole) = header_of(raw, &facts, text_limits);
         let text = search_body(body, &summary.structure, text_limits);
         Self {
-            head: head_of(body, &summary),
+            head: head_of(body, &summary, &facts),
             header,
             text: text.text,
             header_whole,
@@ -84,23 +104,34 @@ impl Made {
     }
 }
 
-fn head_of(body: &[u8], summary: &Summary) -> Vec<u8> {
+fn head_of(body: &[u8], summary: &Summary, facts: &SortFacts) -> Vec<u8> {
     let mut out = vec![0; PARTS_BYTES];
-    out.reserve(1024);
+    out.reserve(2048);
     let structure = &summary.structure;
     let mut ends = [0_u32; PARTS];
-    write_envelope(&mut out, &summary.envelope);
-    ends[0] = end(&out);
-    write_body(&mut out, structure, BodyForm { extended: true, rev2: false });
-    ends[1] = end(&out);
-    write_body(&mut out, structure, BodyForm { extended: false, rev2: false });
-    ends[2] = end(&out);
-    out.extend_from_slice(&summary.encode());
-    ends[3] = end(&out);
-    if body.len() > BLOCK_BYTES {
-        out.extend(body.chunks(BLOCK_BYTES).flat_map(|block| crc32fast::hash(block).to_le_bytes()));
+    for part in Part::ALL {
+        match part {
+            Part::Envelope => write_envelope(&mut out, &summary.envelope),
+            Part::BodyStructure => {
+                write_body(&mut out, structure, BodyForm { extended: true, rev2: false });
+            }
+            Part::Body => {
+                write_body(&mut out, structure, BodyForm { extended: false, rev2: false })
+            }
+            Part::Summary => out.extend_from_slice(&summary.encode()),
+            Part::Sort => out.extend_from_slice(&facts.encode()),
+            Part::Preview => {
+                let limits = Limits::default();
+                out.extend_from_slice(preview(body, structure, &limits).as_bytes());
+            }
+            Part::Blocks if body.len() > BLOCK_BYTES => {
+                let blocks = body.chunks(BLOCK_BYTES);
+                out.extend(blocks.flat_map(|block| crc32fast::hash(block).to_le_bytes()));
+            }
+            Part::Blocks => {}
+        }
+        ends[part as usize] = end(&out);
     }
-    ends[4] = end(&out);
     out[0] = if is_same_in_rev2(structure) { SAME_IN_REV2 } else { 0 };
     for (place, end) in out[1..PARTS_BYTES].chunks_exact_mut(4).zip(ends) {
         place.copy_from_slice(&end.to_le_bytes());
@@ -118,22 +149,45 @@ fn is_same_in_rev2(structure: &Structure) -> bool {
     !structure.parts().iter().any(|part| part.content.is("message", "global"))
 }
 
-// sent day i64 · octets of the header u32 · the header · the folded header
-fn header_of(body: &[u8], limits: &Limits) -> (Vec<u8>, bool) {
-    let header = &body[header_range(body)];
+// sent day i64 · thread root u64 · octets of the header u32 · the header · the folded header
+fn header_of(header: &[u8], facts: &SortFacts, limits: &Limits) -> (Vec<u8>, bool) {
     let folded = search_header(header, limits);
     let sent = find_field(header, "Date", limits).and_then(|field| parse_date(field.value));
     let sent = sent.map_or(i64::MIN, |sent| sent.local_day());
     let raw = if header.len() <= RAW_HEADER_BYTES_MAX { header } else { &[] };
-    let mut out = Vec::with_capacity(12 + raw.len() + folded.text.len());
+    let mut out = Vec::with_capacity(20 + raw.len() + folded.text.len());
     out.extend_from_slice(&sent.to_le_bytes());
+    out.extend_from_slice(&thread_root(facts).unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&(raw.len() as u32).to_le_bytes());
     out.extend_from_slice(raw);
     out.extend_from_slice(folded.text.as_bytes());
     (out, folded.complete)
 }
 
-/// ENVELOPE, structures and summary of a message.
+/// The thread that a message belongs to (RFC 8474 §5.2): that of the first message of its
+/// References, which never changes; a message that names none, nor itself, is alone.
+#[must_use]
+pub fn thread_number<T: AsRef<str>>(mail: MailId, facts: &SortFacts<T>) -> u64 {
+    thread_root(facts).unwrap_or_else(|| alone(mail))
+}
+
+/// The thread of the first message that the facts name; never 0.
+fn thread_root<T: AsRef<str>>(facts: &SortFacts<T>) -> Option<u64> {
+    let id = facts.message_id.as_ref().map(AsRef::as_ref);
+    let root = facts.references().next().or(id)?;
+    Some(first_bytes(&blake3::hash(root.as_bytes())).max(1))
+}
+
+/// The thread of a message that names none.
+pub(crate) fn alone(mail: MailId) -> u64 {
+    first_bytes(&blake3::hash(&mail.0.to_be_bytes())).max(1)
+}
+
+fn first_bytes(hash: &blake3::Hash) -> u64 {
+    hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+/// What is told of a message without its octets.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     bytes: &'a [u8],
@@ -192,6 +246,8 @@ pub struct Header<'a> {
     pub folded: &'a [u8],
     /// Day of its Date field, in days since 1970-01-01 as written there (RFC 3501 §6.4.4).
     pub sent: Option<i64>,
+    /// The thread that it names.
+    pub(crate) thread: Option<u64>,
 }
 
 impl<'a> Header<'a> {
@@ -199,9 +255,15 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (sent, rest) = bytes.split_first_chunk()?;
+        let (thread, rest) = rest.split_first_chunk()?;
         let (raw, rest) = rest.split_first_chunk()?;
         let (raw, folded) = rest.split_at_checked(u32::from_le_bytes(*raw) as usize)?;
-        let sent = i64::from_le_bytes(*sent);
-        Some(Self { raw, folded, sent: (sent != i64::MIN).then_some(sent) })
+        let (sent, thread) = (i64::from_le_bytes(*sent), u64::from_le_bytes(*thread));
+        Some(Self {
+            raw,
+            folded,
+            sent: (sent != i64::MIN).then_some(sent),
+            thread: (thread != 0).then_some(thread),
+        })
     }
 }

@@ -1,11 +1,13 @@
+use mail_types::MailId;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter};
 use message::fold;
 
+use crate::made::alone;
 use crate::{Header, Made};
 
-/// Keys in one search: the bits of an answer.
-const KEYS_MAX: usize = 64;
+/// Keys whose bits stand in one word of an answer.
+const WORD_KEYS: usize = 64;
 
 /// What is looked for in a message. Texts are substrings, case ignored (RFC 3501 §6.4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,16 +30,19 @@ pub enum Key {
         /// To.
         last: i64,
     },
+    /// Belongs to the thread of this number: [`crate::thread_number`].
+    Thread(u64),
 }
 
-/// Keys made ready, once for all messages.
+/// Keys made ready, once for all messages. What is found is a bit for each key, the first key the
+/// lowest; a word for every 64 of them.
 #[derive(Clone, Debug)]
 pub struct Keys {
     keys: Vec<Ready>,
     /// Bits of keys that the header decides.
-    header: u64,
+    header: Vec<u64>,
     /// Bits of keys that look at the body's text.
-    text: u64,
+    text: Vec<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +51,7 @@ enum Ready {
     Body(Finder<'static>),
     Text(Finder<'static>),
     Sent { first: i64, last: i64 },
+    Thread(u64),
 }
 
 fn finder(text: &str) -> Finder<'static> {
@@ -53,82 +59,96 @@ fn finder(text: &str) -> Finder<'static> {
 }
 
 impl Keys {
-    /// Of more than 64 keys the first are taken.
+    /// Makes keys ready.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
-        let mut ready = Self { keys: Vec::new(), header: 0, text: 0 };
-        for (at, key) in keys.into_iter().take(KEYS_MAX).enumerate() {
-            let bit = 1 << at;
-            let key = match key {
+        let mut ready = Self { keys: Vec::new(), header: Vec::new(), text: Vec::new() };
+        for key in keys {
+            let (in_header, in_text) = match key {
+                Key::Header { .. } | Key::Sent { .. } | Key::Thread(_) => (1, 0),
+                Key::Body(_) => (0, 1),
+                Key::Text(_) => (1, 1),
+            };
+            let (word, bit) = (ready.keys.len() / WORD_KEYS, ready.keys.len() % WORD_KEYS);
+            ready.header.resize(word + 1, 0);
+            ready.text.resize(word + 1, 0);
+            ready.header[word] |= in_header << bit;
+            ready.text[word] |= in_text << bit;
+            ready.keys.push(match key {
                 Key::Header { name, text } => {
                     Ready::Header { name: fold(&name).into_bytes(), text: finder(&text) }
                 }
                 Key::Body(text) => Ready::Body(finder(&text)),
                 Key::Text(text) => Ready::Text(finder(&text)),
                 Key::Sent { first, last } => Ready::Sent { first, last },
-            };
-            match key {
-                Ready::Header { .. } | Ready::Sent { .. } => ready.header |= bit,
-                Ready::Body(_) => ready.text |= bit,
-                Ready::Text(_) => {
-                    ready.header |= bit;
-                    ready.text |= bit;
-                }
-            }
-            ready.keys.push(key);
+                Key::Thread(thread) => Ready::Thread(thread),
+            });
         }
         ready
     }
 
+    /// Words for each message.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.header.len()
+    }
+
     /// Whether some key looks at the header.
     #[must_use]
-    pub const fn look_at_header(&self) -> bool {
-        self.header != 0
+    pub fn look_at_header(&self) -> bool {
+        self.header.iter().any(|word| *word != 0)
     }
 
     /// Whether some key that is not among `found` looks at the body's text.
     #[must_use]
-    pub const fn look_at_text(&self, found: u64) -> bool {
-        self.text & !found != 0
+    pub fn look_at_text(&self, found: &[u64]) -> bool {
+        self.text.iter().zip(found).any(|(word, found)| word & !found != 0)
     }
 
-    /// A bit for each key that the header matches, the first key the lowest.
-    #[must_use]
-    pub fn in_header(&self, header: &Header<'_>) -> u64 {
-        self.bits(self.header, |key| match key {
+    /// Adds the keys that the header matches.
+    pub fn in_header(&self, mail: MailId, header: &Header<'_>, found: &mut [u64]) {
+        self.find(&self.header, found, |key| match key {
             Ready::Header { name, text } => has_field(header.folded, name, text),
             Ready::Text(text) => text.find(header.folded).is_some(),
             Ready::Sent { first, last } => {
                 header.sent.is_some_and(|sent| (*first..=*last).contains(&sent))
             }
+            Ready::Thread(thread) => header.thread.unwrap_or_else(|| alone(mail)) == *thread,
             Ready::Body(_) => false,
-        })
+        });
     }
 
-    /// The same for the text of the body, of keys that are not among `found`.
-    #[must_use]
-    pub fn in_text(&self, text: &[u8], found: u64) -> u64 {
-        self.bits(self.text & !found, |key| match key {
+    /// Adds the keys that the text of the body matches.
+    pub fn in_text(&self, text: &[u8], found: &mut [u64]) {
+        self.find(&self.text, found, |key| match key {
             Ready::Body(wanted) | Ready::Text(wanted) => wanted.find(text).is_some(),
-            Ready::Header { .. } | Ready::Sent { .. } => false,
-        })
+            Ready::Header { .. } | Ready::Sent { .. } | Ready::Thread(_) => false,
+        });
     }
 
-    /// All keys, in a message that is there as a whole.
-    #[must_use]
-    pub fn in_body(&self, body: &[u8]) -> u64 {
+    /// The same for all keys, in a message that is there as a whole.
+    pub fn in_body(&self, mail: MailId, body: &[u8], found: &mut [u64]) {
         let mut made = Made::of(body);
         if !made.header_whole || !made.text_whole {
             made = Made::whole(body);
         }
-        let header = Header::read(&made.header);
-        let found = header.map_or(0, |header| self.in_header(&header));
-        found | self.in_text(made.text.as_bytes(), found)
+        if let Some(header) = Header::read(&made.header) {
+            self.in_header(mail, &header, found);
+        }
+        self.in_text(made.text.as_bytes(), found);
     }
 
-    fn bits(&self, among: u64, matches: impl Fn(&Ready) -> bool) -> u64 {
-        let keys = self.keys.iter().enumerate().filter(|(at, _)| among >> at & 1 == 1);
-        keys.fold(0, |bits, (at, key)| bits | u64::from(matches(key)) << at)
+    /// Tries the keys in `among` that were not found yet.
+    fn find(&self, among: &[u64], found: &mut [u64], matches: impl Fn(&Ready) -> bool) {
+        let words = self.keys.chunks(WORD_KEYS).zip(among).zip(found);
+        for ((keys, among), found) in words {
+            let mut open = among & !*found;
+            while open != 0 {
+                let at = open.trailing_zeros();
+                open &= open - 1;
+                *found |= u64::from(matches(&keys[at as usize])) << at;
+            }
+        }
     }
 }
 

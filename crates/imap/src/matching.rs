@@ -33,5 +33,6 @@ fn key(key: &ContentKey) -> Key {
         ContentKey::SentBefore(day) => Key::Sent { first: i64::MIN, last: i64::from(day.0) - 1 },
         ContentKey::SentOn(day) => Key::Sent { first: i64::from(day.0), last: i64::from(day.0) },
         ContentKey::SentSince(day) => Key::Sent { first: i64::from(day.0), last: i64::MAX },
+        ContentKey::Thread(thread) => Key::Thread(*thread),
     }
 }

@@ -195,17 +195,19 @@ impl<D: Disk> Store<D> {
         Some(bytes)
     }
 
-    /// Which of the keys are found in which of the messages: for the first of them, and at least
-    /// one, a bit for each key, the first key the lowest. A message that is lost matches nothing.
+    /// Which of the keys are found in which of the messages, for the first of them, and at least one:
+    /// [`Keys::words`] words for each. A message that is lost matches nothing.
     ///
     /// # Errors
     /// The index's.
     pub fn search(&self, mails: &[MailId], keys: &Keys) -> Result<Vec<u64>, StoreError> {
-        let mut found = Vec::with_capacity(mails.len());
+        let mut found = Vec::with_capacity(mails.len() * keys.words());
         let mut body_bytes = 0;
         for mails in mails.chunks(SLOTS_AT_A_TIME) {
             let known = self.known(mails)?;
-            self.search_known(&known, keys, &mut found, &mut body_bytes);
+            let start = found.len();
+            found.resize(start + mails.len() * keys.words(), 0);
+            self.search_known(&known, keys, &mut found[start..], &mut body_bytes);
             if body_bytes >= SEARCH_BODY_BYTES_MAX {
                 break;
             }
@@ -217,51 +219,52 @@ impl<D: Disk> Store<D> {
         &self,
         known: &Known<'_>,
         keys: &Keys,
-        found: &mut Vec<u64>,
+        found: &mut [u64],
         body_bytes: &mut usize,
     ) {
-        let mut bits = vec![0_u64; known.mails.len()];
-        // What is still to be looked at in the text.
-        let mut open = known.slots.clone();
-        let mut in_body = |at: usize, bits: &mut u64| {
+        let words = keys.words();
+        let of = |at: usize| at * words..(at + 1) * words;
+        let mut in_body = |at: usize, found: &mut [u64]| {
             if let Some(body) = self.anew(known, at) {
                 *body_bytes += body.len();
-                *bits = keys.in_body(&body);
+                keys.in_body(known.mails[at], &body, found);
             }
         };
+        // All keys have been tried.
+        let mut done = vec![false; known.mails.len()];
+        let whole =
+            |at: usize, is_whole: fn(&Slot) -> bool| known.slots[at].as_ref().is_some_and(is_whole);
         if keys.look_at_header() {
             self.extract.entries(Stream::Header, known.mails, &known.slots, |at, entry| {
-                let whole = open[at].is_some_and(|slot| slot.header_whole);
-                match entry.and_then(Header::read).filter(|_| whole) {
-                    Some(header) => bits[at] = keys.in_header(&header),
+                let found = &mut found[of(at)];
+                let entry = entry.filter(|_| whole(at, |slot| slot.header_whole));
+                match entry.and_then(Header::read) {
+                    Some(header) => keys.in_header(known.mails[at], &header, found),
                     None => {
-                        open[at] = None;
-                        in_body(at, &mut bits[at]);
+                        in_body(at, found);
+                        done[at] = true;
                     }
                 }
                 Visit::GoOn
             });
         }
-        let done: Vec<bool> = open
-            .iter()
-            .zip(&bits)
-            .map(|(slot, bits)| {
-                !keys.look_at_text(*bits) || (slot.is_none() && keys.look_at_header())
-            })
-            .collect();
-        open.iter_mut().zip(&done).for_each(|(slot, done)| *slot = slot.filter(|_| !done));
-        if done.iter().any(|done| !done) {
-            self.extract.entries(Stream::Text, known.mails, &open, |at, entry| {
-                let whole = open[at].is_some_and(|slot| slot.text_whole);
-                match entry.filter(|_| whole) {
-                    Some(text) => bits[at] |= keys.in_text(text, bits[at]),
-                    None if done[at] => {}
-                    None => in_body(at, &mut bits[at]),
-                }
-                Visit::GoOn
-            });
+        let mut open = known.slots.clone();
+        for (at, done) in done.iter_mut().enumerate() {
+            *done |= !keys.look_at_text(&found[of(at)]);
+            open[at] = open[at].filter(|_| !*done);
         }
-        found.append(&mut bits);
+        if done.iter().all(|done| *done) {
+            return;
+        }
+        self.extract.entries(Stream::Text, known.mails, &open, |at, entry| {
+            let found = &mut found[of(at)];
+            match entry.filter(|_| whole(at, |slot| slot.text_whole)) {
+                _ if done[at] => {}
+                Some(text) => keys.in_text(text, found),
+                None => in_body(at, found),
+            }
+            Visit::GoOn
+        });
     }
 
     /// Where messages lie: from the slots, and for those without one from the index.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use extract::{Appender, BodyAt, Extract, Head, Header, Made, Part, Stream, Visit};
 use mail_types::MailId;
-use message::{BodyForm, Limits, Summary, header_range};
+use message::{BodyForm, Limits, SortFacts, Summary, header_range};
 use proptest::prelude::*;
 
 use crate::mails::{GLOBAL, RICH, any_mail};
@@ -204,6 +204,10 @@ fn check_parts(mail: &[u8]) {
         assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected));
     }
     assert_eq!(head.summary().unwrap(), summary);
+    let facts = SortFacts::read(&mail[header_range(mail)], &Limits::default());
+    assert_eq!(head.part(Part::Sort), facts.encode());
+    let preview = message::preview(mail, &summary.structure, &Limits::default());
+    assert_eq!(head.part(Part::Preview), preview.as_bytes());
     let header = Header::read(&made.header).unwrap();
     assert_eq!(header.raw, &mail[header_range(mail)]);
     assert_eq!(header.sent, summary.envelope.sent().map(|sent| sent.local_day()));
@@ -236,7 +240,7 @@ proptest! {
     #[test]
     fn any_octets_are_a_head_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Some(head) = Head::read(&bytes) {
-            let parts = [Part::Envelope, Part::BodyStructure, Part::Body, Part::Summary, Part::Blocks];
+            let parts = Part::ALL;
             let sum: usize = parts.iter().map(|part| head.part(*part).len()).sum();
             prop_assert!(sum <= bytes.len());
         }

@@ -65,9 +65,7 @@ fn check(store: &Store, mails: &[MailId], texts: &[String]) {
     store
         .heads(mails, |at, head| {
             let (head, made) = (head.unwrap(), Head::read(&mades[at].head).unwrap());
-            for part in
-                [Part::Envelope, Part::BodyStructure, Part::Body, Part::Summary, Part::Blocks]
-            {
+            for part in Part::ALL {
                 assert_eq!(head.part(part), made.part(part), "{at} {part:?}");
             }
             Visit::GoOn
