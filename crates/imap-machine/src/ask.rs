@@ -1,10 +1,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
+use mail_types::{
+    AccountId, Flags, MailboxId, ModSeq, Rights, SpecialUse, Timestamp, Uid, UidValidity,
+};
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use crate::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -149,6 +151,15 @@ pub enum Question {
     AppendSettle,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
+    /// About an access control list: [`Answer::Acl`], or [`Answer::Done`] where it is changed.
+    Acl {
+        /// Who asks.
+        account: AccountId,
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// What.
+        what: AclQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -198,6 +209,33 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
+    },
+}
+
+/// What is asked about an access control list (RFC 4314 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclQuestion {
+    /// All of it: [`AclAnswer::List`].
+    List,
+    /// The rights of who asks: [`AclAnswer::Mine`].
+    Mine,
+    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
+    Possible(String),
+    /// Change the entry of this identifier.
+    Set(String, RightsChange),
+}
+
+/// What there is to say about an access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclAnswer {
+    /// Identifiers with their rights.
+    List(Vec<(String, Rights)>),
+    /// The rights of who asked.
+    Mine(Rights),
+    /// Every right can be granted or not, but for those.
+    Possible {
+        /// Rights that cannot be taken away.
+        always: Rights,
     },
 }
 
@@ -322,6 +360,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Acl`].
+    Acl(AclAnswer),
     /// To [`Question::Create`].
     Created(MailboxId),
     /// To [`Question::Select`] and [`Question::Glance`].
@@ -374,6 +414,8 @@ pub struct Listed {
     pub special_use: Option<SpecialUse>,
     /// In LSUB.
     pub subscribed: bool,
+    /// What the account may do with it.
+    pub rights: Rights,
     /// If asked for and the account may read it.
     pub status: Option<Box<Status>>,
 }
@@ -418,6 +460,8 @@ pub struct Selected {
     pub rows: Rows,
     /// UIDs that this session is the first to be told of (`\Recent`).
     pub recent: UidSet,
+    /// What the account may do with it (RFC 4314).
+    pub rights: Rights,
 }
 
 /// Messages copied (RFC 4315 §3 COPYUID).

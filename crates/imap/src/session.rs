@@ -5,13 +5,12 @@ use std::sync::Arc;
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Changes;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
 use net::{Service, now};
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
 
 use crate::Shared;
 use crate::appending::Appends;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
 
@@ -26,23 +25,16 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
-        }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         let Self { selected, appends, .. } = self;
         let changed = async {
             match selected {
@@ -60,7 +52,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, held: None }
+        Self { shared, peer, selected: None, account: None, appends }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -112,6 +104,7 @@ impl Session {
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
             Question::AppendEnd => self.append_end().await,
+            Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
             Question::AppendAbort => Ok(self.append_abort()),
             Question::Create { account, mailbox, special_use } => {
@@ -162,21 +155,26 @@ impl Session {
         }
     }
 
+    /// The mailbox of this name, with which the account may do this; and what else it may.
     pub async fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
+        right: Right,
         missing: Missing,
-    ) -> Result<Mailbox, Refusal> {
+    ) -> Result<(Mailbox, Rights), Refusal> {
         let name = name.clone();
         let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        found.await?.ok_or_else(|| no_mailbox(missing))
+            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+        let (mailbox, rights) = found.await?.ok_or_else(|| no_mailbox(missing))?;
+        store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
+        Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
+        let reached = self.mailbox(account, &name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
         let subscription = self.shared.store.subscribe(id);
         let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
@@ -189,6 +187,7 @@ impl Session {
             uid_next: mailbox.uid_next,
             rows: rows(&mailbox, messages),
             recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
+            rights,
         };
         self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
         self.account = Some(account);
@@ -196,7 +195,8 @@ impl Session {
     }
 
     async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
-        let id = self.mailbox(account, name, Missing::NonExistent).await?.id;
+        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
         let snapshot = self.read("look into a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
             return Err(no_mailbox(Missing::NonExistent));
@@ -208,6 +208,7 @@ impl Session {
             uid_next: mailbox.uid_next,
             rows: rows(&mailbox, messages),
             recent: self.shared.caches.recent(id, mailbox.uid_next, false),
+            rights,
         })))
     }
 
@@ -296,7 +297,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate).await?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate).await?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),

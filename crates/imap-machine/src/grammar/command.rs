@@ -4,6 +4,7 @@ use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
+use super::manage::Manage;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
@@ -134,6 +135,8 @@ pub enum Command {
         /// MOVE.
         away: bool,
     },
+    /// Rights, quotas and annotations.
+    Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
@@ -225,7 +228,10 @@ impl Command {
                 let name = scan.word()?;
                 Self::with_numbers(&name, scan, true)?
             }
-            name => Self::with_numbers(name, scan, false)?,
+            name => match Manage::parse(name, scan) {
+                Some(command) => Self::Manage(Box::new(command?)),
+                None => Self::with_numbers(name, scan, false)?,
+            },
         })
     }
 

@@ -9,6 +9,7 @@ mod fetch;
 mod filter;
 mod list;
 mod mailbox;
+mod manage;
 mod returns;
 pub(crate) mod scan;
 mod search;
@@ -28,6 +29,7 @@ pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
     MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
 };
+pub use manage::{Manage, RightsChange};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;
 pub use search::{

@@ -32,6 +32,9 @@ const SIGNED_IN: &[&str] = &[
     "LIST-STATUS",
     "STATUS=SIZE",
     "CREATE-SPECIAL-USE",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
     "MULTIAPPEND",
     "REPLACE",
 ];

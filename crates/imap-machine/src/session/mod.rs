@@ -1,5 +1,6 @@
 //! The session: states, commands in order, questions one at a time.
 
+mod access;
 mod answer;
 mod append;
 mod capabilities;
@@ -110,6 +111,7 @@ enum Work {
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
     Lines(Box<listing::Lines>),
+    Acl(Box<access::AskedAcl>),
     Select(select::Select),
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
@@ -213,6 +215,7 @@ impl<R: Acceptance> Session<R> {
             Work::SignIn(work) => self.sign_in_goes_on(work, answer, now),
             Work::Asked(work) => self.asked_answered(work, answer),
             Work::Lines(work) => self.lines_go_on(work),
+            Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
             Work::Settle(then) => self.settled(*then, answer),
@@ -315,6 +318,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Unsubscribe(_)
             | Command::List(_)
             | Command::Status(..)
+            | Command::Manage(_)
             | Command::Append(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
@@ -364,10 +368,7 @@ impl<R: Acceptance> Session<R> {
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
             Command::Compress(algorithm) => self.compress(&algorithm),
-            Command::Namespace => {
-                push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
-                self.finish(Status::Ok, "", "Done")
-            }
+            Command::Namespace => self.namespace(),
             Command::Select { mailbox, read_only, condstore } => {
                 self.select(mailbox, read_only, condstore)
             }
@@ -381,6 +382,7 @@ impl<R: Acceptance> Session<R> {
             Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
+            Command::Manage(command) => self.manage(*command),
             command @ (Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
@@ -454,12 +456,6 @@ impl<R: Acceptance> Session<R> {
 
     fn no(&mut self, code: Code, text: &str) -> Flow {
         self.refuse(&Refusal::new(code, text))
-    }
-
-    /// The selected mailbox is gone (RFC 2180 §3.3 allows to end the session).
-    fn gone(&mut self) -> Flow {
-        self.selected = None;
-        self.bye("The selected mailbox was deleted")
     }
 
     /// Answers BAD; too many in a row end the session.

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use mail_types::{Acceptance, Keyword};
 
+use super::access::{can_change, permanent_flags};
 use super::{Flow, Mailbox, Session, Status, Work};
 use crate::ask::{Answer, Question, Selected};
 use crate::grammar::MailboxName;
@@ -51,8 +52,9 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::No(refusal)) => return self.refuse(&refusal),
             Some(_) | None => return self.misfit(),
         };
-        let Selected { mailbox: id, read_only, uid_validity, uid_next, rows, recent } = selected;
-        let read_only = work.read_only || read_only;
+        let Selected { mailbox: id, read_only, uid_validity, uid_next, rows, recent, rights } =
+            selected;
+        let read_only = work.read_only || read_only || !can_change(rights);
         let keywords = keywords(&rows);
         let view = View::new(rows, recent);
 
@@ -67,8 +69,8 @@ impl<R: Acceptance> Session<R> {
         if read_only {
             push_text(out, "* OK [PERMANENTFLAGS ()] Nothing can be changed here\r\n");
         } else {
-            let line =
-                format!("* OK [PERMANENTFLAGS ({SYSTEM_FLAGS}{keywords} \\*)] Flags are kept\r\n");
+            let flags = permanent_flags(rights, &keywords);
+            let line = format!("* OK [PERMANENTFLAGS ({flags})] Flags are kept\r\n");
             push_text(out, &line);
         }
         let highest = view.highest_modseq().0.max(1);

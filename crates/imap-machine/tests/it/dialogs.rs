@@ -150,6 +150,10 @@ fn set_up(service: &mut Service, config: &mut Config, setting: &str) {
         ("create", Some(name)) => {
             service.create(name, None);
         }
+        ("rights", Some(rest)) => {
+            let (name, letters) = rest.split_once(' ').unwrap();
+            service.mailbox(name).rights = mail_types::Rights::parse(letters).unwrap();
+        }
         ("no-plain-sign-in", None) => config.plain_sign_in = false,
         ("pieces", Some(octets)) => {
             config.limits =
@@ -218,6 +222,7 @@ fn happen(client: &mut Client, service: &mut Service, what: &str) {
         }
         ["refuse", code, ..] => {
             let code = match *code {
+                "NOPERM" => imap_machine::Code::NoPerm,
                 "OVERQUOTA" => imap_machine::Code::OverQuota,
                 "UNAVAILABLE" => imap_machine::Code::Unavailable,
                 other => panic!("unknown code {other}"),

@@ -3,15 +3,15 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
-    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
-    Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
+    Question, Refusal, Selected, Status, Wanted,
 };
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
-    Timestamp, Uid, UidValidity,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    SystemFlag, Timestamp, Uid, UidValidity,
 };
 use message::{Limits, SortFacts, Summary};
 
@@ -47,6 +47,8 @@ pub struct Mailbox {
     pub exists: bool,
     pub special_use: Option<SpecialUse>,
     pub subscribed: bool,
+    pub rights: Rights,
+    pub acl: Vec<(String, Rights)>,
     pub uid_validity: u32,
     pub uid_next: u32,
     pub modseq: u64,
@@ -100,6 +102,8 @@ impl Service {
             exists: true,
             special_use,
             subscribed: true,
+            rights: Rights::ALL,
+            acl: vec![("ann@example.org".to_owned(), Rights::ALL)],
             uid_validity: 1000 + u32::try_from(self.next_id).unwrap(),
             uid_next: 1,
             modseq: 1,
@@ -207,6 +211,7 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Changes(self.changes(mailbox, since).unwrap())
             }
+            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }
             | Question::AppendNext(_)
             | Question::AppendBytes(_)
@@ -285,6 +290,7 @@ impl Service {
             exists: mailbox.exists,
             special_use: mailbox.special_use,
             subscribed: mailbox.subscribed,
+            rights: mailbox.rights,
             status: counts.then(|| Box::new(mailbox.status())),
         });
         listed.collect()
@@ -420,6 +426,34 @@ pub fn thread_number(header: &[u8]) -> u64 {
 }
 
 impl Mailbox {
+    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
+        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
+            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
+        }
+        Ok(Answer::Acl(match what {
+            AclQuestion::List => AclAnswer::List(self.acl.clone()),
+            AclQuestion::Mine => AclAnswer::Mine(self.rights),
+            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
+                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
+            }
+            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
+            AclQuestion::Set(identifier, change) => {
+                let place = self.acl.iter().position(|(known, _)| *known == identifier);
+                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
+                let after = match change {
+                    RightsChange::Replace(rights) => rights,
+                    RightsChange::Add(rights) => before.union(rights),
+                    RightsChange::Remove(rights) => before.without(rights),
+                    RightsChange::Delete => Rights::NONE,
+                };
+                if !after.is_empty() {
+                    self.acl.push((identifier, after));
+                }
+                return Ok(Answer::Done);
+            }
+        }))
+    }
+
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
@@ -499,6 +533,7 @@ impl Mailbox {
             uid_next: self.uid_next,
             rows,
             recent,
+            rights: self.rights,
         }
     }
 }
