@@ -66,10 +66,16 @@ impl Drill {
     }
 
     /// `… SET …`, named by sequence numbers or by UIDs, and the UIDs.
-    fn named(&mut self, who: usize, command: &str, rest: &str) -> Option<(String, Vec<u32>)> {
+    fn named(
+        &mut self,
+        who: usize,
+        command: &str,
+        rest: &str,
+    ) -> Result<Option<(String, Vec<u32>)>, String> {
+        self.sessions[who].learn()?;
         let places = self.some_messages(who);
         if places.is_empty() {
-            return None;
+            return Ok(None);
         }
         let uids: Vec<u32> =
             places.iter().map(|place| self.sessions[who].view[*place].uid).collect();
@@ -79,7 +85,7 @@ impl Drill {
         } else {
             format!("UID {command} {} {rest}", set(&uids))
         };
-        Some((line.trim_end().to_owned(), uids))
+        Ok(Some((line.trim_end().to_owned(), uids)))
     }
 
     pub(super) fn append(&mut self, who: usize) -> Result<(), String> {
@@ -128,7 +134,7 @@ impl Drill {
         let words: Vec<&str> = flags.iter().map(String::as_str).collect();
         let name = if silent { ".SILENT" } else { "" };
         let rest = format!("{sign}FLAGS{name} ({})", words.join(" "));
-        let Some((command, uids)) = self.named(who, "STORE", &rest) else { return Ok(()) };
+        let Some((command, uids)) = self.named(who, "STORE", &rest)? else { return Ok(()) };
         let before = self.truth.work.clone();
         let told = self.truth.modseq;
         let session = &mut self.sessions[who];
@@ -169,7 +175,7 @@ impl Drill {
             let all = self.truth.work.uids();
             return self.expunged(who, "EXPUNGE", &all);
         }
-        match self.named(who, "EXPUNGE", "") {
+        match self.named(who, "EXPUNGE", "")? {
             Some((_, uids)) => self.expunged(who, &format!("UID EXPUNGE {}", set(&uids)), &uids),
             None => Ok(()),
         }
@@ -204,7 +210,7 @@ impl Drill {
             return Ok(());
         }
         let other = self.truth.other.name.clone();
-        let Some((command, uids)) = self.named(who, how, &other) else { return Ok(()) };
+        let Some((command, uids)) = self.named(who, how, &other)? else { return Ok(()) };
         let session = &mut self.sessions[who];
         let answer = session.ask(&command, b"")?;
         let there: Vec<u32> =
@@ -284,6 +290,8 @@ impl Drill {
     }
 
     fn search(&mut self, who: usize) -> Result<(), String> {
+        // A search may look at what the session was told last.
+        self.noop(who)?;
         let session = &mut self.sessions[who];
         let text = session.ok("UID SEARCH FLAGGED")?.text;
         let found: Vec<u32> = text

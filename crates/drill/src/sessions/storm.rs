@@ -44,7 +44,9 @@ impl Drill {
         sent: &mut Vec<Sent>,
         victims: &mut Vec<u32>,
     ) -> Result<(), String> {
-        let uids = self.truth.work.uids();
+        // What the session has not been told of, it cannot change.
+        let mut uids = self.sessions[who].uids();
+        uids.retain(|uid| self.truth.work.get(*uid).is_some());
         let uid = uids.get(self.random.below(uids.len() as u64) as usize).copied();
         let mut literal = Vec::new();
         let mut token = None;
@@ -96,7 +98,10 @@ impl Drill {
         let there: Vec<(u32, String)> =
             found.iter().map(|message| (message.uid, message.token.clone())).collect();
         if there != wanted {
-            return Err(look.fault(&format!("there are {there:?}, there must be {wanted:?}")));
+            let extra: Vec<_> = there.iter().filter(|each| !wanted.contains(each)).collect();
+            let missing: Vec<_> = wanted.iter().filter(|each| !there.contains(each)).collect();
+            let why = format!("too much: {extra:?}; not there: {missing:?}; expunged: {victims:?}");
+            return Err(look.fault(&why));
         }
         self.truth.work.least_next =
             found.last().map_or(0, |last| last.uid + 1).max(self.truth.work.least_next);

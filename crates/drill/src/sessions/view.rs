@@ -244,6 +244,9 @@ fn heard(known: &mut Known, line: &str) -> Result<u64, String> {
             return Err(format!("other flags with the same MODSEQ {modseq}: {line}"));
         }
         known.flags = Some(flags);
+    } else if modseq > known.modseq {
+        // After a silent STORE only this is told; what the flags are is asked next.
+        known.flags = None;
     }
     known.modseq = known.modseq.max(modseq);
     Ok(modseq)
