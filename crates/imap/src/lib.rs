@@ -19,6 +19,7 @@ mod matching;
 mod refusals;
 mod selected;
 mod session;
+mod url_octets;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use crate::appending::Appends;
 use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
+use crate::url_octets::UrlHeld;
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -26,6 +27,8 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
+    /// What a URL names and is sent in pieces.
+    pub url_held: Option<UrlHeld>,
     /// A large message that is sent in pieces.
     pub held: Option<Held>,
 }
@@ -36,6 +39,9 @@ impl Service for Session {
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
         if !matches!(question, Question::Flush | Question::Fetch { .. }) {
             self.held = None;
+        }
+        if !matches!(question, Question::Flush | Question::UrlFetch { .. }) {
+            self.url_held = None;
         }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
@@ -60,7 +66,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, held: None }
+        Self { shared, peer, selected: None, account: None, appends, url_held: None, held: None }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -111,6 +117,16 @@ impl Session {
             }
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
+            Question::AppendUrl { account, selected, url } => {
+                self.append_url(account, selected, &url).await
+            }
+            Question::UrlToken { account, url, rump } => self.url_token(account, &url, &rump).await,
+            Question::ResetUrlKeys { account, mailbox } => {
+                self.reset_url_keys(account, mailbox.as_ref()).await
+            }
+            Question::UrlFetch { account, url, rump, from } => {
+                self.url_fetch(account, &url, rump, from).await
+            }
             Question::AppendEnd => self.append_end().await,
             Question::AppendSettle => self.append_settle().await,
             Question::AppendAbort => Ok(self.append_abort()),

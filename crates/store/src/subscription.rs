@@ -172,7 +172,9 @@ pub fn effects<E: Executor>(
         | Record::MailboxRenamed { .. }
         | Record::Subscription { .. }
         | Record::AttemptBegun { .. }
-        | Record::AttemptDropped { .. } => {}
+        | Record::AttemptDropped { .. }
+        | Record::UrlKeySet { .. }
+        | Record::UrlKeysReset { .. } => {}
         Record::MailboxDeleted { mailbox } => {
             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Anew));
         }

@@ -8,6 +8,7 @@ use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
 use super::store::Store;
+use super::urlauth::UrlCommand;
 
 /// Octets of a tag.
 pub const TAG_OCTETS_MAX: usize = 128;
@@ -135,6 +136,8 @@ pub enum Command {
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
     /// elsewhere.
     Append(Box<AppendHead>),
+    /// GENURLAUTH, RESETKEY and URLFETCH (RFC 4467)
+    Url(UrlCommand),
 }
 
 /// Why a command was not understood.
@@ -219,7 +222,10 @@ impl Command {
                 let name = scan.word()?;
                 Self::with_numbers(&name, scan, true)?
             }
-            name => Self::with_numbers(name, scan, false)?,
+            name => match UrlCommand::parse(name, scan) {
+                Some(command) => Self::Url(command?),
+                None => Self::with_numbers(name, scan, false)?,
+            },
         })
     }
 

@@ -23,6 +23,8 @@ const SIGNED_IN: &[&str] = &[
     "CREATE-SPECIAL-USE",
     "MULTIAPPEND",
     "REPLACE",
+    "CATENATE",
+    "URLAUTH",
 ];
 
 impl<R: Acceptance> Session<R> {

@@ -12,8 +12,11 @@ mod listing;
 mod mailboxes;
 mod searching;
 mod select;
+mod settle;
 mod sign_in;
 mod transfer;
+mod urlauth;
+mod urls;
 
 use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
 use sasl::SignedIn;
@@ -53,7 +56,7 @@ pub struct Session<R> {
     /// The selected mailbox may hold news.
     stirred: bool,
     /// Messages whose commits are under way.
-    appends: append::Appends,
+    appends: settle::Appends,
     /// What was read, and waits until those are answered.
     read: Option<Read>,
     deadline: Timestamp,
@@ -105,6 +108,7 @@ enum Work {
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
     Settle(Box<Work>),
+    Urls(Box<urlauth::Urls>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
@@ -152,7 +156,7 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
-            appends: append::Appends::default(),
+            appends: settle::Appends::default(),
             read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
@@ -204,6 +208,7 @@ impl<R: Acceptance> Session<R> {
             Work::Lines(work) => self.lines_go_on(work),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Urls(work) => self.urls_answered(*work, answer),
             Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
@@ -303,6 +308,7 @@ impl<R: Acceptance> Session<R> {
             | Command::List(_)
             | Command::Status(..)
             | Command::Append(_)
+            | Command::Url(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             Command::Check
             | Command::Close
@@ -357,6 +363,7 @@ impl<R: Acceptance> Session<R> {
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
             Command::Append(head) => self.append_begins(*head),
+            Command::Url(command) => self.url_command(command),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(search),

@@ -8,4 +8,5 @@ mod mailboxes;
 mod news;
 mod searches;
 mod tls;
+mod urls;
 mod world;

@@ -6,7 +6,7 @@ use std::path::Path;
 use journal::Disk;
 use journal::sim::{Faults, SimDisk};
 use mail_types::{AccountId, Flags, ModSeq, SystemFlag, Timestamp, Uid};
-use store::{Append, Appended, Mailbox, NewMessage, Refused, Store};
+use store::{Append, Appended, Mailbox, NewMessage, Refused, Store, UrlKey};
 
 use crate::script::{open, verify};
 use crate::support::{populate_or, session};
@@ -53,7 +53,7 @@ fn texts() -> Vec<String> {
 }
 
 /// UIDs in the mailbox after each step of the script.
-const STATES: [std::ops::RangeInclusive<u32>; 4] = [1..=0, 1..=1, 1..=6, 2..=7];
+const STATES: [std::ops::Range<u32>; 4] = [1..1, 1..2, 1..7, 2..8];
 
 /// Appends one message, then five at once, then one that takes the place of the first; counts what
 /// was acknowledged.
@@ -163,4 +163,31 @@ fn an_append_that_is_refused_leaves_nothing() {
     assert!(matches!(store.append(elsewhere).wait(), Err(Refused::Missing(_))));
     store.close();
     verify(&disk, &index);
+}
+
+/// Keys of URLs come from the journal like everything else.
+#[test]
+fn url_keys_are_made_anew_from_the_journal() {
+    let place = tempfile::tempdir().unwrap();
+    let (disk, index) = (SimDisk::new(), place.path().join("index"));
+    let store = open(&disk, &index).unwrap();
+    let (ann, bob) = populate_or(&store).unwrap();
+    let key = |number| UrlKey::new([number; 32]);
+    for (account, mailbox, number) in
+        [(ann, "INBOX", 1), (ann, "Drafts", 2), (ann, "Sent", 3), (bob, "INBOX", 4)]
+    {
+        store.url_key(session(account), mailbox, key(number)).wait().unwrap();
+    }
+    store.reset_url_keys(session(ann), Some("Drafts")).wait().unwrap();
+    store.delete_mailbox(session(ann), "Sent").wait().unwrap();
+    store.reset_url_keys(session(bob), None).wait().unwrap();
+    let missing = store.url_key(session(ann), "Nowhere", key(5)).wait();
+    assert!(matches!(missing, Err(Refused::Missing(_))), "{missing:?}");
+    store.close();
+    verify(&disk, &index);
+    let store = open(&disk, &place.path().join("another")).unwrap();
+    let inbox = |account| store.mailbox(account, "INBOX").unwrap().unwrap().id;
+    assert_eq!(store.known_url_key(ann, inbox(ann)).unwrap(), Some(key(1)));
+    assert_eq!(store.known_url_key(ann, drafts(&store).unwrap().id).unwrap(), None);
+    assert_eq!(store.known_url_key(bob, inbox(bob)).unwrap(), None);
 }
