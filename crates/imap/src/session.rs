@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Changes;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
 use net::{Service, now};
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
 
@@ -128,6 +128,7 @@ impl Session {
                 self.url_fetch(account, &url, rump, from).await
             }
             Question::AppendEnd => self.append_end().await,
+            Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
             Question::AppendAbort => Ok(self.append_abort()),
             Question::Create { account, mailbox, special_use } => {
@@ -142,6 +143,8 @@ impl Session {
                 done(self.shared.store.set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
             Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
+            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
     }
 
@@ -176,21 +179,26 @@ impl Session {
         }
     }
 
+    /// The mailbox of this name, with which the account may do this; and what else it may.
     pub async fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
+        right: Right,
         missing: Missing,
-    ) -> Result<Mailbox, Refusal> {
+    ) -> Result<(Mailbox, Rights), Refusal> {
         let name = name.clone();
         let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        found.await?.ok_or_else(|| no_mailbox(missing))
+            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+        let (mailbox, rights) = found.await?.ok_or_else(|| no_mailbox(missing))?;
+        store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
+        Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
+        let reached = self.mailbox(account, &name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
         let subscription = self.shared.store.subscribe(id);
         let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
@@ -203,10 +211,29 @@ impl Session {
             uid_next: mailbox.uid_next,
             rows: rows(&mailbox, messages),
             recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
+            rights,
         };
         self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
         self.account = Some(account);
         Ok(Answer::Selected(Box::new(opened)))
+    }
+
+    async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
+        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
+        let snapshot = self.read("look into a mailbox", move |store| store.snapshot(id)).await?;
+        let Some((mailbox, messages)) = snapshot else {
+            return Err(no_mailbox(Missing::NonExistent));
+        };
+        Ok(Answer::Selected(Box::new(Opened {
+            mailbox: id,
+            read_only: true,
+            uid_validity: uid_validity(mailbox.uid_validity)?,
+            uid_next: mailbox.uid_next,
+            rows: rows(&mailbox, messages),
+            recent: self.shared.caches.recent(id, mailbox.uid_next, false),
+            rights,
+        })))
     }
 
     /// What has changed in the selected mailbox; `None` where it is gone.
@@ -294,7 +321,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate).await?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate).await?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),

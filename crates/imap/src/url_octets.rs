@@ -1,6 +1,6 @@
 use imap_machine::grammar::{ImapUrl, MailboxName, UrlAccess, UrlVerifier};
 use imap_machine::{Answer, Refusal, UrlOctets};
-use mail_types::{AccountId, MailboxId};
+use mail_types::{AccountId, MailboxId, Right};
 use message::{Limits, SectionRange, SectionSpec, Summary, filter_fields, section_range};
 use net::now;
 use store::UrlKey;
@@ -119,6 +119,7 @@ impl Session {
         self.octets_of(mailbox, url).await
     }
 
+    /// A mailbox that the account may read.
     async fn mailbox_of_url(
         &self,
         account: AccountId,
@@ -126,8 +127,9 @@ impl Session {
     ) -> Result<Option<MailboxId>, Refusal> {
         let name = name.clone();
         let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        Ok(found.await?.map(|mailbox| mailbox.id))
+            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+        let found = found.await?.filter(|(_, rights)| rights.has(Right::Read));
+        Ok(found.map(|(mailbox, _)| mailbox.id))
     }
 
     /// What the URL names in this mailbox.

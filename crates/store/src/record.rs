@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use journal::Position;
 use mail_types::{
     AccountId, Address, BodyHash, CustodyId, Domain, EnhancedStatus, Flags, MailId, MailboxId,
-    ModSeq, Reply, ReversePath, SpecialUse, Timestamp, Uid,
+    ModSeq, Reply, ReversePath, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -251,6 +251,15 @@ pub enum Record {
         /// When they are due.
         due: Timestamp,
     },
+    /// What somebody may do with a mailbox (RFC 4314).
+    AclSet {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Who.
+        grantee: Grantee,
+        /// Its rights; none where the entry is gone.
+        rights: Option<Rights>,
+    },
     /// URLs of an account's mailbox are authorized with this key (RFC 4467).
     UrlKeySet {
         /// Whose URLs.
@@ -267,6 +276,15 @@ pub enum Record {
         /// Of this mailbox; of all where none is named.
         mailbox: Option<MailboxId>,
     },
+}
+
+/// Whom an entry of an access control list is about (RFC 4314 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grantee {
+    /// An account; none for `anyone`.
+    pub account: Option<AccountId>,
+    /// The entry takes rights away.
+    pub negative: bool,
 }
 
 /// How an account proves itself. Never the password itself.

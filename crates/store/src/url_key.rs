@@ -2,11 +2,12 @@
 //! what such a URL leads to.
 
 use journal::Disk;
-use mail_types::{AccountId, MailId, MailboxId, Uid};
+use mail_types::{AccountId, MailId, MailboxId, Right, Uid};
 use serde::{Deserialize, Serialize};
 
+use crate::acl;
 use crate::commit::Work;
-use crate::mailboxes::{SessionActor, find};
+use crate::mailboxes::SessionActor;
 use crate::read::{MailFacts, read_facts};
 use crate::record::Record;
 use crate::sql::{Executor, Param, SqlError};
@@ -62,7 +63,7 @@ impl<D: Disk> Store<D> {
         let mailbox = mailbox.to_owned();
         self.change(move |work| {
             let account = actor.account;
-            let mailbox = find(work, account, &mailbox)?;
+            let mailbox = acl::find(work, account, &mailbox, Right::Read)?;
             if let Some(key) = key_in(work, account, mailbox)? {
                 return Ok(key);
             }
@@ -77,7 +78,8 @@ impl<D: Disk> Store<D> {
         let mailbox = mailbox.map(str::to_owned);
         self.change(move |work| {
             let account = actor.account;
-            let mailbox = mailbox.map(|name| find(work, account, &name)).transpose()?;
+            let mailbox =
+                mailbox.map(|name| acl::find(work, account, &name, Right::Read)).transpose()?;
             work.record(&actor.into(), Record::UrlKeysReset { account, mailbox })
         })
     }

@@ -6,6 +6,7 @@ use super::append::server_bug;
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Appended, Question};
 use crate::grammar::Tag;
+use crate::reader::Read;
 use crate::write::push_text;
 
 /// Messages that are being committed while the next ones come: what was answered `OK` to none of
@@ -60,6 +61,17 @@ impl Appends {
 }
 
 impl<R: Acceptance> Session<R> {
+    /// Reads on. Every other command comes behind the answers to those before it: `None` where these
+    /// are to be given first.
+    pub(super) fn read_behind_appends(&mut self) -> Option<Read> {
+        let read = self.read.take().unwrap_or_else(|| self.reader.read());
+        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
+            self.read = Some(read);
+            return None;
+        }
+        Some(read)
+    }
+
     /// Asks what has become of the oldest commits, and goes on with `then`.
     pub(super) fn settle(&mut self, then: Work) -> Flow {
         self.appends.decided = false;

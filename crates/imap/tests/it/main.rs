@@ -7,6 +7,7 @@ mod fetches;
 mod mailboxes;
 mod news;
 mod searches;
+mod sharing;
 mod tls;
 mod urls;
 mod world;
