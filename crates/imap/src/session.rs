@@ -11,7 +11,6 @@ use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transfe
 
 use crate::Shared;
 use crate::appending::Appends;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
 use crate::url_octets::UrlHeld;
@@ -29,17 +28,12 @@ pub struct Session {
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
     pub url_held: Option<UrlHeld>,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
-        }
         if !matches!(question, Question::Flush | Question::UrlFetch { .. }) {
             self.url_held = None;
         }
@@ -47,8 +41,6 @@ impl Service for Session {
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         let Self { selected, appends, .. } = self;
         let changed = async {
             match selected {
@@ -66,7 +58,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, url_held: None, held: None }
+        Self { shared, peer, selected: None, account: None, appends, url_held: None }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {

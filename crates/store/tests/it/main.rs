@@ -3,6 +3,7 @@
 
 mod accounts;
 mod appends;
+mod extracted;
 mod groups;
 mod model;
 mod power;
