@@ -23,7 +23,8 @@ pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
 pub use charset::CHARSETS;
 pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
-pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub(crate) use fetch::write_part;
+pub use fetch::{Binary, FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{

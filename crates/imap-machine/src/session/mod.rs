@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod append;
+mod binary;
 mod capabilities;
 mod compress;
 mod context;
@@ -15,6 +16,7 @@ mod listing;
 mod mailboxes;
 mod multisearch;
 mod order;
+mod plan;
 mod search;
 mod select;
 mod sign_in;
