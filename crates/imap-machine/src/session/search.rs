@@ -289,7 +289,9 @@ impl<R: Acceptance> Session<R> {
             tag: self.tag.as_ref().map_or("*", |tag| tag.as_str()),
             uid: work.search.uid,
             mailbox: match &work.aim {
-                Aim::Elsewhere(elsewhere) => Some((&elsewhere.name, elsewhere.uid_validity)),
+                Aim::Elsewhere(elsewhere) => {
+                    Some((&elsewhere.name, elsewhere.uid_validity, self.reader.names))
+                },
                 Aim::Command | Aim::Update(_) => None,
             },
         };
