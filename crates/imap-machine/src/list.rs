@@ -149,7 +149,9 @@ impl Patterns {
         let (mut octets, mut inbox) = (0, false);
         let mut patterns = Vec::with_capacity(list.patterns.len());
         for pattern in &list.patterns {
-            let Ok(text) = list.names.decode(&[&*list.reference, pattern].concat()) else { continue };
+            let Ok(text) = list.names.decode(&[&*list.reference, pattern].concat()) else {
+                continue;
+            };
             octets += text.len();
             if octets > PATTERN_OCTETS_MAX {
                 break;

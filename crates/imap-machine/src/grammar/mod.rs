@@ -28,7 +28,8 @@ pub use fetch::{Binary, FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
-    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, Names, SEPARATOR, mutf7_decode, mutf7_encode,
+    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, Names, SEPARATOR, mutf7_decode,
+    mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
 pub use returns::{PartialRange, SearchReturn};

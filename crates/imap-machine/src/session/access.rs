@@ -4,7 +4,7 @@ use mail_types::{Acceptance, Right, Rights};
 
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{AclAnswer, AclQuestion, Answer, Question};
-use crate::grammar::{MailboxName, Names, Manage};
+use crate::grammar::{MailboxName, Manage, Names};
 use crate::write::push_text;
 
 /// A question about an access control list.
@@ -90,11 +90,7 @@ impl<R: Acceptance> Session<R> {
 }
 
 // RFC 4314 §3.8: myrights-data = "MYRIGHTS" SP mailbox SP rights
-pub(super) fn write_my_rights(
-    out: &mut Vec<u8>,
-    (names, mailbox): (Names, &str),
-    rights: Rights,
-) {
+pub(super) fn write_my_rights(out: &mut Vec<u8>, (names, mailbox): (Names, &str), rights: Rights) {
     push_text(out, "* MYRIGHTS ");
     names.write(mailbox, out);
     push_rights(out, rights);

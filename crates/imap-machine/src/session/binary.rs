@@ -63,9 +63,8 @@ pub(super) fn write_binary(
         out.extend_from_slice(b"NIL");
         return false;
     };
-    let (first, count) = binary.partial.map_or((0, usize::MAX), |(first, count)| {
-        (first as usize, count as usize)
-    });
+    let (first, count) =
+        binary.partial.map_or((0, usize::MAX), |(first, count)| (first as usize, count as usize));
     match decoded_part_range(message, part, first, count) {
         Ok(octets) => {
             write_literal8(&octets, out);

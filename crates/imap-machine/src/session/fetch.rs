@@ -223,7 +223,8 @@ impl<R: Acceptance> Session<R> {
         let Some(mailbox) = &mut self.selected else { return self.misfit() };
         match answer {
             Some(Answer::Stored { changes, .. }) => {
-                let tells_flags = work.plan.items.iter().any(|item| matches!(item, Item::Row(RowItem::Flags)));
+                let tells_flags =
+                    work.plan.items.iter().any(|item| matches!(item, Item::Row(RowItem::Flags)));
                 let rows = mailbox.view.rows();
                 let read = batch.places.iter().map(|&place| rows.at(place).uid);
                 let read: UidSet = read.collect();
@@ -352,6 +353,10 @@ pub(super) fn write_row_item(view: &View, row: &Packed, item: RowItem, out: &mut
         RowItem::SaveDate => {
             out.extend_from_slice(b"SAVEDATE ");
             write_date_time(Timestamp::from_secs(row.saved_secs.into()), out);
+        }
+        RowItem::BinarySizeOfAll => {
+            out.extend_from_slice(b"BINARY.SIZE[] ");
+            push_number(out, u64::from(row.size));
         }
         // RFC 8474 §5.1: copies are the same message.
         RowItem::EmailId => {

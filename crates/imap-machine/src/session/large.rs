@@ -192,7 +192,7 @@ impl Large {
             }
             SectionRange::Header(_) => {
                 Some(Reading { left: octets, header: Some(Vec::new()), decoded: None })
-            },
+            }
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) enum RowItem {
     ModSeq,
     SaveDate,
     EmailId,
+    /// BINARY.SIZE[]
+    BinarySizeOfAll,
 }
 
 impl Plan {
@@ -106,6 +108,9 @@ impl Plan {
                 self.section(name, section, read_only)
             }
             FetchAttribute::Binary(binary) => self.binary(binary, read_only),
+            FetchAttribute::BinarySize(part) if part.is_empty() => {
+                Item::Row(RowItem::BinarySizeOfAll)
+            }
             FetchAttribute::BinarySize(part) => {
                 let mut name = b"BINARY.SIZE[".to_vec();
                 write_part(&part, &mut name);
