@@ -187,7 +187,7 @@ impl<R: Acceptance> Session<R> {
         let greeting =
             format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
         push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev1 server ready\r\n");
+        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
         session
     }
 
