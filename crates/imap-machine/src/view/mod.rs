@@ -172,13 +172,15 @@ impl View {
             more |= gone.len() > room;
             places.extend(gone.take(room));
         }
+        // Who was never told of a message by EXISTS is not told that it went.
+        let counted = places.partition_point(|&place| place < self.told);
         // RFC 3501 §7.4.1: each EXPUNGE renumbers what follows at once.
-        for (before, place) in places.iter().enumerate() {
+        for (before, place) in places[..counted].iter().enumerate() {
             out.extend_from_slice(b"* ");
             push_number(out, (place + 1 - before) as u64);
             out.extend_from_slice(b" EXPUNGE\r\n");
         }
-        self.told -= places.partition_point(|&place| place < self.told);
+        self.told -= counted;
         self.changed.clear();
         self.rows.remove(&places);
         if !more {
