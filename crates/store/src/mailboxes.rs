@@ -3,18 +3,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use journal::Disk;
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Uid};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, SystemFlag, Uid};
+use mailbox::Rows;
 
 use crate::accept::next_in;
-use crate::boxes::{By, read_mailboxes};
 use crate::commit::Work;
-use crate::index::Mailbox;
 use crate::record::{Actor, Record, Via};
 use crate::sql::Executor;
-use crate::subscription::{MessageRow, read_rows};
-use crate::{Pending, Refused, Store, StoreError};
+use crate::{Pending, Refused, Store};
 
 /// The mailbox that every account has (RFC 3501 §5.1).
 pub const INBOX: &str = "INBOX";
@@ -30,11 +29,7 @@ const SUBSCRIPTIONS_MAX: i64 = 10_000;
 /// Messages that one command changes.
 const MESSAGES_MAX: usize = 1_000_000;
 /// Messages named by one record; a change of more is several records of one group.
-const MESSAGES_PER_RECORD: usize = 50_000;
-/// Bytes of flags that one command records.
-const FLAGS_BYTES_MAX: usize = 8 << 20;
-/// Bytes of flags in one record, of which the journal takes 4 MiB.
-const FLAGS_BYTES_PER_RECORD: usize = 1 << 20;
+pub const MESSAGES_PER_RECORD: usize = 50_000;
 
 /// Whose session makes a change.
 #[derive(Clone, Copy, Debug)]
@@ -53,26 +48,6 @@ impl From<SessionActor> for Actor {
     }
 }
 
-/// What STORE does with its flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlagsChange {
-    /// FLAGS
-    Replace,
-    /// +FLAGS
-    Add,
-    /// -FLAGS
-    Remove,
-}
-
-/// What came of a change of flags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlagsOutcome {
-    /// Messages left alone since they changed after `unchanged_since` (RFC 7162 §3.1.3).
-    pub modified: Vec<Uid>,
-    /// HIGHESTMODSEQ of the mailbox now.
-    pub mod_seq: ModSeq,
-}
-
 /// Messages that were copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transferred {
@@ -86,24 +61,6 @@ pub struct Transferred {
 pub type UidRanges = Vec<(u32, u32)>;
 
 impl<D: Disk> Store<D> {
-    /// A mailbox with all its messages by UID, as of one moment.
-    ///
-    /// # Errors
-    /// The index's.
-    pub fn snapshot(
-        &self,
-        mailbox: MailboxId,
-    ) -> Result<Option<(Mailbox, Vec<MessageRow>)>, StoreError> {
-        self.read(|sql| {
-            let mut found = None;
-            read_mailboxes(sql, By::Id(mailbox), &mut |mailbox| found = Some(mailbox))?;
-            let Some(found) = found else { return Ok(None) };
-            let mut rows = Vec::with_capacity(usize::try_from(found.messages).unwrap_or(0));
-            read_rows(sql, mailbox, 1, u32::MAX, &mut |row| rows.push(row))?;
-            Ok(Some((found, rows)))
-        })
-    }
-
     /// Makes a mailbox, and those above it that are missing (RFC 3501 §6.3.3).
     pub fn create_mailbox(
         &self,
@@ -162,7 +119,7 @@ impl<D: Disk> Store<D> {
             check_room(work, actor.account, missing.len() + 1)?;
             if let (INBOX, Some(mailbox)) = (&*from, mailbox) {
                 let all = [(1, u32::MAX)];
-                check_count(rows(work, mailbox, &all)?.len())?;
+                check_count(self::uids(work, mailbox, &all, |_| true)?.len())?;
                 create_all(work, actor, missing)?;
                 create(work, &actor.into(), actor.account, to.clone(), None)?;
                 transfer(work, actor, mailbox, &to, &all, true)?;
@@ -208,48 +165,6 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Changes flags of the messages in these ranges.
-    pub fn set_flags(
-        &self,
-        actor: SessionActor,
-        mailbox: MailboxId,
-        uids: UidRanges,
-        change: FlagsChange,
-        flags: Flags,
-        unchanged_since: Option<ModSeq>,
-    ) -> Pending<FlagsOutcome> {
-        self.change(move |work| {
-            own(work, actor, mailbox)?;
-            let mut modified = Vec::new();
-            let mut sets: HashMap<Flags, Vec<Uid>> = HashMap::new();
-            for row in rows(work, mailbox, &uids)? {
-                if unchanged_since.is_some_and(|limit| row.mod_seq > limit) {
-                    modified.push(row.uid);
-                    continue;
-                }
-                let mut new = row.flags.clone();
-                match change {
-                    FlagsChange::Replace => new = flags.clone(),
-                    FlagsChange::Add => new.add_all(&flags),
-                    FlagsChange::Remove => new.remove_all(&flags),
-                }
-                if new == row.flags {
-                    continue;
-                }
-                sets.entry(new).or_default().push(row.uid);
-            }
-            let current = mod_seq(work, mailbox)?;
-            if sets.is_empty() {
-                return Ok(FlagsOutcome { modified, mod_seq: current });
-            }
-            let mod_seq = ModSeq(current.0 + 1);
-            for sets in in_records(sets)? {
-                work.record(&actor.into(), Record::FlagsSet { mailbox, mod_seq, sets })?;
-            }
-            Ok(FlagsOutcome { modified, mod_seq })
-        })
-    }
-
     /// Copies messages into another mailbox of the account.
     pub fn copy(
         &self,
@@ -284,11 +199,8 @@ impl<D: Disk> Store<D> {
         self.change(move |work| {
             own(work, actor, mailbox)?;
             let ranges = uids.unwrap_or_else(|| vec![(1, u32::MAX)]);
-            let deleted = rows(work, mailbox, &ranges)?
-                .into_iter()
-                .filter(|row| row.flags.has(mail_types::SystemFlag::Deleted))
-                .map(|row| row.uid)
-                .collect();
+            let is_deleted = |flags: &Flags| flags.has(SystemFlag::Deleted);
+            let deleted = self::uids(work, mailbox, &ranges, is_deleted)?;
             take_out(work, actor, mailbox, deleted)
         })
     }
@@ -302,7 +214,7 @@ impl<D: Disk> Store<D> {
     ) -> Pending<Vec<Uid>> {
         self.change(move |work| {
             own(work, actor, mailbox)?;
-            let gone = rows(work, mailbox, &uids)?.into_iter().map(|row| row.uid).collect();
+            let gone = self::uids(work, mailbox, &uids, |_| true)?;
             take_out(work, actor, mailbox, gone)
         })
     }
@@ -336,7 +248,7 @@ fn transfer(
     own(work, actor, from)?;
     let to = find(work, actor.account, to)?;
     let (first, to_mod_seq) = next_in(work, to)?;
-    let old: Vec<Uid> = rows(work, from, uids)?.into_iter().map(|row| row.uid).collect();
+    let old = self::uids(work, from, uids, |_| true)?;
     check_count(old.len())?;
     let room = u64::from(u32::MAX) - u64::from(first.get());
     if old.len() as u64 > room {
@@ -360,7 +272,7 @@ fn transfer(
 }
 
 /// Bounds what one command adds to its group, which must fit into the journal's limits.
-fn check_count(messages: usize) -> Result<(), Refused> {
+pub fn check_count(messages: usize) -> Result<(), Refused> {
     if messages > MESSAGES_MAX {
         return Err(Refused::Invalid(format!(
             "one command changes at most {MESSAGES_MAX} messages; name fewer"
@@ -369,71 +281,48 @@ fn check_count(messages: usize) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Each set of flags with the messages that have it.
-type FlagSets = Vec<(Flags, Vec<Uid>)>;
-
-/// Sets of flags in as many records as they need.
-fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> {
-    check_count(sets.values().map(Vec::len).sum())?;
-    let mut sets: Vec<_> = sets.into_iter().collect();
-    sets.sort_by_key(|(_, uids)| uids.first().copied());
-    let mut records: Vec<FlagSets> = Vec::new();
-    let (mut messages, mut bytes, mut bytes_in_all) = (0, 0, 0);
-    for (flags, uids) in sets {
-        let flags_bytes: usize = flags.keywords().iter().map(|word| word.as_str().len() + 2).sum();
-        for uids in uids.chunks(MESSAGES_PER_RECORD) {
-            bytes_in_all += flags_bytes;
-            if records.is_empty()
-                || messages + uids.len() > MESSAGES_PER_RECORD
-                || bytes + flags_bytes > FLAGS_BYTES_PER_RECORD
-            {
-                records.push(Vec::new());
-                (messages, bytes) = (0, 0);
-            }
-            messages += uids.len();
-            bytes += flags_bytes;
-            if let Some(record) = records.last_mut() {
-                record.push((flags.clone(), uids.to_vec()));
-            }
-        }
-    }
-    if bytes_in_all > FLAGS_BYTES_MAX {
-        return Err(Refused::Invalid("too many different flags; name fewer messages".to_owned()));
-    }
-    Ok(records)
-}
-
-fn rows(
+/// The messages of a mailbox, and the places in them that ranges of UIDs mean: ascending, each
+/// once, however often a client names it.
+pub fn rows(
     work: &mut Work<'_>,
     mailbox: MailboxId,
     ranges: &[(u32, u32)],
-) -> Result<Vec<MessageRow>, Refused> {
-    let mut rows = Vec::new();
-    // Ranges that overlap are read once, however often a client names them.
+) -> Result<(Rows, Vec<Range<usize>>), Refused> {
     let mut ranges = ranges.to_vec();
     ranges.sort_unstable();
-    let mut read_until = 0;
+    let mut apart: UidRanges = Vec::with_capacity(ranges.len());
     for (first, last) in ranges {
-        let first = first.max(read_until);
-        if first > last {
-            continue;
-        }
-        read_until = last.saturating_add(1);
-        let read = read_rows(&mut work.index.sql, mailbox, first, last, &mut |row| rows.push(row));
-        if let Err(error) = read {
-            return Err(work.fail(error.into()));
+        match apart.last_mut() {
+            Some((_, until)) if first <= *until => *until = last.max(*until),
+            _ => apart.push((first, last)),
         }
     }
-    Ok(rows)
+    let rows = work.rows(mailbox, &apart)?;
+    let places = apart.iter().map(|&(first, last)| rows.places(first, last)).collect();
+    Ok((rows, places))
 }
 
-fn mod_seq(work: &Work<'_>, mailbox: MailboxId) -> Result<ModSeq, Refused> {
+/// The UIDs of messages in these ranges that are such.
+fn uids(
+    work: &mut Work<'_>,
+    mailbox: MailboxId,
+    ranges: &[(u32, u32)],
+    is_such: impl Fn(&Flags) -> bool,
+) -> Result<Vec<Uid>, Refused> {
+    let (rows, places) = rows(work, mailbox, ranges)?;
+    let such: Vec<bool> = rows.flag_sets().iter().map(|set| is_such(&set.flags)).collect();
+    let slices = places.into_iter().flat_map(|places| rows.slices(places));
+    let found = slices.flat_map(|(_, slice)| slice).filter(|row| such[row.flags as usize]);
+    Ok(found.map(|row| row.uid()).collect())
+}
+
+pub fn mod_seq(work: &Work<'_>, mailbox: MailboxId) -> Result<ModSeq, Refused> {
     let found = work.index.mailboxes.get(&mailbox);
     found.map(|mailbox| mailbox.mod_seq).ok_or_else(|| Refused::Missing("the mailbox".to_owned()))
 }
 
 /// The mailbox is the session's own and still there.
-fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
+pub fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
     match work.index.mailboxes.get(&mailbox) {
         Some(found) if found.account == actor.account => Ok(()),
         _ => Err(Refused::Missing("the mailbox".to_owned())),

@@ -1,16 +1,16 @@
 //! What the writer and the handles share.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-
-use mail_types::MailboxId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::StoreError;
 use crate::directory::Directory;
+use crate::effects::Effects;
+use crate::index::Index;
+use crate::live::Views;
+use crate::published::Published;
 use crate::sqlite::Sqlite;
-use crate::subscription::{Effect, MailboxChange, SubscriptionState};
 
 /// Idle read connections kept open.
 const READERS_IDLE_MAX: usize = 8;
@@ -34,7 +34,10 @@ pub struct Shared {
     directory: RwLock<Arc<Directory>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
-    subscriptions: Mutex<HashMap<MailboxId, Vec<Weak<SubscriptionState>>>>,
+    /// Every mailbox by name.
+    pub mailboxes: Published,
+    /// The open mailboxes.
+    pub views: Views,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
 }
@@ -60,7 +63,8 @@ impl Shared {
             directory: RwLock::new(directory),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
-            subscriptions: Mutex::new(HashMap::new()),
+            mailboxes: Published::default(),
+            views: Views::default(),
             alarm,
             queue_wake: RwLock::new(None),
         }
@@ -98,57 +102,13 @@ impl Shared {
         }
     }
 
-    pub fn subscribe(&self, mailbox: MailboxId, state: &Arc<SubscriptionState>) {
-        let mut subscriptions = lock(&self.subscriptions);
-        subscriptions.entry(mailbox).or_default().push(Arc::downgrade(state));
-    }
-
-    /// Forgets the subscriptions of this mailbox that nobody holds any more.
-    pub fn unsubscribe(&self, mailbox: MailboxId) {
-        let mut subscriptions = lock(&self.subscriptions);
-        if let Some(states) = subscriptions.get_mut(&mailbox) {
-            states.retain(|state| state.strong_count() > 0);
-            if states.is_empty() {
-                subscriptions.remove(&mailbox);
-            }
-        }
-    }
-
-    pub fn has_subscriber(&self, mailbox: MailboxId) -> bool {
-        lock(&self.subscriptions).contains_key(&mailbox)
-    }
-
-    fn tell_subscribers(&self, mailbox: MailboxId, change: &MailboxChange) {
-        let states: Vec<_> = lock(&self.subscriptions)
-            .get(&mailbox)
-            .into_iter()
-            .flatten()
-            .filter_map(Weak::upgrade)
-            .collect();
-        states.iter().for_each(|state| state.push(change));
-    }
-
     /// Tells everybody what a synced group has changed.
-    pub fn tell(&self, directory: &Arc<Directory>, effects: Vec<Effect>) {
-        let mut queue = false;
-        let mut unseen = HashSet::new();
-        for effect in effects {
-            match effect {
-                Effect::Directory => {
-                    let mut current =
-                        self.directory.write().unwrap_or_else(PoisonError::into_inner);
-                    *current = Arc::clone(directory);
-                }
-                Effect::Queue => queue = true,
-                Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
-                Effect::Unseen(mailbox) => {
-                    unseen.insert(mailbox);
-                }
-            }
-        }
-        // Nobody listened when the change was made; whoever began since has to look.
-        for mailbox in unseen {
-            self.tell_subscribers(mailbox, &MailboxChange::Anew);
+    pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
+        let Effects { directory, queue, mailboxes } = effects;
+        self.mailboxes.update(mailboxes, &index.mailboxes);
+        if directory {
+            let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+            *current = Arc::clone(&index.directory);
         }
         if queue
             && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)
