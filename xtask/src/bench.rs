@@ -16,6 +16,7 @@ use drill::server::{self, Installation, Running};
 use drill::sink::Sink;
 use serde::Serialize;
 
+mod imap;
 mod meter;
 mod peer;
 mod target;
@@ -66,11 +67,22 @@ enum Part {
     Fetch,
     Syncs,
     Restart,
+    /// A mailbox of 10,000: opened, fetched, searched, sorted, flagged; APPEND; latency meanwhile
+    Imap,
+    /// The same with 100,000
+    ImapLarge,
+    /// 1,000 and 5,000 connections in IDLE
+    ImapIdle,
 }
+
+const IMAP_PARTS: [Part; 3] = [Part::Imap, Part::ImapLarge, Part::ImapIdle];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
+    /// Accepting and relaying, with Dovecot's mailboxes
     Postfix,
+    /// The parts of IMAP
+    Dovecot,
 }
 
 /// Why it could not be measured.
@@ -128,6 +140,13 @@ struct Results {
     restart: Option<(u64, f64)>,
 }
 
+/// Everything of one run.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    servers: Vec<Results>,
+    imap: Vec<imap::Results>,
+}
+
 /// Measures and prints; the words after `bench` are its options.
 pub fn run(arguments: &[&str]) -> ExitCode {
     let args = match Args::try_parse_from(std::iter::once(&"bench").chain(arguments)) {
@@ -135,14 +154,15 @@ pub fn run(arguments: &[&str]) -> ExitCode {
         Err(error) => error.exit(),
     };
     match measure(&args) {
-        Ok(all) => {
+        Ok(report) => {
             if args.json {
-                match serde_json::to_string_pretty(&all) {
+                match serde_json::to_string_pretty(&report) {
                     Ok(json) => console::say(&json),
                     Err(error) => console::note(&error.to_string()),
                 }
             } else {
-                all.iter().for_each(|results| console::say(&table(results)));
+                report.servers.iter().for_each(|results| console::say(&table(results)));
+                console::say(&imap::table(&report.imap));
             }
             ExitCode::SUCCESS
         }
@@ -153,19 +173,33 @@ pub fn run(arguments: &[&str]) -> ExitCode {
     }
 }
 
-fn measure(args: &Args) -> Result<Vec<Results>, BenchError> {
+fn measure(args: &Args) -> Result<Report, BenchError> {
     let binary = match &args.binary {
         Some(path) => path.canonicalize().map_err(BenchError::io("finding the binary"))?,
         None => build()?,
     };
     let directory = server::fresh_directory(args.directory.as_deref(), "restante-bench")?;
     let mut bench = Bench { args, directory: directory.clone(), binary };
-    let mut all = vec![bench.ours()?];
-    if args.peer == Some(PeerName::Postfix) {
-        all.push(bench.postfix()?);
+    let mut report = Report::default();
+    let (mut reading, mut others) = (true, true);
+    if !args.only.is_empty() {
+        reading = args.only.iter().any(|part| IMAP_PARTS.contains(part));
+        others = args.only.iter().any(|part| !IMAP_PARTS.contains(part));
+    }
+    if others {
+        report.servers.push(bench.ours()?);
+        if args.peer == Some(PeerName::Postfix) {
+            report.servers.push(bench.postfix()?);
+        }
+    }
+    if reading {
+        report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);
+        if args.peer == Some(PeerName::Dovecot) {
+            report.imap.push(imap::measure(&bench, imap::Host::dovecot(&bench)?)?);
+        }
     }
     fs::remove_dir_all(&directory).map_err(BenchError::io("removing the data"))?;
-    Ok(all)
+    Ok(report)
 }
 
 /// Builds the release binary; it lies beside this one.
@@ -222,8 +256,8 @@ impl Bench<'_> {
 
     fn postfix(&mut self) -> Result<Results, BenchError> {
         let sink = Sink::start().map_err(BenchError::io("starting the sink"))?;
-        let peer = peer::Peer::start(&self.directory, MAILBOXES, sink.address())?;
-        self.any(&peer.target, &sink)
+        let (_peer, target) = peer::Peer::start(&self.directory, MAILBOXES, sink.address())?;
+        self.any(&target, &sink)
     }
 
     /// The measurements that work on any server.
@@ -326,6 +360,8 @@ fn our_target(installation: &Installation, running: &Running) -> Target {
         smtp: installation.address(25),
         submission: installation.address(587),
         imap: installation.address(143),
+        imaps: Some(installation.address(993)),
+        is_lmtp: false,
         accounts: installation.accounts.clone(),
         password: installation.password.clone(),
         signs_in: true,

@@ -11,6 +11,9 @@ pub enum Step<Question> {
     /// Send all output, then begin the TLS handshake. Bytes fed in but not yet handled are already
     /// forgotten (RFC 3207 §4.2: nothing read before the handshake may count after it).
     StartTls,
+    /// Send all output; from then on everything in both directions is one DEFLATE stream each
+    /// (RFC 1951, RFC 4978). Asked for once at most.
+    StartCompression,
     /// Send all output, then close the connection.
     Close,
 }

@@ -82,6 +82,7 @@ pub fn parse_internal_date(text: &[u8]) -> Option<MailDate> {
 
 /// RFC 5322 §3.3 and §4.3, leniently: obsolete zones and years, a missing zone (read as UTC), a
 /// missing weekday or second, comments, the order of asctime, dashes between day, month and year.
+/// RFC 5256 §2.2: an invalid time is midnight, an invalid zone is UTC.
 #[must_use]
 pub fn parse_date(text: &[u8]) -> Option<MailDate> {
     let text = &text[..text.len().min(DATE_OCTETS_MAX)];
@@ -105,7 +106,7 @@ pub fn parse_date(text: &[u8]) -> Option<MailDate> {
             _ => {}
         }
     }
-    parts.date()
+    parts.lenient_date()
 }
 
 #[derive(Default)]
@@ -122,7 +123,7 @@ impl Parts {
     fn token(&mut self, token: &[u8]) -> Option<()> {
         let first = *token.first()?;
         if first.is_ascii_digit() && token.contains(&b':') {
-            self.time = self.time.or(Some(time(token)?));
+            self.time = self.time.or(Some(time(token).unwrap_or_default()));
         } else if first.is_ascii_digit() && token.contains(&b'-') {
             token.split(|&byte| byte == b'-').try_for_each(|part| self.token(part))?;
         } else if first.is_ascii_digit() {
@@ -163,9 +164,14 @@ impl Parts {
         }
     }
 
+    /// Strict: an invalid time or zone is no date.
     fn date(self) -> Option<MailDate> {
+        let (hour, minute, second) = self.time.unwrap_or_default();
+        let offset = self.offset.unwrap_or(0);
+        if hour > 23 || minute > 59 || second > 60 || offset.abs() >= 1440 {
+            return None;
+        }
         let (day, month, year) = (self.day?, self.month?, self.year?);
-        let (hour, minute, second) = self.time.unwrap_or((0, 0, 0));
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let days_max = match month {
             2 if leap => 29,
@@ -173,14 +179,21 @@ impl Parts {
             4 | 6 | 9 | 11 => 30,
             _ => 31,
         };
-        if !(1..=days_max).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        if !(1..=days_max).contains(&day) {
             return None;
         }
-        let offset = self.offset.unwrap_or(0);
-        let offset_minutes = i16::try_from(offset).ok().filter(|minutes| minutes.abs() < 1440)?;
+        let offset_minutes = i16::try_from(offset).ok()?;
         let of_day = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
         let secs = days_from_civil(year, month, day) * 86_400 + of_day - offset * 60;
         Some(MailDate { at: Timestamp::from_secs(secs), offset_minutes })
+    }
+
+    /// RFC 5256 §2.2: what is invalid of time and zone left out.
+    fn lenient_date(mut self) -> Option<MailDate> {
+        self.time =
+            self.time.filter(|&(hour, minute, second)| hour <= 23 && minute <= 59 && second <= 60);
+        self.offset = self.offset.filter(|offset| offset.abs() < 1440);
+        self.date()
     }
 }
 

@@ -1,4 +1,5 @@
 use crate::header::{squeeze, unfold};
+use crate::transfer::hex;
 use crate::{Limits, text};
 
 /// A parameter of Content-Type or Content-Disposition (RFC 2045 §5.1), its continuations
@@ -39,7 +40,7 @@ fn decode_extended(value: &[u8]) -> String {
             (b'%', [high, low, behind @ ..])
                 if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
-                bytes.push(text::hex(*high) << 4 | text::hex(*low));
+                bytes.push(hex(*high) << 4 | hex(*low));
                 rest = behind;
             }
             _ => {

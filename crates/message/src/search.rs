@@ -1,10 +1,11 @@
 use crate::Limits;
+use crate::fold::fold_into;
 use crate::header::Fields;
 use crate::html::html_text;
 use crate::structure::{Kind, Structure};
 use crate::text::{decode_words, decoded_text};
 
-/// Decoded, folded text of a message, to search substrings in that [`fold`] was applied to.
+/// Decoded, folded text of a message, to search substrings in that [`crate::fold`] was applied to.
 /// Fields and parts end in a line feed, which no folded text holds, so nothing is found across.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchText {
@@ -13,30 +14,6 @@ pub struct SearchText {
     /// Whether it is all there: `false` where [`Limits::text_bytes_max`] cut it, and an exact
     /// search must read the message again with a higher limit.
     pub complete: bool,
-}
-
-/// How text and search keys are made comparable: lower case, each run of white space one space,
-/// invisible characters (soft hyphen, zero width) gone.
-#[must_use]
-pub fn fold(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    fold_into(&mut out, text);
-    out
-}
-
-fn fold_into(out: &mut String, text: &str) {
-    let mut after_space = false;
-    for c in text.chars() {
-        let is_space = c.is_whitespace();
-        match c {
-            _ if is_space && after_space => {}
-            _ if is_space => out.push(' '),
-            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{feff}' => continue,
-            _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
-            _ => out.extend(c.to_lowercase()),
-        }
-        after_space = is_space;
-    }
 }
 
 /// Fields of a header as `name: value`, one a line, decoded and folded.

@@ -1,11 +1,12 @@
 use std::ops::Range;
 
+use crate::Limits;
 use crate::address_list::EnvelopeAddress;
+use crate::codec::{Decoder, Encoder, SummaryError};
 use crate::content::{Content, Disposition, Encoding};
 use crate::envelope::Envelope;
 use crate::params::Param;
 use crate::structure::{Kind, Opaque, Part, Structure};
-use crate::{Bytes, Limits};
 
 /// First octet of an encoded summary. Old versions are read for ever.
 const VERSION: u8 = 1;
@@ -17,17 +18,6 @@ pub struct Summary {
     pub envelope: Envelope,
     /// Of the whole message.
     pub structure: Structure,
-}
-
-/// Why octets are no summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SummaryError {
-    /// Its first octet names a version that this code does not know.
-    #[error("a message summary of unknown version {0}")]
-    Version(u8),
-    /// It ends early, goes on too long, or holds a value that cannot be.
-    #[error("a damaged message summary")]
-    Damaged,
 }
 
 impl Summary {
@@ -42,8 +32,7 @@ impl Summary {
     /// A compact form to keep.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Encoder { out: Vec::with_capacity(512) };
-        out.out.push(VERSION);
+        let mut out = Encoder::new(VERSION, 512);
         out.envelope(&self.envelope);
         out.number(self.structure.parts.len());
         for part in &self.structure.parts {
@@ -57,11 +46,7 @@ impl Summary {
     /// # Errors
     /// Where the octets were not made by this or an older version, see [`SummaryError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, SummaryError> {
-        let (&version, rest) = bytes.split_first().ok_or(SummaryError::Damaged)?;
-        if version != VERSION {
-            return Err(SummaryError::Version(version));
-        }
-        let mut decoder = Decoder { rest };
+        let mut decoder = Decoder::new(VERSION, bytes)?;
         let envelope = decoder.envelope()?;
         let parts = decoder.list(|decoder, at| decoder.part(at))?;
         let structure = Structure { parts };
@@ -90,37 +75,7 @@ fn is_tree(structure: &Structure) -> bool {
     adopted && !parts.is_empty() && has_parent[1..].iter().all(|&found| found)
 }
 
-struct Encoder {
-    out: Vec<u8>,
-}
-
 impl Encoder {
-    /// Seven bits an octet, low ones first, the high bit set on all but the last.
-    fn number(&mut self, number: usize) {
-        let mut rest = number;
-        while rest >= 0x80 {
-            self.out.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.out.push(rest as u8);
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.number(text.len());
-        self.out.extend_from_slice(text);
-    }
-
-    /// 0 for none, else the length plus one and the octets.
-    fn optional(&mut self, text: Option<&[u8]>) {
-        match text {
-            None => self.number(0),
-            Some(text) => {
-                self.number(text.len() + 1);
-                self.out.extend_from_slice(text);
-            }
-        }
-    }
-
     fn envelope(&mut self, envelope: &Envelope) {
         let Envelope {
             date,
@@ -224,61 +179,7 @@ impl Encoder {
     }
 }
 
-/// Every method fails on octets that end early; nothing is allocated ahead of octets that are
-/// really there.
-struct Decoder<'a> {
-    rest: &'a [u8],
-}
-
 impl Decoder<'_> {
-    fn number(&mut self) -> Result<usize, SummaryError> {
-        let mut number = 0_usize;
-        for shift in (0..63).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(SummaryError::Damaged)?;
-            self.rest = rest;
-            number |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(SummaryError::Damaged)
-    }
-
-    fn octets(&mut self, count: usize) -> Result<&[u8], SummaryError> {
-        let (octets, rest) = self.rest.split_at_checked(count).ok_or(SummaryError::Damaged)?;
-        self.rest = rest;
-        Ok(octets)
-    }
-
-    fn text(&mut self) -> Result<Bytes, SummaryError> {
-        let count = self.number()?;
-        Ok(self.octets(count)?.into())
-    }
-
-    fn word(&mut self) -> Result<Box<str>, SummaryError> {
-        let text = String::from_utf8(self.text()?.into_vec());
-        text.map(Into::into).map_err(|_| SummaryError::Damaged)
-    }
-
-    fn optional(&mut self) -> Result<Option<Bytes>, SummaryError> {
-        match self.number()? {
-            0 => Ok(None),
-            count => Ok(Some(self.octets(count - 1)?.into())),
-        }
-    }
-
-    fn list<T>(
-        &mut self,
-        mut item: impl FnMut(&mut Self, usize) -> Result<T, SummaryError>,
-    ) -> Result<Vec<T>, SummaryError> {
-        let count = self.number()?;
-        // Each item takes at least one octet.
-        if count > self.rest.len() {
-            return Err(SummaryError::Damaged);
-        }
-        (0..count).map(|at| item(self, at)).collect()
-    }
-
     fn addresses(&mut self) -> Result<Vec<EnvelopeAddress>, SummaryError> {
         self.list(|decoder, _| {
             Ok(EnvelopeAddress {

@@ -8,6 +8,7 @@ use crate::Limits;
 use crate::content::Encoding;
 use crate::header::squeeze;
 use crate::structure::Part;
+use crate::transfer::{decode_base64, decode_quoted_printable, hex};
 
 /// Octets of a charset's name in an encoded word.
 const CHARSET_NAME_MAX: usize = 64;
@@ -159,95 +160,4 @@ pub fn decoded_text<'a>(part: &Part, bytes: &'a [u8], limits: &Limits) -> Option
         Cow::Borrowed(body) => decode_charset(body, label),
         Cow::Owned(body) => Cow::Owned(decode_charset(&body, label).into_owned()),
     })
-}
-
-/// RFC 2045 §6.8, leniently: octets outside of the alphabet are passed over, and text after
-/// padding is read on, as several encoded pieces one after the other need.
-#[must_use]
-pub fn decode_base64(text: &[u8], max: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity((text.len() / 4 * 3 + 3).min(max));
-    let mut group = 0_u32;
-    let mut digits = 0_u8;
-    for &byte in text {
-        if out.len() >= max {
-            break;
-        }
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                end_group(&mut out, group, digits);
-                (group, digits) = (0, 0);
-                continue;
-            }
-            _ => continue,
-        };
-        group = group << 6 | u32::from(digit);
-        digits += 1;
-        if digits == 4 {
-            out.extend_from_slice(&group.to_be_bytes()[1..]);
-            (group, digits) = (0, 0);
-        }
-    }
-    end_group(&mut out, group, digits);
-    out.truncate(max);
-    out
-}
-
-fn end_group(out: &mut Vec<u8>, group: u32, digits: u8) {
-    match digits {
-        2 => out.push((group >> 4).to_be_bytes()[3]),
-        3 => out.extend_from_slice(&(group >> 2).to_be_bytes()[2..]),
-        _ => {}
-    }
-}
-
-/// RFC 2045 §6.7, leniently: an `=` that begins nothing stays as it is.
-#[must_use]
-pub fn decode_quoted_printable(text: &[u8], max: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len().min(max));
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        if out.len() >= max {
-            break;
-        }
-        let content = line.trim_ascii_end();
-        let line_end = match line {
-            [.., b'\r', b'\n'] => &b"\r\n"[..],
-            [.., b'\n'] => b"\n",
-            _ => b"",
-        };
-        let mut rest = content;
-        let mut soft = false;
-        while let [first, tail @ ..] = rest {
-            rest = tail;
-            match (first, tail) {
-                (b'=', []) => soft = true,
-                (b'=', [high, low, behind @ ..])
-                    if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-                {
-                    out.push(hex(*high) << 4 | hex(*low));
-                    rest = behind;
-                }
-                _ => out.push(*first),
-            }
-        }
-        if !soft {
-            out.extend_from_slice(line_end);
-        }
-    }
-    out.truncate(max);
-    out
-}
-
-/// The value of a hexadecimal digit, which the caller has checked.
-pub(crate) const fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => 0,
-    }
 }

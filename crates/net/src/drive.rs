@@ -135,6 +135,12 @@ impl<S: Service> Run<'_, S> {
                         self.start_tls().await;
                     }
                 }
+                Step::StartCompression => {
+                    self.send().await;
+                    // RFC 4978 §3: the client waits for the answer, so nothing is lost here.
+                    self.unread = Unread::default();
+                    self.link.start_compression();
+                }
                 Step::Close => break,
             }
             if !self.writable {

@@ -13,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use crate::deflate::{DEFLATED_OCTETS_MAX, Inflate, deflate};
 use crate::{ClientTls, ServerTls};
 
 /// Octets read at once. One buffer of this size belongs to each worker thread, none to a
@@ -110,6 +111,8 @@ impl Default for LinkLimits {
 #[derive(Debug)]
 pub struct Link {
     stream: Stream,
+    /// The peer's DEFLATE stream, once compression is agreed on; ours needs no state.
+    inflate: Option<Box<Inflate>>,
     security: Security,
     peer: Peer,
     local: SocketAddr,
@@ -137,7 +140,8 @@ impl Link {
         let peer = Peer::new(stream.peer_addr()?);
         let local = stream.local_addr()?;
         let limits = LinkLimits::default();
-        Ok(Self { stream: Stream::Plain(stream), security, peer, local, outgoing: false, limits })
+        let stream = Stream::Plain(stream);
+        Ok(Self { stream, inflate: None, security, peer, local, outgoing: false, limits })
     }
 
     /// Connects to a server, from this source address if one is given, within the time limit.
@@ -210,9 +214,42 @@ impl Link {
         Ok(facts)
     }
 
-    /// Waits for bytes and hands them over, as a slice of the thread's buffer; an empty slice says
-    /// that the peer closed its side. Dropping the future loses nothing.
+    /// From now on both directions are compressed (RFC 4978).
+    pub(crate) fn start_compression(&mut self) {
+        self.inflate = Some(Box::new(Inflate::new()));
+    }
+
+    /// Waits for bytes and hands them over, decompressed where that is agreed on; an empty slice
+    /// says that the peer closed its side. Dropping the future loses nothing.
     pub(crate) async fn read<R>(&mut self, take: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
+        if self.inflate.is_none() {
+            return self.read_raw(take).await;
+        }
+        let mut take = Some(take);
+        loop {
+            let Some(inflate) = &mut self.inflate else { return Err(polled_again()) };
+            let next = inflate.next(|octets| take.take().map(|take| take(octets)))?;
+            if let Some(taken) = next {
+                return taken.ok_or_else(polled_again);
+            }
+            let mut closed = inflate.is_ended();
+            if !closed {
+                // Between the two lies no wait: what is read is fed.
+                let octets = self.read_raw(<[u8]>::to_vec).await?;
+                closed = octets.is_empty();
+                if let Some(inflate) = &mut self.inflate {
+                    inflate.feed(octets);
+                }
+            }
+            if closed {
+                return take.take().map(|take| take(&[])).ok_or_else(polled_again);
+            }
+        }
+    }
+
+    /// Waits for bytes as they are on the wire, and hands them over as a slice of the thread's buffer; an empty slice says
+    /// that the peer closed its side. Dropping the future loses nothing.
+    async fn read_raw<R>(&mut self, take: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
         let mut take = Some(take);
         poll_fn(|cx| {
             READ_BUFFER.with_borrow_mut(|buffer| {
@@ -224,9 +261,7 @@ impl Link {
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => buffer.clear(),
                     Err(error) => return Poll::Ready(Err(error)),
                 }
-                let Some(take) = take.take() else {
-                    return Poll::Ready(Err(io::Error::other("polled after it was ready")));
-                };
+                let Some(take) = take.take() else { return Poll::Ready(Err(polled_again())) };
                 Poll::Ready(Ok(take(buffer.filled())))
             })
         })
@@ -235,17 +270,11 @@ impl Link {
 
     /// Sends all of `output` and empties it. It is empty after an error, too.
     pub(crate) async fn send(&mut self, output: &mut Vec<u8>) -> io::Result<()> {
-        let mut sent = 0;
-        let mut result = Ok(());
-        while sent < output.len() && result.is_ok() {
-            let write = poll_fn(|cx| self.stream.poll_write(cx, &output[sent..]));
-            match timeout(self.limits.write_stall, write).await {
-                Ok(Ok(0)) => result = Err(io::ErrorKind::WriteZero.into()),
-                Ok(Ok(octets)) => sent += octets,
-                Ok(Err(error)) => result = Err(error),
-                Err(_) => result = Err(timed_out("sending")),
-            }
-        }
+        let result = if self.inflate.is_some() {
+            self.write_compressed(output).await
+        } else {
+            self.write(output).await
+        };
         output.clear();
         if output.capacity() > OUTPUT_KEPT_OCTETS_MAX {
             *output = Vec::new();
@@ -255,6 +284,29 @@ impl Link {
             timeout(self.limits.write_stall, stream.flush())
                 .await
                 .map_err(|_| timed_out("sending"))??;
+        }
+        Ok(())
+    }
+
+    async fn write_compressed(&mut self, output: &[u8]) -> io::Result<()> {
+        let mut packed = Vec::new();
+        for piece in output.chunks(DEFLATED_OCTETS_MAX) {
+            packed.clear();
+            deflate(piece, &mut packed)?;
+            self.write(&packed).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < octets.len() {
+            let write = poll_fn(|cx| self.stream.poll_write(cx, &octets[sent..]));
+            match timeout(self.limits.write_stall, write).await {
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => sent += written?,
+                Err(_) => return Err(timed_out("sending")),
+            }
         }
         Ok(())
     }
@@ -271,7 +323,7 @@ impl Link {
             // A client's last words are of no interest to its server.
             let mut left = if self.outgoing { 0 } else { LINGER_OCTETS_MAX };
             while left > 0 {
-                match self.read(<[u8]>::len).await? {
+                match self.read_raw(<[u8]>::len).await? {
                     0 => break,
                     octets => left = left.saturating_sub(octets),
                 }
@@ -311,6 +363,10 @@ fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error)),
         Host::Literal(ip) => Ok(ServerName::from(*ip)),
     }
+}
+
+fn polled_again() -> io::Error {
+    io::Error::other("polled after it was ready")
 }
 
 fn timed_out(what: &str) -> io::Error {

@@ -69,7 +69,7 @@ fn turn(
                 return true;
             }
             Step::StartTls => session.tls_started(TlsFacts::default(), now),
-            Step::Close => return false,
+            Step::StartCompression | Step::Close => return false,
             Step::Ask(question) => {
                 let answer = answer(question, removed);
                 session.answer(answer, now);

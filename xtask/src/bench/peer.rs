@@ -1,4 +1,4 @@
-//! Debian's Postfix and Dovecot as the peer: LMTP into mdbox, everything in one directory.
+//! Debian's Postfix and Dovecot as the peers: LMTP into mdbox, everything in one directory.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -38,15 +38,18 @@ scache unix - - n - 1 scache
 
 /// Both running. Dropped, both are stopped.
 pub struct Peer {
-    etc: PathBuf,
+    /// Postfix's, where it runs.
+    etc: Option<PathBuf>,
     dovecot: Child,
-    /// Where to send and look.
-    pub target: Target,
 }
 
 impl Peer {
     /// Writes their configuration under `directory` and starts them; needs root.
-    pub fn start(directory: &Path, mailboxes: usize, sink: SocketAddr) -> Result<Self, BenchError> {
+    pub fn start(
+        directory: &Path,
+        mailboxes: usize,
+        sink: SocketAddr,
+    ) -> Result<(Self, Target), BenchError> {
         let directory = directory.join("peer");
         let etc = directory.join("postfix");
         for part in ["postfix", "spool", "lib", "mail", "dovecot"] {
@@ -59,16 +62,10 @@ impl Peer {
             &etc.join("master.cf"),
             &format!("{}:{} inet n - n - - smtpd\n{MASTER_CF}", smtp.ip(), smtp.port()),
         )?;
-        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, imap))?;
+        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, imap, None))?;
         let shell = "chown postfix \"$1/lib\" && chown mail:mail \"$1/mail\"";
         run(Command::new("sh").args(["-c", shell, "sh"]).arg(&directory))?;
-        let dovecot = Command::new("dovecot")
-            .arg("-F")
-            .arg("-c")
-            .arg(directory.join("dovecot.conf"))
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(BenchError::io("starting dovecot"))?;
+        let dovecot = start_dovecot(&directory)?;
         run(Command::new("postfix").arg("-c").arg(&etc).arg("start"))?;
         let pid_file = directory.join("spool/pid/master.pid");
         wait_for("postfix", || pid_file.exists())?;
@@ -76,23 +73,65 @@ impl Peer {
         let pid = pid.trim().parse().map_err(|_| BenchError::Peer("postfix has no pid".into()))?;
         wait_for("dovecot", || std::net::TcpStream::connect(imap).is_ok())?;
         let target = Target {
-            name: "Postfix + Dovecot (mdbox)".to_owned(),
-            smtp,
-            submission: smtp,
-            imap,
-            accounts: (1..=mailboxes).map(|number| format!("box{number}@drill.test")).collect(),
-            password: PASSWORD.to_owned(),
-            signs_in: false,
             processes: vec![pid, dovecot.id()],
+            ..target("Postfix + Dovecot (mdbox)", smtp, imap, mailboxes)
         };
-        Ok(Self { etc, dovecot, target })
+        Ok((Self { etc: Some(etc), dovecot }, target))
     }
+
+    /// Dovecot alone, which takes mail by LMTP; needs root.
+    pub fn dovecot(directory: &Path, mailboxes: usize) -> Result<(Self, Target), BenchError> {
+        let directory = directory.join("dovecot");
+        for part in ["mail", "dovecot"] {
+            fs::create_dir_all(directory.join(part)).map_err(BenchError::io("peer directory"))?;
+        }
+        open_to_all(&directory)?;
+        let (lmtp, imap) = (free_address()?, free_address()?);
+        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, imap, Some(lmtp)))?;
+        let shell = "chown mail:mail \"$1/mail\"";
+        run(Command::new("sh").args(["-c", shell, "sh"]).arg(&directory))?;
+        let dovecot = start_dovecot(&directory)?;
+        wait_for("dovecot", || std::net::TcpStream::connect(imap).is_ok())?;
+        let target = Target {
+            is_lmtp: true,
+            processes: vec![dovecot.id()],
+            ..target("Dovecot (mdbox)", lmtp, imap, mailboxes)
+        };
+        Ok((Self { etc: None, dovecot }, target))
+    }
+}
+
+fn target(name: &str, smtp: SocketAddr, imap: SocketAddr, mailboxes: usize) -> Target {
+    Target {
+        name: name.to_owned(),
+        smtp,
+        submission: smtp,
+        imap,
+        imaps: None,
+        is_lmtp: false,
+        accounts: (1..=mailboxes).map(|number| format!("box{number}@drill.test")).collect(),
+        password: PASSWORD.to_owned(),
+        signs_in: false,
+        processes: Vec::new(),
+    }
+}
+
+fn start_dovecot(directory: &Path) -> Result<Child, BenchError> {
+    Command::new("dovecot")
+        .arg("-F")
+        .arg("-c")
+        .arg(directory.join("dovecot.conf"))
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(BenchError::io("starting dovecot"))
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
         // The measuring is over; what does not stop now shows in the process list.
-        Command::new("postfix").arg("-c").arg(&self.etc).arg("stop").status().ok();
+        if let Some(etc) = &self.etc {
+            Command::new("postfix").arg("-c").arg(etc).arg("stop").status().ok();
+        }
         drill::server::signal(self.dovecot.id(), "TERM").ok();
         self.dovecot.wait().ok();
     }
@@ -116,19 +155,26 @@ fn main_cf(directory: &Path, sink: SocketAddr) -> String {
     )
 }
 
-fn dovecot_conf(directory: &Path, imap: SocketAddr) -> String {
+fn dovecot_conf(directory: &Path, imap: SocketAddr, lmtp: Option<SocketAddr>) -> String {
     let directory = directory.display();
+    let lmtp = lmtp.map_or_else(
+        || "unix_listener lmtp-in {\n mode = 0666\n }".to_owned(),
+        |lmtp| format!("inet_listener lmtp {{\n port = {}\n }}", lmtp.port()),
+    );
     format!(
         "base_dir = {directory}/dovecot\nstate_dir = {directory}/dovecot\n\
          log_path = {directory}/dovecot.log\nprotocols = imap lmtp\nlisten = {}\nssl = no\n\
          disable_plaintext_auth = no\nfirst_valid_uid = 1\nmail_uid = mail\nmail_gid = mail\n\
-         mail_location = mdbox:{directory}/mail/%u\n\
+         mail_location = mdbox:{directory}/mail/%u\nmail_max_userip_connections = 0\n\
+         default_client_limit = 20000\ndefault_vsz_limit = 4G\n\
          passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
          userdb {{\n driver = static\n \
          args = uid=mail gid=mail home={directory}/mail/%u allow_all_users=yes\n}}\n\
-         service imap-login {{\n inet_listener imap {{\n port = {}\n }}\n \
+         service imap-login {{\n service_count = 0\n process_min_avail = 2\n \
+         inet_listener imap {{\n port = {}\n }}\n \
          inet_listener imaps {{\n port = 0\n }}\n}}\n\
-         service lmtp {{\n unix_listener lmtp-in {{\n mode = 0666\n }}\n}}\n",
+         service imap {{\n process_limit = 10000\n}}\n\
+         service lmtp {{\n {lmtp}\n}}\n",
         imap.ip(),
         imap.port(),
     )

@@ -25,6 +25,10 @@ pub struct Target {
     pub smtp: SocketAddr,
     pub submission: SocketAddr,
     pub imap: SocketAddr,
+    /// IMAP over TLS, where it is measured.
+    pub imaps: Option<SocketAddr>,
+    /// `smtp` speaks LMTP (RFC 2033).
+    pub is_lmtp: bool,
     pub accounts: Vec<String>,
     pub password: String,
     /// Whether relaying needs a sign-in.

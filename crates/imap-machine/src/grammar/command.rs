@@ -75,6 +75,8 @@ pub enum Command {
     },
     /// ENABLE (RFC 5161): names in upper case.
     Enable(Vec<String>),
+    /// COMPRESS (RFC 4978): the algorithm in upper case.
+    Compress(String),
     /// NAMESPACE (RFC 2342)
     Namespace,
     /// SELECT and EXAMINE
@@ -240,6 +242,7 @@ impl Command {
             "AUTHENTICATE" => authenticate(scan)?,
             "LOGIN" => login(scan)?,
             "ENABLE" => enable(scan)?,
+            "COMPRESS" => compress(scan)?,
             "SELECT" => select(scan, false)?,
             "EXAMINE" => select(scan, true)?,
             "CREATE" => create(scan)?,
@@ -365,6 +368,14 @@ fn enable(scan: &mut Scan<'_>) -> Parsed<Command> {
             return Ok(Command::Enable(names));
         }
     }
+}
+
+// RFC 4978 §5: compress = "COMPRESS" SP algorithm; algorithm = "DEFLATE"
+fn compress(scan: &mut Scan<'_>) -> Parsed<Command> {
+    scan.space()?;
+    let algorithm = scan.atom()?.to_ascii_uppercase();
+    scan.end()?;
+    Ok(Command::Compress(algorithm))
 }
 
 // RFC 3501 §9, RFC 7162 §7: select = "SELECT" SP mailbox [SP "(" "CONDSTORE" ")"]

@@ -1,6 +1,8 @@
 //! The session: states, commands in order, questions one at a time.
 
 mod append;
+mod capabilities;
+mod compress;
 mod fetch;
 mod finish;
 mod flags;
@@ -37,6 +39,8 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// Both directions are DEFLATE streams.
+    compressed: bool,
     /// The command under way.
     work: Work,
     tag: Option<Tag>,
@@ -112,6 +116,7 @@ enum Flow {
     /// More input is needed.
     NeedInput,
     StartTls,
+    StartCompression,
 }
 
 /// How a command ended.
@@ -133,6 +138,7 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            compressed: false,
             work: Work::Ready,
             tag: None,
             expunge_allowed: true,
@@ -171,26 +177,6 @@ impl<R: Acceptance> Session<R> {
     #[must_use]
     pub fn view(&self) -> Option<&View> {
         self.selected.as_ref().map(|mailbox| &mailbox.view)
-    }
-
-    // RFC 3501 §6.1.1, §6.2.3: what is listed works, now.
-    fn capabilities(&self) -> String {
-        let mut names = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-        if self.signed_in.is_some() {
-            names.push_str(" IDLE UIDPLUS MOVE UNSELECT NAMESPACE CHILDREN SPECIAL-USE");
-            names.push_str(" CONDSTORE ESEARCH");
-            names.push_str(" LIST-EXTENDED LIST-STATUS STATUS=SIZE CREATE-SPECIAL-USE");
-            return names;
-        }
-        if self.config.starttls && self.tls.is_none() {
-            names.push_str(" STARTTLS");
-        }
-        if self.may_sign_in() {
-            names.push_str(" AUTH=SCRAM-SHA-256 AUTH=PLAIN");
-        } else {
-            names.push_str(" LOGINDISABLED");
-        }
-        names
     }
 
     const fn may_sign_in(&self) -> bool {
@@ -288,6 +274,7 @@ impl<R: Acceptance> Session<R> {
                 signed_in.then_some("You are signed in already")
             }
             Command::Enable(_)
+            | Command::Compress(_)
             | Command::Namespace
             | Command::Select { .. }
             | Command::Create { .. }
@@ -339,6 +326,7 @@ impl<R: Acceptance> Session<R> {
             }
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
+            Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => {
                 push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
                 self.finish(Status::Ok, "", "Done")
@@ -514,6 +502,7 @@ impl<R: Acceptance> Machine for Session<R> {
                 }
                 Flow::NeedInput => return self.need_input(),
                 Flow::StartTls => return Step::StartTls,
+                Flow::StartCompression => return Step::StartCompression,
             }
         }
     }

@@ -17,6 +17,7 @@ pub struct Client {
     pub output_max: usize,
     pub closed: bool,
     pub tls_asked: bool,
+    pub compression_asked: usize,
     /// Events are not passed on.
     pub deaf: bool,
     /// Questions, without flushes.
@@ -43,6 +44,7 @@ impl Client {
             output_max: 0,
             closed: false,
             tls_asked: false,
+            compression_asked: 0,
             deaf: false,
             questions: 0,
         }
@@ -78,6 +80,7 @@ impl Client {
                     self.tls_asked = true;
                     self.session.tls_started(TlsFacts::default(), self.now);
                 }
+                Step::StartCompression => self.compression_asked += 1,
                 Step::Close => {
                     self.closed = true;
                     return;

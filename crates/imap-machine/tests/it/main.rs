@@ -2,6 +2,7 @@
 //! Behaviour of the IMAP machine: dialogs and models against a small reference service.
 
 mod client;
+mod compress;
 mod corpora;
 mod dialogs;
 mod grammar;

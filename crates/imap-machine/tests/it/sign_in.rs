@@ -51,7 +51,7 @@ fn append_is_ok_only_with_the_proof() {
                 Step::Ask(Question::AppendEnd) => session.answer(wrong.take().unwrap(), START),
                 Step::Ask(_) => session.answer(Answer::Done, START),
                 Step::NeedInput => break,
-                Step::StartTls | Step::Close => panic!(),
+                Step::StartTls | Step::StartCompression | Step::Close => panic!(),
             }
         }
         assert!(wrong.is_none());

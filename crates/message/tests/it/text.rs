@@ -103,7 +103,7 @@ fn search_finds_what_people_see() {
     let body = search_body(&bytes, &structure_of, &Limits::default());
     assert!(body.complete);
     for key in ["GRÜSSE", "Grüße: A LONG line", "is folded", "softly ends", "Grüße FETT"] {
-        assert_eq!(body.text.contains(&fold(key)), key != "GRÜSSE", "{key}");
+        assert!(body.text.contains(&fold(key)), "{key}");
     }
     assert!(!body.text.contains("<b>") && !body.text.contains("two forms"));
     let all = search_text(&bytes, &structure_of, &Limits::default());
@@ -111,7 +111,7 @@ fn search_finds_what_people_see() {
 
     let bytes = golden("plain");
     let limits = Limits::default();
-    assert_eq!(search_field(&bytes, "subject", &limits).text, "grüße aus köln\n");
+    assert_eq!(search_field(&bytes, "subject", &limits).text, "grüsse aus köln\n");
     assert_eq!(search_field(&bytes, "x-none", &limits).text, "");
     let header = search_header(&bytes, &limits);
     assert!(header.text.contains("from: \"ann a. author\" <ann@example.org>\n"));

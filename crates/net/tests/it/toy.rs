@@ -69,6 +69,10 @@ impl Toy {
                 self.input.clear();
                 return Step::StartTls;
             }
+            "DEFLATE" => {
+                self.say("packed from here");
+                return Step::StartCompression;
+            }
             "BIG" => {
                 self.big_left = rest.parse().unwrap();
                 return Step::NeedInput;

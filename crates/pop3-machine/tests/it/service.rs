@@ -136,6 +136,7 @@ impl Run {
                     let answer = self.maildrop.answer(question);
                     self.session.answer(answer, self.now);
                 }
+                Step::StartCompression => panic!("POP3 has no compression"),
                 Step::StartTls => {
                     self.state = RunState::WantsTls;
                     return;

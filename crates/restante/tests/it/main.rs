@@ -14,6 +14,7 @@ mod delivered_at_once;
 mod drills;
 mod faults_of_the_disk;
 mod imap_changes_mailboxes;
+mod imap_compresses;
 mod imap_idle_pushes;
 mod mbsync_keeps_both_sides;
 mod relay_refused;

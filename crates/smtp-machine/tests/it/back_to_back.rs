@@ -41,7 +41,9 @@ impl Pair {
                     Step::Ask(question) => self.server.answer(self.service.answer(question), now),
                     // It has said 220; the client steps to its handshake once it has read that.
                     Step::StartTls => {}
-                    Step::NeedInput | Step::Close => break self.server.output().is_empty(),
+                    Step::NeedInput | Step::StartCompression | Step::Close => {
+                        break self.server.output().is_empty();
+                    }
                 }
             };
             carry(&mut self.server, &mut self.client, self.piece, now);
@@ -49,7 +51,7 @@ impl Pair {
                 Step::Ask(question) => self.client.answer(self.sending.answer(question), now),
                 Step::StartTls => client_tls = true,
                 Step::NeedInput => assert!(!idle || !self.client.output().is_empty(), "stuck"),
-                Step::Close => return,
+                Step::StartCompression | Step::Close => return,
             }
             carry(&mut self.client, &mut self.server, self.piece, now);
             if client_tls {

@@ -123,7 +123,7 @@ impl Connection {
                     said.push_str("C: <TLS handshake>\n");
                     break;
                 }
-                Step::Close => {
+                Step::StartCompression | Step::Close => {
                     said.push_str("C: <close>\n");
                     self.closed = true;
                 }

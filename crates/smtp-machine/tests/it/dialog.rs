@@ -75,7 +75,7 @@ impl Connection {
                     self.said.push_str("S: <TLS handshake>\n");
                     break;
                 }
-                Step::Close => {
+                Step::StartCompression | Step::Close => {
                     self.said.push_str("S: <close>\n");
                     self.closed = true;
                 }

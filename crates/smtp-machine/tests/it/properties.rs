@@ -49,7 +49,7 @@ pub fn smtp_commands(octets: &[u8]) {
                 server.answer(agree(&question), now);
             }
             Step::StartTls => server.tls_started(mail_types::TlsFacts::default(), now),
-            Step::Close => break,
+            Step::StartCompression | Step::Close => break,
             Step::NeedInput if rest.is_empty() => {
                 server.peer_closed(now);
                 rest = &[];
@@ -255,7 +255,7 @@ pub fn smtp_replies(octets: &[u8]) {
                 client.answer(send_on(&question), now);
             }
             Step::StartTls => client.tls_started(mail_types::TlsFacts::default(), now),
-            Step::Close => break,
+            Step::StartCompression | Step::Close => break,
         }
     }
     assert!(matches!(client.step(now), Step::Close), "it does not come to an end");

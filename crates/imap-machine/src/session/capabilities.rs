@@ -1,0 +1,48 @@
+use mail_types::Acceptance;
+
+use super::Session;
+
+/// Listed always.
+const ALWAYS: &[&str] = &["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+
+/// Listed after sign-in: what is of no use before it.
+#[rustfmt::skip]
+const SIGNED_IN: &[&str] = &[
+    "IDLE",
+    "UIDPLUS",
+    "MOVE",
+    "UNSELECT",
+    "NAMESPACE",
+    "CHILDREN",
+    "SPECIAL-USE",
+    "CONDSTORE",
+    "ESEARCH",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "CREATE-SPECIAL-USE",
+];
+
+impl<R: Acceptance> Session<R> {
+    // RFC 3501 §6.1.1, §6.2.3: what is listed works, now.
+    pub(super) fn capabilities(&self) -> String {
+        let mut names = ALWAYS.to_vec();
+        if self.signed_in.is_some() {
+            names.extend(SIGNED_IN);
+            // RFC 4978 §3: not where it is active already.
+            if !self.compressed {
+                names.push("COMPRESS=DEFLATE");
+            }
+            return names.join(" ");
+        }
+        if self.config.starttls && self.tls.is_none() {
+            names.push("STARTTLS");
+        }
+        if self.may_sign_in() {
+            names.extend(["AUTH=SCRAM-SHA-256", "AUTH=PLAIN"]);
+        } else {
+            names.push("LOGINDISABLED");
+        }
+        names.join(" ")
+    }
+}
