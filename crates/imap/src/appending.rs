@@ -35,7 +35,7 @@ impl Session {
         if let Some(reason) = self.shared.store.stopped() {
             return Err(not_now("take a message, the store has stopped", reason));
         }
-        self.mailbox(account, mailbox, Missing::TryCreate).await?;
+        self.mailbox(account, mailbox, Missing::TryCreate)?;
         let mailbox = mailbox.clone();
         let (arrival, header) = (self.shared.store.arrival(), Vec::new());
         let appending = Appending { account, mailbox, flags, internal_date, arrival, header };

@@ -42,7 +42,7 @@ impl Session {
     }
 
     pub async fn status(&self, account: AccountId, name: &MailboxName, counts: Counts) -> Answered {
-        let mailbox = self.mailbox(account, name, Missing::NonExistent).await?;
+        let mailbox = self.mailbox(account, name, Missing::NonExistent)?;
         let deleted = match counts {
             Counts::Known => HashMap::new(),
             Counts::Deleted => {

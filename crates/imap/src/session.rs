@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
-use imap_machine::view::Changes;
+use imap_machine::view::Newest;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
 use net::{Service, now};
@@ -13,7 +13,7 @@ use crate::Shared;
 use crate::appending::Appending;
 use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
-use crate::selected::{Selected, rows, uid_set};
+use crate::selected::{Selected, uid_set};
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -70,10 +70,10 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
-            Question::Poll { since, .. } => Ok(changed(self.changes(since).await?)),
+            Question::Poll { .. } => self.newest(Answer::Newest),
             Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
-            Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
-                self.store(mailbox, &uids, (mode, flags), unchanged_since, since).await
+            Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
+                self.store(mailbox, &uids, (mode, flags), unchanged_since).await
             }
             Question::Copy { account, mailbox, uids, to } => {
                 let store = &self.shared.store;
@@ -84,20 +84,17 @@ impl Session {
                     None => Ok(Answer::Gone),
                 }
             }
-            Question::Move { account, mailbox, uids, to, since } => {
+            Question::Move { account, mailbox, uids, to } => {
                 let store = &self.shared.store;
                 let uids = uids.ranges().to_vec();
                 let actor = self.actor(account);
                 let moved = store.move_messages(actor, mailbox, uids, to.as_str()).await;
                 match self.transferred(account, &to, moved).await? {
-                    Some(moved) => {
-                        let changes = self.changes_behind(since).await;
-                        Ok(changes.map_or(Answer::Gone, |changes| Answer::Moved(moved, changes)))
-                    }
+                    Some(moved) => self.newest(|newest| Answer::Moved(moved, newest)),
                     None => Ok(Answer::Gone),
                 }
             }
-            Question::Expunge { mailbox, uids, since } => self.expunge(mailbox, uids, since).await,
+            Question::Expunge { mailbox, uids } => self.expunge(mailbox, uids).await,
             Question::AppendBegin { account, mailbox, flags, internal_date, .. } => {
                 self.append_begin(account, &mailbox, flags, internal_date).await
             }
@@ -153,57 +150,44 @@ impl Session {
         }
     }
 
-    pub async fn mailbox(
+    pub fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
         missing: Missing,
     ) -> Result<Mailbox, Refusal> {
-        let name = name.clone();
-        let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        found.await?.ok_or_else(|| no_mailbox(missing))
+        let found = self.shared.store.mailbox(account, name.as_str());
+        let found = found.map_err(|error| not_now("look for a mailbox", error))?;
+        found.ok_or_else(|| no_mailbox(missing))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
-        let subscription = self.shared.store.subscribe(id);
-        let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
-        let Some((mailbox, messages)) = snapshot else {
-            return Err(no_mailbox(Missing::NonExistent));
+        let mailbox = self.mailbox(account, &name, Missing::NonExistent)?;
+        let id = mailbox.id;
+        let open = match self.shared.store.opened(id) {
+            Some(open) => Some(open),
+            None => self.read("open a mailbox", move |store| store.open_mailbox(id)).await?,
         };
-        let opened = Opened {
+        let gone = || no_mailbox(Missing::NonExistent);
+        let mut selected = Selected::new(open.ok_or_else(gone)?, read_only);
+        let newest = selected.opened(&self.shared.caches).ok_or_else(gone)?;
+        self.selected = Some(selected);
+        self.account = Some(account);
+        Ok(Answer::Selected(Box::new(Opened {
             mailbox: id,
             read_only,
-            uid_validity: uid_validity(mailbox.uid_validity)?,
-            uid_next: mailbox.uid_next,
-            rows: rows(&mailbox, messages),
-            recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
-        };
-        self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
-        self.account = Some(account);
-        Ok(Answer::Selected(Box::new(opened)))
+            uid_validity: uid_validity(newest.rows.uid_validity())?,
+            uid_next: newest.rows.uid_next(),
+            rows: newest.rows,
+            recent: newest.recent,
+        })))
     }
 
-    /// What has changed in the selected mailbox; `None` where it is gone.
-    async fn changes(&mut self, since: ModSeq) -> Result<Option<Changes>, Refusal> {
+    /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.
+    fn newest(&mut self, answer: impl FnOnce(Newest) -> Answer<Receipt>) -> Answered {
         let selected = self.selected.as_mut().ok_or_else(lost_track)?;
-        if let Some(changes) = selected.changes(since, &self.shared.caches) {
-            return Ok(Some(changes));
-        }
-        let id = selected.mailbox();
-        let snapshot = self.read("read a mailbox anew", move |store| store.snapshot(id)).await?;
-        let Some((mailbox, messages)) = snapshot else { return Ok(None) };
-        let selected = self.selected.as_mut().ok_or_else(lost_track)?;
-        Ok(Some(selected.anew(since, &mailbox, messages, &self.shared.caches)))
-    }
-
-    /// The same behind a change that was made: if they cannot be read now, they are told later, but
-    /// nobody is told that the change was not made.
-    async fn changes_behind(&mut self, since: ModSeq) -> Option<Changes> {
-        let changes = self.changes(since).await;
-        changes.unwrap_or_else(|_| Some(Changes { highest_modseq: since, ..Changes::default() }))
+        Ok(selected.newest(&self.shared.caches).map_or(Answer::Gone, answer))
     }
 
     /// The actor of a change in the selected mailbox, which is checked to be this one.
@@ -222,7 +206,6 @@ impl Session {
         uids: &UidSet,
         (mode, flags): (StoreMode, Flags),
         unchanged_since: Option<ModSeq>,
-        since: ModSeq,
     ) -> Answered {
         let actor = self.actor_in(mailbox)?;
         let change = match mode {
@@ -235,24 +218,18 @@ impl Session {
         match store.set_flags(actor, mailbox, uids, change, flags, unchanged_since).await {
             Ok(outcome) => {
                 let modified = uid_set(&outcome.modified);
-                let changes = self.changes_behind(since).await;
-                Ok(changes.map_or(Answer::Gone, |changes| Answer::Stored { changes, modified }))
+                self.newest(|newest| Answer::Stored { newest, modified })
             }
             Err(Refused::Missing(_)) => Ok(Answer::Gone),
             Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
         }
     }
 
-    async fn expunge(
-        &mut self,
-        mailbox: MailboxId,
-        uids: Option<UidSet>,
-        since: ModSeq,
-    ) -> Answered {
+    async fn expunge(&mut self, mailbox: MailboxId, uids: Option<UidSet>) -> Answered {
         let actor = self.actor_in(mailbox)?;
         let uids = uids.map(|uids| uids.ranges().to_vec());
         match self.shared.store.expunge(actor, mailbox, uids).await {
-            Ok(_) => Ok(changed(self.changes_behind(since).await)),
+            Ok(_) => self.newest(Answer::Newest),
             Err(Refused::Missing(_)) => Ok(Answer::Gone),
             Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
         }
@@ -271,7 +248,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate).await?;
+                self.mailbox(account, to, Missing::TryCreate)?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),
@@ -284,10 +261,6 @@ pub fn done<T>(result: Result<T, Refused>) -> Answered {
         Ok(_) => Ok(Answer::Done),
         Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
     }
-}
-
-fn changed(changes: Option<Changes>) -> Answer<Receipt> {
-    changes.map_or(Answer::Gone, Answer::Changes)
 }
 
 pub fn uid_validity(number: u32) -> Result<UidValidity, Refusal> {

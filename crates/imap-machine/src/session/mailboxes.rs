@@ -65,7 +65,7 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn asked_answered(&mut self, asked: Asked, answer: Option<Answer<R>>) -> Flow {
         match (asked, answer) {
             (Asked::Close, Some(Answer::No(refusal))) => self.refuse(&refusal),
-            (Asked::Close, Some(Answer::Changes(_) | Answer::Gone)) => self.deselect(),
+            (Asked::Close, Some(Answer::Newest(_) | Answer::Gone)) => self.deselect(),
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Plain(text), Some(Answer::Done)) => self.finish(Ended::Ok, "", text),
             // RFC 8474 §4.1: CREATE tells the new mailbox's id.
@@ -90,8 +90,7 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn close(&mut self) -> Flow {
         match &self.selected {
             Some(mailbox) if !mailbox.read_only => {
-                let since = mailbox.view.highest_modseq();
-                let question = Question::Expunge { mailbox: mailbox.id, uids: None, since };
+                let question = Question::Expunge { mailbox: mailbox.id, uids: None };
                 self.ask(Work::Asked(Asked::Close), question)
             }
             Some(_) | None => self.deselect(),
