@@ -108,23 +108,28 @@ pub enum Question {
         uids: Option<UidSet>,
     },
     /// A message is about to come: [`Answer::Done`], or a refusal before a byte of it is read.
-    /// Dropping the session drops the arrival.
+    /// Dropping the session drops what came of it. After a refusal of this or of what follows, none
+    /// of the command is kept.
     AppendBegin {
         /// Whose.
         account: AccountId,
         /// Where to.
         mailbox: MailboxName,
-        /// Its flags.
-        flags: Flags,
-        /// Its internal date, if the client gave one.
-        internal_date: Option<Timestamp>,
-        /// Its size.
-        octets: u32,
+        /// REPLACE (RFC 8508): take this one out of its mailbox in the same commit.
+        replaces: Option<(MailboxId, Uid)>,
+        /// What is known of it.
+        message: NewMessage,
     },
-    /// The next octets of it: [`Answer::Done`]. After a refusal no more come.
+    /// The message is whole; a further one of the same command comes (RFC 3502): [`Answer::Done`].
+    AppendNext(NewMessage),
+    /// The next octets of it: [`Answer::Done`].
     AppendBytes(Vec<u8>),
-    /// That was all of it; commit: [`Answer::Appended`].
+    /// That was all of it: commit all messages of the command, or none. [`Answer::Done`] as soon as
+    /// the next command may come; what became of it is told by [`Question::AppendSettle`].
     AppendEnd,
+    /// What has become of the oldest commit not told of yet, waiting for it, and of those behind it
+    /// that are decided too: [`Answer::Appended`].
+    AppendSettle,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
     /// [`Answer::Created`]
@@ -170,6 +175,17 @@ pub enum Question {
         /// At most 64.
         keys: Vec<ContentKey>,
     },
+}
+
+/// A message about to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its flags.
+    pub flags: Flags,
+    /// Its internal date, if the client gave one.
+    pub internal_date: Option<Timestamp>,
+    /// Its size; `None` where it is put together from parts.
+    pub octets: Option<u32>,
 }
 
 /// How much of a status is wanted.
@@ -302,19 +318,22 @@ pub enum Answer<R> {
     Copied(Copied),
     /// To [`Question::Move`].
     Moved(Copied, Newest),
-    /// To [`Question::AppendEnd`]: kept, and here is the proof. `OK` to APPEND is made from nothing
-    /// else.
-    Appended {
-        /// The proof.
-        receipt: R,
-        /// UIDVALIDITY of the mailbox.
-        uid_validity: UidValidity,
-        /// The message's UID.
-        uid: Uid,
-    },
+    /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
+    Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
     /// key, the first key the lowest.
     Matches(Vec<u64>),
+}
+
+/// Messages that are kept, and the proof of it. `OK` to APPEND is made from nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended<R> {
+    /// The proof, for each message in order.
+    pub receipts: Vec<R>,
+    /// UIDVALIDITY of the mailbox.
+    pub uid_validity: UidValidity,
+    /// The messages' UIDs.
+    pub uids: UidSet,
 }
 
 /// A mailbox in LIST.
@@ -480,4 +499,7 @@ pub enum Event {
     /// Something in this mailbox changed, perhaps by this session itself. The session polls when it
     /// may tell its client.
     Changed(MailboxId),
+    /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
+    /// answered at once.
+    Appended,
 }

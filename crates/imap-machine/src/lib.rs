@@ -21,8 +21,8 @@ pub mod view;
 mod write;
 
 pub use ask::{
-    Answer, Code, Content, Contents, Copied, Counts, Event, Fact, Listed, Need, Octets, Question,
-    Refusal, Selected, Status, Wanted,
+    Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact, Listed, Need,
+    NewMessage, Octets, Question, Refusal, Selected, Status, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

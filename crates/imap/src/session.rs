@@ -10,7 +10,7 @@ use net::{Service, now};
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
 
 use crate::Shared;
-use crate::appending::Appending;
+use crate::appending::Appends;
 use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
@@ -25,7 +25,7 @@ pub struct Session {
     selected: Option<Selected>,
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
-    pub appending: Option<Box<Appending>>,
+    pub appends: Appends,
     /// A large message that is sent in pieces.
     pub held: Option<Held>,
 }
@@ -43,16 +43,24 @@ impl Service for Session {
     async fn event(&mut self) -> Event {
         // The machine waits for its client: the message has been sent.
         self.held = None;
-        match &mut self.selected {
-            Some(selected) => selected.changed().await,
-            None => std::future::pending().await,
+        let Self { selected, appends, .. } = self;
+        let changed = async {
+            match selected {
+                Some(selected) => selected.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = appends.decided() => Event::Appended,
+            event = changed => event,
         }
     }
 }
 
 impl Session {
-    pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, selected: None, account: None, appending: None, held: None }
+    pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let appends = Appends::default();
+        Self { shared, peer, selected: None, account: None, appends, held: None }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -95,15 +103,14 @@ impl Session {
                 }
             }
             Question::Expunge { mailbox, uids } => self.expunge(mailbox, uids).await,
-            Question::AppendBegin { account, mailbox, flags, internal_date, .. } => {
-                self.append_begin(account, &mailbox, flags, internal_date).await
+            Question::AppendBegin { account, mailbox, replaces, message } => {
+                self.append_begin(account, mailbox, replaces, message).await
             }
+            Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
             Question::AppendEnd => self.append_end().await,
-            Question::AppendAbort => {
-                self.appending = None;
-                Ok(Answer::Done)
-            }
+            Question::AppendSettle => self.append_settle().await,
+            Question::AppendAbort => Ok(self.append_abort()),
             Question::Create { account, mailbox, special_use } => {
                 self.create(account, &mailbox, special_use).await
             }

@@ -14,6 +14,7 @@
 //! RFCs: 3501 §2.3 (UIDs, flags), 7162 (modification sequences), 3461 (what DSN needs kept).
 
 mod accept;
+mod accept_many;
 mod boxes;
 mod commit;
 mod custody;
@@ -40,7 +41,8 @@ mod verify;
 
 use mail_types::Address;
 
-pub use accept::{Append, Arrived, Recipient};
+pub use accept::{Arrived, Recipient};
+pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};

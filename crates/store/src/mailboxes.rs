@@ -220,7 +220,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn take_out(
+/// Takes these messages out of the mailbox.
+pub fn take_out(
     work: &mut Work<'_>,
     actor: SessionActor,
     mailbox: MailboxId,

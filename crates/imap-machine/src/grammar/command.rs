@@ -1,14 +1,13 @@
-use mail_types::{Flags, Timestamp};
 use sasl::Secret;
 
-use super::date::parse_date_time;
+use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
-use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
+use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
-use super::store::{Store, parse_flag_list};
+use super::store::Store;
 
 /// Octets of a tag.
 pub const TAG_OCTETS_MAX: usize = 128;
@@ -45,8 +44,7 @@ impl Tag {
     }
 }
 
-/// A command of the client (RFC 3501 §6), but APPEND, whose message is not collected: see
-/// [`AppendHead`].
+/// A command of the client (RFC 3501 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// CAPABILITY
@@ -134,23 +132,9 @@ pub enum Command {
     },
     /// IDLE (RFC 2177)
     Idle,
-}
-
-/// An APPEND up to its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendHead {
-    /// The tag.
-    pub tag: Tag,
-    /// Where to.
-    pub mailbox: MailboxName,
-    /// Flags for the message.
-    pub flags: Flags,
-    /// Its internal date, if given.
-    pub internal_date: Option<Timestamp>,
-    /// Octets of the message.
-    pub octets: u32,
-    /// Whether the client waits for a continuation before it sends the message.
-    pub waits: bool,
+    /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
+    /// elsewhere.
+    Append(Box<AppendHead>),
 }
 
 /// Why a command was not understood.
@@ -177,42 +161,15 @@ impl From<SearchError> for CommandError {
     }
 }
 
-impl AppendHead {
-    // RFC 3501 §9: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
-    //
-    /// Reads a command up to and including the header of its last literal. `None` where it is no
-    /// APPEND, or where that literal is not the message (but the mailbox name), or where something
-    /// before it is wrong: then the command is collected like any other and refused.
-    #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut scan = Scan::new(bytes);
-        let tag = Tag::parse(&mut scan).ok()?;
-        if !scan.eat_text(" APPEND ") {
-            return None;
-        }
-        let mailbox = MailboxName::parse(&mut scan).ok()?;
-        scan.space().ok()?;
-        let mut flags = Flags::default();
-        if scan.peek() == Some(b'(') {
-            flags = parse_flag_list(&mut scan).ok()?;
-            scan.space().ok()?;
-        }
-        let mut internal_date = None;
-        if scan.peek() == Some(b'"') {
-            internal_date = Some(parse_date_time(&mut scan).ok()?);
-            scan.space().ok()?;
-        }
-        let LiteralHeader { octets, waits } = scan.literal_header().ok()?;
-        scan.rest().is_empty().then_some(Self { tag, mailbox, flags, internal_date, octets, waits })
-    }
-}
-
 impl Command {
     /// Parses the bytes of one complete command, its literals and the last line end included.
     ///
     /// # Errors
     /// Where they are none; the tag where at least that could be read.
     pub fn parse(bytes: &[u8]) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
+        if let Some(append) = AppendHead::parse(bytes) {
+            return append_command(bytes, append);
+        }
         let mut scan = Scan::new(bytes);
         let tag = Tag::parse(&mut scan).map_err(|error| (None, error.into()))?;
         let command = scan.space().map_err(CommandError::from).and_then(|()| {
@@ -256,7 +213,7 @@ impl Command {
             "LIST" => list(scan, false)?,
             "LSUB" => list(scan, true)?,
             "STATUS" => status(scan)?,
-            "APPEND" => return Err(append_error(scan).into()),
+            "APPEND" => return Err(SyntaxError("APPEND takes a mailbox and messages").into()),
             "UID" => {
                 scan.space()?;
                 let name = scan.word()?;
@@ -289,6 +246,22 @@ impl Command {
     }
 }
 
+/// An APPEND or REPLACE that has ended before octets of a message came.
+fn append_command(
+    bytes: &[u8],
+    append: Result<AppendHead, Stop>,
+) -> Result<(Tag, Command), (Option<Tag>, CommandError)> {
+    match append {
+        Ok(append) if append.items.last() == Some(&AppendItem::End) => {
+            Ok((append.tag.clone(), Command::Append(Box::new(append))))
+        }
+        Ok(_) | Err(Stop::Unfinished) => {
+            Err((Tag::of_line(bytes), SyntaxError("a literal is cut off").into()))
+        }
+        Err(Stop::Wrong(error)) => Err((Tag::of_line(bytes), error.into())),
+    }
+}
+
 /// SP mailbox
 pub(super) fn mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
     scan.space()?;
@@ -300,14 +273,6 @@ fn only_mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
     let name = mailbox(scan)?;
     scan.end()?;
     Ok(name)
-}
-
-/// What is wrong with an APPEND that [`AppendHead::parse`] did not take.
-fn append_error(scan: &mut Scan<'_>) -> SyntaxError {
-    match mailbox(scan) {
-        Err(error) => error,
-        Ok(_) => SyntaxError("APPEND takes mailbox, flags, date-time and one message as a literal"),
-    }
 }
 
 // RFC 2971 §3.1: id = "ID" SP id-params-list; id-params-list = "(" *(string SP nstring) ")" / nil

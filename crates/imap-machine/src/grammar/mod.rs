@@ -1,6 +1,7 @@
 //! The grammar of commands (RFC 3501 §9 and the extensions named at each parser): from the bytes of
 //! one complete command to types that cannot be invalid.
 
+mod append;
 mod command;
 pub(crate) mod date;
 mod fetch;
@@ -12,7 +13,9 @@ mod section;
 mod sequence;
 mod store;
 
-pub use command::{AppendHead, Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
+pub use append::{AppendHead, AppendItem, CATENATE_URLS_MAX, Replaced};
+pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
+pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
 pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};

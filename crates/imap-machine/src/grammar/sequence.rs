@@ -17,7 +17,7 @@ pub enum SeqNumber {
 
 impl SeqNumber {
     // RFC 3501 §9: seq-number = nz-number / "*"
-    fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
+    pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
         if scan.eat(b'*') { Ok(Self::Star) } else { scan.nz_number().map(Self::Number) }
     }
 

@@ -21,6 +21,8 @@ const SIGNED_IN: &[&str] = &[
     "LIST-STATUS",
     "STATUS=SIZE",
     "CREATE-SPECIAL-USE",
+    "MULTIAPPEND",
+    "REPLACE",
 ];
 
 impl<R: Acceptance> Session<R> {
@@ -33,7 +35,9 @@ impl<R: Acceptance> Session<R> {
             if !self.compressed {
                 names.push("COMPRESS=DEFLATE");
             }
-            return names.join(" ");
+            // RFC 7889 §2: the same for every mailbox.
+            let octets = self.config.limits.message_octets_max;
+            return format!("{} APPENDLIMIT={octets}", names.join(" "));
         }
         if self.config.starttls && self.tls.is_none() {
             names.push("STARTTLS");

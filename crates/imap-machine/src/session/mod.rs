@@ -52,6 +52,10 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// Messages whose commits are under way.
+    appends: append::Appends,
+    /// What was read, and waits until those are answered.
+    read: Option<Read>,
     deadline: Timestamp,
     octets_in: usize,
     bad_commands: u32,
@@ -99,6 +103,8 @@ enum Work {
     Lines(Box<listing::Lines>),
     Select(select::Select),
     Append(Box<append::Append>),
+    /// The service is asked what has become of messages; then this goes on.
+    Settle(Box<Work>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
@@ -146,6 +152,8 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            appends: append::Appends::default(),
+            read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
             bad_commands: 0,
@@ -195,7 +203,8 @@ impl<R: Acceptance> Session<R> {
             Work::Asked(work) => self.asked_answered(work, answer),
             Work::Lines(work) => self.lines_go_on(work),
             Work::Select(work) => self.select_answered(work, answer),
-            Work::Append(work) => self.append_goes_on(*work, answer),
+            Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
@@ -206,10 +215,19 @@ impl<R: Acceptance> Session<R> {
     }
 
     fn next_command(&mut self, now: Timestamp) -> Flow {
+        if self.appends.is_due() || self.appends.is_waiting() && self.ending != Ending::No {
+            return self.settle(Work::Ready);
+        }
         if self.ending == Ending::ShutDown {
             return self.bye("Server is shutting down, connect again in a moment");
         }
-        match self.reader.read() {
+        let read = self.read.take().unwrap_or_else(|| self.reader.read());
+        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
+            // Every other command comes behind the answers to those before it.
+            self.read = Some(read);
+            return self.settle(Work::Ready);
+        }
+        match read {
             Read::Incomplete => Flow::NeedInput,
             Read::Continue => {
                 push_text(&mut self.output, "+ Go on\r\n");
@@ -229,7 +247,7 @@ impl<R: Acceptance> Session<R> {
                 self.tag = tag;
                 self.bad("[TOOBIG]", "The command is too long")
             }
-            Read::Endless => self.bye("Too much input for one command"),
+            Read::Items(_) | Read::Endless => self.bye("Too much input for one command"),
         }
     }
 
@@ -284,6 +302,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Unsubscribe(_)
             | Command::List(_)
             | Command::Status(..)
+            | Command::Append(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             Command::Check
             | Command::Close
@@ -337,6 +356,7 @@ impl<R: Acceptance> Session<R> {
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
+            Command::Append(head) => self.append_begins(*head),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(search),
@@ -517,9 +537,9 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn event(&mut self, event: Event, _now: Timestamp) {
-        let Event::Changed(mailbox) = event;
-        if self.selected() == Some(mailbox) {
-            self.stirred = true;
+        match event {
+            Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
+            Event::Appended => self.appends.decided(),
         }
     }
 

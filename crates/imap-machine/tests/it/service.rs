@@ -15,11 +15,13 @@ use mail_types::{
 };
 use message::{Limits, Summary};
 
+use crate::appending::Appending;
+
 pub const ACCOUNT: AccountId = AccountId(1);
 
 /// The service's proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof(u64);
+pub struct Proof(pub u64);
 
 impl Acceptance for Proof {
     fn receipt_id(&self) -> ReceiptId {
@@ -51,16 +53,6 @@ pub struct Mailbox {
     pub expunged: Vec<(u32, u64)>,
     /// UIDs from here on are nobody's yet.
     pub recent_from: u32,
-}
-
-/// An APPEND under way.
-#[derive(Debug)]
-pub struct Arrival {
-    mailbox: MailboxName,
-    flags: Flags,
-    date: Timestamp,
-    octets: u32,
-    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -144,29 +136,29 @@ impl Service {
         self.changed.push(id);
     }
 
-    fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
+    pub fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         self.mailboxes.iter_mut().find(|mailbox| mailbox.id == id && mailbox.exists)
     }
 
-    fn by_name(&mut self, name: &MailboxName) -> Result<&mut Mailbox, Refusal> {
+    pub fn by_name(&mut self, name: &MailboxName) -> Result<&mut Mailbox, Refusal> {
         let found =
             self.mailboxes.iter_mut().find(|mailbox| mailbox.name == *name && mailbox.exists);
         found.ok_or_else(|| Refusal::new(Code::NonExistent, "No such mailbox"))
     }
 
-    pub fn answer(&mut self, question: Question, arrival: &mut Option<Arrival>) -> Answer<Proof> {
+    pub fn answer(&mut self, question: Question, appending: &mut Appending) -> Answer<Proof> {
         if let (Some(refusal), true) = (&self.refuse_next, question != Question::Flush) {
             let refusal = refusal.clone();
             self.refuse_next = None;
             return Answer::No(refusal);
         }
-        self.try_answer(question, arrival).unwrap_or_else(Answer::No)
+        self.try_answer(question, appending).unwrap_or_else(Answer::No)
     }
 
     fn try_answer(
         &mut self,
         question: Question,
-        arrival: &mut Option<Arrival>,
+        appending: &mut Appending,
     ) -> Result<Answer<Proof>, Refusal> {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
@@ -213,21 +205,12 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
-            Question::AppendBegin { mailbox, flags, internal_date, octets, .. } => {
-                self.by_name(&mailbox).map_err(try_create)?;
-                let date = internal_date.unwrap_or(Timestamp::from_secs(1_000_000_000));
-                *arrival = Some(Arrival { mailbox, flags, date, octets, bytes: Vec::new() });
-                Answer::Done
-            }
-            Question::AppendBytes(bytes) => {
-                arrival.as_mut().unwrap().bytes.extend_from_slice(&bytes);
-                Answer::Done
-            }
-            Question::AppendAbort => {
-                arrival.take().unwrap();
-                Answer::Done
-            }
-            Question::AppendEnd => self.append(arrival.take().unwrap())?,
+            Question::AppendBegin { .. }
+            | Question::AppendNext(_)
+            | Question::AppendBytes(_)
+            | Question::AppendEnd
+            | Question::AppendSettle
+            | Question::AppendAbort => self.append(question, appending)?,
             Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
                     return Err(Refusal::new(Code::AlreadyExists, "It exists"));
@@ -370,16 +353,6 @@ impl Service {
         Ok(Copied { uid_validity, uids: copied })
     }
 
-    fn append(&mut self, arrival: Arrival) -> Result<Answer<Proof>, Refusal> {
-        assert_eq!(arrival.bytes.len(), arrival.octets as usize);
-        self.by_name(&arrival.mailbox).map_err(try_create)?;
-        let Arrival { mailbox, flags, date, bytes, .. } = arrival;
-        let uid = self.deliver(mailbox.as_str(), &bytes, flags, date);
-        let uid_validity = validity(self.mailbox(mailbox.as_str()).uid_validity);
-        let receipt = Proof(self.mails.len() as u64);
-        Ok(Answer::Appended { receipt, uid_validity, uid: Uid::new(uid).unwrap() })
-    }
-
     /// Plain matching in undecoded text.
     fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> u64 {
         let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
@@ -436,7 +409,7 @@ impl Mailbox {
         modified
     }
 
-    fn remove(&mut self, is_gone: impl Fn(&Message) -> bool) {
+    pub fn remove(&mut self, is_gone: impl Fn(&Message) -> bool) {
         self.modseq += 1;
         let gone = self.messages.iter().filter(|message| is_gone(message));
         self.expunged.extend(gone.map(|message| (message.uid, self.modseq)));
@@ -481,10 +454,10 @@ impl Mailbox {
     }
 }
 
-fn validity(number: u32) -> UidValidity {
+pub fn validity(number: u32) -> UidValidity {
     UidValidity(NonZeroU32::new(number).unwrap())
 }
 
-fn try_create(refusal: Refusal) -> Refusal {
+pub fn try_create(refusal: Refusal) -> Refusal {
     Refusal { code: Some(Code::TryCreate), ..refusal }
 }

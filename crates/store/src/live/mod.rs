@@ -20,7 +20,7 @@ use journal::Disk;
 use mail_types::{MailboxId, ModSeq};
 
 use crate::boxes::{By, read_mailboxes};
-use crate::{Store, StoreError};
+use crate::{Pending, Store, StoreError};
 pub use reading::{MessageRow, Vanished, add_rows, read_rows};
 pub use slot::OpenMailbox;
 use slot::Slot;
@@ -104,7 +104,13 @@ impl<D: Disk> Store<D> {
             let _turn = reading.lock().unwrap_or_else(PoisonError::into_inner);
             match views.open(mailbox) {
                 Some(open) => Ok(Some(open)),
-                None => self.read_and_adopt(mailbox),
+                None => match self.read_mailbox(mailbox) {
+                    Ok(Some(adopted)) => {
+                        adopted.wait().map_err(|refused| StoreError::Stopped(refused.to_string()))
+                    }
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                },
             }
         };
         views.with(|known| {
@@ -116,7 +122,15 @@ impl<D: Disk> Store<D> {
         opened
     }
 
-    fn read_and_adopt(&self, mailbox: MailboxId) -> Result<Option<OpenMailbox>, StoreError> {
+    /// The same for one that is not in memory, in two steps: it is read now, and the writer adopts
+    /// it behind what it has in work.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn read_mailbox(
+        &self,
+        mailbox: MailboxId,
+    ) -> Result<Option<Pending<Option<OpenMailbox>>>, StoreError> {
         let read = self.read(|sql| {
             let mut found = None;
             read_mailboxes(sql, By::Id(mailbox), &mut |mailbox| found = Some(mailbox))?;
@@ -126,8 +140,10 @@ impl<D: Disk> Store<D> {
             Ok(Some(rows))
         })?;
         let Some(rows) = read else { return Ok(None) };
-        let adopted = self.change(move |work| work.adopt(mailbox, rows)).wait();
-        let slot = adopted.map_err(|refused| StoreError::Stopped(refused.to_string()))?;
-        Ok(slot.and_then(|_slot| self.shared.views.open(mailbox)))
+        let shared = Arc::clone(&self.shared);
+        Ok(Some(self.change_and(
+            move |work| work.adopt(mailbox, rows),
+            move |slot, _| slot.and_then(|_slot| shared.views.open(mailbox)),
+        )))
     }
 }

@@ -2,11 +2,10 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
 
 use journal::RealDisk;
 use mail_types::{Timestamp, Uid};
-use store::{OpenMailbox, Options, Refused, Store};
+use store::{OpenMailbox, Options, Pending, Refused, Store};
 
 use crate::support::{address, arrived, operator, options, populate, session};
 
@@ -95,7 +94,7 @@ fn mailbox_opened_while_mail_waits_for_its_sync_is_told() {
     type Opened = Arc<OnceLock<(Store<RealDisk>, mail_types::MailboxId)>>;
     let root = tempfile::tempdir().unwrap();
     let opened: Opened = Arc::default();
-    let opening: Arc<Mutex<Option<thread::JoinHandle<OpenMailbox>>>> = Arc::default();
+    let opening: Arc<Mutex<Option<Pending<Option<OpenMailbox>>>>> = Arc::default();
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let (at_clock, in_clock) = (Arc::clone(&opened), Arc::clone(&opening));
@@ -106,11 +105,7 @@ fn mailbox_opened_while_mail_waits_for_its_sync_is_told() {
             // and not synced yet, and what the index tells readers is from before it.
             match looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
                 0 => wait.lock().unwrap().recv().unwrap(),
-                1 => {
-                    let (store, inbox) = (store.clone(), *inbox);
-                    let open = move || store.open_mailbox(inbox).unwrap().unwrap();
-                    *in_clock.lock().unwrap() = Some(thread::spawn(open));
-                }
+                1 => *in_clock.lock().unwrap() = store.read_mailbox(*inbox).unwrap(),
                 _ => {}
             }
         }
@@ -128,7 +123,7 @@ fn mailbox_opened_while_mail_waits_for_its_sync_is_told() {
     go_on.send(()).unwrap();
     first.wait().unwrap();
     second.wait().unwrap();
-    let mut open = opening.lock().unwrap().take().unwrap().join().unwrap();
+    let mut open = opening.lock().unwrap().take().unwrap().wait().unwrap().unwrap();
     assert_eq!(open.take().unwrap().len(), 1);
     store.close();
 }
