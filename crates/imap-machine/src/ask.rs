@@ -1,9 +1,12 @@
 use std::ops::Range;
+use std::sync::Arc;
 
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
+use mail_types::{
+    AccountId, Flags, MailboxId, ModSeq, Rights, SpecialUse, Timestamp, Uid, UidValidity,
+};
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use crate::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -43,6 +46,14 @@ pub enum Question {
         mailbox: MailboxName,
         /// EXAMINE: messages stay recent for the next session.
         read_only: bool,
+    },
+    /// What is in a mailbox now, without selecting it: [`Answer::Selected`], its `\Recent` left to
+    /// others.
+    Glance {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
     },
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
@@ -132,6 +143,15 @@ pub enum Question {
     AppendSettle,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
+    /// About an access control list: [`Answer::Acl`], or [`Answer::Done`] where it is changed.
+    Acl {
+        /// Who asks.
+        account: AccountId,
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// What.
+        what: AclQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -172,8 +192,42 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-        /// At most 64.
-        keys: Vec<ContentKey>,
+        /// At least one; the same ones for all questions of one search.
+        keys: Arc<[ContentKey]>,
+    },
+    /// What messages are sorted and threaded by: [`Answer::SortFacts`].
+    SortFacts {
+        /// Whose.
+        account: AccountId,
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
+        messages: Vec<Wanted>,
+    },
+}
+
+/// What is asked about an access control list (RFC 4314 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclQuestion {
+    /// All of it: [`AclAnswer::List`].
+    List,
+    /// The rights of who asks: [`AclAnswer::Mine`].
+    Mine,
+    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
+    Possible(String),
+    /// Change the entry of this identifier.
+    Set(String, RightsChange),
+}
+
+/// What there is to say about an access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclAnswer {
+    /// Identifiers with their rights.
+    List(Vec<(String, Rights)>),
+    /// The rights of who asked.
+    Mine(Rights),
+    /// Every right can be granted or not, but for those.
+    Possible {
+        /// Rights that cannot be taken away.
+        always: Rights,
     },
 }
 
@@ -298,9 +352,11 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Acl`].
+    Acl(AclAnswer),
     /// To [`Question::Create`].
     Created(MailboxId),
-    /// To [`Question::Select`].
+    /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
     Newest(Newest),
@@ -321,8 +377,11 @@ pub enum Answer<R> {
     /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
     Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
-    /// key, the first key the lowest.
+    /// key, the first key the lowest; a word for every 64 keys or part of them.
     Matches(Vec<u64>),
+    /// To [`Question::SortFacts`]: for each message in order (the first or more of them) what
+    /// [`message::SortFacts::encode`] made, nothing for one that is lost.
+    SortFacts(Vec<Box<[u8]>>),
 }
 
 /// Messages that are kept, and the proof of it. `OK` to APPEND is made from nothing else.
@@ -347,6 +406,8 @@ pub struct Listed {
     pub special_use: Option<SpecialUse>,
     /// In LSUB.
     pub subscribed: bool,
+    /// What the account may do with it.
+    pub rights: Rights,
     /// If asked for and the account may read it.
     pub status: Option<Box<Status>>,
 }
@@ -391,6 +452,8 @@ pub struct Selected {
     pub rows: Rows,
     /// UIDs that this session is the first to be told of (`\Recent`).
     pub recent: UidSet,
+    /// What the account may do with it (RFC 4314).
+    pub rights: Rights,
 }
 
 /// Messages copied (RFC 4315 §3 COPYUID).

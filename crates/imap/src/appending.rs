@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use imap_machine::grammar::MailboxName;
 use imap_machine::{Answer, Appended, Code, NewMessage, Refusal};
 use journal::{Arrival, RealDisk};
-use mail_types::{AccountId, Flags, MailboxId, Uid};
+use mail_types::{AccountId, Flags, MailboxId, Right, Uid};
 use message::{HeaderFacts, Limits};
 use store::{Append, Pending, Receipt, Refused};
 
@@ -80,7 +80,7 @@ impl Session {
         }
         let known = self.appends.known.as_ref();
         if known.is_none_or(|(of, name)| *of != account || *name != mailbox) {
-            self.mailbox(account, &mailbox, Missing::TryCreate)?;
+            self.mailbox(account, &mailbox, Right::Insert, Missing::TryCreate)?;
             self.appends.known = Some((account, mailbox.clone()));
         }
         self.appends.coming = Some(Box::new(Coming {

@@ -11,11 +11,13 @@
 //!
 //! RFCs: 3501 §6.3, §6.4; 2180 §4 (expunged messages can be fetched on); 5530 (response codes).
 
+mod access;
 mod appending;
 mod boxes;
 mod caches;
 mod content;
 mod matching;
+mod ordering;
 mod refusals;
 mod selected;
 mod session;

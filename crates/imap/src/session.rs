@@ -5,13 +5,14 @@ use std::sync::Arc;
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Newest;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
 use net::{Service, now};
-use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
+use store::{
+    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred, Via,
+};
 
 use crate::Shared;
 use crate::appending::Appends;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
 
@@ -26,23 +27,16 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
-        }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         let Self { selected, appends, .. } = self;
         let changed = async {
             match selected {
@@ -60,7 +54,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, held: None }
+        Self { shared, peer, selected: None, account: None, appends }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -109,6 +103,7 @@ impl Session {
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
             Question::AppendEnd => self.append_end().await,
+            Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
             Question::AppendAbort => Ok(self.append_abort()),
             Question::Create { account, mailbox, special_use } => {
@@ -123,6 +118,8 @@ impl Session {
                 done(self.shared.store.set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
             Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
+            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
     }
 
@@ -157,38 +154,46 @@ impl Session {
         }
     }
 
+    /// The mailbox of this name, with which the account may do this; and what else it may.
     pub fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
+        right: Right,
         missing: Missing,
-    ) -> Result<Mailbox, Refusal> {
-        let found = self.shared.store.mailbox(account, name.as_str());
-        let found = found.map_err(|error| not_now("look for a mailbox", error))?;
-        found.ok_or_else(|| no_mailbox(missing))
+    ) -> Result<(Mailbox, Rights), Refusal> {
+        let found = self.shared.store.reach(account, name.as_str());
+        let (mailbox, rights) = found.ok_or_else(|| no_mailbox(missing))?;
+        store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
+        Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let mailbox = self.mailbox(account, &name, Missing::NonExistent)?;
-        let id = mailbox.id;
+        let (mailbox, rights) = self.mailbox(account, &name, Right::Read, Missing::NonExistent)?;
+        let mut selected = Selected::new(self.open(mailbox.id).await?, read_only);
+        let newest = selected.opened(&self.shared.caches);
+        let newest = newest.ok_or_else(|| no_mailbox(Missing::NonExistent))?;
+        self.selected = Some(selected);
+        self.account = Some(account);
+        opened(mailbox.id, read_only, newest, rights)
+    }
+
+    async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
+        let (mailbox, rights) = self.mailbox(account, name, Right::Read, Missing::NonExistent)?;
+        let rows = self.open(mailbox.id).await?.take();
+        let rows = rows.ok_or_else(|| no_mailbox(Missing::NonExistent))?;
+        let recent = self.shared.caches.recent(mailbox.id, rows.uid_next(), false);
+        opened(mailbox.id, true, Newest { rows, recent }, rights)
+    }
+
+    /// A mailbox's messages, from memory where they are there.
+    async fn open(&self, id: MailboxId) -> Result<OpenMailbox, Refusal> {
         let open = match self.shared.store.opened(id) {
             Some(open) => Some(open),
             None => self.read("open a mailbox", move |store| store.open_mailbox(id)).await?,
         };
-        let gone = || no_mailbox(Missing::NonExistent);
-        let mut selected = Selected::new(open.ok_or_else(gone)?, read_only);
-        let newest = selected.opened(&self.shared.caches).ok_or_else(gone)?;
-        self.selected = Some(selected);
-        self.account = Some(account);
-        Ok(Answer::Selected(Box::new(Opened {
-            mailbox: id,
-            read_only,
-            uid_validity: uid_validity(newest.rows.uid_validity())?,
-            uid_next: newest.rows.uid_next(),
-            rows: newest.rows,
-            recent: newest.recent,
-        })))
+        open.ok_or_else(|| no_mailbox(Missing::NonExistent))
     }
 
     /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.
@@ -255,7 +260,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate)?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate)?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),
@@ -268,6 +273,18 @@ pub fn done<T>(result: Result<T, Refused>) -> Answered {
         Ok(_) => Ok(Answer::Done),
         Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
     }
+}
+
+fn opened(mailbox: MailboxId, read_only: bool, newest: Newest, rights: Rights) -> Answered {
+    Ok(Answer::Selected(Box::new(Opened {
+        mailbox,
+        read_only,
+        uid_validity: uid_validity(newest.rows.uid_validity())?,
+        uid_next: newest.rows.uid_next(),
+        rows: newest.rows,
+        recent: newest.recent,
+        rights,
+    })))
 }
 
 pub fn uid_validity(number: u32) -> Result<UidValidity, Refusal> {

@@ -232,6 +232,10 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::UidsUsedUp => {
             Refusal::transient(452, 2, 2, "The mailbox takes no more messages for now")
         }
+        Refused::NotAllowed => {
+            tracing::error!("a message was not accepted: not allowed");
+            Refusal::transient(451, 3, 0, "The message cannot be stored now, try again later")
+        }
         Refused::HasChildren(reason)
         | Refused::Unavailable(reason)
         | Refused::Missing(reason)

@@ -3,12 +3,14 @@
 
 use journal::{Body, Disk};
 use mail_types::{
-    CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath, Timestamp, Uid,
+    CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath, Right, Timestamp, Uid,
 };
 
 use crate::accept::{Arrived, next_in, record};
+use crate::acl;
 use crate::commit::Work;
-use crate::mailboxes::{SessionActor, find, own, take_out};
+use crate::flags::flags_within;
+use crate::mailboxes::{SessionActor, take_out};
 use crate::record::{Fate, NewCustody, Source};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -81,7 +83,8 @@ type Placed = (u32, Vec<Uid>);
 
 fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Refused> {
     let Append { actor, mailbox: name, messages, replaces } = append;
-    let mailbox = find(work, actor.account, &name)?;
+    let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
+    let may = acl::rights(work, actor.account, mailbox);
     check(&messages)?;
     let found = work.index.mailboxes.get(&mailbox);
     let found = found.ok_or_else(|| Refused::Missing(format!("mailbox {name}")))?;
@@ -94,7 +97,9 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
         return Err(Refused::UidsUsedUp);
     }
     if let Some((from, uid)) = replaces {
-        own(work, actor, from)?;
+        // RFC 8508 §6: as MOVE, it takes a message out.
+        acl::allow(work, actor.account, from, Right::DeleteMessages)?;
+        acl::allow(work, actor.account, from, Right::Expunge)?;
         if work.rows(from, &[(uid.get(), uid.get())])?.find(uid.get()).is_none() {
             return Ok(None);
         }
@@ -102,12 +107,14 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
     let mut uids = Vec::with_capacity(messages.len());
     for message in messages {
         let (uid, mod_seq): (Uid, ModSeq) = next_in(work, mailbox)?;
+        // RFC 4314 §4: flags that may not be set are left out.
+        let flags = flags_within(may, &Flags::default(), message.flags);
         let custody = NewCustody {
             custody: CustodyId(work.index.last.custody + 1),
             recipient: recipient.clone(),
             notify: None,
             original_recipient: None,
-            fate: Fate::Delivered { mailbox, uid, mod_seq, flags: message.flags },
+            fate: Fate::Delivered { mailbox, uid, mod_seq, flags },
         };
         let arrived = Arrived {
             mail: message.mail,

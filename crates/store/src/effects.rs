@@ -1,8 +1,8 @@
 //! What others must hear of a record, once it is synced.
 
-use mail_types::MailboxId;
+use mail_types::{MailId, MailboxId};
 
-use crate::record::{Fate, Record};
+use crate::record::{Fate, Place, Record};
 
 /// What a group did that others must hear of.
 #[derive(Debug, Default)]
@@ -11,9 +11,11 @@ pub struct Effects {
     pub directory: bool,
     /// There is something to send on.
     pub queue: bool,
-    /// Mailboxes that were made, renamed, deleted, or have other messages or flags; some more than
+    /// Mailboxes that were made, renamed, deleted, shared, or have other messages or flags; some more than
     /// once.
     pub mailboxes: Vec<MailboxId>,
+    /// Messages that came, and where their bodies are.
+    pub accepted: Vec<(MailId, Place)>,
 }
 
 impl Effects {
@@ -34,6 +36,7 @@ impl Effects {
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }
+            | Record::AclSet { mailbox, .. }
             | Record::MailboxRenamed { mailbox, .. }
             | Record::MailboxDeleted { mailbox }
             | Record::FlagsSet { mailbox, .. }
@@ -41,6 +44,7 @@ impl Effects {
             Record::Copied { to, .. } => self.mailboxes.push(*to),
             Record::Moved { from, to, .. } => self.mailboxes.extend([*from, *to]),
             Record::Accepted(mail) => {
+                self.accepted.push((mail.mail, mail.body_at));
                 for custody in &mail.custodies {
                     match &custody.fate {
                         Fate::Queued { .. } => self.queue = true,

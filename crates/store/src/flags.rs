@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use journal::Disk;
-use mail_types::{Flags, MailboxId, ModSeq, Uid};
+use mail_types::{Flags, MailboxId, ModSeq, Right, Rights, SystemFlag, Uid};
 use mailbox::{Packed, Rows};
 
-use crate::mailboxes::{
-    MESSAGES_PER_RECORD, SessionActor, UidRanges, check_count, mod_seq, own, rows,
-};
+use crate::acl;
+use crate::commit::Work;
+use crate::mailboxes::{MESSAGES_PER_RECORD, SessionActor, UidRanges, check_count, mod_seq, rows};
 use crate::record::Record;
 use crate::{Pending, Refused, Store};
 
@@ -49,10 +49,19 @@ impl<D: Disk> Store<D> {
         unchanged_since: Option<ModSeq>,
     ) -> Pending<FlagsOutcome> {
         self.change(move |work| {
-            own(work, actor, mailbox)?;
+            let may = acl::rights(work, actor.account, mailbox);
+            check_may_flag(may, change, &flags)?;
             let (rows, places) = rows(work, mailbox, &uids)?;
             let mut modified = Vec::new();
-            let mut sets = NewFlags::new(&rows, change, &flags);
+            let mut sets = NewFlags::new(&rows, |before| {
+                let mut after = before.clone();
+                match change {
+                    FlagsChange::Replace => after = flags.clone(),
+                    FlagsChange::Add => after.add_all(&flags),
+                    FlagsChange::Remove => after.remove_all(&flags),
+                }
+                flags_within(may, before, after)
+            });
             for (_, slice) in places.into_iter().flat_map(|places| rows.slices(places)) {
                 for row in slice {
                     if unchanged_since.is_some_and(|limit| row.modseq > limit.0) {
@@ -80,10 +89,9 @@ impl<D: Disk> Store<D> {
 type FlagSets = Vec<(Flags, Vec<Uid>)>;
 
 /// What a change makes of flags, worked out once for each set of flags that there is.
-struct NewFlags<'a> {
+struct NewFlags<'a, F> {
     rows: &'a Rows,
-    change: FlagsChange,
-    flags: &'a Flags,
+    change: F,
     /// For each set of flags: what is not worked out, what stays as it is, or which of `sets`.
     known: Vec<Option<Option<usize>>>,
     sets: FlagSets,
@@ -91,10 +99,10 @@ struct NewFlags<'a> {
     index: HashMap<Flags, usize>,
 }
 
-impl<'a> NewFlags<'a> {
-    fn new(rows: &'a Rows, change: FlagsChange, flags: &'a Flags) -> Self {
+impl<'a, F: FnMut(&Flags) -> Flags> NewFlags<'a, F> {
+    fn new(rows: &'a Rows, change: F) -> Self {
         let known = vec![None; rows.flag_sets().len()];
-        Self { rows, change, flags, known, sets: FlagSets::new(), index: HashMap::new() }
+        Self { rows, change, known, sets: FlagSets::new(), index: HashMap::new() }
     }
 
     fn add(&mut self, row: &Packed) {
@@ -106,12 +114,7 @@ impl<'a> NewFlags<'a> {
 
     fn work_out(&mut self, row: &Packed) -> Option<usize> {
         let before = &self.rows.flag_set(row).flags;
-        let mut after = before.clone();
-        match self.change {
-            FlagsChange::Replace => after = self.flags.clone(),
-            FlagsChange::Add => after.add_all(self.flags),
-            FlagsChange::Remove => after.remove_all(self.flags),
-        }
+        let after = (self.change)(before);
         let set = (after != *before).then(|| {
             *self.index.entry(after).or_insert_with_key(|after| {
                 self.sets.push((after.clone(), Vec::new()));
@@ -151,4 +154,66 @@ fn in_records(mut sets: FlagSets) -> Result<Vec<FlagSets>, Refused> {
         return Err(Refused::Invalid("too many different flags; name fewer messages".to_owned()));
     }
     Ok(records)
+}
+
+/// RFC 4314 §4: only flags that somebody may set come along into another mailbox. The messages
+/// for which that makes a difference, by their old UIDs.
+pub fn flags_not_kept(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    (from, to): (MailboxId, MailboxId),
+    uids: &[(u32, u32)],
+) -> Result<Vec<FlagSets>, Refused> {
+    let may = acl::rights(work, actor.account, to);
+    if FLAG_RIGHTS.iter().all(|&right| may.has(right)) {
+        return Ok(Vec::new());
+    }
+    let (rows, places) = rows(work, from, uids)?;
+    let kept = |flags: &Flags| flags_within(may, &Flags::default(), flags.clone());
+    let mut sets = NewFlags::new(&rows, kept);
+    let slices = places.into_iter().flat_map(|places| rows.slices(places));
+    slices.flat_map(|(_, slice)| slice).for_each(|row| sets.add(row));
+    in_records(sets.sets)
+}
+
+/// Rights to set flags.
+const FLAG_RIGHTS: [Right; 3] = [Right::Seen, Right::Write, Right::DeleteMessages];
+
+/// `new`, but for what these rights do not allow to change of `old`.
+pub fn flags_within(may: Rights, old: &Flags, new: Flags) -> Flags {
+    if FLAG_RIGHTS.iter().all(|&right| may.has(right)) {
+        return new;
+    }
+    let mut kept = if may.has(Right::Write) { new.clone() } else { old.clone() };
+    for (flag, right) in
+        [(SystemFlag::Seen, Right::Seen), (SystemFlag::Deleted, Right::DeleteMessages)]
+    {
+        let from = if may.has(right) { &new } else { old };
+        if from.has(flag) {
+            kept.insert(flag);
+        } else {
+            kept.remove_all(&Flags::from_iter([flag]));
+        }
+    }
+    kept
+}
+
+/// RFC 4314 §4: STORE fails only where none of its flags may be changed.
+fn check_may_flag(may: Rights, change: FlagsChange, flags: &Flags) -> Result<(), Refused> {
+    let seen = flags.has(SystemFlag::Seen);
+    let deleted = flags.has(SystemFlag::Deleted);
+    let mut others = flags.clone();
+    others.remove_all(&Flags::from_iter([SystemFlag::Seen, SystemFlag::Deleted]));
+    let replaces = change == FlagsChange::Replace;
+    let wanted = [
+        (seen || replaces, Right::Seen),
+        (deleted || replaces, Right::DeleteMessages),
+        (others != Flags::default() || replaces, Right::Write),
+    ];
+    let wants_any = wanted.iter().any(|&(wanted, _)| wanted);
+    if !wants_any || wanted.iter().any(|&(wanted, right)| wanted && may.has(right)) {
+        return Ok(());
+    }
+    let first = wanted.iter().find(|(wanted, _)| *wanted).map_or(Right::Write, |&(_, right)| right);
+    acl::permit(may, first)
 }

@@ -15,15 +15,19 @@
 
 mod accept;
 mod accept_many;
+mod acl;
 mod boxes;
 mod commit;
 mod custody;
 mod directory;
 mod effects;
+mod extracted;
+mod extracting;
 mod flags;
 mod index;
 mod live;
 mod mailboxes;
+mod naming;
 mod open;
 mod operator;
 mod pending;
@@ -41,8 +45,11 @@ mod verify;
 
 use mail_types::Address;
 
+pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
+
 pub use accept::{Arrived, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
+pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
@@ -56,8 +63,8 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, NewCustody, Notice, Notify, Outcome, Peer, Place,
-    Record, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
+    Place, Record, Source, Via,
 };
 pub use shared::{Alarm, QueueWake};
 pub use sql::SqlError;
@@ -82,6 +89,9 @@ pub enum Refused {
     /// It cannot go while others are below it.
     #[error("{0} is no mailbox itself, but others are below it; delete those")]
     HasChildren(String),
+    /// It may be seen, but this may not be done with it.
+    #[error("not allowed")]
+    NotAllowed,
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

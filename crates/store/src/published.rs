@@ -5,57 +5,66 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mail_types::{AccountId, MailboxId};
 
-use crate::index::Mailbox;
+use crate::acl::AclEntry;
+use crate::index::{Index, Mailbox};
 
 /// The mailboxes that there are.
 #[derive(Default)]
 pub struct Published(RwLock<Mailboxes>);
 
+/// What is known of a mailbox.
+pub struct Known {
+    /// The mailbox.
+    pub mailbox: Mailbox,
+    /// Its access control list.
+    pub acl: Vec<AclEntry>,
+}
+
 #[derive(Default)]
 struct Mailboxes {
-    by_id: HashMap<MailboxId, Arc<Mailbox>>,
-    by_name: HashMap<AccountId, HashMap<String, Arc<Mailbox>>>,
+    by_id: HashMap<MailboxId, Arc<Known>>,
+    by_name: HashMap<AccountId, HashMap<String, Arc<Known>>>,
 }
 
 impl Published {
-    /// These have changed: they are now what `known` says.
-    pub fn update(
-        &self,
-        changed: impl IntoIterator<Item = MailboxId>,
-        known: &HashMap<MailboxId, Mailbox>,
-    ) {
+    /// These have changed: they are now what the index says.
+    pub fn update<E>(&self, changed: impl IntoIterator<Item = MailboxId>, index: &Index<E>) {
         // What is guarded here is whole between calls; a panic within would need memory to run out.
         let mut mailboxes = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for id in changed {
-            mailboxes.update(id, known.get(&id));
+            let now = index.mailboxes.get(&id).map(|mailbox| Known {
+                mailbox: mailbox.clone(),
+                acl: index.acl.get(&id).cloned().unwrap_or_default(),
+            });
+            mailboxes.update(id, now);
         }
     }
 
     /// A mailbox by its canonical name.
-    pub fn find(&self, account: AccountId, name: &str) -> Option<Arc<Mailbox>> {
+    pub fn find(&self, account: AccountId, name: &str) -> Option<Arc<Known>> {
         let mailboxes = self.0.read().unwrap_or_else(PoisonError::into_inner);
         mailboxes.by_name.get(&account)?.get(name).cloned()
     }
 }
 
 impl Mailboxes {
-    fn update(&mut self, id: MailboxId, now: Option<&Mailbox>) {
+    fn update(&mut self, id: MailboxId, now: Option<Known>) {
         let before = self.by_id.remove(&id);
         if let Some(before) = &before
-            && now.is_none_or(|now| now.name != before.name)
-            && let Some(names) = self.by_name.get_mut(&before.account)
+            && now.as_ref().is_none_or(|now| now.mailbox.name != before.mailbox.name)
+            && let Some(names) = self.by_name.get_mut(&before.mailbox.account)
             // Another one may have its name by now.
-            && names.get(&before.name).is_some_and(|named| named.id == id)
+            && names.get(&before.mailbox.name).is_some_and(|named| named.mailbox.id == id)
         {
-            names.remove(&before.name);
+            names.remove(&before.mailbox.name);
         }
         let Some(now) = now else { return };
-        let mailbox = Arc::new(now.clone());
-        let names = self.by_name.entry(now.account).or_default();
-        match names.get_mut(&now.name) {
-            Some(named) => *named = Arc::clone(&mailbox),
-            None => drop(names.insert(now.name.clone(), Arc::clone(&mailbox))),
+        let now = Arc::new(now);
+        let names = self.by_name.entry(now.mailbox.account).or_default();
+        match names.get_mut(&now.mailbox.name) {
+            Some(named) => *named = Arc::clone(&now),
+            None => drop(names.insert(now.mailbox.name.clone(), Arc::clone(&now))),
         }
-        self.by_id.insert(id, mailbox);
+        self.by_id.insert(id, now);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::effects::Effects;
+use crate::extracting::Extracting;
 use crate::index::Index;
 use crate::live::Views;
 use crate::published::Published;
@@ -31,6 +32,8 @@ pub struct Shared {
     pub last_mail: AtomicU64,
     /// Changes that wait for the writer.
     pub waiting: AtomicUsize,
+    /// Hears of every accepted message.
+    pub extracting: Extracting,
     directory: RwLock<Arc<Directory>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
@@ -52,6 +55,7 @@ impl Shared {
         index_path: PathBuf,
         last_mail: u64,
         directory: Arc<Directory>,
+        extracting: Extracting,
         alarm: Alarm,
     ) -> Self {
         Self {
@@ -60,6 +64,7 @@ impl Shared {
             published: AtomicU64::new(0),
             last_mail: AtomicU64::new(last_mail),
             waiting: AtomicUsize::new(0),
+            extracting,
             directory: RwLock::new(directory),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
@@ -104,8 +109,11 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, mailboxes } = effects;
-        self.mailboxes.update(mailboxes, &index.mailboxes);
+        let Effects { directory, queue, mailboxes, accepted } = effects;
+        self.mailboxes.update(mailboxes, index);
+        for (mail, at) in accepted {
+            self.extracting.accepted(mail, at);
+        }
         if directory {
             let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);
             *current = Arc::clone(&index.directory);

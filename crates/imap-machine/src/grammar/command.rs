@@ -4,6 +4,7 @@ use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
+use super::manage::Manage;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
@@ -13,6 +14,8 @@ use super::store::Store;
 pub const TAG_OCTETS_MAX: usize = 128;
 /// Name-value pairs in one ID (RFC 2971 §3.3: at most 30).
 pub const ID_PAIRS_MAX: usize = 30;
+/// Tags in one CANCELUPDATE.
+const CANCELLED_TAGS_MAX: usize = 256;
 
 /// What stands before a command and comes back in the response that ends it (RFC 3501 §2.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +116,10 @@ pub enum Command {
     Unselect,
     /// EXPUNGE, or UID EXPUNGE of these (RFC 4315)
     Expunge(Option<SequenceSet>),
-    /// SEARCH and UID SEARCH
-    Search(Search),
+    /// SEARCH, SORT, THREAD (RFC 5256) and those with UID; ESEARCH (RFC 7377)
+    Search(Box<Search>),
+    /// CANCELUPDATE (RFC 5267 §4.3.1): the tags of searches
+    CancelUpdate(Vec<Tag>),
     /// FETCH and UID FETCH
     Fetch(Fetch),
     /// STORE and UID STORE
@@ -130,6 +135,8 @@ pub enum Command {
         /// MOVE.
         away: bool,
     },
+    /// Rights, quotas and annotations.
+    Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
@@ -142,7 +149,7 @@ pub enum Command {
 pub enum CommandError {
     /// The grammar is broken: answered BAD.
     Syntax(SyntaxError),
-    /// SEARCH in a charset that we do not know: answered NO [BADCHARSET].
+    /// A search in a charset that we do not know: answered NO [BADCHARSET].
     Charset,
 }
 
@@ -213,13 +220,18 @@ impl Command {
             "LIST" => list(scan, false)?,
             "LSUB" => list(scan, true)?,
             "STATUS" => status(scan)?,
+            "ESEARCH" => Self::Search(Box::new(Search::parse_esearch(scan)?)),
+            "CANCELUPDATE" => cancel_update(scan)?,
             "APPEND" => return Err(SyntaxError("APPEND takes a mailbox and messages").into()),
             "UID" => {
                 scan.space()?;
                 let name = scan.word()?;
                 Self::with_numbers(&name, scan, true)?
             }
-            name => Self::with_numbers(name, scan, false)?,
+            name => match Manage::parse(name, scan) {
+                Some(command) => Self::Manage(Box::new(command?)),
+                None => Self::with_numbers(name, scan, false)?,
+            },
         })
     }
 
@@ -228,7 +240,9 @@ impl Command {
         Ok(match name {
             "FETCH" => Self::Fetch(Fetch::parse(scan, uid)?),
             "STORE" => Self::Store(Store::parse(scan, uid)?),
-            "SEARCH" => Self::Search(Search::parse(scan, uid)?),
+            "SEARCH" => Self::Search(Box::new(Search::parse(scan, uid)?)),
+            "SORT" => Self::Search(Box::new(Search::parse_sort(scan, uid)?)),
+            "THREAD" => Self::Search(Box::new(Search::parse_thread(scan, uid)?)),
             "COPY" | "MOVE" => {
                 scan.space()?;
                 let set = SequenceSet::parse(scan)?;
@@ -331,6 +345,23 @@ fn enable(scan: &mut Scan<'_>) -> Parsed<Command> {
         if !scan.eat(b' ') {
             scan.end()?;
             return Ok(Command::Enable(names));
+        }
+    }
+}
+
+// RFC 5267 §8: cancelupdate = "CANCELUPDATE" 1*(SP quoted)
+fn cancel_update(scan: &mut Scan<'_>) -> Parsed<Command> {
+    let mut tags = Vec::new();
+    scan.space()?;
+    loop {
+        if tags.len() == CANCELLED_TAGS_MAX {
+            return Err(SyntaxError("too many tags in CANCELUPDATE"));
+        }
+        let tag = Tag::of_line(&scan.string()?);
+        tags.push(tag.ok_or(SyntaxError("CANCELUPDATE takes the tags of searches in quotes"))?);
+        if !scan.eat(b' ') {
+            scan.end()?;
+            return Ok(Command::CancelUpdate(tags));
         }
     }
 }

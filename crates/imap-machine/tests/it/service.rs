@@ -3,17 +3,17 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use imap_machine::view::{Newest, Row, Rows};
 use imap_machine::{
-    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
-    Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
+    Question, Refusal, Selected, Status, Wanted,
 };
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
-    Timestamp, Uid, UidValidity,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    SystemFlag, Timestamp, Uid, UidValidity,
 };
-use message::{Limits, Summary};
+use message::{Limits, SortFacts, Summary};
 
 use crate::appending::Appending;
 
@@ -45,6 +45,8 @@ pub struct Mailbox {
     pub exists: bool,
     pub special_use: Option<SpecialUse>,
     pub subscribed: bool,
+    pub rights: Rights,
+    pub acl: Vec<(String, Rights)>,
     pub uid_validity: u32,
     pub uid_next: u32,
     pub modseq: u64,
@@ -98,6 +100,8 @@ impl Service {
             exists: true,
             special_use,
             subscribed: true,
+            rights: Rights::ALL,
+            acl: vec![("ann@example.org".to_owned(), Rights::ALL)],
             uid_validity: 1000 + u32::try_from(self.next_id).unwrap(),
             uid_next: 1,
             modseq: 1,
@@ -205,6 +209,7 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
+            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }
             | Question::AppendNext(_)
             | Question::AppendBytes(_)
@@ -241,9 +246,16 @@ impl Service {
                 Answer::Done
             }
             Question::Match { messages, keys, .. } => {
-                assert!(keys.len() <= 64);
                 let messages = messages.iter().take(self.batch_max);
-                Answer::Matches(messages.map(|wanted| self.matches(wanted, &keys)).collect())
+                Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
+            }
+            Question::SortFacts { messages, .. } => {
+                let messages = messages.iter().take(self.batch_max);
+                Answer::SortFacts(messages.map(|wanted| self.sort_facts(wanted)).collect())
+            }
+            Question::Glance { mailbox, .. } => {
+                let rows = self.rows_of(&mailbox)?;
+                Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
             }
         })
     }
@@ -276,6 +288,7 @@ impl Service {
             exists: mailbox.exists,
             special_use: mailbox.special_use,
             subscribed: mailbox.subscribed,
+            rights: mailbox.rights,
             status: counts.then(|| Box::new(mailbox.status())),
         });
         listed.collect()
@@ -354,7 +367,7 @@ impl Service {
     }
 
     /// Plain matching in undecoded text.
-    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> u64 {
+    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> Vec<u64> {
         let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         let header = message::header_range(mail);
         let holds = |bytes: &[u8], text: &str| {
@@ -372,12 +385,57 @@ impl Service {
             ContentKey::SentBefore(limit) => sent.is_some_and(|sent| sent < day(limit)),
             ContentKey::SentOn(limit) => sent.is_some_and(|sent| sent == day(limit)),
             ContentKey::SentSince(limit) => sent.is_some_and(|sent| sent >= day(limit)),
+            ContentKey::Thread(thread) => thread_number(&mail[header.clone()]) == *thread,
         };
-        keys.iter().enumerate().fold(0, |bits, (at, key)| bits | u64::from(matches(key)) << at)
+        let mut bits = vec![0; keys.len().div_ceil(64)];
+        for (at, key) in keys.iter().enumerate() {
+            bits[at / 64] |= u64::from(matches(key)) << (at % 64);
+        }
+        bits
+    }
+
+    fn sort_facts(&self, wanted: &Wanted) -> Box<[u8]> {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
+        SortFacts::read(mail, &Limits::default()).encode().into()
     }
 }
 
+/// The number of a thread: octets of the first reference.
+pub fn thread_number(header: &[u8]) -> u64 {
+    let facts = SortFacts::read(header, &Limits::default());
+    let root = facts.references().next().map(str::len);
+    root.or(facts.message_id.as_ref().map(|id| id.len())).unwrap_or_default() as u64
+}
+
 impl Mailbox {
+    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
+        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
+            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
+        }
+        Ok(Answer::Acl(match what {
+            AclQuestion::List => AclAnswer::List(self.acl.clone()),
+            AclQuestion::Mine => AclAnswer::Mine(self.rights),
+            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
+                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
+            }
+            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
+            AclQuestion::Set(identifier, change) => {
+                let place = self.acl.iter().position(|(known, _)| *known == identifier);
+                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
+                let after = match change {
+                    RightsChange::Replace(rights) => rights,
+                    RightsChange::Add(rights) => before.union(rights),
+                    RightsChange::Remove(rights) => before.without(rights),
+                    RightsChange::Delete => Rights::NONE,
+                };
+                if !after.is_empty() {
+                    self.acl.push((identifier, after));
+                }
+                return Ok(Answer::Done);
+            }
+        }))
+    }
+
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
@@ -450,6 +508,7 @@ impl Mailbox {
             uid_next: self.uid_next,
             rows,
             recent,
+            rights: self.rights,
         }
     }
 }

@@ -7,5 +7,6 @@ mod fetches;
 mod mailboxes;
 mod news;
 mod searches;
+mod sharing;
 mod tls;
 mod world;

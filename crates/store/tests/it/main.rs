@@ -2,10 +2,12 @@
 //! The store on a real disk and on the simulated one.
 
 mod accounts;
+mod extracted;
 mod groups;
 mod model;
 mod power;
 mod review;
+mod rights;
 mod script;
 mod support;
 mod tamper;
