@@ -116,6 +116,8 @@ fn mailbox_opened_while_mail_waits_for_its_sync_is_told() {
     let (ann, bob) = populate(&store);
     let inbox = store.mailbox(ann, "INBOX").unwrap().unwrap().id;
     assert!(store.opened(inbox).is_none());
+    // The index is up to date, so that reading it in the clock does not wait for the writer.
+    assert!(store.snapshot(inbox).unwrap().unwrap().1.is_empty());
     let mail = arrived(&store, true, &["ann@example.org"], "x");
     opened.set((store.clone(), inbox)).ok().unwrap();
     let first = store.accept(mail);
