@@ -33,6 +33,8 @@ impl Effects {
             | Record::RouteRemoved { .. } => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
             Record::Subscription { .. }
+            | Record::UrlKeySet { .. }
+            | Record::UrlKeysReset { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }

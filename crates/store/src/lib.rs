@@ -41,6 +41,7 @@ mod shared;
 mod sql;
 mod sqlite;
 mod trace;
+mod url_key;
 mod verify;
 
 use mail_types::Address;
@@ -69,6 +70,7 @@ pub use record::{
 pub use shared::{Alarm, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
 
 /// Why a change was not made. Nothing of it is in the journal.

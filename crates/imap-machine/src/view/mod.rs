@@ -43,6 +43,8 @@ pub struct View {
     gone: UidSet,
     /// `$`: what the last search saved, UIDs.
     saved: UidSet,
+    /// RFC 9051 appendix E: nothing is told of `\Recent`.
+    rev2: bool,
 }
 
 impl View {
@@ -51,7 +53,13 @@ impl View {
     pub fn new(rows: Rows, recent: UidSet) -> Self {
         let (told, newest) = (rows.len(), rows.clone());
         let (gone, saved) = (UidSet::new(), UidSet::new());
-        Self { rows, newest, recent, told, changed: Vec::new(), gone, saved }
+        Self { rows, newest, recent, told, changed: Vec::new(), gone, saved, rev2: false }
+    }
+
+    /// The same for a client that speaks IMAP4rev2, or not.
+    #[must_use]
+    pub fn in_rev2(self, rev2: bool) -> Self {
+        Self { rev2, ..self }
     }
 
     /// Messages, those included that are gone and not yet told.
@@ -178,7 +186,11 @@ impl View {
     pub(crate) fn write_counts(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"* ");
         push_number(out, self.rows.len() as u64);
-        out.extend_from_slice(b" EXISTS\r\n* ");
+        out.extend_from_slice(b" EXISTS\r\n");
+        if self.rev2 {
+            return;
+        }
+        out.extend_from_slice(b"* ");
         push_number(out, self.recent() as u64);
         out.extend_from_slice(b" RECENT\r\n");
     }
@@ -187,7 +199,7 @@ impl View {
     pub(crate) fn write_flags(&self, row: &Packed, out: &mut Vec<u8>) {
         let text = &self.rows.flag_set(row).text;
         out.push(b'(');
-        if !self.recent.is_empty() && self.recent.contains(row.uid) {
+        if !self.rev2 && !self.recent.is_empty() && self.recent.contains(row.uid) {
             push_text(out, if text.is_empty() { "\\Recent" } else { "\\Recent " });
         }
         push_text(out, text);
