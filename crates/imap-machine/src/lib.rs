@@ -23,7 +23,8 @@ mod write;
 
 pub use ask::{
     AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
-    Listed, Need, NewMessage, Octets, Question, Refusal, Selected, Status, Wanted,
+    Listed, Need, NewMessage, Octets, Question, QuotaQuestion, QuotaRoot, Refusal, Selected,
+    Status, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

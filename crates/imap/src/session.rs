@@ -112,6 +112,7 @@ impl Session {
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
             Question::AppendEnd => self.append_end().await,
+            Question::Quota { account, what } => self.quota(account, what).await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
             Question::AppendAbort => Ok(self.append_abort()),

@@ -196,6 +196,7 @@ impl<D: Disk> Store<D> {
             Arc::clone(&index.directory),
             options.alarm,
         ));
+        shared.note_quotas(index.take_quota_news());
         let seq = journal.head().last_seq;
         shared.acknowledged.store(seq.0, Ordering::Release);
         shared.published.store(seq.0, Ordering::Release);

@@ -5,6 +5,7 @@ mod accounts;
 mod groups;
 mod model;
 mod power;
+mod quotas;
 mod review;
 mod rights;
 mod script;
