@@ -11,7 +11,6 @@ use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transfe
 
 use crate::Shared;
 use crate::appending::Appends;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
 
@@ -26,23 +25,16 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
-        }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         let Self { selected, appends, .. } = self;
         let changed = async {
             match selected {
@@ -60,7 +52,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, held: None }
+        Self { shared, peer, selected: None, account: None, appends }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {

@@ -20,6 +20,8 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod extracted;
+mod extracting;
 mod index;
 mod mailboxes;
 mod naming;
@@ -40,6 +42,8 @@ mod trace;
 mod verify;
 
 use mail_types::Address;
+
+pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
 pub use accept::{Arrived, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};

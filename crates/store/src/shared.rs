@@ -9,6 +9,7 @@ use mail_types::{AccountId, MailboxId};
 
 use crate::StoreError;
 use crate::directory::Directory;
+use crate::extracting::Extracting;
 use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub last_mail: AtomicU64,
     /// Changes that wait for the writer.
     pub waiting: AtomicUsize,
+    /// Hears of every accepted message.
+    pub extracting: Extracting,
     directory: RwLock<Arc<Directory>>,
     /// Of accounts that have one, and what they use of it.
     quotas: RwLock<HashMap<AccountId, (Usage, Quota)>>,
@@ -53,6 +56,7 @@ impl Shared {
         index_path: PathBuf,
         last_mail: u64,
         directory: Arc<Directory>,
+        extracting: Extracting,
         alarm: Alarm,
     ) -> Self {
         Self {
@@ -61,6 +65,7 @@ impl Shared {
             published: AtomicU64::new(0),
             last_mail: AtomicU64::new(last_mail),
             waiting: AtomicUsize::new(0),
+            extracting,
             directory: RwLock::new(directory),
             quotas: RwLock::default(),
             stopped: Mutex::new(None),
@@ -163,6 +168,7 @@ impl Shared {
                     *current = Arc::clone(directory);
                 }
                 Effect::Queue => queue = true,
+                Effect::Accepted(mail, at) => self.extracting.accepted(mail, at),
                 Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
                 Effect::Unseen(mailbox) => {
                     unseen.insert(mailbox);
