@@ -24,7 +24,7 @@ mod write;
 pub use ask::{
     AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
     Listed, Need, NewMessage, Octets, Question, QuotaQuestion, QuotaRoot, Refusal, Selected,
-    Status, Wanted,
+    Status, UrlOctets, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

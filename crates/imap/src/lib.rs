@@ -22,6 +22,7 @@ mod quota;
 mod refusals;
 mod selected;
 mod session;
+mod url_octets;
 
 use std::sync::Arc;
 

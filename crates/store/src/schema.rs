@@ -54,6 +54,9 @@ CREATE TABLE lookup (
 CREATE TABLE story (
   mail INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (mail, seq)) WITHOUT ROWID;
+CREATE TABLE url_key (
+  account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
+  PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
@@ -94,5 +97,6 @@ pub const TABLES: [(&str, &str); 16] = [
     ),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
+    ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -176,7 +176,9 @@ pub fn effects<E: Executor>(
         | Record::AclSet { .. }
         | Record::QuotaSet { .. }
         | Record::AttemptBegun { .. }
-        | Record::AttemptDropped { .. } => {}
+        | Record::AttemptDropped { .. }
+        | Record::UrlKeySet { .. }
+        | Record::UrlKeysReset { .. } => {}
         Record::MailboxDeleted { mailbox } => {
             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Anew));
         }

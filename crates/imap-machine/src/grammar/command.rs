@@ -9,6 +9,7 @@ use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
 use super::store::Store;
+use super::urlauth::UrlCommand;
 
 /// Octets of a tag.
 pub const TAG_OCTETS_MAX: usize = 128;
@@ -142,6 +143,8 @@ pub enum Command {
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
     /// elsewhere.
     Append(Box<AppendHead>),
+    /// GENURLAUTH, RESETKEY and URLFETCH (RFC 4467)
+    Url(UrlCommand),
 }
 
 /// Why a command was not understood.
@@ -230,7 +233,10 @@ impl Command {
             }
             name => match Manage::parse(name, scan) {
                 Some(command) => Self::Manage(Box::new(command?)),
-                None => Self::with_numbers(name, scan, false)?,
+                None => match UrlCommand::parse(name, scan) {
+                    Some(command) => Self::Url(command?),
+                    None => Self::with_numbers(name, scan, false)?,
+                },
             },
         })
     }

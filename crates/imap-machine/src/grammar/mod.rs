@@ -17,6 +17,8 @@ mod section;
 mod sequence;
 mod sort;
 mod store;
+mod url;
+mod urlauth;
 
 pub use append::{AppendHead, AppendItem, CATENATE_URLS_MAX, Replaced};
 pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
@@ -39,3 +41,7 @@ pub use section::{FIELD_NAMES_MAX, SECTION_LEVELS_MAX};
 pub use sequence::{SEQUENCE_SET_ELEMENTS_MAX, SeqNumber, SequenceSet, UidSet};
 pub use sort::{SORT_CRITERIA_MAX, SortCriterion, SortKey, ThreadAlgorithm};
 pub use store::{FLAGS_MAX, Store, StoreMode};
+pub use url::{
+    ImapUrl, URL_OCTETS_MAX, URL_TOKEN_OCTETS, UrlAccess, UrlAuth, UrlServer, UrlVerifier,
+};
+pub use urlauth::{URLS_MAX, UrlCommand};

@@ -41,6 +41,8 @@ const SIGNED_IN: &[&str] = &[
     "LIST-MYRIGHTS",
     "MULTIAPPEND",
     "REPLACE",
+    "CATENATE",
+    "URLAUTH",
 ];
 
 impl<R: Acceptance> Session<R> {

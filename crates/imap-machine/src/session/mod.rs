@@ -18,8 +18,11 @@ mod order;
 mod quota;
 mod search;
 mod select;
+mod settle;
 mod sign_in;
 mod transfer;
+mod urlauth;
+mod urls;
 
 use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
 use sasl::SignedIn;
@@ -61,7 +64,7 @@ pub struct Session<R> {
     /// The time, as of the last step.
     now: Timestamp,
     /// Messages whose commits are under way.
-    appends: append::Appends,
+    appends: settle::Appends,
     /// What was read, and waits until those are answered.
     read: Option<Read>,
     deadline: Timestamp,
@@ -118,6 +121,7 @@ enum Work {
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
     Settle(Box<Work>),
+    Urls(Box<urlauth::Urls>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
@@ -167,7 +171,7 @@ impl<R: Acceptance> Session<R> {
             answer: None,
             stirred: false,
             now,
-            appends: append::Appends::default(),
+            appends: settle::Appends::default(),
             read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
@@ -221,6 +225,7 @@ impl<R: Acceptance> Session<R> {
             Work::Quota(of) => self.quota_answered(of, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Urls(work) => self.urls_answered(*work, answer),
             Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
@@ -239,12 +244,7 @@ impl<R: Acceptance> Session<R> {
         if self.ending == Ending::ShutDown {
             return self.bye("Server is shutting down, connect again in a moment");
         }
-        let read = self.read.take().unwrap_or_else(|| self.reader.read());
-        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
-            // Every other command comes behind the answers to those before it.
-            self.read = Some(read);
-            return self.settle(Work::Ready);
-        }
+        let Some(read) = self.read_behind_appends() else { return self.settle(Work::Ready) };
         match read {
             Read::Incomplete => Flow::NeedInput,
             Read::Continue => {
@@ -323,6 +323,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Status(..)
             | Command::Manage(_)
             | Command::Append(_)
+            | Command::Url(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
             Command::Search(search) if search.sources.is_some() => {
@@ -379,6 +380,7 @@ impl<R: Acceptance> Session<R> {
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
             Command::Append(head) => self.append_begins(*head),
+            Command::Url(command) => self.url_command(command),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(*search),

@@ -67,6 +67,8 @@ pub struct Service {
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
     pub unavailable: bool,
+    /// What tokens of URLs are made with.
+    pub url_key: u64,
     /// At most this many messages in an answer.
     pub batch_max: usize,
     next_id: u64,
@@ -228,6 +230,10 @@ impl Service {
             | Question::AppendBytes(_)
             | Question::AppendEnd
             | Question::AppendSettle
+            | Question::AppendUrl { .. }
+            | Question::UrlToken { .. }
+            | Question::ResetUrlKeys { .. }
+            | Question::UrlFetch { .. }
             | Question::AppendAbort => self.append(question, appending)?,
             Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
