@@ -345,12 +345,19 @@ pub struct Need {
 }
 
 /// What is told of a message without its octets, in the form of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// ENVELOPE: [`message::write_envelope`].
     Envelope,
     /// BODYSTRUCTURE or BODY: [`message::write_body`].
     Body(BodyForm),
+    /// PREVIEW: [`message::preview`] as a string.
+    Preview,
+    /// THREADID (RFC 8474 §5.2): the number of the thread.
+    Thread,
+    /// BINARY.SIZE of the part with these numbers: [`message::decoded_size`]; `?` where its
+    /// transfer encoding is unknown, nothing where there is no such part.
+    BinarySize(Box<[u32]>),
 }
 
 /// Which octets of a message are needed.
@@ -364,6 +371,9 @@ pub enum Octets {
     All,
     /// These; asked of one message at a time.
     Range(Range<u32>),
+    /// These of [`message::decoded_part`] of the part with these numbers; asked of one message at a
+    /// time.
+    Decoded(Box<[u32]>, Range<u32>),
 }
 
 /// Data of messages in one run of bytes, so that an answer of a thousand messages is one
@@ -609,6 +619,8 @@ pub enum Code {
     TryCreate,
     /// Our own trouble: temporary.
     Unavailable,
+    /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
+    UnknownCte,
     /// A mailbox cannot have this use (RFC 6154).
     UseAttr,
 }
@@ -637,6 +649,7 @@ impl Code {
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }

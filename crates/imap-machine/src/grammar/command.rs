@@ -3,7 +3,7 @@ use sasl::Secret;
 use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
-use super::mailbox::MailboxName;
+use super::mailbox::{MailboxName, Names};
 use super::manage::Manage;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
@@ -177,10 +177,21 @@ impl Command {
     /// # Errors
     /// Where they are none; the tag where at least that could be read.
     pub fn parse(bytes: &[u8]) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
-        if let Some(append) = AppendHead::parse(bytes) {
+        Self::parse_in(bytes, Names::Utf7)
+    }
+
+    /// The same, with mailbox names in either encoding.
+    ///
+    /// # Errors
+    /// As [`Command::parse`].
+    pub fn parse_in(
+        bytes: &[u8],
+        names: Names,
+    ) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
+        if let Some(append) = AppendHead::parse(bytes, names) {
             return append_command(bytes, append);
         }
-        let mut scan = Scan::new(bytes);
+        let mut scan = Scan::with_names(bytes, names);
         let tag = Tag::parse(&mut scan).map_err(|error| (None, error.into()))?;
         let command = scan.space().map_err(CommandError::from).and_then(|()| {
             let name = scan.word()?;

@@ -25,11 +25,13 @@ pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
 pub use charset::CHARSETS;
 pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
-pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub(crate) use fetch::write_part;
+pub use fetch::{Binary, FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
-    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
+    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, Names, SEPARATOR, mutf7_decode,
+    mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
 pub use returns::{PartialRange, SearchReturn};

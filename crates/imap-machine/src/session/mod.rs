@@ -3,9 +3,11 @@
 mod access;
 mod answer;
 mod append;
+mod binary;
 mod capabilities;
 mod compress;
 mod context;
+mod enable;
 mod fetch;
 mod finish;
 mod flags;
@@ -15,6 +17,7 @@ mod listing;
 mod mailboxes;
 mod multisearch;
 mod order;
+mod plan;
 mod quota;
 mod search;
 mod select;
@@ -48,6 +51,10 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// IMAP4rev2 is enabled.
+    rev2: bool,
+    /// UTF8=ACCEPT is enabled.
+    utf8: bool,
     /// Both directions are DEFLATE streams.
     compressed: bool,
     /// The command under way.
@@ -162,6 +169,8 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            rev2: false,
+            utf8: false,
             compressed: false,
             work: Work::Ready,
             tag: None,
@@ -184,7 +193,7 @@ impl<R: Acceptance> Session<R> {
         let greeting =
             format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
         push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev1 server ready\r\n");
+        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
         session
     }
 
@@ -252,7 +261,7 @@ impl<R: Acceptance> Session<R> {
                 Flow::Again
             }
             Read::Command => {
-                let parsed = Command::parse(self.reader.command());
+                let parsed = Command::parse_in(self.reader.command(), self.reader.names);
                 self.reader.consume();
                 self.touch(now);
                 self.begin(parsed)
@@ -396,17 +405,6 @@ impl<R: Acceptance> Session<R> {
             | Command::List(_)
             | Command::Status(..)) => self.ask_about_mailboxes(command),
         }
-    }
-
-    // RFC 5161 §3.1: unknown names are passed over.
-    fn enable(&mut self, names: &[String]) -> Flow {
-        if names.iter().any(|name| name == "CONDSTORE") {
-            push_text(&mut self.output, "* ENABLED CONDSTORE\r\n");
-            self.enable_condstore();
-        } else {
-            push_text(&mut self.output, "* ENABLED\r\n");
-        }
-        self.finish(Status::Ok, "", "Done")
     }
 
     // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with

@@ -5,7 +5,7 @@ use mail_types::Acceptance;
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{Answer, Question, QuotaQuestion, QuotaRoot};
 use crate::grammar::MailboxName;
-use crate::write::{push_mailbox, push_number, push_text};
+use crate::write::{push_number, push_text};
 
 impl<R: Acceptance> Session<R> {
     pub(super) fn quota(&mut self, what: QuotaQuestion) -> Flow {
@@ -30,7 +30,7 @@ impl<R: Acceptance> Session<R> {
         if let Some(mailbox) = of {
             // RFC 9208 §4.2.2: quotaroot-response = "QUOTAROOT" SP mailbox *(SP quota-root-name)
             push_text(&mut self.output, "* QUOTAROOT ");
-            push_mailbox(&mut self.output, mailbox.as_str());
+            self.reader.names.write(mailbox.as_str(), &mut self.output);
             self.output.push(b' ');
             message::write_astring(&mut self.output, root.name.as_bytes());
             push_text(&mut self.output, "\r\n");
