@@ -325,6 +325,7 @@ impl<D: Disk> Writer<D> {
                 }
                 if records > 0 {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
+                    self.shared.note_quotas(self.index.take_quota_news());
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
@@ -412,6 +413,7 @@ impl<D: Disk> Writer<D> {
         self.index = index;
         self.live.forget_deferred();
         self.index_lost = false;
+        self.shared.note_quotas(self.index.take_quota_news());
         self.seq = self.journal.head().last_seq;
         self.shared.published.store(self.seq.0, Ordering::Release);
         Ok(())

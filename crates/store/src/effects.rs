@@ -33,6 +33,7 @@ impl Effects {
             | Record::RouteRemoved { .. } => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
             Record::Subscription { .. }
+            | Record::QuotaSet { .. }
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::AttemptBegun { .. }

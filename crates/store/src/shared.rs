@@ -1,8 +1,11 @@
 //! What the writer and the handles share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use mail_types::AccountId;
 
 use crate::StoreError;
 use crate::directory::Directory;
@@ -11,6 +14,8 @@ use crate::extracting::Extracting;
 use crate::index::Index;
 use crate::live::Views;
 use crate::published::Published;
+use crate::quota::Usage;
+use crate::record::Quota;
 use crate::sqlite::Sqlite;
 
 /// Idle read connections kept open.
@@ -35,6 +40,8 @@ pub struct Shared {
     /// Hears of every accepted message.
     pub extracting: Extracting,
     directory: RwLock<Arc<Directory>>,
+    /// Of accounts that have one, and what they use of it.
+    quotas: RwLock<HashMap<AccountId, (Usage, Quota)>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
     /// Every mailbox by name.
@@ -66,6 +73,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             extracting,
             directory: RwLock::new(directory),
+            quotas: RwLock::default(),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
             mailboxes: Published::default(),
@@ -77,6 +85,24 @@ impl Shared {
 
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How much the account may keep and what it does keep; `None` where there is no limit.
+    pub fn quota(&self, account: AccountId) -> Option<(Usage, Quota)> {
+        self.quotas.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied()
+    }
+
+    pub fn note_quotas(&self, news: Vec<(AccountId, Option<(Usage, Quota)>)>) {
+        if news.is_empty() {
+            return;
+        }
+        let mut quotas = self.quotas.write().unwrap_or_else(PoisonError::into_inner);
+        for (account, quota) in news {
+            match quota {
+                Some(quota) => quotas.insert(account, quota),
+                None => quotas.remove(&account),
+            };
+        }
     }
 
     pub fn alarm(&self, error: &StoreError) {
