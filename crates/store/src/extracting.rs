@@ -380,7 +380,7 @@ impl<D: Disk> Extractor<D> {
 }
 
 /// Where a body lies, for its slot.
-fn body_at(at: Place, body: &journal::KeptBody) -> BodyAt {
+pub fn body_at(at: Place, body: &journal::KeptBody) -> BodyAt {
     let (Ok(offset), Ok(bytes)) = (u32::try_from(at.offset), u32::try_from(body.bytes.len()))
     else {
         return BodyAt { form: BodyForm::Other, ..BodyAt::default() };

@@ -39,6 +39,7 @@ mod sqlite;
 mod subscription;
 mod trace;
 mod verify;
+mod verify_extract;
 
 use mail_types::Address;
 

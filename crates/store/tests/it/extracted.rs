@@ -21,7 +21,8 @@ fn texts() -> Vec<String> {
         (0..40).map(|at| format!("letter {at} über den Käse\r\n")).collect();
     texts.push("compressible ".repeat(4000));
     let line = |at: u32| format!("{:08x} ", at.wrapping_mul(2_654_435_761));
-    texts.push((0..100_000).map(line).collect());
+    let long: String = (0..130_000).map(line).collect();
+    texts.push(long + "needle behind the limit");
     texts.push("and the last one\r\n".to_owned());
     texts
 }
@@ -94,7 +95,7 @@ fn whole_bodies(store: &Store, mails: &[MailId]) -> Vec<Vec<u8>> {
 }
 
 fn search(store: &Store, mails: &[MailId], bodies: &[String]) {
-    let wanted = ["KÄSE", "letter 7", "absent", "last one", "compressible c"];
+    let wanted = ["KÄSE", "letter 7", "absent", "last one", "compressible c", "needle behind"];
     let mut keys: Vec<Key> = wanted.iter().map(|text| Key::Text((*text).to_owned())).collect();
     keys.push(Key::Header { name: "Message-ID".to_owned(), text: "A@example".to_owned() });
     keys.push(Key::Body("message-id".to_owned()));
@@ -261,6 +262,33 @@ fn what_was_kept_of_another_journal_is_dropped() {
     until_extracted(&store);
     check(&store, &mails, &texts);
     store.close();
+}
+
+#[test]
+fn verify_tells_what_is_of_another_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    populate(&store);
+    let texts = texts();
+    let mails = accept(&store, &texts);
+    until_extracted(&store);
+    store.close();
+    let verified = || {
+        let scratch = tempfile::tempdir().unwrap();
+        store::verify(dir.path(), scratch.path(), &mut |_| {}).unwrap()
+    };
+    assert!(verified().is_clean(), "{:#?}", verified().violations);
+    // What a bug would do: an entry with the right check, made of another body.
+    let (_, mut appender) = extract::Extract::open(dir.path().join("extract")).unwrap();
+    appender.add(mails[3], &Made::of(b"Subject: another\r\n\r\n"), extract::BodyAt::default());
+    appender.flush().unwrap();
+    let report = verified();
+    assert_eq!(report.violations_count, 4, "{:#?}", report.violations);
+    let all = report.violations.iter();
+    assert!(all.map(|found| found.invariant).all(|found| found == store::Invariant::ExtractEqual));
+    // Missing is not wrong.
+    store::rebuild(dir.path(), journal::Options::default()).unwrap();
+    assert!(verified().is_clean());
 }
 
 #[test]
