@@ -18,13 +18,16 @@ fn open(root: &Path) -> Store {
 /// Bodies of many kinds: tiny, compressed, of a file of their own.
 fn texts() -> Vec<String> {
     let mut texts: Vec<String> =
-        (0..40).map(|at| format!("letter {at} über den Käse\r\n")).collect();
-    texts.push("compressible ".repeat(4000));
-    let line = |at: u32| format!("{:08x} ", at.wrapping_mul(2_654_435_761));
-    let long: String = (0..130_000).map(line).collect();
-    texts.push(long + "needle behind the limit");
+        (0..20).map(|at| format!("letter {at} über den Käse\r\n")).collect();
+    texts.push("compressible ".repeat(2000));
+    texts.push(numbers(35_000));
     texts.push("and the last one\r\n".to_owned());
     texts
+}
+
+/// Text that does not compress, nine octets for each.
+fn numbers(count: u32) -> String {
+    (0..count).map(|at| format!("{:08x} ", at.wrapping_mul(2_654_435_761))).collect()
 }
 
 fn accept(store: &Store, texts: &[String]) -> Vec<MailId> {
@@ -44,7 +47,7 @@ fn body_of(text: &str) -> String {
 fn until_extracted(store: &Store) {
     let begun = Instant::now();
     while !store.is_extracted() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the extractor does not end");
+        assert!(begun.elapsed() < Duration::from_secs(600), "the extractor does not end");
         std::thread::yield_now();
     }
 }
@@ -150,7 +153,8 @@ fn answers_are_the_same_before_and_after_extracting_and_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     populate(&store);
-    let texts = texts();
+    let mut texts = texts();
+    texts.push(numbers(120_000) + "needle behind the limit");
     let mails = accept(&store, &texts);
     check(&store, &mails, &texts);
     until_extracted(&store);
@@ -207,7 +211,7 @@ fn a_kill_in_the_middle_leaves_what_the_next_start_completes() {
     // As a kill leaves it, wherever the extractor is; then with its last writes torn.
     copy(&live, &copied);
     until_extracted(&store);
-    for torn in [0, 1, 100, 5000] {
+    for torn in [0, 100, 5000] {
         for (file, bytes) in files(&copied) {
             let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
             file.set_len(bytes.saturating_sub(torn)).unwrap();
@@ -245,23 +249,30 @@ fn what_was_kept_of_another_journal_is_dropped() {
     let (live, older) = (dir.path().join("live"), dir.path().join("older"));
     let store = open(&live);
     populate(&store);
-    let first = accept(&store, &["first\r\n".to_owned()]);
+    let mails = accept(&store, &["first\r\n".to_owned()]);
     store.close();
     copy(&live, &older);
     let store = open(&live);
     accept(&store, &["lost with the disk\r\n".to_owned()]);
     until_extracted(&store);
     store.close();
-    // Journal and index are put back from the older copy; the extract is left as it was.
-    std::fs::remove_dir_all(older.join("extract")).unwrap();
-    copy(&live.join("extract"), &older.join("extract"));
-    let store = open(&older);
-    let mut mails = first;
-    mails.extend(accept(&store, &["came later, the same id\r\n".to_owned()]));
-    let texts = ["first\r\n".to_owned(), "came later, the same id\r\n".to_owned()];
-    until_extracted(&store);
-    check(&store, &mails, &texts);
+    // Journal and index are put back from the older copy; the extract is the one that was there.
+    let put_back = |texts: &[String]| {
+        std::fs::remove_dir_all(older.join("extract")).unwrap();
+        copy(&live.join("extract"), &older.join("extract"));
+        let store = open(&older);
+        until_extracted(&store);
+        check(&store, &(1..=texts.len() as u64).map(MailId).collect::<Vec<_>>(), texts);
+        store
+    };
+    let mut texts = vec!["first\r\n".to_owned()];
+    assert_eq!(mails, [MailId(1)]);
+    let store = put_back(&texts);
+    // A message of the same id, size and place as the one that was lost, after which the same happens.
+    texts.push("lost with the tape\r\n".to_owned());
+    accept(&store, &texts[1..]);
     store.close();
+    put_back(&texts).close();
 }
 
 #[test]
