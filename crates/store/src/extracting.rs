@@ -47,6 +47,8 @@ enum Told {
     Accepted(MailId, Place),
     /// What is kept of a message cannot be believed.
     Again(MailId),
+    /// Say when all that was told before is done.
+    Ask(Sender<()>),
     /// Nothing more will come.
     Stop,
 }
@@ -112,10 +114,12 @@ impl Extracting {
         }
     }
 
-    /// Whether nothing waits to be extracted.
-    pub fn is_idle(&self) -> bool {
-        self.state.caught_up.load(Ordering::Acquire)
-            && self.state.waiting.load(Ordering::Acquire) == 0
+    /// Waits until all that was told before is extracted.
+    pub fn wait(&self) {
+        let (done, answer) = mpsc::channel();
+        self.tell(Told::Ask(done));
+        // A thread that ends says nothing: there is nothing more to wait for.
+        answer.recv().ok();
     }
 
     fn tell(&self, told: Told) {
@@ -307,6 +311,11 @@ impl<D: Disk> Extractor<D> {
                         self.mail(mail, at);
                     }
                     Told::Again(mail) => self.again(mail),
+                    Told::Ask(done) => {
+                        self.flush();
+                        // Whoever asked may be gone.
+                        done.send(()).ok();
+                    }
                     Told::Stop => {
                         self.flush();
                         return last;
