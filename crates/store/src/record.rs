@@ -11,6 +11,8 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::url_key::UrlKey;
+
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -258,6 +260,38 @@ pub enum Record {
         /// Its rights; none where the entry is gone.
         rights: Option<Rights>,
     },
+    /// URLs of an account's mailbox are authorized with this key (RFC 4467).
+    UrlKeySet {
+        /// Whose URLs.
+        account: AccountId,
+        /// Of which mailbox.
+        mailbox: MailboxId,
+        /// The key.
+        key: UrlKey,
+    },
+    /// URLs authorized so far are worth nothing any more.
+    UrlKeysReset {
+        /// Whose.
+        account: AccountId,
+        /// Of this mailbox; of all where none is named.
+        mailbox: Option<MailboxId>,
+    },
+    /// How much an account may keep from now on.
+    QuotaSet {
+        /// The account.
+        account: AccountId,
+        /// Its limits.
+        quota: Quota,
+    },
+}
+
+/// How much an account may keep (RFC 9208 §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Bytes of all its messages; none: no limit.
+    pub storage_bytes: Option<u64>,
+    /// Messages; none: no limit.
+    pub messages: Option<u64>,
 }
 
 /// Whom an entry of an access control list is about (RFC 4314 §3).

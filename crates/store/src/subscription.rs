@@ -174,8 +174,11 @@ pub fn effects<E: Executor>(
         | Record::MailboxRenamed { .. }
         | Record::Subscription { .. }
         | Record::AclSet { .. }
+        | Record::QuotaSet { .. }
         | Record::AttemptBegun { .. }
-        | Record::AttemptDropped { .. } => {}
+        | Record::AttemptDropped { .. }
+        | Record::UrlKeySet { .. }
+        | Record::UrlKeysReset { .. } => {}
         Record::MailboxDeleted { mailbox } => {
             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Anew));
         }

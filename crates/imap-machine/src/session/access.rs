@@ -3,9 +3,9 @@
 use mail_types::{Acceptance, Right, Rights};
 
 use super::{Flow, Session, Status as Ended, Work};
-use crate::ask::{AclAnswer, AclQuestion, Answer, Question};
-use crate::grammar::{MailboxName, Manage};
-use crate::write::{push_mailbox, push_text};
+use crate::ask::{AclAnswer, AclQuestion, Answer, Code, Question, QuotaQuestion};
+use crate::grammar::{MailboxName, Manage, Names};
+use crate::write::push_text;
 
 /// A question about an access control list.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn manage(&mut self, command: Manage) -> Flow {
         let Some(account) = self.account() else { return self.misfit() };
         let (mailbox, identifier, what) = match command {
+            Manage::GetQuota(root) => return self.quota(QuotaQuestion::Root(root)),
+            Manage::GetQuotaRoot(mailbox) => return self.quota(QuotaQuestion::Of(mailbox)),
+            // RFC 9208 §4.1.3: only the operator sets limits, and not over IMAP.
+            Manage::SetQuota(_) => return self.no(Code::NoPerm, "The operator sets quotas"),
             Manage::GetAcl(mailbox) => (mailbox, None, AclQuestion::List),
             Manage::MyRights(mailbox) => (mailbox, None, AclQuestion::Mine),
             Manage::ListRights(mailbox, identifier) => {
@@ -55,7 +59,7 @@ impl<R: Acceptance> Session<R> {
             // RFC 4314 §3.6: acl-data = "ACL" SP mailbox *(SP identifier SP rights)
             (Some(Answer::Acl(AclAnswer::List(entries))), None) => {
                 push_text(out, "* ACL ");
-                push_mailbox(out, name);
+                self.reader.names.write(name, out);
                 for (identifier, rights) in entries {
                     out.push(b' ');
                     message::write_astring(out, identifier.as_bytes());
@@ -64,13 +68,13 @@ impl<R: Acceptance> Session<R> {
                 push_text(out, "\r\n");
             }
             (Some(Answer::Acl(AclAnswer::Mine(rights))), None) => {
-                write_my_rights(out, name, rights);
+                write_my_rights(out, (self.reader.names, name), rights);
             }
             // RFC 4314 §3.7: listrights-data = "LISTRIGHTS" SP mailbox SP identifier SP rights
             // *(SP rights)
             (Some(Answer::Acl(AclAnswer::Possible { always })), Some(identifier)) => {
                 push_text(out, "* LISTRIGHTS ");
-                push_mailbox(out, name);
+                self.reader.names.write(name, out);
                 out.push(b' ');
                 message::write_astring(out, identifier.as_bytes());
                 push_text(out, if always.is_empty() { " \"\"" } else { " " });
@@ -90,9 +94,9 @@ impl<R: Acceptance> Session<R> {
 }
 
 // RFC 4314 §3.8: myrights-data = "MYRIGHTS" SP mailbox SP rights
-pub(super) fn write_my_rights(out: &mut Vec<u8>, mailbox: &str, rights: Rights) {
+pub(super) fn write_my_rights(out: &mut Vec<u8>, (names, mailbox): (Names, &str), rights: Rights) {
     push_text(out, "* MYRIGHTS ");
-    push_mailbox(out, mailbox);
+    names.write(mailbox, out);
     push_rights(out, rights);
     push_text(out, "\r\n");
 }

@@ -3,7 +3,7 @@ use mail_types::Acceptance;
 use super::Session;
 
 /// Listed always.
-const ALWAYS: &[&str] = &["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+const ALWAYS: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
 
 /// Listed after sign-in: what is of no use before it.
 #[rustfmt::skip]
@@ -28,15 +28,27 @@ const SIGNED_IN: &[&str] = &[
     "CONTEXT=SORT",
     "MULTISEARCH",
     "INPROGRESS",
+    "PARTIAL",
+    "BINARY",
+    "PREVIEW",
+    "SAVEDATE",
+    "OBJECTID",
+    "UTF8=ACCEPT",
     "LIST-EXTENDED",
     "LIST-STATUS",
     "STATUS=SIZE",
     "CREATE-SPECIAL-USE",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
     "MULTIAPPEND",
     "REPLACE",
+    "CATENATE",
+    "URLAUTH",
 ];
 
 impl<R: Acceptance> Session<R> {

@@ -2,10 +2,12 @@
 //! The store on a real disk and on the simulated one.
 
 mod accounts;
+mod appends;
 mod extracted;
 mod groups;
 mod model;
 mod power;
+mod quotas;
 mod review;
 mod rights;
 mod script;
