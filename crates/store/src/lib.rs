@@ -44,6 +44,7 @@ mod sqlite;
 mod trace;
 mod url_key;
 mod verify;
+mod verify_extract;
 
 use mail_types::Address;
 
