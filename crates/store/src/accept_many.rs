@@ -9,7 +9,8 @@ use mail_types::{
 use crate::accept::{Arrived, next_in, record};
 use crate::acl;
 use crate::commit::Work;
-use crate::mailboxes::{SessionActor, flags_within, rows, take_out};
+use crate::flags::flags_within;
+use crate::mailboxes::{SessionActor, take_out};
 use crate::record::{Fate, NewCustody, Source};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -30,6 +31,9 @@ pub struct Append {
     pub messages: Vec<NewMessage>,
     /// This message is taken out of its mailbox in the same commit (RFC 8508).
     pub replaces: Option<(MailboxId, Uid)>,
+    /// Whatever counts the memory that the messages take: dropped when they are in the journal's
+    /// group, also where nobody waits for the answer any more.
+    pub room: Option<Box<dyn Send>>,
 }
 
 /// One of them.
@@ -81,14 +85,15 @@ impl<D: Disk> Store<D> {
 type Placed = (u32, Vec<Uid>);
 
 fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Refused> {
-    let Append { actor, mailbox: name, messages, replaces } = append;
+    let Append { actor, mailbox: name, messages, replaces, room } = append;
     let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
     let may = acl::rights(work, actor.account, mailbox);
     check(&messages)?;
     let found = work.index.mailboxes.get(&mailbox);
     let found = found.ok_or_else(|| Refused::Missing(format!("mailbox {name}")))?;
     let uid_validity = found.uid_validity;
-    let account = work.index.directory.account(found.account);
+    let owner = found.account;
+    let account = work.index.directory.account(owner);
     let recipient = account.ok_or_else(|| Refused::Missing("the account".to_owned()))?;
     let recipient = recipient.address.clone();
     let (first, _) = next_in(work, mailbox)?;
@@ -99,10 +104,14 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
         // RFC 8508 §6: as MOVE, it takes a message out.
         acl::allow(work, actor.account, from, Right::DeleteMessages)?;
         acl::allow(work, actor.account, from, Right::Expunge)?;
-        if rows(work, from, &[(uid.get(), uid.get())])?.is_empty() {
+        if work.rows(from, &[(uid.get(), uid.get())])?.find(uid.get()).is_none() {
             return Ok(None);
         }
     }
+    // RFC 9208 §4: a message that goes makes room for the one that comes instead.
+    let goes = u64::from(replaces.is_some());
+    let bytes = messages.iter().map(|message| message.body.size).sum();
+    crate::quota::check(work, owner, messages.len() as u64 - goes, bytes)?;
     let mut uids = Vec::with_capacity(messages.len());
     for message in messages {
         let (uid, mod_seq): (Uid, ModSeq) = next_in(work, mailbox)?;
@@ -135,6 +144,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
     if let Some((from, uid)) = replaces {
         take_out(work, actor, from, vec![uid])?;
     }
+    drop(room);
     Ok(Some((uid_validity, uids)))
 }
 

@@ -1,5 +1,7 @@
 //! Drives a session as `net` would: one session, its service, a clock.
 
+use std::time::Duration;
+
 use imap_machine::{Config, Event, Limits, Session};
 use mail_types::{Machine, Step, Timestamp, TlsFacts};
 
@@ -19,6 +21,8 @@ pub struct Client {
     pub closed: bool,
     pub tls_asked: bool,
     pub compression_asked: usize,
+    /// How long each answer of the service takes.
+    pub answer_takes: Duration,
     /// Events are not passed on.
     pub deaf: bool,
     /// Questions, without flushes.
@@ -46,6 +50,7 @@ impl Client {
             closed: false,
             tls_asked: false,
             compression_asked: 0,
+            answer_takes: Duration::ZERO,
             deaf: false,
             questions: 0,
         }
@@ -76,6 +81,7 @@ impl Client {
                 Step::Ask(question) => {
                     self.questions += usize::from(question != imap_machine::Question::Flush);
                     let answer = service.answer(question, &mut self.appending);
+                    self.now = self.now.after(self.answer_takes);
                     self.session.answer(answer, self.now);
                 }
                 Step::StartTls => {

@@ -10,6 +10,7 @@ mod dialogs;
 mod grammar;
 mod hostile;
 mod model;
+mod progress;
 mod properties;
 mod service;
 mod sign_in;
