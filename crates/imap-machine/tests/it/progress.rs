@@ -28,7 +28,7 @@ fn progress_is_told_every_ten_seconds() {
     let wanted =
         [2, 4, 6, 8].map(|done| format!("* OK [INPROGRESS (\"b\" {done} 8)] Still looking"));
     assert_eq!(told, wanted, "{answer}");
-    assert!(answer.ends_with("* SEARCH 1 2 3 4 5 6 7 8\r\nb OK Searched\r\n"), "{answer}");
+    assert!(answer.ends_with("* SEARCH 1 2 3 4 5 6 7 8\r\nb OK Done\r\n"), "{answer}");
 }
 
 #[test]
