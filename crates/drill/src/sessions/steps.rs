@@ -90,7 +90,7 @@ impl Drill {
 
     pub(super) fn append(&mut self, who: usize) -> Result<(), String> {
         if self.truth.work.messages.len() > MESSAGES_MANY {
-            return self.thin_out(who);
+            self.thin_out(who)?;
         }
         let (token, text) = self.new_message();
         let flags = self.some_flags();
