@@ -202,9 +202,12 @@ settings! {
         /// `Received` fields in one message; more is a loop (RFC 5321 §6.3: at least 100).
         received_fields_max: usize as Count ["fields"] = 100, 100..=1000;
         /// Connections to all services together; one more is turned away with a temporary reply.
-        connections_max: usize as Count ["connections"] = 4096, 10..=100_000;
-        /// Connections from one address, an IPv6 /64 counting as one. Loopback is not counted.
+        connections_max: usize as Count ["connections"] = 16_384, 10..=100_000;
+        /// Connections from one address, an IPv6 /64 counting as one.
         connections_per_ip_max: usize as Count ["connections"] = 64, 1..=100_000;
+        /// Whether limits of one address, and the slowing down of wrong passwords, hold for
+        /// loopback, too.
+        loopback_is_limited: bool as YesNo = false;
         /// One SMTP command line with its CRLF (RFC 5321 §4.5.3.1.4: at least 512).
         smtp_line_bytes_max: usize as Count ["bytes"] = 512, 512..=65_536;
         /// A MAIL or RCPT line, which extensions make longer (RFC 3461 §4 and RFC 6531 §3.4).

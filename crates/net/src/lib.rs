@@ -25,7 +25,7 @@ pub use certificate::{CertificateError, SelfSigned, self_signed};
 pub use clock::now;
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
 pub use link::{Link, LinkLimits, Peer, Security};
-pub use listen::{ListenError, ListenLimits, Listener, Stopped};
+pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,

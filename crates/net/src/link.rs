@@ -20,7 +20,7 @@ use crate::{ClientTls, ServerTls};
 /// connection: an idle one holds no buffer at all.
 const READ_OCTETS_MAX: usize = 32 * 1024;
 /// Octets of an output buffer that may stay with a connection that has sent everything.
-const OUTPUT_KEPT_OCTETS_MAX: usize = 4 * 1024;
+const OUTPUT_KEPT_OCTETS_MAX: usize = 512;
 /// How long, and for how many octets, a closed connection is still read, so that the peer gets our
 /// last words: closing with unread octets makes TCP throw them away (RFC 1122 §4.2.2.13).
 const LINGER: Duration = Duration::from_secs(2);

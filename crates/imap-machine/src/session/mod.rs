@@ -26,7 +26,7 @@ use crate::view::View;
 use crate::write::{push_human, push_text};
 
 /// Capacity that an empty output buffer may keep.
-const IDLE_OUTPUT_CAPACITY_MAX: usize = 4 * 1024;
+const IDLE_OUTPUT_CAPACITY_MAX: usize = 512;
 
 /// One IMAP connection. `R` is the service's proof that a message is kept.
 #[derive(Debug)]

@@ -7,5 +7,6 @@ mod fetches;
 mod mailboxes;
 mod news;
 mod searches;
+mod small;
 mod tls;
 mod world;
