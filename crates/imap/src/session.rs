@@ -140,17 +140,8 @@ impl Session {
     }
 
     async fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                held.answer
-            }
-            Err(_) => sasl::Answer::Unavailable,
-        }
+        let (sign_in, peer) = (&self.shared.sign_in, self.peer);
+        sign_in.answer(question, peer, now, tokio::time::sleep).await
     }
 
     pub async fn mailbox(

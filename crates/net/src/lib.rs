@@ -6,13 +6,15 @@
 //! imports no service. A connection that panics ends alone. What waits, waits with a limit:
 //! handshakes, stalled writers, lingering closes, look-ups and the stop of a server.
 //!
-//! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide), RFC 7435 (opportunistic security), RFC 8314 (implicit
+//! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
+//! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
 //! TLS), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped).
 
 mod certificate;
 mod clock;
 mod deflate;
 mod drive;
+mod end_point;
 mod link;
 mod listen;
 mod random;

@@ -21,6 +21,7 @@ pub fn listen_pop3(
         hostname: config.hostname.clone(),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         idle: config.timeouts.pop3_autologout,
+        sign_in_timeout: config.timeouts.before_sign_in,
         locks: pop3::Locks::default(),
     });
     for service in [Service::Pop3, Service::Pop3s] {

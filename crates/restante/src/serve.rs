@@ -148,6 +148,7 @@ async fn run(
         move || directory.directory(),
         net::random_bytes()?,
         config.sign_in.remember_for,
+        sign_in_limits(&config),
     )?);
     // What can fail comes before mail is taken or sent.
     let runner = runner(&config, &store)?;
@@ -208,6 +209,18 @@ impl Signals {
                 },
             }
         }
+    }
+}
+
+fn sign_in_limits(config: &Config) -> sign_in::Limits {
+    let settings = &config.sign_in;
+    sign_in::Limits {
+        failure_delay: settings.failure_delay,
+        failure_delay_max: settings.failure_delay_max,
+        failure_forgotten_each: settings.failure_forgotten_each,
+        account_failures_free: settings.account_failures_free,
+        network_known_for: settings.network_known_for,
+        loopback_is_limited: config.limits.loopback_is_limited,
     }
 }
 

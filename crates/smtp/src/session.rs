@@ -54,17 +54,8 @@ impl Session {
     }
 
     async fn sign_in(&self, question: sasl::Question) -> Answer<Receipt> {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                Answer::SignIn(held.answer)
-            }
-            Err(_) => Answer::SignIn(sasl::Answer::Unavailable),
-        }
+        let (sign_in, peer) = (&self.shared.sign_in, self.peer);
+        Answer::SignIn(sign_in.answer(question, peer, now, tokio::time::sleep).await)
     }
 
     fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {

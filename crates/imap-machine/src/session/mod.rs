@@ -154,10 +154,7 @@ impl<R: Acceptance> Session<R> {
             ending: Ending::No,
             config,
         };
-        let greeting =
-            format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
-        push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev1 server ready\r\n");
+        session.greet();
         session
     }
 
@@ -528,7 +525,12 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        self.tls = Some(tls);
+        // TLS from the first octet: the greeting tells what there is now.
+        let greets = self.tls.replace(tls).is_some();
+        if greets {
+            self.output.clear();
+            self.greet();
+        }
     }
 
     fn deadline(&self) -> Option<Timestamp> {

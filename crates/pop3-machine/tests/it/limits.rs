@@ -175,3 +175,16 @@ fn scram_goes_through_its_four_messages() {
     run.feed(format!("{last}\r\n").as_bytes());
     assert!(run.text().ends_with("-ERR [AUTH] wrong name or password\r\n"), "{}", run.text());
 }
+
+/// Before the sign-in, words do not prolong the minute.
+#[test]
+fn a_stranger_is_not_waited_for() {
+    let mut run = run(message(b"A: 1\r\n\r\nx\r\n"));
+    let deadline = START.after(Duration::from_secs(60));
+    run.now = START.after(Duration::from_secs(59));
+    run.feed(b"CAPA\r\nUSER ann@example.org\r\nAUTH PLAIN\r\n");
+    assert_eq!(run.session.deadline(), Some(deadline));
+    run.session.deadline_passed(deadline);
+    run.turn();
+    assert_eq!(run.state, RunState::Closed);
+}

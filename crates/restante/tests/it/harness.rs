@@ -78,6 +78,19 @@ impl House {
         Self { installation, running: None, directory }
     }
 
+    /// Writes a line into a section of the settings; before the start.
+    pub fn set(&self, section: &str, line: &str) {
+        let path = self.installation.data.join("restante.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let header = format!("[{section}]\n");
+        let text = if text.contains(&header) {
+            text.replacen(&header, &format!("{header}{line}\n"), 1)
+        } else {
+            format!("{text}\n{header}{line}\n")
+        };
+        std::fs::write(&path, text).unwrap();
+    }
+
     pub fn start(&mut self) {
         self.running = Some(self.installation.start().unwrap());
     }

@@ -8,6 +8,7 @@ mod harness;
 
 mod aliases_and_forwards;
 mod bad_configuration_stops_the_start;
+mod connections_have_limits;
 mod curl_and_swaks_work;
 mod deleted_over_pop3;
 mod delivered_at_once;
