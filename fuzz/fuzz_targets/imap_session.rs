@@ -2,6 +2,8 @@
 #![no_main]
 #![allow(dead_code)]
 
+#[path = "../../crates/imap-machine/tests/it/appending.rs"]
+mod appending;
 #[path = "../../crates/imap-machine/tests/it/client.rs"]
 mod client;
 #[path = "../../crates/imap-machine/tests/it/properties.rs"]

@@ -144,7 +144,7 @@ impl ImapWire {
         Ok(())
     }
 
-    /// Appends messages by one command (RFC 3502).
+    /// Appends messages by one command (MULTIAPPEND).
     ///
     /// # Errors
     /// When it is refused or the connection fails.

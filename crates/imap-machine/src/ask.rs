@@ -1,9 +1,12 @@
 use std::ops::Range;
+use std::sync::Arc;
 
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Timestamp, Uid, UidValidity};
+use mail_types::{
+    AccountId, Flags, MailboxId, ModSeq, Rights, SpecialUse, Timestamp, Uid, UidValidity,
+};
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use crate::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -43,6 +46,14 @@ pub enum Question {
         mailbox: MailboxName,
         /// EXAMINE: messages stay recent for the next session.
         read_only: bool,
+    },
+    /// What is in a mailbox now, without selecting it: [`Answer::Selected`], its `\Recent` left to
+    /// others.
+    Glance {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: MailboxName,
     },
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
@@ -116,25 +127,39 @@ pub enum Question {
         since: ModSeq,
     },
     /// A message is about to come: [`Answer::Done`], or a refusal before a byte of it is read.
-    /// Dropping the session drops the arrival.
+    /// Dropping the session drops what came of it. After a refusal of this or of what follows, none
+    /// of the command is kept.
     AppendBegin {
         /// Whose.
         account: AccountId,
         /// Where to.
         mailbox: MailboxName,
-        /// Its flags.
-        flags: Flags,
-        /// Its internal date, if the client gave one.
-        internal_date: Option<Timestamp>,
-        /// Its size.
-        octets: u32,
+        /// REPLACE (RFC 8508): take this one out of its mailbox in the same commit.
+        replaces: Option<(MailboxId, Uid)>,
+        /// What is known of it.
+        message: NewMessage,
     },
-    /// The next octets of it: [`Answer::Done`]. After a refusal no more come.
+    /// The message is whole; a further one of the same command comes (RFC 3502): [`Answer::Done`].
+    AppendNext(NewMessage),
+    /// The next octets of it: [`Answer::Done`].
     AppendBytes(Vec<u8>),
-    /// That was all of it; commit: [`Answer::Appended`].
+    /// That was all of it: commit all messages of the command, or none. [`Answer::Done`] as soon as
+    /// the next command may come; what became of it is told by [`Question::AppendSettle`].
     AppendEnd,
+    /// What has become of the oldest commit not told of yet, waiting for it, and of those behind it
+    /// that are decided too: [`Answer::Appended`].
+    AppendSettle,
     /// It will not be completed; drop it: [`Answer::Done`].
     AppendAbort,
+    /// About an access control list: [`Answer::Acl`], or [`Answer::Done`] where it is changed.
+    Acl {
+        /// Who asks.
+        account: AccountId,
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// What.
+        what: AclQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -175,9 +200,54 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-        /// At most 64.
-        keys: Vec<ContentKey>,
+        /// At least one; the same ones for all questions of one search.
+        keys: Arc<[ContentKey]>,
     },
+    /// What messages are sorted and threaded by: [`Answer::SortFacts`].
+    SortFacts {
+        /// Whose.
+        account: AccountId,
+        /// Which messages, at most [`crate::Limits::match_messages_max`].
+        messages: Vec<Wanted>,
+    },
+}
+
+/// What is asked about an access control list (RFC 4314 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclQuestion {
+    /// All of it: [`AclAnswer::List`].
+    List,
+    /// The rights of who asks: [`AclAnswer::Mine`].
+    Mine,
+    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
+    Possible(String),
+    /// Change the entry of this identifier.
+    Set(String, RightsChange),
+}
+
+/// What there is to say about an access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclAnswer {
+    /// Identifiers with their rights.
+    List(Vec<(String, Rights)>),
+    /// The rights of who asked.
+    Mine(Rights),
+    /// Every right can be granted or not, but for those.
+    Possible {
+        /// Rights that cannot be taken away.
+        always: Rights,
+    },
+}
+
+/// A message about to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its flags.
+    pub flags: Flags,
+    /// Its internal date, if the client gave one.
+    pub internal_date: Option<Timestamp>,
+    /// Its size; `None` where it is put together from parts.
+    pub octets: Option<u32>,
 }
 
 /// How much of a status is wanted.
@@ -290,9 +360,11 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Acl`].
+    Acl(AclAnswer),
     /// To [`Question::Create`].
     Created(MailboxId),
-    /// To [`Question::Select`].
+    /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
     Changes(Changes),
@@ -310,19 +382,25 @@ pub enum Answer<R> {
     Copied(Copied),
     /// To [`Question::Move`].
     Moved(Copied, Changes),
-    /// To [`Question::AppendEnd`]: kept, and here is the proof. `OK` to APPEND is made from nothing
-    /// else.
-    Appended {
-        /// The proof.
-        receipt: R,
-        /// UIDVALIDITY of the mailbox.
-        uid_validity: UidValidity,
-        /// The message's UID.
-        uid: Uid,
-    },
+    /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
+    Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
-    /// key, the first key the lowest.
+    /// key, the first key the lowest; a word for every 64 keys or part of them.
     Matches(Vec<u64>),
+    /// To [`Question::SortFacts`]: for each message in order (the first or more of them) what
+    /// [`message::SortFacts::encode`] made, nothing for one that is lost.
+    SortFacts(Vec<Box<[u8]>>),
+}
+
+/// Messages that are kept, and the proof of it. `OK` to APPEND is made from nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended<R> {
+    /// The proof, for each message in order.
+    pub receipts: Vec<R>,
+    /// UIDVALIDITY of the mailbox.
+    pub uid_validity: UidValidity,
+    /// The messages' UIDs.
+    pub uids: UidSet,
 }
 
 /// A mailbox in LIST.
@@ -336,6 +414,8 @@ pub struct Listed {
     pub special_use: Option<SpecialUse>,
     /// In LSUB.
     pub subscribed: bool,
+    /// What the account may do with it.
+    pub rights: Rights,
     /// If asked for and the account may read it.
     pub status: Option<Box<Status>>,
 }
@@ -380,6 +460,8 @@ pub struct Selected {
     pub rows: Rows,
     /// UIDs that this session is the first to be told of (`\Recent`).
     pub recent: UidSet,
+    /// What the account may do with it (RFC 4314).
+    pub rights: Rights,
 }
 
 /// Messages copied (RFC 4315 §3 COPYUID).
@@ -488,4 +570,9 @@ pub enum Event {
     /// Something in this mailbox changed, perhaps by this session itself. The session polls when it
     /// may tell its client.
     Changed(MailboxId),
+    /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
+    /// answered at once.
+    Appended,
+    /// The account is gone, or its password is another one: the session ends.
+    SignedOut,
 }

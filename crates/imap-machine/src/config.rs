@@ -35,8 +35,6 @@ pub struct Limits {
     pub match_messages_max: usize,
     /// Octets of messages asked for at a time; a larger message comes alone, in pieces of this.
     pub fetch_octets_max: u32,
-    /// Search keys that need the messages themselves, in one SEARCH.
-    pub search_content_keys_max: usize,
     /// Time to sign in, from the begin of the connection.
     pub sign_in_timeout: Duration,
     /// Time without a command after which the session ends. RFC 3501 §5.4: at least 30 minutes.
@@ -58,7 +56,6 @@ impl Default for Limits {
             fetch_messages_max: 1024,
             match_messages_max: 16 * 1024,
             fetch_octets_max: 1024 * 1024,
-            search_content_keys_max: 1024,
             sign_in_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30 * 60),
             sign_in_failures_max: 3,

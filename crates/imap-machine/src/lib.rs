@@ -17,12 +17,13 @@ mod list;
 mod reader;
 mod search;
 mod session;
+mod sort;
 pub mod view;
 mod write;
 
 pub use ask::{
-    Answer, Code, Content, Contents, Copied, Counts, Event, Fact, Listed, Need, Octets, Question,
-    Refusal, Selected, Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
+    Listed, Need, NewMessage, Octets, Question, Refusal, Selected, Status, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

@@ -1,6 +1,8 @@
 use crate::config::Limits;
 use crate::grammar::scan::LiteralHeader;
-use crate::grammar::{AppendHead, Tag};
+use crate::grammar::{
+    AppendHead, AppendItem, AppendWithin, Stop, SyntaxError, Tag, parse_behind_octets,
+};
 
 /// Octets of input kept beyond one command, so that pipelined ones need few reads.
 const READ_AHEAD_OCTETS: usize = 16 * 1024;
@@ -18,8 +20,10 @@ pub(crate) enum Read {
     Continue,
     /// A complete command: [`Reader::command`], then [`Reader::consume`].
     Command,
-    /// An APPEND up to its message; the message follows as a stream.
+    /// An APPEND or REPLACE up to octets of its message, which follow as a stream.
     Append(AppendHead),
+    /// What stands behind such octets, up to the next ones or the end of the command.
+    Items(Result<Vec<AppendItem>, SyntaxError>),
     /// The command was too long, or a literal in it; it has been dropped up to where the next one
     /// begins.
     TooLong(Option<Tag>),
@@ -33,7 +37,7 @@ enum Mode {
     Line,
     /// Inside a literal that ends at this place of the buffer.
     Literal { end: usize },
-    /// Inside a message: so many octets of it are still to come.
+    /// Inside octets of a message: so many are still to come.
     Stream { left: u32 },
     /// Reads over a line of a command that was too long.
     SkipLine { tag: Option<Tag> },
@@ -55,6 +59,12 @@ pub(crate) struct Reader {
     /// Behind the complete command, once there is one.
     end: usize,
     mode: Mode,
+    /// Between octets of messages of one APPEND.
+    append: Option<AppendWithin>,
+    /// Octets of this APPEND before the last of these, those of messages left out.
+    spent: usize,
+    /// What is here will not come to be an APPEND: its literals are collected.
+    no_append: bool,
     command_octets_max: usize,
     skipped: u64,
 }
@@ -68,6 +78,9 @@ impl Reader {
             scanned: 0,
             end: 0,
             mode: Mode::Line,
+            append: None,
+            spent: 0,
+            no_append: false,
             command_octets_max: limits.unauthenticated_command_octets_max,
             skipped: 0,
         }
@@ -170,9 +183,10 @@ impl Reader {
         Some(piece)
     }
 
-    /// The message will not be sent, because it was refused before the `+`.
+    /// The octets will not be sent, nor anything behind them, because they were refused before
+    /// the `+`.
     pub(crate) fn stream_refused(&mut self) {
-        self.mode = Mode::Line;
+        self.begin_command(self.start);
     }
 
     fn begin_command(&mut self, at: usize) {
@@ -181,6 +195,9 @@ impl Reader {
         self.scanned = at;
         self.end = at;
         self.mode = Mode::Line;
+        self.append = None;
+        self.spent = 0;
+        self.no_append = false;
         self.skipped = 0;
     }
 
@@ -223,26 +240,75 @@ impl Reader {
             self.mode = Mode::SkipLine { tag: Tag::of_line(&self.buffer[self.start..]) };
             return None;
         };
-        if end - self.start > self.command_octets_max {
+        if self.spent + end - self.start > self.command_octets_max {
             self.mode = Mode::SkipLine { tag: Tag::of_line(&self.buffer[self.start..]) };
             self.scanned = self.line;
             return None;
         }
         let Some(header) = LiteralHeader::at_end_of(&self.buffer[self.line..end]) else {
             self.end = end;
-            return Some(Read::Command);
+            let Some(within) = self.append else { return Some(Read::Command) };
+            let items = match parse_behind_octets(&self.buffer[self.start..end], within) {
+                Ok((items, _)) => Ok(items),
+                Err(Stop::Unfinished) => Err(SyntaxError("a literal is cut off")),
+                Err(Stop::Wrong(error)) => Err(error),
+            };
+            self.begin_command(end);
+            return Some(Read::Items(items));
         };
         self.literal(end, header)
     }
 
+    /// What ends with this literal's header, if the literal is part of a message.
+    fn append(&mut self, end: usize) -> Option<Read> {
+        if self.no_append {
+            return None;
+        }
+        let bytes = &self.buffer[self.start..end];
+        let (read, within) = match self.append {
+            None => match AppendHead::parse(bytes) {
+                Some(Ok(head)) => {
+                    let within = head.within;
+                    (Read::Append(head), within)
+                }
+                Some(Err(Stop::Unfinished)) => return None,
+                Some(Err(Stop::Wrong(_))) | None => {
+                    self.no_append = true;
+                    return None;
+                }
+            },
+            Some(within) => match parse_behind_octets(bytes, within) {
+                Ok((items, within)) => (Read::Items(Ok(items)), within),
+                Err(Stop::Unfinished) => return None,
+                Err(Stop::Wrong(_)) => {
+                    self.no_append = true;
+                    return None;
+                }
+            },
+        };
+        let items = match &read {
+            Read::Append(head) => Some(&head.items),
+            Read::Items(items) => items.as_ref().ok(),
+            _ => None,
+        };
+        let Some(&AppendItem::Octets { count, .. }) = items.and_then(|items| items.last()) else {
+            self.no_append = true;
+            return None;
+        };
+        let spent = self.spent + end - self.start;
+        self.begin_command(end);
+        self.append = Some(within);
+        self.spent = spent;
+        self.mode = Mode::Stream { left: count };
+        Some(read)
+    }
+
     /// A literal's header ends the line at `end`.
     fn literal(&mut self, end: usize, header: LiteralHeader) -> Option<Read> {
-        if let Some(append) = AppendHead::parse(&self.buffer[self.start..end]) {
-            self.begin_command(end);
-            self.mode = Mode::Stream { left: append.octets };
-            return Some(Read::Append(append));
+        if let Some(append) = self.append(end) {
+            return Some(append);
         }
-        if end - self.start + header.octets as usize > self.command_octets_max {
+        if self.spent + end - self.start + header.octets as usize > self.command_octets_max {
             let tag = Tag::of_line(&self.buffer[self.start..end]);
             self.begin_command(end);
             if header.waits {

@@ -1,15 +1,16 @@
-//! Which messages a search key finds: sets of rows as bits, all rows at once.
+//! Which messages a search finds: sets of rows as bits, all rows at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use mail_types::{Flags, SystemFlag};
-use mailbox::{Packed, Rows};
+use mail_types::{Flags, Keyword, SystemFlag, Timestamp};
+use mailbox::Packed;
 
-use crate::grammar::{ContentKey, Day, SearchKey};
+use crate::grammar::{ContentKey, Day, SearchKey, UidSet};
 use crate::view::View;
 
 /// A set of rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bits(Vec<u64>);
 
 impl Bits {
@@ -27,17 +28,26 @@ impl Bits {
         self.0[row / 64] |= 1 << (row % 64);
     }
 
+    pub(crate) fn contains(&self, row: usize) -> bool {
+        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|&word| word == 0)
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(at, &word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                left &= left.wrapping_sub(1);
+                (bit < 64).then_some(at * 64 + bit)
+            })
         })
     }
 
-    pub(crate) fn and(&mut self, other: &Self) {
+    fn and(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= other);
     }
 
@@ -61,6 +71,193 @@ impl Bits {
     }
 }
 
+impl FromIterator<bool> for Bits {
+    fn from_iter<I: IntoIterator<Item = bool>>(rows: I) -> Self {
+        let mut words = Vec::new();
+        let mut bit = 64;
+        for is_set in rows {
+            if bit == 64 {
+                words.push(0);
+                bit = 0;
+            }
+            let last = words.len() - 1;
+            words[last] |= u64::from(is_set) << bit;
+            bit += 1;
+        }
+        Self(words)
+    }
+}
+
+/// A search key made ready for one mailbox: numbers are UIDs, contents are indexes.
+#[derive(Debug)]
+enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Flag(SystemFlag),
+    Recent,
+    Keyword(Keyword),
+    Uids(UidSet),
+    /// Internal date in seconds at or after the first and before the second.
+    Dated(i64, i64),
+    /// The same for the date of saving.
+    Saved(i64, i64),
+    Larger(u32),
+    Smaller(u32),
+    ModSeq(u64),
+    Email(u64),
+    Content(usize),
+}
+
+/// A search made ready for one mailbox.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    root: Node,
+    /// What only the messages themselves can tell, each key once.
+    pub keys: Arc<[ContentKey]>,
+    /// MODSEQ occurs in it (RFC 7162 §3.1.5: then the answer tells the highest).
+    pub names_modseq: bool,
+    /// The answer changes as time passes.
+    pub names_age: bool,
+}
+
+/// A sequence number that no message has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoSuchNumber;
+
+impl Compiled {
+    /// Recursion is as deep as the parser allowed.
+    pub(crate) fn new(key: &SearchKey, view: &View, now: Timestamp) -> Result<Self, NoSuchNumber> {
+        let mut compiler = Compiler {
+            view,
+            now: now.secs(),
+            keys: Vec::new(),
+            index: HashMap::new(),
+            names_modseq: false,
+            names_age: false,
+        };
+        let root = compiler.node(key)?;
+        let Compiler { keys, names_modseq, names_age, .. } = compiler;
+        Ok(Self { root, keys: keys.into(), names_modseq, names_age })
+    }
+}
+
+struct Compiler<'a> {
+    view: &'a View,
+    now: i64,
+    keys: Vec<ContentKey>,
+    index: HashMap<ContentKey, usize>,
+    names_modseq: bool,
+    names_age: bool,
+}
+
+impl Compiler<'_> {
+    fn nodes(&mut self, keys: &[SearchKey]) -> Result<Vec<Node>, NoSuchNumber> {
+        keys.iter().map(|key| self.node(key)).collect()
+    }
+
+    fn node(&mut self, key: &SearchKey) -> Result<Node, NoSuchNumber> {
+        // A date counts by its day in UTC (RFC 3501 §6.4.4: "disregarding time and timezone"; it
+        // is kept in UTC and shown so by FETCH).
+        let start = |day: &Day| day.start().secs();
+        let end = |day: &Day| day.start().secs().saturating_add(86_400);
+        Ok(match key {
+            SearchKey::And(keys) => Node::And(self.nodes(keys)?),
+            SearchKey::Or(keys) => Node::Or(self.nodes(keys)?),
+            SearchKey::Not(key) => Node::Not(Box::new(self.node(key)?)),
+            SearchKey::Flag(flag) => Node::Flag(*flag),
+            SearchKey::Recent => Node::Recent,
+            SearchKey::Keyword(keyword) => Node::Keyword(keyword.clone()),
+            SearchKey::Numbers { uid, set } => {
+                Node::Uids(self.view.uids_of(set, *uid).ok_or(NoSuchNumber)?)
+            }
+            SearchKey::Before(day) => Node::Dated(i64::MIN, start(day)),
+            SearchKey::On(day) => Node::Dated(start(day), end(day)),
+            SearchKey::Since(day) => Node::Dated(start(day), i64::MAX),
+            SearchKey::SavedBefore(day) => Node::Saved(i64::MIN, start(day)),
+            SearchKey::SavedOn(day) => Node::Saved(start(day), end(day)),
+            SearchKey::SavedSince(day) => Node::Saved(start(day), i64::MAX),
+            SearchKey::Larger(octets) => Node::Larger(*octets),
+            SearchKey::Smaller(octets) => Node::Smaller(*octets),
+            SearchKey::ModSeq(modseq) => {
+                self.names_modseq = true;
+                Node::ModSeq(*modseq)
+            }
+            // RFC 5032 §3: OLDER is at or before now less the interval, YOUNGER at or after it.
+            SearchKey::Older(secs) => {
+                self.names_age = true;
+                Node::Dated(i64::MIN, (self.now - i64::from(*secs)).saturating_add(1))
+            }
+            SearchKey::Younger(secs) => {
+                self.names_age = true;
+                Node::Dated(self.now - i64::from(*secs), i64::MAX)
+            }
+            SearchKey::Email(mail) => Node::Email(*mail),
+            SearchKey::Content(content) => Node::Content(self.content(content)),
+        })
+    }
+
+    /// The index of a content key: equal ones have one.
+    fn content(&mut self, key: &ContentKey) -> usize {
+        if let Some(&index) = self.index.get(key) {
+            return index;
+        }
+        let index = self.keys.len();
+        self.keys.push(key.clone());
+        self.index.insert(key.clone(), index);
+        index
+    }
+}
+
+/// Which content keys match which messages: what the service has answered for some places.
+#[derive(Debug)]
+pub(crate) struct Matched {
+    /// For each key, a bit for each place.
+    columns: Vec<Bits>,
+}
+
+impl Matched {
+    /// From an answer: for each of so many places in order, a bit for each key. `None` where it
+    /// does not have that form.
+    pub(crate) fn new(answer: &[u64], keys: usize, places: usize) -> Option<Self> {
+        let stride = keys.div_ceil(64).max(1);
+        if answer.len() != places * stride {
+            return None;
+        }
+        let mut columns = vec![Bits::none(places); keys];
+        for (word, columns) in columns.chunks_mut(64).enumerate() {
+            for (at, rows) in answer.chunks(64 * stride).enumerate() {
+                let mut square = [0_u64; 64];
+                for (to, from) in square.iter_mut().zip(rows.iter().skip(word).step_by(stride)) {
+                    *to = *from;
+                }
+                transpose(&mut square);
+                for (column, bits) in columns.iter_mut().zip(square) {
+                    column.0[at] = bits;
+                }
+            }
+        }
+        Some(Self { columns })
+    }
+}
+
+/// Turns 64 words of 64 bits around their diagonal: bit j of word i becomes bit i of word j.
+fn transpose(square: &mut [u64; 64]) {
+    let mut width = 32;
+    let mut mask = 0x0000_0000_ffff_ffff_u64;
+    while width > 0 {
+        let mut at = 0;
+        while at < 64 {
+            let swapped = (square[at] >> width ^ square[at + width]) & mask;
+            square[at] ^= swapped << width;
+            square[at + width] ^= swapped;
+            at = (at + width + 1) & !width;
+        }
+        width /= 2;
+        mask ^= mask << width;
+    }
+}
+
 /// Rows that are surely found, and rows that may be: they differ where the messages themselves have
 /// to be looked at.
 #[derive(Clone, Debug)]
@@ -69,156 +266,116 @@ pub(crate) struct Found {
     pub maybe: Bits,
 }
 
-/// Why a search cannot be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SearchRefusal {
-    /// A sequence number that no message has.
-    NoSuchNumber,
-    /// More content keys than allowed.
-    TooManyContentKeys,
-}
-
-/// What is known of the messages' contents: the keys of a search, each once, and the rows that each
-/// matches, once asked.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Contents {
-    pub keys: Vec<ContentKey>,
-    pub matched: Vec<Bits>,
-    index: HashMap<ContentKey, usize>,
-}
-
-impl Contents {
-    /// The content keys of a search.
-    pub(crate) fn of(key: &SearchKey, keys_max: usize) -> Result<Self, SearchRefusal> {
-        let mut contents = Self::default();
-        contents.collect(key);
-        if contents.keys.len() > keys_max {
-            return Err(SearchRefusal::TooManyContentKeys);
-        }
-        Ok(contents)
-    }
-
-    fn collect(&mut self, key: &SearchKey) {
-        match key {
-            SearchKey::And(keys) | SearchKey::Or(keys) => {
-                keys.iter().for_each(|key| self.collect(key));
-            }
-            SearchKey::Not(key) => self.collect(key),
-            SearchKey::Content(content) if !self.index.contains_key(content) => {
-                self.index.insert(content.clone(), self.keys.len());
-                self.keys.push(content.clone());
-            }
-            SearchKey::Content(_)
-            | SearchKey::Flag(_)
-            | SearchKey::Recent
-            | SearchKey::Keyword(_)
-            | SearchKey::Numbers { .. }
-            | SearchKey::Before(_)
-            | SearchKey::On(_)
-            | SearchKey::Since(_)
-            | SearchKey::Larger(_)
-            | SearchKey::Smaller(_)
-            | SearchKey::ModSeq(_) => {}
-        }
+impl Found {
+    fn known(bits: Bits) -> Self {
+        Self { surely: bits.clone(), maybe: bits }
     }
 }
 
-/// Evaluates search keys over a view.
+/// Evaluates a search over the rows of a view, or some of them.
 pub(crate) struct Evaluator<'a> {
     view: &'a View,
-    rows: &'a Rows,
-    contents: &'a Contents,
-    /// Rows with each system flag, by its bit.
+    /// The rows in question, ascending; all where there is nothing said. A bit of the result stands
+    /// for the n-th of these.
+    places: Option<&'a [usize]>,
+    /// What is known of these messages' contents.
+    matched: Option<&'a Matched>,
+    /// Rows with each system flag, by its bit: hostile searches repeat them by the thousand.
     flagged: [Option<Bits>; 5],
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(view: &'a View, contents: &'a Contents) -> Self {
-        Self { view, rows: view.rows(), contents, flagged: [const { None }; 5] }
+    /// Over all rows, contents unknown.
+    pub(crate) const fn all(view: &'a View) -> Self {
+        Self { view, places: None, matched: None, flagged: [const { None }; 5] }
     }
 
-    /// The rows that a key finds. Recursion is as deep as the parser allowed.
-    pub(crate) fn find(&mut self, key: &SearchKey) -> Result<Found, SearchRefusal> {
-        let count = self.rows.len();
-        match key {
-            SearchKey::And(keys) => {
-                let mut all = Found { surely: Bits::all(count), maybe: Bits::all(count) };
-                for key in keys {
-                    let found = self.find(key)?;
+    /// Over some rows, ascending.
+    pub(crate) const fn some(
+        view: &'a View,
+        places: &'a [usize],
+        matched: Option<&'a Matched>,
+    ) -> Self {
+        Self { view, places: Some(places), matched, flagged: [const { None }; 5] }
+    }
+
+    /// The rows that a search finds.
+    pub(crate) fn find(&mut self, search: &Compiled) -> Found {
+        self.node(&search.root)
+    }
+
+    fn count(&self) -> usize {
+        self.places.map_or_else(|| self.view.rows().len(), <[usize]>::len)
+    }
+
+    /// Recursion is as deep as the parser allowed.
+    fn node(&mut self, node: &Node) -> Found {
+        let count = self.count();
+        match node {
+            Node::And(nodes) => {
+                let mut all = Found::known(Bits::all(count));
+                for node in nodes {
+                    let found = self.node(node);
                     all.surely.and(&found.surely);
                     all.maybe.and(&found.maybe);
+                    if all.maybe.is_empty() {
+                        break;
+                    }
                 }
-                Ok(all)
+                all
             }
-            SearchKey::Or(keys) => {
-                let mut any = Found { surely: Bits::none(count), maybe: Bits::none(count) };
-                for key in keys {
-                    let found = self.find(key)?;
+            Node::Or(nodes) => {
+                let mut any = Found::known(Bits::none(count));
+                let everything = Bits::all(count);
+                for node in nodes {
+                    let found = self.node(node);
                     any.surely.or(&found.surely);
                     any.maybe.or(&found.maybe);
+                    if any.surely == everything {
+                        break;
+                    }
                 }
-                Ok(any)
+                any
             }
-            SearchKey::Not(key) => {
-                let mut found = self.find(key)?;
+            Node::Not(node) => {
+                let mut found = self.node(node);
                 found.surely.complement(count);
                 found.maybe.complement(count);
-                Ok(Found { surely: found.maybe, maybe: found.surely })
+                Found { surely: found.maybe, maybe: found.surely }
             }
-            SearchKey::Content(content) => Ok(self.content(content)),
-            SearchKey::Flag(_)
-            | SearchKey::Recent
-            | SearchKey::Keyword(_)
-            | SearchKey::Numbers { .. }
-            | SearchKey::Before(_)
-            | SearchKey::On(_)
-            | SearchKey::Since(_)
-            | SearchKey::Larger(_)
-            | SearchKey::Smaller(_)
-            | SearchKey::ModSeq(_) => {
-                let bits = self.known(key)?;
-                Ok(Found { surely: bits.clone(), maybe: bits })
-            }
-        }
-    }
-
-    fn content(&self, content: &ContentKey) -> Found {
-        let asked = self.contents.index.get(content).and_then(|&at| self.contents.matched.get(at));
-        match asked {
-            Some(matched) => Found { surely: matched.clone(), maybe: matched.clone() },
-            None => {
-                let count = self.rows.len();
-                Found { surely: Bits::none(count), maybe: Bits::all(count) }
-            }
+            Node::Content(index) => match self.matched.and_then(|m| m.columns.get(*index)) {
+                Some(column) => Found::known(column.clone()),
+                None => Found { surely: Bits::none(count), maybe: Bits::all(count) },
+            },
+            Node::Flag(flag) => Found::known(self.flagged(*flag)),
+            leaf => Found::known(self.leaf(leaf)),
         }
     }
 
     /// Keys that the view itself answers.
-    fn known(&mut self, key: &SearchKey) -> Result<Bits, SearchRefusal> {
+    fn leaf(&self, leaf: &Node) -> Bits {
         let view = self.view;
-        Ok(match key {
-            SearchKey::Flag(flag) => self.flagged(*flag),
-            SearchKey::Recent => self.rows_where(|row| view.is_recent(row.uid)),
-            SearchKey::Keyword(keyword) => self.rows_with(|flags| flags.has_keyword(keyword)),
-            SearchKey::Numbers { uid, set } => {
-                let places = view.places(set, *uid).ok_or(SearchRefusal::NoSuchNumber)?;
-                let mut bits = Bits::none(self.rows.len());
-                places.into_iter().flatten().for_each(|place| bits.set(place));
-                bits
+        match leaf {
+            Node::Recent => self.rows_where(|row| view.is_recent(row.uid)),
+            Node::Keyword(keyword) => self.rows_with(|flags| flags.has_keyword(keyword)),
+            Node::Uids(uids) => self.rows_where(|row| uids.contains(row.uid)),
+            Node::Dated(from, to) => {
+                self.rows_where(|row| (*from..*to).contains(&row.internal_secs))
             }
-            SearchKey::Before(day) => self.dated(|at| at < *day),
-            SearchKey::On(day) => self.dated(|at| at == *day),
-            SearchKey::Since(day) => self.dated(|at| at >= *day),
-            SearchKey::Larger(octets) => self.rows_where(|row| row.size > *octets),
-            SearchKey::Smaller(octets) => self.rows_where(|row| row.size < *octets),
-            SearchKey::ModSeq(modseq) => self.rows_where(|row| row.modseq >= *modseq),
-            SearchKey::And(_) | SearchKey::Or(_) | SearchKey::Not(_) | SearchKey::Content(_) => {
-                Bits::none(self.rows.len())
+            Node::Saved(from, to) => {
+                self.rows_where(|row| (*from..*to).contains(&row.saved_secs.into()))
             }
-        })
+            Node::Larger(octets) => self.rows_where(|row| row.size > *octets),
+            Node::Smaller(octets) => self.rows_where(|row| row.size < *octets),
+            Node::ModSeq(modseq) => self.rows_where(|row| row.modseq >= *modseq),
+            Node::Email(mail) => self.rows_where(|row| row.mail == *mail),
+            Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Flag(_) | Node::Content(_) => {
+                Bits::none(self.count())
+            }
+        }
     }
 
-    /// Rows with a system flag, computed once: hostile searches repeat them by the thousand.
+    /// Rows with a system flag, computed once.
     fn flagged(&mut self, flag: SystemFlag) -> Bits {
         let slot = (flag as u8).trailing_zeros() as usize;
         if let Some(bits) = &self.flagged[slot] {
@@ -235,23 +392,11 @@ impl<'a> Evaluator<'a> {
         self.rows_where(|row| such[row.flags as usize])
     }
 
-    /// The internal date counts by its day in UTC (RFC 3501 §6.4.4: "disregarding time and
-    /// timezone"; it is kept in UTC and shown so by FETCH).
-    fn dated(&self, is_such: impl Fn(Day) -> bool) -> Bits {
-        self.rows_where(|row| {
-            let day = row.internal_secs.div_euclid(86_400);
-            is_such(Day(i32::try_from(day).unwrap_or(i32::MAX)))
-        })
-    }
-
     fn rows_where(&self, is_such: impl Fn(&Packed) -> bool) -> Bits {
-        let mut bits = Bits::none(self.rows.len());
-        for (first, rows) in self.rows.slices(0..self.rows.len()) {
-            for (offset, row) in rows.iter().enumerate() {
-                let place = first + offset;
-                bits.0[place / 64] |= u64::from(is_such(row)) << (place % 64);
-            }
+        let rows = self.view.rows();
+        match self.places {
+            None => rows.iter().map(is_such).collect(),
+            Some(places) => places.iter().map(|&place| is_such(rows.at(place))).collect(),
         }
-        bits
     }
 }

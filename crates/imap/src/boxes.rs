@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use imap_machine::grammar::MailboxName;
 use imap_machine::{Answer, Counts, Listed, Refusal, Status};
-use mail_types::{AccountId, MailboxId, SpecialUse};
+use mail_types::{AccountId, MailboxId, Right, SpecialUse};
 use store::{DeletedCounts, Mailbox};
 
 use crate::refusals::{Missing, refusal};
@@ -27,7 +27,9 @@ impl Session {
                 continue;
             };
             let status = match (&listed.mailbox, counts) {
-                (Some(mailbox), Some(_)) => Some(Box::new(self.status_of(mailbox, &deleted)?)),
+                (Some(mailbox), Some(_)) if listed.rights.has(Right::Read) => {
+                    Some(Box::new(self.status_of(mailbox, &deleted)?))
+                }
                 (_, _) => None,
             };
             answer.push(Listed {
@@ -35,6 +37,7 @@ impl Session {
                 exists: listed.mailbox.is_some(),
                 special_use: listed.mailbox.and_then(|mailbox| mailbox.special_use),
                 subscribed: listed.subscribed,
+                rights: listed.rights,
                 status,
             });
         }
@@ -42,7 +45,8 @@ impl Session {
     }
 
     pub async fn status(&self, account: AccountId, name: &MailboxName, counts: Counts) -> Answered {
-        let mailbox = self.mailbox(account, name, Missing::NonExistent).await?;
+        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent);
+        let (mailbox, _) = reached.await?;
         let deleted = match counts {
             Counts::Known => HashMap::new(),
             Counts::Deleted => {

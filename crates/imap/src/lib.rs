@@ -11,11 +11,13 @@
 //!
 //! RFCs: 3501 §6.3, §6.4; 2180 §4 (expunged messages can be fetched on); 5530 (response codes).
 
+mod access;
 mod appending;
 mod boxes;
 mod caches;
 mod content;
 mod matching;
+mod ordering;
 mod refusals;
 mod selected;
 mod session;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 use imap_machine::{Config, Limits};
 use mail_types::{Domain, TlsFacts};
-use net::{Link, Stop, drive, now};
+use net::{Bell, Link, Stop, drive, now};
 use sign_in::SignIn;
 use store::Store;
 
@@ -37,6 +39,8 @@ pub struct Shared {
     pub store: Store,
     /// Who signs in.
     pub sign_in: Arc<SignIn>,
+    /// Rung when accounts have changed: sessions of those that are gone end.
+    pub accounts: Bell,
     /// Our name, for the greeting.
     pub hostname: Domain,
     /// Whether passwords are taken without TLS from loopback.

@@ -4,12 +4,13 @@ use imap_machine::grammar::{ContentKey, Day};
 use imap_machine::{Answer, Wanted};
 use mail_types::MailId;
 use message::{
-    Fields, Limits, SearchText, Structure, find_field, fold, header_range, parse_date, search_body,
-    search_field, search_header,
+    Fields, Limits, SearchText, SortFacts, Structure, find_field, fold, header_range, parse_date,
+    search_body, search_field, search_header,
 };
 use store::StoreError;
 
 use crate::Shared;
+use crate::ordering::thread_number;
 use crate::refusals::not_now;
 use crate::session::{Answered, Session};
 
@@ -43,14 +44,15 @@ fn looked_into(shared: &Shared, mails: &[MailId], keys: &[Key]) -> Result<Vec<u6
             shared.store.body(facts)
         });
         // What is lost matches nothing; it is logged, and FETCH says so.
-        matches.push(match body {
-            Some(Ok(body)) => matching(&body, keys),
+        let words = keys.len().div_ceil(64);
+        match body {
+            Some(Ok(body)) => matches.extend(matching(mail, &body, keys)),
             Some(Err(error)) => {
                 tracing::error!(%error, %mail, "a message cannot be read");
-                0
+                matches.extend(std::iter::repeat_n(0, words));
             }
-            None => 0,
-        });
+            None => matches.extend(std::iter::repeat_n(0, words)),
+        }
         if octets >= ANSWER_OCTETS_MAX {
             break;
         }
@@ -64,6 +66,7 @@ enum Key {
     Body(String),
     Text(String),
     Sent(Day, fn(i64, i64) -> bool),
+    Thread(u64),
 }
 
 impl Key {
@@ -77,16 +80,17 @@ impl Key {
             ContentKey::SentBefore(day) => Self::Sent(*day, |sent, day| sent < day),
             ContentKey::SentOn(day) => Self::Sent(*day, |sent, day| sent == day),
             ContentKey::SentSince(day) => Self::Sent(*day, |sent, day| sent >= day),
+            ContentKey::Thread(thread) => Self::Thread(*thread),
         }
     }
 }
 
-/// A bit for each key that matches, the first key the lowest.
-fn matching(bytes: &[u8], keys: &[Key]) -> u64 {
+/// A bit for each key that matches, the first key the lowest; a word for every 64 of them.
+fn matching(mail: MailId, bytes: &[u8], keys: &[Key]) -> Vec<u64> {
     let header = &bytes[header_range(bytes)];
     // Made when first needed, once for all keys.
     let (mut header_text, mut body_text) = (None, None);
-    let mut bits = 0;
+    let mut bits = vec![0; keys.len().div_ceil(64)];
     for (at, key) in keys.iter().enumerate() {
         let matches = match key {
             Key::Header { name, text } => {
@@ -106,8 +110,11 @@ fn matching(bytes: &[u8], keys: &[Key]) -> u64 {
                 let sent = field.and_then(|field| parse_date(field.value));
                 sent.is_some_and(|sent| compare(sent.local_day(), i64::from(day.0)))
             }
+            Key::Thread(thread) => {
+                thread_number(mail, &SortFacts::read(header, &Limits::default())) == *thread
+            }
         };
-        bits |= u64::from(matches) << at;
+        bits[at / 64] |= u64::from(matches) << (at % 64);
     }
     bits
 }

@@ -23,6 +23,9 @@ pub fn refusal(refused: &Refused, missing: Missing) -> Refusal {
             Code::HasChildren,
             "This name is no mailbox itself, but others are below it; delete those",
         ),
+        Refused::NotAllowed => {
+            Refusal::new(Code::NoPerm, "You have no right to do this with this mailbox")
+        }
         Refused::Invalid(reason) => Refusal::new(Code::Cannot, reason.clone()),
         Refused::UidsUsedUp => Refusal::new(
             Code::Limit,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Changes;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, UidValidity};
-use net::{Service, now};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
+use net::{Ear, Service, now};
+use sign_in::Version;
 use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
 
 use crate::Shared;
-use crate::appending::Appending;
+use crate::appending::Appends;
 use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
@@ -25,9 +26,12 @@ pub struct Session {
     selected: Option<Selected>,
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
-    pub appending: Option<Box<Appending>>,
+    pub appends: Appends,
     /// A large message that is sent in pieces.
     pub held: Option<Held>,
+    /// By which credentials it has signed in.
+    signed_in: Option<(AccountId, Version)>,
+    accounts: Ear,
 }
 
 impl Service for Session {
@@ -43,16 +47,43 @@ impl Service for Session {
     async fn event(&mut self) -> Event {
         // The machine waits for its client: the message has been sent.
         self.held = None;
-        match &mut self.selected {
-            Some(selected) => selected.changed().await,
-            None => std::future::pending().await,
+        let Self { selected, appends, shared, signed_in, accounts, .. } = self;
+        let changed = async {
+            match selected {
+                Some(selected) => selected.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let signed_out = async {
+            match *signed_in {
+                Some((account, version)) => {
+                    accounts.until(|| shared.sign_in.version(account) != Some(version)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = signed_out => Event::SignedOut,
+            () = appends.decided() => Event::Appended,
+            event = changed => event,
         }
     }
 }
 
 impl Session {
-    pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, selected: None, account: None, appending: None, held: None }
+    pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let appends = Appends::default();
+        let accounts = shared.accounts.listen();
+        Self {
+            shared,
+            peer,
+            selected: None,
+            account: None,
+            appends,
+            held: None,
+            signed_in: None,
+            accounts,
+        }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -98,15 +129,15 @@ impl Session {
                 }
             }
             Question::Expunge { mailbox, uids, since } => self.expunge(mailbox, uids, since).await,
-            Question::AppendBegin { account, mailbox, flags, internal_date, .. } => {
-                self.append_begin(account, &mailbox, flags, internal_date).await
+            Question::AppendBegin { account, mailbox, replaces, message } => {
+                self.append_begin(account, mailbox, replaces, message).await
             }
+            Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
             Question::AppendEnd => self.append_end().await,
-            Question::AppendAbort => {
-                self.appending = None;
-                Ok(Answer::Done)
-            }
+            Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
+            Question::AppendSettle => self.append_settle().await,
+            Question::AppendAbort => Ok(self.append_abort()),
             Question::Create { account, mailbox, special_use } => {
                 self.create(account, &mailbox, special_use).await
             }
@@ -119,6 +150,8 @@ impl Session {
                 done(self.shared.store.set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
             Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
+            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
     }
 
@@ -139,26 +172,35 @@ impl Session {
         }
     }
 
-    async fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
-        let (sign_in, peer) = (&self.shared.sign_in, self.peer);
-        sign_in.answer(question, peer, now, tokio::time::sleep).await
+    async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
+        let sign_in = &self.shared.sign_in;
+        let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
+        if let sasl::Answer::Accepted { account, .. } = &answer {
+            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
+        }
+        answer
     }
 
+    /// The mailbox of this name, with which the account may do this; and what else it may.
     pub async fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
+        right: Right,
         missing: Missing,
-    ) -> Result<Mailbox, Refusal> {
+    ) -> Result<(Mailbox, Rights), Refusal> {
         let name = name.clone();
         let found =
-            self.read("look for a mailbox", move |store| store.mailbox(account, name.as_str()));
-        found.await?.ok_or_else(|| no_mailbox(missing))
+            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+        let (mailbox, rights) = found.await?.ok_or_else(|| no_mailbox(missing))?;
+        store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
+        Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let id = self.mailbox(account, &name, Missing::NonExistent).await?.id;
+        let reached = self.mailbox(account, &name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
         let subscription = self.shared.store.subscribe(id);
         let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
         let Some((mailbox, messages)) = snapshot else {
@@ -171,10 +213,29 @@ impl Session {
             uid_next: mailbox.uid_next,
             rows: rows(&mailbox, messages),
             recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
+            rights,
         };
         self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
         self.account = Some(account);
         Ok(Answer::Selected(Box::new(opened)))
+    }
+
+    async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
+        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent).await?;
+        let (id, rights) = (reached.0.id, reached.1);
+        let snapshot = self.read("look into a mailbox", move |store| store.snapshot(id)).await?;
+        let Some((mailbox, messages)) = snapshot else {
+            return Err(no_mailbox(Missing::NonExistent));
+        };
+        Ok(Answer::Selected(Box::new(Opened {
+            mailbox: id,
+            read_only: true,
+            uid_validity: uid_validity(mailbox.uid_validity)?,
+            uid_next: mailbox.uid_next,
+            rows: rows(&mailbox, messages),
+            recent: self.shared.caches.recent(id, mailbox.uid_next, false),
+            rights,
+        })))
     }
 
     /// What has changed in the selected mailbox; `None` where it is gone.
@@ -262,7 +323,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Missing::TryCreate).await?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate).await?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),

@@ -67,6 +67,16 @@ impl Body {
         }
     }
 
+    /// Bytes that it takes in the journal itself, besides its frame: as compressed, and none where
+    /// it has a file.
+    #[must_use]
+    pub const fn stored_bytes(&self) -> usize {
+        match &self.content {
+            Content::Inline { stored, .. } => stored.len(),
+            Content::File { .. } => 0,
+        }
+    }
+
     /// Header and stored payload of its frame.
     pub(crate) fn frame(&self) -> (FrameHeader, &[u8]) {
         let (kind, stored, zstd, seq): (_, &[u8], _, _) = match &self.content {
@@ -212,6 +222,18 @@ impl<D: Disk> Arrival<D> {
     #[must_use]
     pub const fn is_file(&self) -> bool {
         self.spilled.is_some()
+    }
+
+    /// Gives it a file of its own whatever its size: many small bodies that must be committed
+    /// together would take too much memory and too much of one group.
+    ///
+    /// # Errors
+    /// What the disk says. The arrival is then of no use.
+    pub fn into_file(mut self) -> io::Result<Self> {
+        if self.spilled.is_none() {
+            self.spill()?;
+        }
+        Ok(self)
     }
 
     /// Hashes, compresses, or makes the file durable: content first, then its name.

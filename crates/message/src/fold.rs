@@ -18,22 +18,35 @@ pub fn fold(text: &str) -> String {
 
 /// Appends the folded text. White space at its begin is dropped where `out` ends in a space.
 pub(crate) fn fold_into(out: &mut String, text: &str) {
-    let bytes = text.as_bytes();
+    // Where the last character begins, here and in `out`: a mark that follows belongs to it.
+    let (mut last, mut last_out) = (0, out.len());
     let mut at = 0;
-    while at < bytes.len() {
-        let is_other = |byte: &u8| !byte.is_ascii();
-        let Some(run) = bytes[at..].iter().position(is_other) else {
-            fold_ascii(out, &text[at..]);
-            return;
-        };
-        // The character before may take a mark that follows. Proven: both are ASCII, so these
-        // are boundaries of characters.
-        let begin = at + run.saturating_sub(1);
-        fold_ascii(out, &text[at..begin]);
-        let other = at + run;
-        let end = bytes[other..].iter().position(u8::is_ascii).map_or(bytes.len(), |n| other + n);
-        fold_run(out, &text[begin..end]);
-        at = end;
+    while let Some(c) = text[at..].chars().next() {
+        if c.is_ascii() {
+            let rest = &text[at..];
+            let run = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+            fold_ascii(out, &rest[..run - 1]);
+            (last, last_out) = (at + run - 1, out.len());
+            fold_ascii(out, &rest[run - 1..run]);
+            at += run;
+        } else if let Some(lower) = simple_lower(c) {
+            (last, last_out) = (at, out.len());
+            out.push(lower);
+            at += c.len_utf8();
+        } else if c == 'ß' {
+            (last, last_out) = (at, out.len());
+            out.push_str("ss");
+            at += c.len_utf8();
+        } else {
+            let others = text[at..].char_indices();
+            let is_other = |c: char| !c.is_ascii() && c != 'ß' && simple_lower(c).is_none();
+            let end = others.skip(1).find(|(_, c)| !is_other(*c));
+            let end = end.map_or(text.len(), |(behind, _)| at + behind);
+            out.truncate(last_out);
+            fold_others(out, &text[last..end]);
+            (last, last_out) = (end, out.len());
+            at = end;
+        }
     }
 }
 
@@ -61,14 +74,8 @@ fn fold_ascii(out: &mut String, text: &str) {
     }
 }
 
-/// A run of characters beyond ASCII, perhaps with one of ASCII before it.
-fn fold_run(out: &mut String, run: &str) {
-    if run.chars().all(|c| c.is_ascii() || is_simple(c)) {
-        for c in run.chars() {
-            push(out, c.to_lowercase());
-        }
-        return;
-    }
+/// Characters that need looking up, and the one before them.
+fn fold_others(out: &mut String, run: &str) {
     let visible: String = run.chars().filter(|&c| !is_ignorable(c)).collect();
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(&visible);
     // By way of upper case: so ς is σ, ß is ss, ı is i. The capital ẞ is one already.
@@ -91,24 +98,34 @@ fn push(out: &mut String, chars: impl Iterator<Item = char>) {
     }
 }
 
-/// Whether a character among its like only needs its lower case: the usual ones of many scripts,
-/// to save looking them up.
-const fn is_simple(c: char) -> bool {
-    matches!(c,
-        // Latin, without ß, ligatures, dotless and dotted i, long s.
-        '\u{c0}'..='\u{de}' | '\u{e0}'..='\u{12f}' | '\u{134}'..='\u{13e}'
-        | '\u{141}'..='\u{148}' | '\u{14a}'..='\u{17e}'
-        // Greek without ς, Cyrillic, Hebrew, Arabic.
-        | '\u{391}'..='\u{3a1}' | '\u{3a3}'..='\u{3a9}' | '\u{3b1}'..='\u{3c1}'
-        | '\u{3c3}'..='\u{3c9}' | '\u{400}'..='\u{45f}' | '\u{5d0}'..='\u{5ea}'
-        | '\u{621}'..='\u{63a}' | '\u{641}'..='\u{64a}'
+/// The lower case of a character that needs no more among its like, and takes part in no other
+/// character but by a mark behind it: the usual ones of many scripts, to save looking them up.
+const fn simple_lower(c: char) -> Option<char> {
+    let code = c as u32;
+    let step = match code {
+        // Latin, without ß, ligatures, dotless and dotted i, long s: capitals are 32 below, or
+        // even (in some places odd) and next to their small letters.
+        0xd7 | 0xe0..=0xff => 0,
+        0xc0..=0xde => 32,
+        0x100..=0x12f | 0x134..=0x137 | 0x14a..=0x177 => 1 - code % 2,
+        0x139..=0x13e | 0x141..=0x148 | 0x179..=0x17e => code % 2,
+        // Greek without ς.
+        0x391..=0x3a1 | 0x3a3..=0x3a9 => 32,
+        0x3b1..=0x3c1 | 0x3c3..=0x3c9 => 0,
+        // Cyrillic.
+        0x400..=0x40f => 80,
+        0x410..=0x42f => 32,
+        0x430..=0x45f => 0,
+        // Hebrew, Arabic letters.
+        0x5d0..=0x5ea | 0x621..=0x63a | 0x641..=0x64a => 0,
         // Dashes and quotes.
-        | '\u{2013}' | '\u{2014}' | '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}'
+        0x2013 | 0x2014 | 0x2018 | 0x2019 | 0x201c | 0x201d => 0,
         // CJK punctuation, Hiragana, Katakana, Han, Hangul syllables.
-        | '\u{3001}' | '\u{3002}' | '\u{300c}' | '\u{300d}' | '\u{3041}'..='\u{3096}'
-        | '\u{30a1}'..='\u{30fa}' | '\u{30fc}' | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
-    )
+        0x3001 | 0x3002 | 0x300c | 0x300d | 0x3041..=0x3096 | 0x30a1..=0x30fa | 0x30fc => 0,
+        0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7a3 => 0,
+        _ => return None,
+    };
+    char::from_u32(code + step)
 }
 
 /// Unicode §5.21 Default_Ignorable_Code_Point: what people do not see and do not type.

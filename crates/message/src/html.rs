@@ -3,6 +3,8 @@
 
 use memchr::{memchr, memchr2, memmem};
 
+use crate::charset::decode_charset;
+
 /// Elements inside of a word; all other tags part words.
 const INLINE: &[&str] = &[
     "a", "abbr", "b", "big", "cite", "code", "em", "font", "i", "mark", "o:p", "s", "small",
@@ -12,63 +14,73 @@ const INLINE: &[&str] = &[
 /// Octets of an entity's name.
 const ENTITY_OCTETS_MAX: usize = 10;
 
+/// Named characters from U+00A0 on, in their order (HTML 4 §24.2).
+const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg \
+    macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 \
+    iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave \
+    Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc \
+    Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc \
+    euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave \
+    uacute ucirc uuml yacute thorn yuml";
+
+/// Named characters from U+03B1 on, in their order; the capitals are 32 below (HTML 4 §24.3).
+const GREEK: &str = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi \
+    omicron pi rho sigmaf sigma tau upsilon phi chi psi omega";
+
+/// Other named characters (HTML 4 §24.3, §24.4); marks without a width say nothing.
 const ENTITIES: &[(&str, &str)] = &[
     ("amp", "&"),
     ("lt", "<"),
     ("gt", ">"),
     ("quot", "\""),
     ("apos", "'"),
-    ("nbsp", " "),
-    ("shy", ""),
     ("zwnj", ""),
-    ("auml", "ä"),
-    ("ouml", "ö"),
-    ("uuml", "ü"),
-    ("Auml", "Ä"),
-    ("Ouml", "Ö"),
-    ("Uuml", "Ü"),
-    ("szlig", "ß"),
-    ("agrave", "à"),
-    ("aacute", "á"),
-    ("acirc", "â"),
-    ("atilde", "ã"),
-    ("aring", "å"),
-    ("aelig", "æ"),
-    ("ccedil", "ç"),
-    ("egrave", "è"),
-    ("eacute", "é"),
-    ("ecirc", "ê"),
-    ("euml", "ë"),
-    ("iacute", "í"),
-    ("icirc", "î"),
-    ("iuml", "ï"),
-    ("ntilde", "ñ"),
-    ("oacute", "ó"),
-    ("ocirc", "ô"),
-    ("otilde", "õ"),
-    ("oslash", "ø"),
-    ("uacute", "ú"),
-    ("ucirc", "û"),
-    ("Eacute", "É"),
-    ("Aring", "Å"),
-    ("Oslash", "Ø"),
-    ("euro", "€"),
-    ("pound", "£"),
-    ("copy", "©"),
-    ("reg", "®"),
-    ("hellip", "…"),
+    ("zwj", ""),
+    ("lrm", ""),
+    ("rlm", ""),
+    ("ensp", " "),
+    ("emsp", " "),
+    ("thinsp", " "),
+    ("OElig", "Œ"),
+    ("oelig", "œ"),
+    ("Scaron", "Š"),
+    ("scaron", "š"),
+    ("Yuml", "Ÿ"),
+    ("fnof", "ƒ"),
+    ("circ", "ˆ"),
+    ("tilde", "˜"),
     ("ndash", "–"),
     ("mdash", "—"),
     ("lsquo", "‘"),
     ("rsquo", "’"),
+    ("sbquo", "‚"),
     ("ldquo", "“"),
     ("rdquo", "”"),
-    ("laquo", "«"),
-    ("raquo", "»"),
+    ("bdquo", "„"),
+    ("dagger", "†"),
+    ("Dagger", "‡"),
     ("bull", "•"),
-    ("middot", "·"),
-    ("sect", "§"),
-    ("deg", "°"),
+    ("hellip", "…"),
+    ("permil", "‰"),
+    ("prime", "′"),
+    ("Prime", "″"),
+    ("lsaquo", "‹"),
+    ("rsaquo", "›"),
+    ("euro", "€"),
+    ("trade", "™"),
+    ("larr", "←"),
+    ("uarr", "↑"),
+    ("rarr", "→"),
+    ("darr", "↓"),
+    ("harr", "↔"),
+    ("minus", "−"),
+    ("infin", "∞"),
+    ("asymp", "≈"),
+    ("ne", "≠"),
+    ("le", "≤"),
+    ("ge", "≥"),
+    ("hearts", "♥"),
+    ("check", "✓"),
 ];
 
 /// The text of an HTML body without tags, comments, styles and scripts, in linear time.
@@ -145,15 +157,44 @@ fn entity<'a>(rest: &'a str, out: &mut String) -> &'a str {
             let hex = digits.strip_prefix(['x', 'X']);
             hex.map_or_else(|| digits.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())
         });
-        if let Some(c) = number.and_then(char::from_u32) {
-            out.push(c);
+        if let Some(number) = number.filter(|number| char::from_u32(*number).is_some()) {
+            push_numbered(number, out);
             return &rest[end + 1..];
         }
-        if let Some((_, text)) = ENTITIES.iter().find(|(known, _)| *known == name) {
-            out.push_str(text);
+        if push_named(name, out) {
             return &rest[end + 1..];
         }
     }
     out.push('&');
     &rest[1..]
+}
+
+/// HTML §13.2.5.80: numbers of C1 controls mean windows-1252.
+fn push_numbered(number: u32, out: &mut String) {
+    match u8::try_from(number) {
+        Ok(octet @ 0x80..=0x9f) => out.push_str(&decode_charset(&[octet], Some(b"windows-1252"))),
+        _ => out.extend(char::from_u32(number)),
+    }
+}
+
+/// Appends the character of that name; `false` where there is none.
+fn push_named(name: &str, out: &mut String) -> bool {
+    let place = |names: &str, wanted: &str| {
+        let at = names.split(' ').position(|known| known == wanted)?;
+        u32::try_from(at).ok()
+    };
+    if let Some((_, text)) = ENTITIES.iter().find(|(known, _)| *known == name) {
+        out.push_str(text);
+    } else if let Some(at) = place(LATIN, name) {
+        out.extend(char::from_u32(0xa0 + at));
+    } else if let Some(at) = place(GREEK, name) {
+        out.extend(char::from_u32(0x3b1 + at));
+    } else if let Some(at) = place(GREEK, &name.to_ascii_lowercase())
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+    {
+        out.extend(char::from_u32(0x391 + at));
+    } else {
+        return false;
+    }
+    true
 }

@@ -11,6 +11,7 @@
 //! This crate does no I/O, reads no clock and draws no random number.
 
 mod address_list;
+mod charset;
 pub mod check;
 mod codec;
 mod content;
@@ -38,6 +39,7 @@ mod transfer;
 mod wire;
 
 pub use address_list::EnvelopeAddress;
+pub use charset::decode_charset;
 pub use codec::SummaryError;
 pub use content::{Content, Disposition, Encoding};
 pub use date::{MailDate, format_date, format_internal_date, parse_date, parse_internal_date};
@@ -57,7 +59,7 @@ pub use sort::SortFacts;
 pub use structure::{Kind, Opaque, Part, PartIndex, Structure};
 pub use subject::base_subject;
 pub use summary::Summary;
-pub use text::{decode_charset, decode_words, decoded_body, decoded_text};
+pub use text::{decode_words, decoded_body, decoded_text};
 pub use thread::{ThreadNode, Threads, thread_ordered_subject, thread_references};
 pub use trace::{ProtocolKind, Received, WithProtocol, delivered_to, return_path};
 pub use transfer::{

@@ -1,3 +1,4 @@
+use crate::charset::decode_charset;
 use crate::header::{squeeze, unfold};
 use crate::transfer::hex;
 use crate::{Limits, text};
@@ -49,7 +50,7 @@ fn decode_extended(value: &[u8]) -> String {
             }
         }
     }
-    text::decode_charset(&bytes, Some(charset)).into_owned()
+    decode_charset(&bytes, Some(charset)).into_owned()
 }
 
 /// A piece of a parameter, before continuations are joined.

@@ -1,4 +1,7 @@
+use memchr::memmem;
+
 use crate::Limits;
+use crate::charset::decode_charset;
 use crate::fold::fold_into;
 use crate::header::Fields;
 use crate::html::html_text;
@@ -29,7 +32,7 @@ pub fn search_header(header: &[u8], limits: &Limits) -> SearchText {
 pub fn search_field(header: &[u8], name: &str, limits: &Limits) -> SearchText {
     let mut found = SearchText { text: String::new(), complete: true };
     for field in Fields::limited(header, limits).filter(|field| field.is(name)) {
-        found.push(&decode_words(field.value), limits);
+        found.push_field(field.value, limits);
     }
     found
 }
@@ -57,8 +60,11 @@ impl SearchText {
         let mut read = 0;
         for field in Fields::limited(header, limits) {
             read += field.raw.len();
-            let value = decode_words(field.value);
-            self.push(&format!("{}: {value}", String::from_utf8_lossy(field.name)), limits);
+            let from = self.text.len();
+            self.text.push_str(&decode_charset(field.name, None));
+            self.text[from..].make_ascii_lowercase();
+            self.text.push_str(": ");
+            self.push_field(field.value, limits);
             if !self.complete {
                 return;
             }
@@ -76,6 +82,10 @@ impl SearchText {
                 let header = structure.parts()[inner].header.clone();
                 self.header(bytes.get(header).unwrap_or_default(), limits);
             }
+            // People look for attachments by their names.
+            if let Some(name) = part.content.filename() {
+                self.push(&name, limits);
+            }
             let (Kind::Leaf | Kind::Opaque(_)) = part.kind else { continue };
             let Some(text) = decoded_text(part, bytes, limits) else { continue };
             self.complete &= text.len() < limits.text_bytes_max;
@@ -84,6 +94,17 @@ impl SearchText {
             } else {
                 self.push(&text, limits);
             }
+        }
+    }
+
+    /// Appends a decoded and folded value and a line feed, up to the limit.
+    fn push_field(&mut self, value: &[u8], limits: &Limits) {
+        // Most are ASCII and have nothing to decode; folding makes spaces of line ends.
+        match std::str::from_utf8(value) {
+            Ok(text) if memmem::find(value, b"=?").is_none() && !value.contains(&0) => {
+                self.push(text, limits);
+            }
+            _ => self.push(&decode_words(value), limits),
         }
     }
 

@@ -1,10 +1,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use encoding_rs::{Encoding as Charset, UTF_8, WINDOWS_1252};
 use memchr::memmem;
 
 use crate::Limits;
+use crate::charset::{charset_of_html, decode_charset};
 use crate::content::Encoding;
 use crate::header::squeeze;
 use crate::structure::Part;
@@ -19,6 +19,9 @@ const CHARSET_NAME_MAX: usize = 64;
 #[must_use]
 pub fn decode_words(value: &[u8]) -> String {
     let value = squeeze(value, usize::MAX);
+    if memmem::find(&value, b"=?").is_none() {
+        return decode_charset(&value, None).into_owned();
+    }
     let mut out = String::with_capacity(value.len());
     let mut rest = &*value;
     // Neighbours in one charset are decoded together: programs split characters between them.
@@ -106,32 +109,6 @@ fn decode_q(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Octets in a charset as text. Where none is named, or it is unknown or US-ASCII: UTF-8 if they
-/// are valid UTF-8, else windows-1252. Octets that make no character become U+FFFD.
-#[must_use]
-pub fn decode_charset<'a>(bytes: &'a [u8], charset: Option<&[u8]>) -> Cow<'a, str> {
-    let named = charset.map(<[u8]>::trim_ascii).and_then(Charset::for_label);
-    match named {
-        Some(named) if named != WINDOWS_1252 && named != UTF_8 => {
-            named.decode_without_bom_handling(bytes).0
-        }
-        // The label us-ascii means windows-1252 to encoding_rs.
-        Some(named) if named == WINDOWS_1252 && !charset.is_some_and(is_us_ascii) => {
-            named.decode_without_bom_handling(bytes).0
-        }
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
-            Err(_) if named == Some(UTF_8) => String::from_utf8_lossy(bytes),
-            Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
-        },
-    }
-}
-
-fn is_us_ascii(label: &[u8]) -> bool {
-    let label = label.trim_ascii();
-    label.eq_ignore_ascii_case(b"us-ascii") || label.eq_ignore_ascii_case(b"ascii")
-}
-
 /// The body of a part without its transfer encoding, at most `max` octets of it. `bytes` is the
 /// whole message. Damaged encodings yield what can be made of them.
 #[must_use]
@@ -156,8 +133,14 @@ pub fn decoded_text<'a>(part: &Part, bytes: &'a [u8], limits: &Limits) -> Option
     }
     let charset = part.content.param("charset");
     let label = charset.as_deref().map(str::as_bytes);
+    fn decode<'a>(part: &Part, body: &'a [u8], label: Option<&[u8]>) -> Cow<'a, str> {
+        match label {
+            None if part.content.is("text", "html") => decode_charset(body, charset_of_html(body)),
+            _ => decode_charset(body, label),
+        }
+    }
     Some(match decoded_body(part, bytes, limits.text_bytes_max) {
-        Cow::Borrowed(body) => decode_charset(body, label),
-        Cow::Owned(body) => Cow::Owned(decode_charset(&body, label).into_owned()),
+        Cow::Borrowed(body) => decode(part, body, label),
+        Cow::Owned(body) => Cow::Owned(decode(part, &body, label).into_owned()),
     })
 }

@@ -223,12 +223,13 @@ impl<S: Service> Run<'_, S> {
             biased;
             () = stop.requested(), if !stopping => Wake::Stop,
             () = grace_over(*grace_until) => Wake::GraceOver,
+            // Before reading: a peer that never stops sending must not keep the news away.
+            event = service.event() => Wake::Event(event),
             read = link.read(|bytes| {
                 let taken = machine.input(bytes, now());
                 unread.keep(bytes.get(taken..).unwrap_or_default());
                 bytes.len()
             }) => Wake::Read(read),
-            event = service.event() => Wake::Event(event),
             at = reached(deadline) => Wake::Deadline(at),
         };
         match wake {

@@ -399,7 +399,10 @@ impl Machine for Session {
         }
     }
 
-    fn event(&mut self, (): (), _now: Timestamp) {}
+    /// The account is gone, or its password is another one. What was marked stays.
+    fn event(&mut self, (): (), _now: Timestamp) {
+        self.close();
+    }
 
     fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::Domain;
-use net::{Link, Stop, drive, now};
+use net::{Bell, Link, Stop, drive, now};
 use pop3_machine::{Config, TlsOffer};
 use sign_in::SignIn;
 use store::Store;
@@ -28,6 +28,8 @@ pub struct Shared {
     pub store: Store,
     /// Who signs in.
     pub sign_in: Arc<SignIn>,
+    /// Rung when accounts have changed: sessions of those that are gone end.
+    pub accounts: Bell,
     /// Our name, for the greeting.
     pub hostname: Domain,
     /// Whether passwords are taken without TLS from loopback.

@@ -150,12 +150,15 @@ async fn run(
         config.sign_in.remember_for,
         sign_in_limits(&config),
     )?);
+    let accounts = net::Bell::default();
+    let bell = accounts.clone();
+    store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
     let runner = runner(&config, &store)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
     listen_smtp(&mut running, &config, &store, &sign_in)?;
-    mail_access::listen_imap(&mut running, &config, &store, &sign_in)?;
-    mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
+    mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);

@@ -90,33 +90,6 @@ impl<D: Disk> Store<D> {
             move |at, synced| Receipt::committed(id, at, synced),
         )
     }
-
-    /// Puts a message into a mailbox of the account's own (APPEND); answers with its UIDVALIDITY
-    /// and UID too.
-    pub fn append(&self, arrived: Arrived, append: Append) -> Pending<(Receipt, u32, Uid)> {
-        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
-        self.change_and(
-            move |work| {
-                let (uid_validity, uid) = append_to(work, arrived, append)?;
-                Ok((work.now, uid_validity, uid))
-            },
-            move |(at, uid_validity, uid), synced| {
-                (Receipt::committed(id, at, synced), uid_validity, uid)
-            },
-        )
-    }
-}
-
-/// Where an APPEND goes.
-pub struct Append {
-    /// Whose mailbox.
-    pub account: AccountId,
-    /// Its name.
-    pub mailbox: String,
-    /// The message's flags.
-    pub flags: Flags,
-    /// Its internal date; the time of the commit where the client gave none.
-    pub internal_date: Option<Timestamp>,
 }
 
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
@@ -130,7 +103,8 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
     record(work, arrived, custodies, None)
 }
 
-fn record(
+/// Records the message with these custodies.
+pub fn record(
     work: &mut Work<'_>,
     arrived: Arrived,
     custodies: Vec<NewCustody>,
@@ -173,28 +147,6 @@ fn custody_bytes(custody: &NewCustody) -> usize {
     let recipient = localpart.as_str().len() + host;
     let original = custody.original_recipient.as_ref().map_or(0, String::len);
     CUSTODY_BYTES + recipient + original
-}
-
-fn append_to(work: &mut Work<'_>, arrived: Arrived, append: Append) -> Result<(u32, Uid), Refused> {
-    let account = work.index.directory.account(append.account).cloned();
-    let account = account.ok_or_else(|| Refused::Missing("the account".to_owned()))?;
-    let mailbox = crate::mailboxes::find(work, append.account, &append.mailbox)?;
-    let uid_validity = work
-        .index
-        .mailboxes
-        .get(&mailbox)
-        .map(|found| found.uid_validity)
-        .ok_or_else(|| Refused::Missing(append.mailbox.clone()))?;
-    let (uid, mod_seq) = next_in(work, mailbox)?;
-    let custody = NewCustody {
-        custody: CustodyId(work.index.last.custody + 1),
-        recipient: account.address.clone(),
-        notify: None,
-        original_recipient: None,
-        fate: Fate::Delivered { mailbox, uid, mod_seq, flags: append.flags },
-    };
-    record(work, arrived, vec![custody], append.internal_date)?;
-    Ok((uid_validity, uid))
 }
 
 /// The UID and modification sequence that the next message of a mailbox has.

@@ -14,12 +14,15 @@
 //! RFCs: 3501 §2.3 (UIDs, flags), 7162 (modification sequences), 3461 (what DSN needs kept).
 
 mod accept;
+mod accept_many;
+mod acl;
 mod boxes;
 mod commit;
 mod custody;
 mod directory;
 mod index;
 mod mailboxes;
+mod naming;
 mod open;
 mod operator;
 mod pending;
@@ -37,7 +40,9 @@ mod verify;
 
 use mail_types::Address;
 
-pub use accept::{Append, Arrived, Recipient};
+pub use accept::{Arrived, Recipient};
+pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
+pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
@@ -49,10 +54,10 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, NewCustody, Notice, Notify, Outcome, Peer, Place,
-    Record, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
+    Place, Record, Source, Via,
 };
-pub use shared::{Alarm, QueueWake};
+pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use subscription::{MailboxChange, MessageRow, Subscription};
 pub use trace::{CustodyStory, Event, Query, Story};
@@ -76,6 +81,9 @@ pub enum Refused {
     /// It cannot go while others are below it.
     #[error("{0} is no mailbox itself, but others are below it; delete those")]
     HasChildren(String),
+    /// It may be seen, but this may not be done with it.
+    #[error("not allowed")]
+    NotAllowed,
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

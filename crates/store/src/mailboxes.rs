@@ -5,27 +5,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use journal::Disk;
-use mail_types::{AccountId, Flags, MailboxId, ModSeq, SpecialUse, Uid};
+use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, SystemFlag, Uid};
 
 use crate::accept::next_in;
+use crate::acl;
 use crate::boxes::{By, read_mailboxes};
 use crate::commit::Work;
 use crate::index::Mailbox;
 use crate::record::{Actor, Record, Via};
-use crate::sql::Executor;
 use crate::subscription::{MessageRow, read_rows};
 use crate::{Pending, Refused, Store, StoreError};
 
 /// The mailbox that every account has (RFC 3501 §5.1).
 pub const INBOX: &str = "INBOX";
-/// Mailboxes an account may have.
-const MAILBOXES_MAX: usize = 10_000;
-/// Bytes in a mailbox name.
-const NAME_BYTES_MAX: usize = 1000;
-/// Levels in a mailbox name, as IMAP takes them too.
-const NAME_LEVELS_MAX: usize = 32;
-/// Names that an account may subscribe to.
-const SUBSCRIPTIONS_MAX: i64 = 10_000;
 
 /// Messages that one command changes.
 const MESSAGES_MAX: usize = 1_000_000;
@@ -104,110 +96,6 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Makes a mailbox, and those above it that are missing (RFC 3501 §6.3.3).
-    pub fn create_mailbox(
-        &self,
-        actor: SessionActor,
-        name: &str,
-        special_use: Option<SpecialUse>,
-    ) -> Pending<MailboxId> {
-        let name = canonical(name);
-        self.change(move |work| {
-            check_name(&name)?;
-            if lookup(work, actor.account, &name).is_some() {
-                return Err(Refused::Exists(format!("mailbox {name}")));
-            }
-            let missing = missing_parents(work, actor.account, &name);
-            check_room(work, actor.account, missing.len() + 1)?;
-            create_all(work, actor, missing)?;
-            create(work, &actor.into(), actor.account, name, special_use)
-        })
-    }
-
-    /// Deletes a mailbox; its messages stay in the archive. Those below it stay where they are: its
-    /// name is then none that can be selected or deleted, until nothing is below it (RFC 3501 §6.3.4).
-    pub fn delete_mailbox(&self, actor: SessionActor, name: &str) -> Pending<()> {
-        let name = canonical(name);
-        self.change(move |work| {
-            if name == INBOX {
-                return Err(Refused::Invalid("INBOX cannot be deleted".to_owned()));
-            }
-            if lookup(work, actor.account, &name).is_none() && has_below(work, actor.account, &name)
-            {
-                return Err(Refused::HasChildren(name));
-            }
-            let mailbox = find(work, actor.account, &name)?;
-            work.record(&actor.into(), Record::MailboxDeleted { mailbox })
-        })
-    }
-
-    /// Renames a mailbox with everything below it. Renaming INBOX moves its messages into a new
-    /// mailbox and leaves it empty (RFC 3501 §6.3.5).
-    pub fn rename_mailbox(&self, actor: SessionActor, from: &str, to: &str) -> Pending<()> {
-        let (from, to) = (canonical(from), canonical(to));
-        self.change(move |work| {
-            check_name(&to)?;
-            // A name that is no mailbox itself takes those below it along all the same.
-            let mailbox = lookup(work, actor.account, &from);
-            if mailbox.is_none() && !has_below(work, actor.account, &from) {
-                return Err(Refused::Missing(format!("mailbox {from}")));
-            }
-            if lookup(work, actor.account, &to).is_some() {
-                return Err(Refused::Exists(format!("mailbox {to}")));
-            }
-            if to.starts_with(&format!("{from}/")) && from != INBOX {
-                return Err(Refused::Invalid(format!("{to} lies below {from} itself")));
-            }
-            let missing = missing_parents(work, actor.account, &to);
-            check_room(work, actor.account, missing.len() + 1)?;
-            if let (INBOX, Some(mailbox)) = (&*from, mailbox) {
-                let all = [(1, u32::MAX)];
-                check_count(rows(work, mailbox, &all)?.len())?;
-                create_all(work, actor, missing)?;
-                create(work, &actor.into(), actor.account, to.clone(), None)?;
-                transfer(work, actor, mailbox, &to, &all, true)?;
-                return Ok(());
-            }
-            let below = format!("{from}/");
-            let children: Vec<(MailboxId, String)> = work
-                .index
-                .mailbox_names
-                .get(&actor.account)
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, &id)| {
-                    Some((id, format!("{to}/{}", name.strip_prefix(&below)?)))
-                })
-                .collect();
-            // The mailbox that had the new name may be deleted and have left others below it.
-            for (_, name) in &children {
-                check_name(name)?;
-                if lookup(work, actor.account, name).is_some() {
-                    return Err(Refused::Exists(format!("mailbox {name}")));
-                }
-            }
-            create_all(work, actor, missing)?;
-            let itself = mailbox.map(|mailbox| (mailbox, to));
-            for (mailbox, name) in itself.into_iter().chain(children) {
-                work.record(&actor.into(), Record::MailboxRenamed { mailbox, name })?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Puts a name on the list of LSUB, or takes it off.
-    pub fn set_subscribed(&self, actor: SessionActor, name: &str, subscribed: bool) -> Pending<()> {
-        let name = canonical(name);
-        self.change(move |work| {
-            check_name(&name)?;
-            let account = actor.account;
-            if subscribed {
-                check_subscriptions(work, account)?;
-            }
-            work.record(&actor.into(), Record::Subscription { account, name, subscribed })
-        })
-    }
-
     /// Changes flags of the messages in these ranges.
     pub fn set_flags(
         &self,
@@ -219,7 +107,8 @@ impl<D: Disk> Store<D> {
         unchanged_since: Option<ModSeq>,
     ) -> Pending<FlagsOutcome> {
         self.change(move |work| {
-            own(work, actor, mailbox)?;
+            let may = acl::rights(work, actor.account, mailbox);
+            check_may_flag(may, change, &flags)?;
             let mut modified = Vec::new();
             let mut sets: HashMap<Flags, Vec<Uid>> = HashMap::new();
             for row in rows(work, mailbox, &uids)? {
@@ -233,6 +122,7 @@ impl<D: Disk> Store<D> {
                     FlagsChange::Add => new.add_all(&flags),
                     FlagsChange::Remove => new.remove_all(&flags),
                 }
+                let new = flags_within(may, &row.flags, new);
                 if new == row.flags {
                     continue;
                 }
@@ -250,7 +140,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Copies messages into another mailbox of the account.
+    /// Copies messages into another mailbox, which may be another account's.
     pub fn copy(
         &self,
         actor: SessionActor,
@@ -258,11 +148,11 @@ impl<D: Disk> Store<D> {
         uids: UidRanges,
         to: &str,
     ) -> Pending<Transferred> {
-        let to = canonical(to);
+        let to = to.to_owned();
         self.change(move |work| transfer(work, actor, mailbox, &to, &uids, false))
     }
 
-    /// Moves messages into another mailbox of the account, in one commit (RFC 6851).
+    /// Moves messages into another mailbox, which may be another account's, in one commit (RFC 6851).
     pub fn move_messages(
         &self,
         actor: SessionActor,
@@ -270,7 +160,7 @@ impl<D: Disk> Store<D> {
         uids: UidRanges,
         to: &str,
     ) -> Pending<Transferred> {
-        let to = canonical(to);
+        let to = to.to_owned();
         self.change(move |work| transfer(work, actor, mailbox, &to, &uids, true))
     }
 
@@ -282,7 +172,7 @@ impl<D: Disk> Store<D> {
         uids: Option<UidRanges>,
     ) -> Pending<Vec<Uid>> {
         self.change(move |work| {
-            own(work, actor, mailbox)?;
+            acl::allow(work, actor.account, mailbox, Right::Expunge)?;
             let ranges = uids.unwrap_or_else(|| vec![(1, u32::MAX)]);
             let deleted = rows(work, mailbox, &ranges)?
                 .into_iter()
@@ -301,14 +191,15 @@ impl<D: Disk> Store<D> {
         uids: UidRanges,
     ) -> Pending<Vec<Uid>> {
         self.change(move |work| {
-            own(work, actor, mailbox)?;
+            acl::allow(work, actor.account, mailbox, Right::Expunge)?;
             let gone = rows(work, mailbox, &uids)?.into_iter().map(|row| row.uid).collect();
             take_out(work, actor, mailbox, gone)
         })
     }
 }
 
-fn take_out(
+/// Takes these messages out of the mailbox.
+pub fn take_out(
     work: &mut Work<'_>,
     actor: SessionActor,
     mailbox: MailboxId,
@@ -333,8 +224,112 @@ fn transfer(
     uids: &[(u32, u32)],
     take_out: bool,
 ) -> Result<Transferred, Refused> {
-    own(work, actor, from)?;
-    let to = find(work, actor.account, to)?;
+    // RFC 4314 §4, RFC 6851 §4.4: MOVE takes the rights of COPY, STORE and EXPUNGE together.
+    let needed: &[Right] =
+        if take_out { &[Right::DeleteMessages, Right::Expunge] } else { &[Right::Read] };
+    needed.iter().try_for_each(|&right| acl::allow(work, actor.account, from, right))?;
+    let to = acl::find(work, actor.account, to, Right::Insert)?;
+    let changed = flags_not_kept(work, actor, (from, to), uids)?;
+    let transferred = transfer_to(work, actor, (from, to), uids, take_out)?;
+    if !changed.is_empty() {
+        let new: HashMap<Uid, Uid> = transferred.messages.iter().copied().collect();
+        let mod_seq = ModSeq(mod_seq(work, to)?.0 + 1);
+        for mut sets in changed {
+            for (_, uids) in &mut sets {
+                *uids = uids.iter().filter_map(|old| new.get(old).copied()).collect();
+            }
+            work.record(&actor.into(), Record::FlagsSet { mailbox: to, mod_seq, sets })?;
+        }
+    }
+    Ok(transferred)
+}
+
+/// RFC 4314 §4: only flags that somebody may set come along into another mailbox. The messages
+/// for which that makes a difference, by their old UIDs.
+fn flags_not_kept(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    (from, to): (MailboxId, MailboxId),
+    uids: &[(u32, u32)],
+) -> Result<Vec<FlagSets>, Refused> {
+    let may = acl::rights(work, actor.account, to);
+    if FLAG_RIGHTS.iter().all(|&right| may.has(right)) {
+        return Ok(Vec::new());
+    }
+    let mut sets: HashMap<Flags, Vec<Uid>> = HashMap::new();
+    for row in rows(work, from, uids)? {
+        let kept = flags_within(may, &Flags::default(), row.flags.clone());
+        if kept != row.flags {
+            sets.entry(kept).or_default().push(row.uid);
+        }
+    }
+    in_records(sets)
+}
+
+/// Rights to set flags.
+const FLAG_RIGHTS: [Right; 3] = [Right::Seen, Right::Write, Right::DeleteMessages];
+
+/// `new`, but for what these rights do not allow to change of `old`.
+pub fn flags_within(may: Rights, old: &Flags, new: Flags) -> Flags {
+    if FLAG_RIGHTS.iter().all(|&right| may.has(right)) {
+        return new;
+    }
+    let mut kept = if may.has(Right::Write) { new.clone() } else { old.clone() };
+    for (flag, right) in
+        [(SystemFlag::Seen, Right::Seen), (SystemFlag::Deleted, Right::DeleteMessages)]
+    {
+        let from = if may.has(right) { &new } else { old };
+        if from.has(flag) {
+            kept.insert(flag);
+        } else {
+            kept.remove_all(&Flags::from_iter([flag]));
+        }
+    }
+    kept
+}
+
+/// RFC 4314 §4: STORE fails only where none of its flags may be changed.
+fn check_may_flag(may: Rights, change: FlagsChange, flags: &Flags) -> Result<(), Refused> {
+    let seen = flags.has(SystemFlag::Seen);
+    let deleted = flags.has(SystemFlag::Deleted);
+    let mut others = flags.clone();
+    others.remove_all(&Flags::from_iter([SystemFlag::Seen, SystemFlag::Deleted]));
+    let replaces = change == FlagsChange::Replace;
+    let wanted = [
+        (seen || replaces, Right::Seen),
+        (deleted || replaces, Right::DeleteMessages),
+        (others != Flags::default() || replaces, Right::Write),
+    ];
+    let wants_any = wanted.iter().any(|&(wanted, _)| wanted);
+    if !wants_any || wanted.iter().any(|&(wanted, right)| wanted && may.has(right)) {
+        return Ok(());
+    }
+    let first = wanted.iter().find(|(wanted, _)| *wanted).map_or(Right::Write, |&(_, right)| right);
+    acl::permit(may, first)
+}
+
+/// All messages of a mailbox can go into a new one in one command.
+pub fn check_all_can_move(work: &mut Work<'_>, from: MailboxId) -> Result<(), Refused> {
+    check_count(rows(work, from, &[(1, u32::MAX)])?.len())
+}
+
+/// Moves all messages of a mailbox into a new one.
+pub fn move_all(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    from: MailboxId,
+    to: MailboxId,
+) -> Result<(), Refused> {
+    transfer_to(work, actor, (from, to), &[(1, u32::MAX)], true).map(|_| ())
+}
+
+fn transfer_to(
+    work: &mut Work<'_>,
+    actor: SessionActor,
+    (from, to): (MailboxId, MailboxId),
+    uids: &[(u32, u32)],
+    take_out: bool,
+) -> Result<Transferred, Refused> {
     let (first, to_mod_seq) = next_in(work, to)?;
     let old: Vec<Uid> = rows(work, from, uids)?.into_iter().map(|row| row.uid).collect();
     check_count(old.len())?;
@@ -403,7 +398,8 @@ fn in_records(sets: HashMap<Flags, Vec<Uid>>) -> Result<Vec<FlagSets>, Refused> 
     Ok(records)
 }
 
-fn rows(
+/// The messages of a mailbox in these ranges.
+pub fn rows(
     work: &mut Work<'_>,
     mailbox: MailboxId,
     ranges: &[(u32, u32)],
@@ -430,109 +426,4 @@ fn rows(
 fn mod_seq(work: &Work<'_>, mailbox: MailboxId) -> Result<ModSeq, Refused> {
     let found = work.index.mailboxes.get(&mailbox);
     found.map(|mailbox| mailbox.mod_seq).ok_or_else(|| Refused::Missing("the mailbox".to_owned()))
-}
-
-/// The mailbox is the session's own and still there.
-fn own(work: &Work<'_>, actor: SessionActor, mailbox: MailboxId) -> Result<(), Refused> {
-    match work.index.mailboxes.get(&mailbox) {
-        Some(found) if found.account == actor.account => Ok(()),
-        _ => Err(Refused::Missing("the mailbox".to_owned())),
-    }
-}
-
-fn lookup(work: &Work<'_>, account: AccountId, name: &str) -> Option<MailboxId> {
-    work.index.mailbox_names.get(&account)?.get(name).copied()
-}
-
-/// The mailbox of this name, which is canonical.
-pub fn find(work: &Work<'_>, account: AccountId, name: &str) -> Result<MailboxId, Refused> {
-    lookup(work, account, &canonical(name))
-        .ok_or_else(|| Refused::Missing(format!("mailbox {name}")))
-}
-
-/// INBOX in any case is INBOX (RFC 3501 §5.1), also above others.
-pub fn canonical(name: &str) -> String {
-    let (top, rest) = name.split_once('/').map_or((name, None), |(top, rest)| (top, Some(rest)));
-    match rest {
-        _ if !top.eq_ignore_ascii_case(INBOX) => name.to_owned(),
-        None => INBOX.to_owned(),
-        Some(rest) => format!("{INBOX}/{rest}"),
-    }
-}
-
-fn check_name(name: &str) -> Result<(), Refused> {
-    let levels = name.split('/').count();
-    if name.is_empty()
-        || name.len() > NAME_BYTES_MAX
-        || levels > NAME_LEVELS_MAX
-        || name.split('/').any(str::is_empty)
-        || name.chars().any(char::is_control)
-    {
-        return Err(Refused::Invalid(format!(
-            "a mailbox name has 1 to {NAME_BYTES_MAX} bytes in at most {NAME_LEVELS_MAX} levels, \
-             none of them empty, and no control characters"
-        )));
-    }
-    Ok(())
-}
-
-/// Names above this one that no mailbox has.
-fn missing_parents(work: &Work<'_>, account: AccountId, name: &str) -> Vec<String> {
-    name.match_indices('/')
-        .map(|(end, _)| name[..end].to_owned())
-        .filter(|parent| lookup(work, account, parent).is_none())
-        .collect()
-}
-
-/// Whether mailboxes are below this name.
-fn has_below(work: &Work<'_>, account: AccountId, name: &str) -> bool {
-    let below = |other: &String| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
-    work.index.mailbox_names.get(&account).is_some_and(|names| names.keys().any(below))
-}
-
-fn create_all(work: &mut Work<'_>, actor: SessionActor, names: Vec<String>) -> Result<(), Refused> {
-    for name in names {
-        create(work, &actor.into(), actor.account, name, None)?;
-    }
-    Ok(())
-}
-
-fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Refused> {
-    let known = work.index.mailbox_names.get(&account).map_or(0, HashMap::len);
-    if known + more > MAILBOXES_MAX {
-        return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
-    }
-    Ok(())
-}
-
-/// Names of mailboxes that do not exist can be subscribed to as well, so they have their own limit.
-fn check_subscriptions(work: &mut Work<'_>, account: AccountId) -> Result<(), Refused> {
-    let query = "SELECT count(*) FROM subscription WHERE account = $1";
-    match work.index.sql.number(query, &[account.0.into()]) {
-        Ok(count) if count.unwrap_or(0) < SUBSCRIPTIONS_MAX => Ok(()),
-        Ok(_) => Err(Refused::Invalid(format!(
-            "an account subscribes to at most {SUBSCRIPTIONS_MAX} names"
-        ))),
-        Err(error) => Err(work.fail(error.into())),
-    }
-}
-
-/// Makes one mailbox. UIDVALIDITY grows with the clock and never comes twice in this store, so a
-/// mailbox made under an old name is another one to every client (RFC 3501 §2.3.1.1).
-pub fn create(
-    work: &mut Work<'_>,
-    actor: &Actor,
-    account: AccountId,
-    name: String,
-    special_use: Option<SpecialUse>,
-) -> Result<MailboxId, Refused> {
-    check_room(work, account, 1)?;
-    let by_clock = u32::try_from(work.now.secs()).unwrap_or(0);
-    let uid_validity = by_clock.max(work.index.last.uid_validity.saturating_add(1));
-    let mailbox = MailboxId(work.index.last.mailbox + 1);
-    work.record(
-        actor,
-        Record::MailboxCreated { mailbox, account, name, uid_validity, special_use },
-    )?;
-    Ok(mailbox)
 }

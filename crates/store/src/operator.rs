@@ -60,7 +60,7 @@ impl<D: Disk> Store<D> {
             }
             let account = AccountId(work.index.last.account + 1);
             work.record(&actor, Record::AccountAdded { account, address, credentials })?;
-            crate::mailboxes::create(work, &actor, account, crate::INBOX.to_owned(), None)?;
+            crate::naming::create(work, &actor, account, crate::INBOX.to_owned(), None)?;
             let subscribe = |name: &str| Record::Subscription {
                 account,
                 name: name.to_owned(),
@@ -70,7 +70,7 @@ impl<D: Disk> Store<D> {
             for special_use in SpecialUse::ALL {
                 let name = special_use.mailbox_name();
                 let made = Some(special_use);
-                crate::mailboxes::create(work, &actor, account, name.to_owned(), made)?;
+                crate::naming::create(work, &actor, account, name.to_owned(), made)?;
                 work.record(&actor, subscribe(name))?;
             }
             Ok(account)

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use journal::Position;
 use mail_types::{
     AccountId, Address, BodyHash, CustodyId, Domain, EnhancedStatus, Flags, MailId, MailboxId,
-    ModSeq, Reply, ReversePath, SpecialUse, Timestamp, Uid,
+    ModSeq, Reply, ReversePath, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -249,6 +249,24 @@ pub enum Record {
         /// When they are due.
         due: Timestamp,
     },
+    /// What somebody may do with a mailbox (RFC 4314).
+    AclSet {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Who.
+        grantee: Grantee,
+        /// Its rights; none where the entry is gone.
+        rights: Option<Rights>,
+    },
+}
+
+/// Whom an entry of an access control list is about (RFC 4314 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grantee {
+    /// An account; none for `anyone`.
+    pub account: Option<AccountId>,
+    /// The entry takes rights away.
+    pub negative: bool,
 }
 
 /// How an account proves itself. Never the password itself.

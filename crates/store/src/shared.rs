@@ -19,6 +19,8 @@ const READERS_IDLE_MAX: usize = 8;
 pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;
 /// Called when mail was put into the queue or became due at once.
 pub type QueueWake = Box<dyn Fn() + Send + Sync>;
+/// Called when accounts, domains, aliases or routes have changed.
+pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
 
 /// What the writer and the handles share.
 pub struct Shared {
@@ -37,6 +39,7 @@ pub struct Shared {
     subscriptions: Mutex<HashMap<MailboxId, Vec<Weak<SubscriptionState>>>>,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
+    directory_wake: RwLock<Option<DirectoryWake>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,6 +66,7 @@ impl Shared {
             subscriptions: Mutex::new(HashMap::new()),
             alarm,
             queue_wake: RwLock::new(None),
+            directory_wake: RwLock::new(None),
         }
     }
 
@@ -85,6 +89,10 @@ impl Shared {
 
     pub fn set_queue_wake(&self, wake: QueueWake) {
         *self.queue_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
+    pub fn set_directory_wake(&self, wake: DirectoryWake) {
+        *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
     pub fn take_reader(&self) -> Option<Sqlite> {
@@ -130,7 +138,7 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, directory: &Arc<Directory>, effects: Vec<Effect>) {
-        let mut queue = false;
+        let (mut queue, mut told) = (false, false);
         let mut unseen = HashSet::new();
         for effect in effects {
             match effect {
@@ -138,6 +146,7 @@ impl Shared {
                     let mut current =
                         self.directory.write().unwrap_or_else(PoisonError::into_inner);
                     *current = Arc::clone(directory);
+                    told = true;
                 }
                 Effect::Queue => queue = true,
                 Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
@@ -149,6 +158,11 @@ impl Shared {
         // Nobody listened when the change was made; whoever began since has to look.
         for mailbox in unseen {
             self.tell_subscribers(mailbox, &MailboxChange::Anew);
+        }
+        if told
+            && let Some(wake) = &*self.directory_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
         }
         if queue
             && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)

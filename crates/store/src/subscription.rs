@@ -171,6 +171,7 @@ pub fn effects<E: Executor>(
         Record::MailboxCreated { .. }
         | Record::MailboxRenamed { .. }
         | Record::Subscription { .. }
+        | Record::AclSet { .. }
         | Record::AttemptBegun { .. }
         | Record::AttemptDropped { .. } => {}
         Record::MailboxDeleted { mailbox } => {

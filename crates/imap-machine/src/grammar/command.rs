@@ -1,19 +1,21 @@
-use mail_types::{Flags, Timestamp};
 use sasl::Secret;
 
-use super::date::parse_date_time;
+use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::MailboxName;
-use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
+use super::manage::Manage;
+use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
-use super::store::{Store, parse_flag_list};
+use super::store::Store;
 
 /// Octets of a tag.
 pub const TAG_OCTETS_MAX: usize = 128;
 /// Name-value pairs in one ID (RFC 2971 §3.3: at most 30).
 pub const ID_PAIRS_MAX: usize = 30;
+/// Tags in one CANCELUPDATE.
+const CANCELLED_TAGS_MAX: usize = 256;
 
 /// What stands before a command and comes back in the response that ends it (RFC 3501 §2.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,7 @@ impl Tag {
     }
 }
 
-/// A command of the client (RFC 3501 §6), but APPEND, whose message is not collected: see
-/// [`AppendHead`].
+/// A command of the client (RFC 3501 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// CAPABILITY
@@ -115,8 +116,10 @@ pub enum Command {
     Unselect,
     /// EXPUNGE, or UID EXPUNGE of these (RFC 4315)
     Expunge(Option<SequenceSet>),
-    /// SEARCH and UID SEARCH
-    Search(Search),
+    /// SEARCH, SORT, THREAD (RFC 5256) and those with UID; ESEARCH (RFC 7377)
+    Search(Box<Search>),
+    /// CANCELUPDATE (RFC 5267 §4.3.1): the tags of searches
+    CancelUpdate(Vec<Tag>),
     /// FETCH and UID FETCH
     Fetch(Fetch),
     /// STORE and UID STORE
@@ -132,25 +135,13 @@ pub enum Command {
         /// MOVE.
         away: bool,
     },
+    /// Rights, quotas and annotations.
+    Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
-}
-
-/// An APPEND up to its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppendHead {
-    /// The tag.
-    pub tag: Tag,
-    /// Where to.
-    pub mailbox: MailboxName,
-    /// Flags for the message.
-    pub flags: Flags,
-    /// Its internal date, if given.
-    pub internal_date: Option<Timestamp>,
-    /// Octets of the message.
-    pub octets: u32,
-    /// Whether the client waits for a continuation before it sends the message.
-    pub waits: bool,
+    /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
+    /// elsewhere.
+    Append(Box<AppendHead>),
 }
 
 /// Why a command was not understood.
@@ -158,7 +149,7 @@ pub struct AppendHead {
 pub enum CommandError {
     /// The grammar is broken: answered BAD.
     Syntax(SyntaxError),
-    /// SEARCH in a charset that we do not know: answered NO [BADCHARSET].
+    /// A search in a charset that we do not know: answered NO [BADCHARSET].
     Charset,
 }
 
@@ -177,42 +168,15 @@ impl From<SearchError> for CommandError {
     }
 }
 
-impl AppendHead {
-    // RFC 3501 §9: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
-    //
-    /// Reads a command up to and including the header of its last literal. `None` where it is no
-    /// APPEND, or where that literal is not the message (but the mailbox name), or where something
-    /// before it is wrong: then the command is collected like any other and refused.
-    #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut scan = Scan::new(bytes);
-        let tag = Tag::parse(&mut scan).ok()?;
-        if !scan.eat_text(" APPEND ") {
-            return None;
-        }
-        let mailbox = MailboxName::parse(&mut scan).ok()?;
-        scan.space().ok()?;
-        let mut flags = Flags::default();
-        if scan.peek() == Some(b'(') {
-            flags = parse_flag_list(&mut scan).ok()?;
-            scan.space().ok()?;
-        }
-        let mut internal_date = None;
-        if scan.peek() == Some(b'"') {
-            internal_date = Some(parse_date_time(&mut scan).ok()?);
-            scan.space().ok()?;
-        }
-        let LiteralHeader { octets, waits } = scan.literal_header().ok()?;
-        scan.rest().is_empty().then_some(Self { tag, mailbox, flags, internal_date, octets, waits })
-    }
-}
-
 impl Command {
     /// Parses the bytes of one complete command, its literals and the last line end included.
     ///
     /// # Errors
     /// Where they are none; the tag where at least that could be read.
     pub fn parse(bytes: &[u8]) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
+        if let Some(append) = AppendHead::parse(bytes) {
+            return append_command(bytes, append);
+        }
         let mut scan = Scan::new(bytes);
         let tag = Tag::parse(&mut scan).map_err(|error| (None, error.into()))?;
         let command = scan.space().map_err(CommandError::from).and_then(|()| {
@@ -256,13 +220,18 @@ impl Command {
             "LIST" => list(scan, false)?,
             "LSUB" => list(scan, true)?,
             "STATUS" => status(scan)?,
-            "APPEND" => return Err(append_error(scan).into()),
+            "ESEARCH" => Self::Search(Box::new(Search::parse_esearch(scan)?)),
+            "CANCELUPDATE" => cancel_update(scan)?,
+            "APPEND" => return Err(SyntaxError("APPEND takes a mailbox and messages").into()),
             "UID" => {
                 scan.space()?;
                 let name = scan.word()?;
                 Self::with_numbers(&name, scan, true)?
             }
-            name => Self::with_numbers(name, scan, false)?,
+            name => match Manage::parse(name, scan) {
+                Some(command) => Self::Manage(Box::new(command?)),
+                None => Self::with_numbers(name, scan, false)?,
+            },
         })
     }
 
@@ -271,7 +240,9 @@ impl Command {
         Ok(match name {
             "FETCH" => Self::Fetch(Fetch::parse(scan, uid)?),
             "STORE" => Self::Store(Store::parse(scan, uid)?),
-            "SEARCH" => Self::Search(Search::parse(scan, uid)?),
+            "SEARCH" => Self::Search(Box::new(Search::parse(scan, uid)?)),
+            "SORT" => Self::Search(Box::new(Search::parse_sort(scan, uid)?)),
+            "THREAD" => Self::Search(Box::new(Search::parse_thread(scan, uid)?)),
             "COPY" | "MOVE" => {
                 scan.space()?;
                 let set = SequenceSet::parse(scan)?;
@@ -289,6 +260,22 @@ impl Command {
     }
 }
 
+/// An APPEND or REPLACE that has ended before octets of a message came.
+fn append_command(
+    bytes: &[u8],
+    append: Result<AppendHead, Stop>,
+) -> Result<(Tag, Command), (Option<Tag>, CommandError)> {
+    match append {
+        Ok(append) if append.items.last() == Some(&AppendItem::End) => {
+            Ok((append.tag.clone(), Command::Append(Box::new(append))))
+        }
+        Ok(_) | Err(Stop::Unfinished) => {
+            Err((Tag::of_line(bytes), SyntaxError("a literal is cut off").into()))
+        }
+        Err(Stop::Wrong(error)) => Err((Tag::of_line(bytes), error.into())),
+    }
+}
+
 /// SP mailbox
 pub(super) fn mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
     scan.space()?;
@@ -300,14 +287,6 @@ fn only_mailbox(scan: &mut Scan<'_>) -> Parsed<MailboxName> {
     let name = mailbox(scan)?;
     scan.end()?;
     Ok(name)
-}
-
-/// What is wrong with an APPEND that [`AppendHead::parse`] did not take.
-fn append_error(scan: &mut Scan<'_>) -> SyntaxError {
-    match mailbox(scan) {
-        Err(error) => error,
-        Ok(_) => SyntaxError("APPEND takes mailbox, flags, date-time and one message as a literal"),
-    }
 }
 
 // RFC 2971 §3.1: id = "ID" SP id-params-list; id-params-list = "(" *(string SP nstring) ")" / nil
@@ -366,6 +345,23 @@ fn enable(scan: &mut Scan<'_>) -> Parsed<Command> {
         if !scan.eat(b' ') {
             scan.end()?;
             return Ok(Command::Enable(names));
+        }
+    }
+}
+
+// RFC 5267 §8: cancelupdate = "CANCELUPDATE" 1*(SP quoted)
+fn cancel_update(scan: &mut Scan<'_>) -> Parsed<Command> {
+    let mut tags = Vec::new();
+    scan.space()?;
+    loop {
+        if tags.len() == CANCELLED_TAGS_MAX {
+            return Err(SyntaxError("too many tags in CANCELUPDATE"));
+        }
+        let tag = Tag::of_line(&scan.string()?);
+        tags.push(tag.ok_or(SyntaxError("CANCELUPDATE takes the tags of searches in quotes"))?);
+        if !scan.eat(b' ') {
+            scan.end()?;
+            return Ok(Command::CancelUpdate(tags));
         }
     }
 }

@@ -47,6 +47,8 @@ pub enum ListReturn {
     SpecialUse,
     /// STATUS (RFC 5819)
     Status(Vec<StatusItem>),
+    /// MYRIGHTS (RFC 8440)
+    MyRights,
 }
 
 /// What STATUS tells.
@@ -198,6 +200,7 @@ fn return_option(scan: &mut Scan<'_>) -> Parsed<ListReturn> {
         "SUBSCRIBED" => ListReturn::Subscribed,
         "CHILDREN" => ListReturn::Children,
         "SPECIAL-USE" => ListReturn::SpecialUse,
+        "MYRIGHTS" => ListReturn::MyRights,
         "STATUS" => {
             scan.space()?;
             ListReturn::Status(status_items(scan)?)

@@ -197,10 +197,21 @@ impl<'a> Scan<'a> {
         Ok(bytes)
     }
 
+    // RFC 9051 §9: number64 = 1*DIGIT. Whatever the number, what it announces comes: it must not be
+    // taken for commands. A size above 32 bits is more than any limit, and stands as u32::MAX.
+    fn literal_octets(&mut self) -> Parsed<u32> {
+        let digits = self.take_while(|byte| byte.is_ascii_digit());
+        let digits = text(digits, "a number was expected")?;
+        if digits.len() > LITERAL_DIGITS_MAX {
+            return Err(SyntaxError("a number is too large"));
+        }
+        Ok(digits.parse().unwrap_or(u32::MAX))
+    }
+
     /// The `{n}` or `{n+}` and the end of its line.
     pub(crate) fn literal_header(&mut self) -> Parsed<LiteralHeader> {
         self.expect(b'{', "a literal was expected")?;
-        let octets = self.number()?;
+        let octets = self.literal_octets()?;
         let waits = !self.eat(b'+');
         self.expect(b'}', "a literal's { has no }")?;
         self.eat(b'\r');
@@ -209,9 +220,13 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Digits of a literal's size that count: more than any size that can be.
+const LITERAL_DIGITS_MAX: usize = 40;
+
 /// What a line ends with where a literal follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LiteralHeader {
+    /// u32::MAX for more than that too.
     pub octets: u32,
     /// Whether the client waits for a continuation (RFC 7888: `{n+}` does not).
     pub waits: bool,
@@ -225,8 +240,7 @@ impl LiteralHeader {
         if bare.last() != Some(&b'}') {
             return None;
         }
-        // 10 digits and a plus are the most that count.
-        let window = &bare[bare.len().saturating_sub(13)..];
+        let window = &bare[bare.len().saturating_sub(LITERAL_DIGITS_MAX + 3)..];
         let open = window.iter().rposition(|&byte| byte == b'{')?;
         let mut scan = Scan::new(&line[bare.len() - window.len() + open..]);
         scan.literal_header().ok()

@@ -1,13 +1,17 @@
 use mail_types::{Keyword, SystemFlag};
 
+use super::charset::Charset;
 use super::date::Day;
+use super::filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
+use super::returns::SearchReturn;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::sequence::SequenceSet;
+use super::sort::{SortCriterion, ThreadAlgorithm, parse_sort_criteria, parse_thread_algorithm};
 
 /// How deep search keys may nest: parentheses, NOT, and OR within the first operand of OR.
 pub const SEARCH_DEPTH_MAX: usize = 64;
 /// Search keys in one SEARCH.
-pub const SEARCH_KEYS_MAX: usize = 20_000;
+pub const SEARCH_KEYS_MAX: usize = 50_000;
 
 /// A search key (RFC 3501 §6.4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,18 @@ pub enum SearchKey {
     Smaller(u32),
     /// RFC 7162 §3.1.5: modification sequence at or above this.
     ModSeq(u64),
+    /// RFC 5032: internal date at least this many seconds ago.
+    Older(u32),
+    /// RFC 5032: internal date at most this many seconds ago.
+    Younger(u32),
+    /// RFC 8514: saved before this day.
+    SavedBefore(Day),
+    /// Saved on this day.
+    SavedOn(Day),
+    /// Saved on or after this day.
+    SavedSince(Day),
+    /// RFC 8474 §6: the message with this key of the service.
+    Email(u64),
     /// What only the message itself can tell.
     Content(ContentKey),
 }
@@ -69,28 +85,34 @@ pub enum ContentKey {
     SentOn(Day),
     /// Date header on or after this day.
     SentSince(Day),
+    /// THREADID (RFC 8474 §6): belongs to the thread of this number.
+    Thread(u64),
 }
 
-/// What an extended search returns (RFC 4731 §3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SearchReturn {
-    /// MIN.
-    pub min: bool,
-    /// MAX.
-    pub max: bool,
-    /// ALL, also where the list was empty.
-    pub all: bool,
-    /// COUNT.
-    pub count: bool,
+/// In which order a search answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchOrder {
+    /// SEARCH: as in the mailbox.
+    Mailbox,
+    /// SORT (RFC 5256 §3): by these, the first the most important.
+    Sorted(Vec<SortCriterion>),
+    /// THREAD (RFC 5256 §3).
+    Threads(ThreadAlgorithm),
 }
 
-/// SEARCH or UID SEARCH.
+/// SEARCH, SORT, THREAD, those with UID, and ESEARCH.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     /// Answer with UIDs.
     pub uid: bool,
+    /// ESEARCH (RFC 7377 §2): in these mailboxes.
+    pub sources: Option<Vec<MailboxFilter>>,
+    /// In which order.
+    pub order: SearchOrder,
     /// RETURN, if given: answer with ESEARCH.
     pub returns: Option<SearchReturn>,
+    /// A charset was named, though none need be.
+    pub names_charset: bool,
     /// Which messages.
     pub key: SearchKey,
 }
@@ -100,7 +122,7 @@ pub struct Search {
 pub enum SearchError {
     /// The grammar is broken.
     Syntax(SyntaxError),
-    /// A charset other than US-ASCII and UTF-8.
+    /// An unknown charset.
     Charset,
 }
 
@@ -114,52 +136,99 @@ impl Search {
     // RFC 3501 §9, RFC 4731 §4: search = "SEARCH" [SP "RETURN" SP "(" options ")"]
     // [SP "CHARSET" SP astring] 1*(SP search-key)
     pub(crate) fn parse(scan: &mut Scan<'_>, uid: bool) -> Result<Self, SearchError> {
+        let returns = parse_returns(scan)?;
         scan.space()?;
-        let returns = if scan.eat_text("RETURN ") {
-            let returns = SearchReturn::parse(scan)?;
-            scan.space()?;
-            Some(returns)
-        } else {
-            None
-        };
-        if scan.eat_text("CHARSET ") {
-            let charset = scan.astring()?.to_ascii_uppercase();
-            if charset != b"UTF-8" && charset != b"US-ASCII" {
-                return Err(SearchError::Charset);
+        Self::program(scan, Self { uid, returns, ..Self::all() })
+    }
+
+    // RFC 7377 §5: esearch = "ESEARCH" [SP esearch-source-opts] [SP search-return-opts] SP
+    // search-program; esearch-source-opts = "IN" SP "(" source-mbox [SP "(" scope-options ")"] ")"
+    pub(crate) fn parse_esearch(scan: &mut Scan<'_>) -> Result<Self, SearchError> {
+        let mut sources = Vec::new();
+        if scan.eat_text(" IN (") {
+            loop {
+                if sources.len() == FILTERED_MAILBOXES_MAX {
+                    return Err(SyntaxError("too many kinds of mailboxes").into());
+                }
+                sources.push(MailboxFilter::parse(scan)?);
+                if scan.eat(b')') {
+                    break;
+                }
+                scan.space()?;
             }
-            scan.space()?;
+        } else {
+            sources.push(MailboxFilter::Selected);
         }
-        let mut keys = Keys { left: SEARCH_KEYS_MAX };
-        let key = keys.list(scan, 0)?;
+        // RFC 7377 §2.2: "selected-delayed" makes no sense here.
+        if sources.contains(&MailboxFilter::SelectedDelayed) {
+            return Err(SyntaxError("ESEARCH takes no selected-delayed").into());
+        }
+        let all = SearchReturn { all: true, ..SearchReturn::default() };
+        let returns = parse_returns(scan)?.or(Some(all));
+        scan.space()?;
+        Self::program(scan, Self { uid: true, sources: Some(sources), returns, ..Self::all() })
+    }
+
+    // RFC 5256 §5: sort = ["UID" SP] "SORT" SP sort-criteria SP search-criteria;
+    // RFC 5267 §8: sort =/ "SORT" search-return-opts SP sort-criteria SP search-criteria
+    pub(crate) fn parse_sort(scan: &mut Scan<'_>, uid: bool) -> Result<Self, SearchError> {
+        let returns = parse_returns(scan)?;
+        scan.space()?;
+        let order = SearchOrder::Sorted(parse_sort_criteria(scan)?);
+        scan.space()?;
+        Self::criteria(scan, Self { uid, order, returns, ..Self::all() })
+    }
+
+    // RFC 5256 §5: thread = ["UID" SP] "THREAD" SP thread-alg SP search-criteria
+    pub(crate) fn parse_thread(scan: &mut Scan<'_>, uid: bool) -> Result<Self, SearchError> {
+        scan.space()?;
+        let order = SearchOrder::Threads(parse_thread_algorithm(scan)?);
+        scan.space()?;
+        Self::criteria(scan, Self { uid, order, ..Self::all() })
+    }
+
+    const fn all() -> Self {
+        Self {
+            uid: false,
+            sources: None,
+            order: SearchOrder::Mailbox,
+            returns: None,
+            names_charset: false,
+            key: SearchKey::And(Vec::new()),
+        }
+    }
+
+    /// `["CHARSET" SP astring SP] search-key *(SP search-key)`, and the end.
+    fn program(scan: &mut Scan<'_>, search: Self) -> Result<Self, SearchError> {
+        if scan.eat_text("CHARSET ") {
+            return Self::criteria(scan, search);
+        }
+        search.keys(scan, Charset::UTF8)
+    }
+
+    // RFC 5256 §5: search-criteria = charset 1*(SP search-key); charset = atom / quoted
+    fn criteria(scan: &mut Scan<'_>, search: Self) -> Result<Self, SearchError> {
+        let charset = Charset::named(&scan.astring()?).ok_or(SearchError::Charset)?;
+        scan.space()?;
+        Self { names_charset: true, ..search }.keys(scan, charset)
+    }
+
+    fn keys(self, scan: &mut Scan<'_>, charset: Charset) -> Result<Self, SearchError> {
+        let key = Keys { left: SEARCH_KEYS_MAX, charset }.list(scan, 0)?;
         scan.end()?;
-        Ok(Self { uid, returns, key })
+        Ok(Self { key, ..self })
     }
 }
 
-impl SearchReturn {
-    fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
-        let mut returns = Self::default();
-        scan.expect(b'(', "RETURN takes a list in parentheses")?;
-        while !scan.eat(b')') {
-            match scan.word()?.as_str() {
-                "MIN" => returns.min = true,
-                "MAX" => returns.max = true,
-                "ALL" => returns.all = true,
-                "COUNT" => returns.count = true,
-                _ => return Err(SyntaxError("unknown result option in RETURN")),
-            }
-            scan.eat(b' ');
-        }
-        if returns == Self::default() {
-            returns.all = true;
-        }
-        Ok(returns)
-    }
+/// `[SP "RETURN" SP "(" options ")"]`
+fn parse_returns(scan: &mut Scan<'_>) -> Parsed<Option<SearchReturn>> {
+    if scan.eat_text(" RETURN ") { SearchReturn::parse(scan).map(Some) } else { Ok(None) }
 }
 
 /// Counts the keys of one SEARCH down.
 struct Keys {
     left: usize,
+    charset: Charset,
 }
 
 impl Keys {
@@ -190,7 +259,7 @@ impl Keys {
                 scan.expect(b')', "a search list has no )")?;
                 return Ok(list);
             }
-            Some(b'0'..=b'9' | b'*') => {
+            Some(b'0'..=b'9' | b'*' | b'$') => {
                 return Ok(SearchKey::Numbers { uid: false, set: SequenceSet::parse(scan)? });
             }
             _ => {}
@@ -202,7 +271,7 @@ impl Keys {
                 Ok(not(self.key(scan, depth + 1)?))
             }
             "OR" => self.or(scan, depth),
-            name => simple(name, scan),
+            name => simple(name, scan, self.charset),
         }
     }
 
@@ -229,8 +298,9 @@ fn not(key: SearchKey) -> SearchKey {
 }
 
 /// The keys that hold no other.
-fn simple(name: &str, scan: &mut Scan<'_>) -> Parsed<SearchKey> {
+fn simple(name: &str, scan: &mut Scan<'_>, charset: Charset) -> Parsed<SearchKey> {
     use SearchKey::{Before, Content, Flag, Larger, On, Recent, Since, Smaller};
+    let text = |scan: &mut Scan<'_>| text(scan, charset);
     Ok(match name {
         "ALL" => SearchKey::And(Vec::new()),
         "ANSWERED" => Flag(SystemFlag::Answered),
@@ -258,6 +328,18 @@ fn simple(name: &str, scan: &mut Scan<'_>) -> Parsed<SearchKey> {
         "LARGER" => Larger(octets(scan)?),
         "SMALLER" => Smaller(octets(scan)?),
         "MODSEQ" => modseq(scan)?,
+        "OLDER" => SearchKey::Older(interval(scan)?),
+        "YOUNGER" => SearchKey::Younger(interval(scan)?),
+        "SAVEDBEFORE" => SearchKey::SavedBefore(day(scan)?),
+        "SAVEDON" => SearchKey::SavedOn(day(scan)?),
+        "SAVEDSINCE" => SearchKey::SavedSince(day(scan)?),
+        // RFC 8514 §4.3: every mailbox here keeps the date.
+        "SAVEDATESUPPORTED" => SearchKey::And(Vec::new()),
+        "EMAILID" => object(scan, 'M')?.map_or_else(nothing, SearchKey::Email),
+        "THREADID" => {
+            let thread = object(scan, 'T')?.map(ContentKey::Thread);
+            thread.map_or_else(nothing, Content)
+        }
         "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => {
             Content(ContentKey::Header { name: name.to_ascii_lowercase(), text: text(scan)? })
         }
@@ -274,11 +356,36 @@ fn simple(name: &str, scan: &mut Scan<'_>) -> Parsed<SearchKey> {
     })
 }
 
+fn nothing() -> SearchKey {
+    not(SearchKey::And(Vec::new()))
+}
+
 /// SP flag-keyword. No message has a keyword that cannot be one: it matches nothing.
 fn keyword(scan: &mut Scan<'_>) -> Parsed<SearchKey> {
     scan.space()?;
     let atom = scan.atom()?;
-    Ok(Keyword::new(atom).map_or_else(|_| not(SearchKey::And(Vec::new())), SearchKey::Keyword))
+    Ok(Keyword::new(atom).map_or_else(|_| nothing(), SearchKey::Keyword))
+}
+
+// RFC 8474 §8: objectid = 1*255(ALPHA / DIGIT / "_" / "-"). Ours are a letter and a number; `None`
+// for one that is not ours.
+fn object(scan: &mut Scan<'_>, kind: char) -> Parsed<Option<u64>> {
+    scan.space()?;
+    let id = scan.astring()?;
+    let is_id_char = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    if id.is_empty() || id.len() > 255 || !id.iter().all(is_id_char) {
+        return Err(SyntaxError("an object id has 1 to 255 letters, digits, _ and -"));
+    }
+    let digits = str::from_utf8(&id).ok().and_then(|id| id.strip_prefix(kind));
+    let number = digits.and_then(|digits| Some((digits, digits.parse::<u64>().ok()?)));
+    // One spelling only: ids are compared as octets.
+    Ok(number.filter(|(digits, number)| number.to_string() == *digits).map(|(_, number)| number))
+}
+
+// RFC 5032 §4: interval = nz-number, in seconds
+fn interval(scan: &mut Scan<'_>) -> Parsed<u32> {
+    scan.space()?;
+    Ok(scan.nz_number()?.get())
 }
 
 fn day(scan: &mut Scan<'_>) -> Parsed<Day> {
@@ -304,11 +411,8 @@ fn modseq(scan: &mut Scan<'_>) -> Parsed<SearchKey> {
     Ok(SearchKey::ModSeq(scan.number64()?))
 }
 
-/// SP astring, in US-ASCII or UTF-8.
-fn text(scan: &mut Scan<'_>) -> Parsed<String> {
+/// SP astring, in the charset of the search.
+fn text(scan: &mut Scan<'_>, charset: Charset) -> Parsed<String> {
     scan.space()?;
-    match String::from_utf8(scan.astring()?.into_owned()) {
-        Ok(text) => Ok(text),
-        Err(_) => Err(SyntaxError("a search text is not valid UTF-8")),
-    }
+    charset.decode(&scan.astring()?)
 }

@@ -13,20 +13,23 @@ pub enum SeqNumber {
     Number(NonZeroU32),
     /// `*`: the largest number in use.
     Star,
+    /// `$` (RFC 5182 §2.1), which stands alone: what the last search saved.
+    Saved,
 }
 
 impl SeqNumber {
     // RFC 3501 §9: seq-number = nz-number / "*"
-    fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
+    pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
         if scan.eat(b'*') { Ok(Self::Star) } else { scan.nz_number().map(Self::Number) }
     }
 
-    /// The number, where the largest in use is `largest`.
+    /// The number, where the largest in use is `largest`; `$` is none.
     #[must_use]
-    pub const fn resolve(self, largest: u32) -> u32 {
+    pub const fn resolve(self, largest: u32) -> Option<u32> {
         match self {
-            Self::Number(number) => number.get(),
-            Self::Star => largest,
+            Self::Number(number) => Some(number.get()),
+            Self::Star => Some(largest),
+            Self::Saved => None,
         }
     }
 }
@@ -36,6 +39,7 @@ impl fmt::Display for SeqNumber {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Star => f.write_str("*"),
+            Self::Saved => f.write_str("$"),
         }
     }
 }
@@ -46,8 +50,12 @@ impl fmt::Display for SeqNumber {
 pub struct SequenceSet(pub Vec<(SeqNumber, SeqNumber)>);
 
 impl SequenceSet {
-    // RFC 3501 §9: sequence-set = (seq-number / seq-range) *("," sequence-set)
+    // RFC 3501 §9: sequence-set = (seq-number / seq-range) *("," sequence-set); RFC 5182 §3:
+    // sequence-set =/ seq-last-command; seq-last-command = "$"
     pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
+        if scan.eat(b'$') {
+            return Ok(Self(vec![(SeqNumber::Saved, SeqNumber::Saved)]));
+        }
         let mut ranges = Vec::new();
         loop {
             if ranges.len() == SEQUENCE_SET_ELEMENTS_MAX {
@@ -72,15 +80,21 @@ impl SequenceSet {
         if scan.rest().is_empty() { Ok(set) } else { Err(SyntaxError("not a sequence set")) }
     }
 
+    /// Whether this is `$`.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.0.iter().any(|&(first, _)| first == SeqNumber::Saved)
+    }
+
     /// The set as sorted ranges without overlap, `*` being `largest`. Ends are put in order
     /// (RFC 3501 §9: 2:4 and 4:2 are equivalent).
     #[must_use]
     pub fn resolve(&self, largest: u32) -> UidSet {
         self.0
             .iter()
-            .map(|&(a, b)| {
-                let (a, b) = (a.resolve(largest), b.resolve(largest));
-                (a.min(b), a.max(b))
+            .filter_map(|&(a, b)| {
+                let (a, b) = (a.resolve(largest)?, b.resolve(largest)?);
+                Some((a.min(b), a.max(b)))
             })
             .collect()
     }

@@ -1,35 +1,58 @@
-use mail_types::Acceptance;
+use std::collections::VecDeque;
 
-use super::{Flow, Session, Status, Work};
-use crate::ask::{Answer, Code, Question, Refusal};
-use crate::grammar::AppendHead;
+use mail_types::{Acceptance, Uid};
+
+use super::{Flow, Session, Work};
+use crate::ask::{Answer, Appended, Code, NewMessage, Question, Refusal};
+use crate::grammar::{AppendHead, AppendItem, MailboxName, Replaced, SequenceSet, Tag};
 use crate::reader::Read;
 use crate::write::push_text;
 
 /// Octets of a message handed to the service at a time.
 const PIECE_OCTETS_MAX: usize = 64 * 1024;
+/// Messages in one APPEND (RFC 3502): they become one commit.
+const MESSAGES_MAX: usize = 4096;
+/// Octets of a refused message that are read over; past that the connection is closed.
+const PASSED_OVER_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
-/// APPEND (RFC 3501 §6.3.11): the message goes through in pieces.
+/// APPEND (RFC 3501 §6.3.11), of one message or several (RFC 3502), and REPLACE (RFC 8508): the
+/// octets go through in pieces, whatever stands between them is done item by item.
 #[derive(Debug)]
 pub(super) struct Append {
     stage: Stage,
-    /// The client waits for `+`.
-    waits: bool,
+    /// What was read and is still to be done.
+    items: VecDeque<AppendItem>,
+    /// Where to; the service knows it once it was told of the first message.
+    mailbox: Option<MailboxName>,
+    replaces: Option<Replaced>,
+    /// Messages so far.
+    messages: usize,
+    /// Octets of the message under way so far, what is kept elsewhere left out.
+    octets: u64,
+    /// Octets of all of them.
+    octets_in_all: u64,
+    /// The message under way is put together from parts.
+    catenate: bool,
+    /// The service holds something that must be committed or dropped.
+    begun: bool,
+    /// It was refused: the rest is read over.
+    refused: Option<Refused>,
+    passed_over: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// The service is asked whether it may come.
-    Begun,
-    /// It comes.
+    /// Items are done.
+    Items,
+    /// The service is asked whether a message, or a part of it, may come.
+    Asked,
+    /// Octets come.
     Stream,
-    /// The service has a piece of it.
+    /// The service has a piece of them.
     Piece,
-    /// It comes though it was refused (RFC 7888 §4); or the client did not wait for the refusal.
-    PassOver(Refused),
-    /// All of it is there; the line must end now.
-    Tail(Option<Refused>),
-    /// The service commits.
+    /// What stands behind the octets comes.
+    Behind,
+    /// The service has all of it.
     Ended,
     /// The service drops it.
     Aborted,
@@ -39,140 +62,411 @@ enum Stage {
 #[derive(Debug)]
 enum Refused {
     No(Refusal),
-    SignInFirst,
+    Bad(&'static str),
+    TooLong,
+    // RFC 4469 §4: which URL it was.
+    Url(Vec<u8>),
 }
 
 impl<R: Acceptance> Session<R> {
     pub(super) fn append_begins(&mut self, head: AppendHead) -> Flow {
         self.expunge_allowed = true;
-        self.by_uid = false;
-        let AppendHead { tag, mailbox, flags, internal_date, octets, waits } = head;
+        let AppendHead { tag, mailbox, replaces, items, .. } = head;
+        self.by_uid = replaces.is_some_and(|replaces| replaces.uid);
         self.tag = Some(tag);
-        let Some(account) = self.signed_in.as_ref().map(|signed_in| signed_in.account) else {
-            return self.append_refused(waits, Refused::SignInFirst);
+        let refused = if self.signed_in.is_none() {
+            Some(Refused::Bad("Sign in first"))
+        } else if replaces.is_some() && self.selected.is_none() {
+            Some(Refused::Bad("Select a mailbox first"))
+        } else {
+            self.bad_commands = 0;
+            None
         };
-        self.bad_commands = 0;
-        let max = self.config.limits.message_octets_max;
-        if octets > max {
-            let text = format!("A message has at most {max} octets here");
-            return self.append_refused(waits, Refused::No(Refusal::new(Code::TooBig, text)));
-        }
-        if octets == 0 {
-            let refusal = Refusal::new(Code::ClientBug, "An empty message is none");
-            return self.append_refused(waits, Refused::No(refusal));
-        }
-        let question = Question::AppendBegin { account, mailbox, flags, internal_date, octets };
-        self.ask(Work::Append(Box::new(Append { stage: Stage::Begun, waits })), question)
+        self.append_items(Box::new(Append {
+            stage: Stage::Items,
+            items: items.into(),
+            mailbox: Some(mailbox),
+            replaces,
+            messages: 0,
+            octets: 0,
+            octets_in_all: 0,
+            catenate: false,
+            begun: false,
+            refused,
+            passed_over: 0,
+        }))
     }
 
-    pub(super) fn append_goes_on(&mut self, work: Append, answer: Option<Answer<R>>) -> Flow {
-        let waits = work.waits;
+    pub(super) fn append_goes_on(
+        &mut self,
+        mut work: Box<Append>,
+        answer: Option<Answer<R>>,
+    ) -> Flow {
         match work.stage {
-            Stage::Begun => match answer {
-                Some(Answer::Done) => {
-                    if waits {
-                        push_text(&mut self.output, "+ Send the message\r\n");
-                    }
-                    self.append_at(Stage::Stream)
+            Stage::Items => self.append_items(work),
+            Stage::Asked | Stage::Piece => {
+                match answer {
+                    Some(Answer::Done) => work.begun = true,
+                    Some(Answer::No(refusal)) => work.refuse(Refused::No(refusal)),
+                    Some(_) | None => work.refuse(Refused::No(server_bug())),
                 }
-                Some(Answer::No(refusal)) => self.append_refused(waits, Refused::No(refusal)),
-                Some(_) | None => self.append_refused(waits, Refused::No(server_bug())),
-            },
-            Stage::Stream => match self.reader.stream(PIECE_OCTETS_MAX) {
-                None => self.append_at(Stage::Tail(None)),
-                Some(piece) if piece.is_empty() => self.append_waits(Stage::Stream),
-                Some(piece) => {
-                    let work = Append { stage: Stage::Piece, waits: false };
-                    self.ask(Work::Append(Box::new(work)), Question::AppendBytes(piece))
+                work.stage = match work.stage {
+                    Stage::Piece => Stage::Stream,
+                    _ => Stage::Items,
+                };
+                self.again(Work::Append(work))
+            }
+            Stage::Stream => self.append_octets(work),
+            Stage::Behind => self.append_behind(work),
+            Stage::Ended => self.append_ended(work, answer),
+            Stage::Aborted => self.append_is_refused(work),
+        }
+    }
+
+    fn append_items(&mut self, mut work: Box<Append>) -> Flow {
+        let Some(item) = work.items.pop_front() else {
+            work.stage = Stage::Behind;
+            return self.again(Work::Append(work));
+        };
+        match item {
+            AppendItem::Message { flags, internal_date, catenate } => {
+                work.messages += 1;
+                work.octets = 0;
+                work.catenate = catenate;
+                if work.refused.is_some() {
+                    return self.append_items(work);
                 }
-            },
-            Stage::Piece => match answer {
-                Some(Answer::Done) => self.append_at(Stage::Stream),
-                Some(Answer::No(refusal)) => self.append_at(Stage::PassOver(Refused::No(refusal))),
-                Some(_) | None => self.append_at(Stage::PassOver(Refused::No(server_bug()))),
-            },
-            Stage::PassOver(refused) => match self.reader.stream(PIECE_OCTETS_MAX) {
-                None => self.append_at(Stage::Tail(Some(refused))),
-                Some(piece) if piece.is_empty() => self.append_waits(Stage::PassOver(refused)),
-                Some(_) => self.append_at(Stage::PassOver(refused)),
-            },
-            Stage::Tail(refused) => self.append_tail(refused),
-            Stage::Ended => self.append_ended(answer),
-            Stage::Aborted => {
-                self.bad("", "The command goes on behind the message (one message, no MULTIAPPEND)")
+                let octets = match work.items.front() {
+                    Some(&AppendItem::Octets { count, .. }) if !catenate => Some(count),
+                    _ => None,
+                };
+                let message = NewMessage { flags, internal_date, octets };
+                self.append_message(work, message)
+            }
+            AppendItem::Url(url) => {
+                work.refuse(Refused::Url(url));
+                self.again(Work::Append(work))
+            }
+            AppendItem::Octets { count, waits } => self.append_octets_begin(work, count, waits),
+            AppendItem::End => self.append_end(work),
+        }
+    }
+
+    /// Asks whether a message may come.
+    fn append_message(&mut self, mut work: Box<Append>, message: NewMessage) -> Flow {
+        if let Some(octets) = message.octets
+            && let Some(refusal) = self.size_refusal(octets.into())
+        {
+            work.refuse(Refused::No(refusal));
+            return self.append_items(work);
+        }
+        // RFC 3502 §6.3.11: an empty literal takes back all of the command.
+        if message.octets == Some(0) {
+            let refusal = Refusal::new(Code::ClientBug, "An empty message is none");
+            work.refuse(Refused::No(refusal));
+            return self.append_items(work);
+        }
+        let many = work.messages > 1;
+        if work.messages > MESSAGES_MAX || many && work.replaces.is_some() {
+            let text = "Too many messages for one command";
+            work.refuse(Refused::No(Refusal::new(Code::Limit, text)));
+            return self.append_items(work);
+        }
+        let Some(mailbox) = work.mailbox.take() else {
+            work.stage = Stage::Asked;
+            return self.ask(Work::Append(work), Question::AppendNext(message));
+        };
+        let account = self.signed_in.as_ref().map(|signed_in| signed_in.account);
+        let replaces = work.replaces.map(|replaced| self.replaced(replaced)).transpose();
+        match (account, replaces) {
+            (Some(account), Ok(replaces)) => {
+                work.stage = Stage::Asked;
+                let question = Question::AppendBegin { account, mailbox, replaces, message };
+                self.ask(Work::Append(work), question)
+            }
+            (None, _) => self.misfit(),
+            (_, Err(refused)) => {
+                work.refuse(refused);
+                self.append_items(work)
             }
         }
     }
 
-    fn append_at(&mut self, stage: Stage) -> Flow {
-        self.again(Work::Append(Box::new(Append { stage, waits: false })))
+    // RFC 8508 §3.2: the message to be replaced must be there.
+    fn replaced(&self, replaced: Replaced) -> Result<(mail_types::MailboxId, Uid), Refused> {
+        let no = |code, text| Err(Refused::No(Refusal::new(code, text)));
+        let Some(mailbox) = &self.selected else {
+            return Err(Refused::Bad("Select a mailbox first"));
+        };
+        if mailbox.read_only {
+            return no(Code::ReadOnly, "The mailbox is opened read-only");
+        }
+        let set = SequenceSet(vec![(replaced.number, replaced.number)]);
+        let Some(places) = mailbox.view.places(&set, replaced.uid) else {
+            return Err(Refused::Bad("There is no message of that number"));
+        };
+        let uids = mailbox.view.uid_set(&places);
+        let uid = uids.ranges().first().and_then(|&(uid, _)| Uid::new(uid));
+        match uid {
+            Some(uid) if mailbox.view.is_gone(uid.get()) => {
+                Err(Refused::No(Self::expunge_issued()))
+            }
+            Some(uid) => Ok((mailbox.id, uid)),
+            None => no(Code::NonExistent, "There is no such message to replace"),
+        }
     }
 
-    fn append_waits(&mut self, stage: Stage) -> Flow {
-        self.work = Work::Append(Box::new(Append { stage, waits: false }));
+    fn size_refusal(&self, octets: u64) -> Option<Refusal> {
+        let max = self.config.limits.message_octets_max;
+        (octets > u64::from(max))
+            .then(|| Refusal::new(Code::TooBig, format!("A message has at most {max} octets here")))
+    }
+
+    fn append_octets_begin(&mut self, mut work: Box<Append>, count: u32, waits: bool) -> Flow {
+        work.octets += u64::from(count);
+        if let Some(refusal) = self.size_refusal(work.octets) {
+            work.refuse(Refused::No(refusal));
+        }
+        if work.refused.is_some() {
+            if waits {
+                // It will not be sent.
+                self.reader.stream_refused();
+                return self.append_aborts(work);
+            }
+            work.passed_over += u64::from(count);
+            if work.passed_over > PASSED_OVER_OCTETS_MAX {
+                // RFC 7888 §4 allows to close rather than to read on.
+                return self.bye("Far too much to read over");
+            }
+        } else if waits {
+            if self.appends.is_waiting() {
+                // Everything before it is answered first: a `+` in between would be ambiguous.
+                work.octets -= u64::from(count);
+                work.items.push_front(AppendItem::Octets { count, waits });
+                return self.settle(Work::Append(work));
+            }
+            push_text(&mut self.output, "+ Send the message\r\n");
+        }
+        work.octets_in_all += u64::from(count);
+        work.stage = Stage::Stream;
+        self.again(Work::Append(work))
+    }
+
+    fn append_octets(&mut self, mut work: Box<Append>) -> Flow {
+        match self.reader.stream(PIECE_OCTETS_MAX) {
+            None => work.stage = Stage::Behind,
+            Some(piece) if piece.is_empty() => return self.append_waits(work),
+            Some(_) if work.refused.is_some() => {}
+            Some(piece) => {
+                work.stage = Stage::Piece;
+                return self.ask(Work::Append(work), Question::AppendBytes(piece));
+            }
+        }
+        self.again(Work::Append(work))
+    }
+
+    fn append_behind(&mut self, mut work: Box<Append>) -> Flow {
+        match self.reader.read() {
+            Read::Incomplete => return self.append_waits(work),
+            Read::Continue => {
+                if work.refused.is_some() {
+                    self.reader.stream_refused();
+                    return self.append_aborts(work);
+                }
+                push_text(&mut self.output, "+ Go on\r\n");
+            }
+            Read::Items(Ok(items)) => {
+                work.items = items.into();
+                work.stage = Stage::Items;
+            }
+            Read::Items(Err(error)) => {
+                work.refuse(Refused::Bad(error.0));
+                return self.append_aborts(work);
+            }
+            Read::TooLong(_) => {
+                work.refuse(Refused::TooLong);
+                return self.append_aborts(work);
+            }
+            Read::Append(_) | Read::Command | Read::Endless => {
+                return self.bye("Garbage behind a message");
+            }
+        }
+        self.again(Work::Append(work))
+    }
+
+    /// More input is needed. Earlier messages that are kept meanwhile are told.
+    fn append_waits(&mut self, work: Box<Append>) -> Flow {
+        if self.appends.is_due() {
+            return self.settle(Work::Append(work));
+        }
+        self.work = Work::Append(work);
         Flow::NeedInput
     }
 
-    /// Refuses before the message: one that waits for `+` is not sent, any other comes anyway.
-    fn append_refused(&mut self, waits: bool, refused: Refused) -> Flow {
-        if waits {
-            self.reader.stream_refused();
-            return self.append_is_refused(refused);
+    fn append_end(&mut self, mut work: Box<Append>) -> Flow {
+        if work.refused.is_some() {
+            return self.append_aborts(work);
         }
-        self.append_at(Stage::PassOver(refused))
+        work.stage = Stage::Ended;
+        self.ask(Work::Append(work), Question::AppendEnd)
     }
 
-    fn append_is_refused(&mut self, refused: Refused) -> Flow {
-        match refused {
-            Refused::No(refusal) => self.refuse(&refusal),
-            Refused::SignInFirst => self.bad("", "Sign in first"),
-        }
+    /// The commit is under way; `OK` comes when it is done.
+    fn append_ended(&mut self, mut work: Box<Append>, answer: Option<Answer<R>>) -> Flow {
+        work.refuse(Refused::No(match answer {
+            Some(Answer::Done) => {
+                if let Some(tag) = self.tag.take() {
+                    self.appends.wait(tag, work.octets_in_all, work.replaces.is_some());
+                }
+                return Flow::Again;
+            }
+            Some(Answer::No(refusal)) => refusal,
+            Some(_) | None => server_bug(),
+        }));
+        work.begun = false;
+        self.append_aborts(work)
     }
 
-    /// Behind the message the line must end.
-    fn append_tail(&mut self, refused: Option<Refused>) -> Flow {
-        let well_ended = match self.reader.read() {
-            Read::Incomplete => return self.append_waits(Stage::Tail(refused)),
-            Read::Continue => {
-                // A further literal: read it with the rest, to refuse all of it.
-                push_text(&mut self.output, "+ Go on\r\n");
-                return self.append_at(Stage::Tail(refused));
-            }
-            Read::Command => {
-                let well_ended = matches!(self.reader.command(), b"\r\n" | b"\n");
-                self.reader.consume();
-                well_ended
-            }
-            Read::TooLong(_) => false,
-            Read::Append(_) | Read::Endless => {
-                return self.bye("Garbage behind a message");
-            }
-        };
-        match refused {
-            Some(refused) => self.append_is_refused(refused),
-            None if well_ended => {
-                let work = Append { stage: Stage::Ended, waits: false };
-                self.ask(Work::Append(Box::new(work)), Question::AppendEnd)
-            }
-            None => {
-                let work = Append { stage: Stage::Aborted, waits: false };
-                self.ask(Work::Append(Box::new(work)), Question::AppendAbort)
-            }
+    /// The command has ended, refused.
+    fn append_aborts(&mut self, mut work: Box<Append>) -> Flow {
+        work.stage = Stage::Aborted;
+        if work.begun {
+            work.begun = false;
+            return self.ask(Work::Append(work), Question::AppendAbort);
         }
+        self.append_is_refused(work)
+    }
+
+    fn append_is_refused(&mut self, work: Box<Append>) -> Flow {
+        if self.appends.is_waiting() {
+            return self.settle(Work::Append(work));
+        }
+        match work.refused {
+            Some(Refused::No(refusal)) => self.refuse(&refusal),
+            Some(Refused::Bad(text)) => self.bad("", text),
+            Some(Refused::TooLong) => self.bad("[TOOBIG]", "The command is too long"),
+            Some(Refused::Url(url)) => {
+                let code = format!("[BADURL \"{}\"]", String::from_utf8_lossy(&url));
+                self.finish(super::Status::No, &code, "This URL leads to nothing here")
+            }
+            None => self.misfit(),
+        }
+    }
+}
+
+impl Append {
+    /// The first refusal is the one that is told.
+    fn refuse(&mut self, refused: Refused) {
+        self.refused.get_or_insert(refused);
+    }
+}
+
+/// Messages that are being committed while the next ones come: what was answered `OK` to none of
+/// them yet, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Appends {
+    waiting: VecDeque<Waiting>,
+    octets: u64,
+    /// The oldest is decided, says the service.
+    decided: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    tag: Tag,
+    octets: u64,
+    replaced: bool,
+}
+
+/// Commands whose commits one session has under way.
+const COMMITS_MAX: usize = 256;
+/// Octets of their messages.
+const COMMITS_OCTETS_MAX: u64 = 8 * 1024 * 1024;
+
+impl Appends {
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether some must be answered before more is read.
+    pub(super) fn is_due(&self) -> bool {
+        let full = self.waiting.len() >= COMMITS_MAX || self.octets > COMMITS_OCTETS_MAX;
+        // RFC 8508 §3.4: the messages replaced are told of before anything else is done.
+        self.is_waiting() && (self.decided || full || self.waiting.iter().any(|one| one.replaced))
+    }
+
+    /// The service has decided about the oldest.
+    pub(super) const fn decided(&mut self) {
+        self.decided = true;
+    }
+
+    fn wait(&mut self, tag: Tag, octets: u64, replaced: bool) {
+        self.octets += octets;
+        self.waiting.push_back(Waiting { tag, octets, replaced });
+    }
+
+    fn next(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front()?;
+        self.octets -= next.octets;
+        Some(next)
+    }
+}
+
+impl<R: Acceptance> Session<R> {
+    /// Asks what has become of the oldest commits, and goes on with `then`.
+    pub(super) fn settle(&mut self, then: Work) -> Flow {
+        self.appends.decided = false;
+        self.ask(Work::Settle(Box::new(then)), Question::AppendSettle)
     }
 
     // The one place that says OK to a message: with the proof in hand that it is kept.
-    fn append_ended(&mut self, answer: Option<Answer<R>>) -> Flow {
-        match answer {
-            Some(Answer::Appended { receipt, uid_validity, uid }) => {
-                // RFC 3501 §6.3.11: a message for the selected mailbox is told at once.
-                self.stirred = self.selected.is_some();
-                let code = format!("[APPENDUID {uid_validity} {uid}]");
-                let text = format!("Kept as {}", receipt.receipt_id());
-                self.finish(Status::Ok, &code, &text)
+    pub(super) fn settled(&mut self, then: Work, answer: Option<Answer<R>>) -> Flow {
+        let results = match answer {
+            Some(Answer::Appended(results)) if !results.is_empty() => results,
+            Some(Answer::No(refusal)) => vec![Err(refusal)],
+            Some(_) | None => vec![Err(server_bug())],
+        };
+        let tag = self.tag.take();
+        let mut lines = Vec::new();
+        for result in results {
+            let Some(Waiting { tag, replaced, .. }) = self.appends.next() else { break };
+            self.tag = Some(tag);
+            let appended = result.and_then(|appended| {
+                let Appended { receipts, uid_validity, uids } = appended;
+                let all = receipts.len() as u64 == uids.len();
+                let first = receipts.first().filter(|_| all).map(Acceptance::receipt_id);
+                let code = format!("[APPENDUID {uid_validity} {uids}]");
+                first.map(|receipt| (code, receipt)).ok_or_else(server_bug)
+            });
+            lines.extend_from_slice(&match appended {
+                Ok((code, receipt)) => {
+                    // RFC 3501 §6.3.11: a message for the selected mailbox is told at once.
+                    self.stirred = self.selected.is_some();
+                    if replaced {
+                        // RFC 8508 §3.4: APPENDUID comes before the EXPUNGE, in an untagged OK.
+                        push_text(
+                            &mut self.output,
+                            &format!("* OK {code} It replaces the other\r\n"),
+                        );
+                        self.tagged(super::Status::Ok, "", &format!("Kept as {receipt}"))
+                    } else {
+                        self.tagged(super::Status::Ok, &code, &format!("Kept as {receipt}"))
+                    }
+                }
+                Err(refusal) => {
+                    let code = refusal.code.map(|code| format!("[{}]", code.name()));
+                    self.tagged(super::Status::No, &code.unwrap_or_default(), &refusal.text)
+                }
+            });
+        }
+        self.tag = tag;
+        match then {
+            Work::Ready => self.finish_with(Some(lines)),
+            then => {
+                // In the middle of the next command: what is new is told at its end.
+                self.output.extend_from_slice(&lines);
+                self.again(then)
             }
-            Some(Answer::No(refusal)) => self.refuse(&refusal),
-            Some(_) | None => self.misfit(),
         }
     }
 }

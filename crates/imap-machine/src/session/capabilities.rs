@@ -19,10 +19,26 @@ const SIGNED_IN: &[&str] = &[
     "SPECIAL-USE",
     "CONDSTORE",
     "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "SORT",
+    "SORT=DISPLAY",
+    "ESORT",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
+    "MULTISEARCH",
+    "INPROGRESS",
     "LIST-EXTENDED",
     "LIST-STATUS",
     "STATUS=SIZE",
     "CREATE-SPECIAL-USE",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
+    "MULTIAPPEND",
+    "REPLACE",
 ];
 
 impl<R: Acceptance> Session<R> {
@@ -35,7 +51,9 @@ impl<R: Acceptance> Session<R> {
             if !self.compressed {
                 names.push("COMPRESS=DEFLATE");
             }
-            return names.join(" ");
+            // RFC 7889 §2: the same for every mailbox.
+            let octets = self.config.limits.message_octets_max;
+            return format!("{} APPENDLIMIT={octets}", names.join(" "));
         }
         if self.config.starttls && self.tls.is_none() {
             names.push("STARTTLS");

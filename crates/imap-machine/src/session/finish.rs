@@ -23,8 +23,17 @@ enum Stage {
     Polled,
     /// New flags of these rows are told, from the n-th on.
     Flags(Vec<usize>, usize),
+    /// Results that are followed take in what changed (RFC 5267).
+    Contexts,
     /// EXPUNGE, then EXISTS.
     Counts,
+}
+
+impl Finish {
+    /// Goes on with EXPUNGE.
+    pub(super) const fn counting(line: Option<Vec<u8>>) -> Self {
+        Self { stage: Stage::Counts, line }
+    }
 }
 
 impl<R: Acceptance> Session<R> {
@@ -48,6 +57,7 @@ impl<R: Acceptance> Session<R> {
 
     /// Tells the news, then ends with the line or goes back to idling.
     pub(super) fn finish_with(&mut self, line: Option<Vec<u8>>) -> Flow {
+        let stale = self.has_stale_contexts();
         let Some(mailbox) = &mut self.selected else {
             return self.finished(line);
         };
@@ -56,7 +66,7 @@ impl<R: Acceptance> Session<R> {
                 Question::Poll { mailbox: mailbox.id, since: mailbox.view.highest_modseq() };
             return self.ask(Work::Finish(Finish { stage: Stage::Polled, line }), question);
         }
-        if !mailbox.view.has_news(self.expunge_allowed) {
+        if !mailbox.view.has_news(self.expunge_allowed) && !stale {
             return self.finished(line);
         }
         let changed = mailbox.view.take_changed();
@@ -86,10 +96,14 @@ impl<R: Acceptance> Session<R> {
             }
             Stage::Flags(changed, from) => {
                 let next = self.write_new_flags(&changed, from);
-                let stage =
-                    if next < changed.len() { Stage::Flags(changed, next) } else { Stage::Counts };
+                let stage = if next < changed.len() {
+                    Stage::Flags(changed, next)
+                } else {
+                    Stage::Contexts
+                };
                 self.again(Work::Finish(Finish { stage, line }))
             }
+            Stage::Contexts => self.update_contexts(0, line),
             Stage::Counts => {
                 if let Some(mailbox) = &mut self.selected {
                     let view = &mut mailbox.view;

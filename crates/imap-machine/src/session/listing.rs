@@ -2,6 +2,7 @@
 
 use mail_types::Acceptance;
 
+use super::access::write_my_rights;
 use super::mailboxes::Asked;
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{Counts, Listed, Question, Status};
@@ -94,6 +95,10 @@ impl<R: Acceptance> Session<R> {
                     if let Some(status) = &listed.status {
                         self.write_status(&listed.name, items, status);
                     }
+                }
+                // RFC 8440 §3
+                ListReturn::MyRights => {
+                    write_my_rights(&mut self.output, listed.name.as_str(), listed.rights);
                 }
                 ListReturn::Subscribed | ListReturn::Children | ListReturn::SpecialUse => {}
             }

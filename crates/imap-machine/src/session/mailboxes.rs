@@ -64,6 +64,10 @@ impl<R: Acceptance> Session<R> {
 
     pub(super) fn asked_answered(&mut self, asked: Asked, answer: Option<Answer<R>>) -> Flow {
         match (asked, answer) {
+            // RFC 4314 §4: whoever may not expunge closes without it.
+            (Asked::Close, Some(Answer::No(Refusal { code: Some(Code::NoPerm), .. }))) => {
+                self.deselect()
+            }
             (Asked::Close, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Close, Some(Answer::Changes(_) | Answer::Gone)) => self.deselect(),
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),

@@ -1,8 +1,11 @@
 //! The session: states, commands in order, questions one at a time.
 
+mod access;
+mod answer;
 mod append;
 mod capabilities;
 mod compress;
+mod context;
 mod fetch;
 mod finish;
 mod flags;
@@ -10,7 +13,9 @@ mod idle;
 mod large;
 mod listing;
 mod mailboxes;
-mod searching;
+mod multisearch;
+mod order;
+mod search;
 mod select;
 mod sign_in;
 mod transfer;
@@ -20,7 +25,7 @@ use sasl::SignedIn;
 
 use crate::ask::{Answer, Code, Event, Question, Refusal};
 use crate::config::Config;
-use crate::grammar::{Command, CommandError, Tag};
+use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag};
 use crate::reader::{Read, Reader};
 use crate::view::View;
 use crate::write::{push_human, push_text};
@@ -52,6 +57,12 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// The time, as of the last step.
+    now: Timestamp,
+    /// Messages whose commits are under way.
+    appends: append::Appends,
+    /// What was read, and waits until those are answered.
+    read: Option<Read>,
     deadline: Timestamp,
     octets_in: usize,
     bad_commands: u32,
@@ -64,8 +75,11 @@ pub struct Session<R> {
 #[derive(Debug)]
 struct Mailbox {
     id: MailboxId,
+    name: MailboxName,
     read_only: bool,
     view: View,
+    /// Results that are kept up to date (RFC 5267).
+    contexts: Vec<context::Context>,
 }
 
 /// Whether a question is open.
@@ -97,12 +111,16 @@ enum Work {
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
     Lines(Box<listing::Lines>),
+    Acl(Box<access::AskedAcl>),
     Select(select::Select),
     Append(Box<append::Append>),
+    /// The service is asked what has become of messages; then this goes on.
+    Settle(Box<Work>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
-    Search(Box<searching::Searching>),
+    Search(Box<search::Searching>),
+    Multisearch(multisearch::Multisearch),
     Idle,
     Finish(finish::Finish),
 }
@@ -146,6 +164,9 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            now,
+            appends: append::Appends::default(),
+            read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
             bad_commands: 0,
@@ -191,22 +212,34 @@ impl<R: Acceptance> Session<R> {
             Work::SignIn(work) => self.sign_in_goes_on(work, answer, now),
             Work::Asked(work) => self.asked_answered(work, answer),
             Work::Lines(work) => self.lines_go_on(work),
+            Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Select(work) => self.select_answered(work, answer),
-            Work::Append(work) => self.append_goes_on(*work, answer),
+            Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
-            Work::Search(work) => self.search_goes_on(*work, answer),
+            Work::Search(work) => self.search_goes_on(work, answer),
+            Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
             Work::Finish(work) => self.finish_goes_on(work, answer),
         }
     }
 
     fn next_command(&mut self, now: Timestamp) -> Flow {
+        if self.appends.is_due() || self.appends.is_waiting() && self.ending != Ending::No {
+            return self.settle(Work::Ready);
+        }
         if self.ending == Ending::ShutDown {
             return self.bye("Server is shutting down, connect again in a moment");
         }
-        match self.reader.read() {
+        let read = self.read.take().unwrap_or_else(|| self.reader.read());
+        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
+            // Every other command comes behind the answers to those before it.
+            self.read = Some(read);
+            return self.settle(Work::Ready);
+        }
+        match read {
             Read::Incomplete => Flow::NeedInput,
             Read::Continue => {
                 push_text(&mut self.output, "+ Go on\r\n");
@@ -226,7 +259,7 @@ impl<R: Acceptance> Session<R> {
                 self.tag = tag;
                 self.bad("[TOOBIG]", "The command is too long")
             }
-            Read::Endless => self.bye("Too much input for one command"),
+            Read::Items(_) | Read::Endless => self.bye("Too much input for one command"),
         }
     }
 
@@ -247,8 +280,9 @@ impl<R: Acceptance> Session<R> {
             }
             Err((tag, CommandError::Charset)) => {
                 self.tag = tag;
-                let code = "[BADCHARSET (US-ASCII UTF-8)]";
-                return self.finish(Status::No, code, "Search in US-ASCII or UTF-8");
+                // RFC 3501 §7.1: "lists the charsets that are supported".
+                let code = format!("[BADCHARSET ({})]", CHARSETS.join(" "));
+                return self.finish(Status::No, &code, "Unknown charset; UTF-8 is best");
             }
             Err((tag, CommandError::Syntax(error))) => {
                 self.tag = tag;
@@ -281,12 +315,19 @@ impl<R: Acceptance> Session<R> {
             | Command::Unsubscribe(_)
             | Command::List(_)
             | Command::Status(..)
+            | Command::Manage(_)
+            | Command::Append(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
-            Command::Check
+            // RFC 7377 §2.1: it works without a selected mailbox.
+            Command::Search(search) if search.sources.is_some() => {
+                (!signed_in).then_some("Sign in first")
+            }
+            Command::Search(_)
+            | Command::Check
             | Command::Close
             | Command::Unselect
             | Command::Expunge(_)
-            | Command::Search(_)
+            | Command::CancelUpdate(_)
             | Command::Fetch(_)
             | Command::Store(_)
             | Command::Copy { .. } => match (signed_in, &self.selected) {
@@ -324,21 +365,21 @@ impl<R: Acceptance> Session<R> {
             Command::Login { user, password } => self.login(user, password),
             Command::Enable(names) => self.enable(&names),
             Command::Compress(algorithm) => self.compress(&algorithm),
-            Command::Namespace => {
-                push_text(&mut self.output, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
-                self.finish(Status::Ok, "", "Done")
-            }
+            Command::Namespace => self.namespace(),
             Command::Select { mailbox, read_only, condstore } => {
                 self.select(mailbox, read_only, condstore)
             }
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
+            Command::Append(head) => self.append_begins(*head),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
-            Command::Search(search) => self.search(search),
+            Command::Search(search) => self.search(*search),
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::Copy { uid, set, to, away } => self.transfer(uid, &set, to, away),
             Command::Expunge(set) => self.expunge(set.as_ref()),
+            Command::Manage(command) => self.manage(*command),
             command @ (Command::Create { .. }
             | Command::Delete(_)
             | Command::Rename(..)
@@ -414,12 +455,6 @@ impl<R: Acceptance> Session<R> {
         self.refuse(&Refusal::new(code, text))
     }
 
-    /// The selected mailbox is gone (RFC 2180 §3.3 allows to end the session).
-    fn gone(&mut self) -> Flow {
-        self.selected = None;
-        self.bye("The selected mailbox was deleted")
-    }
-
     /// Answers BAD; too many in a row end the session.
     fn bad(&mut self, code: &str, text: &str) -> Flow {
         self.bad_commands += 1;
@@ -480,6 +515,7 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn step(&mut self, now: Timestamp) -> Step<Question> {
+        self.now = now;
         loop {
             if self.open != Open::No {
                 return Step::NeedInput;
@@ -514,9 +550,10 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn event(&mut self, event: Event, _now: Timestamp) {
-        let Event::Changed(mailbox) = event;
-        if self.selected() == Some(mailbox) {
-            self.stirred = true;
+        match event {
+            Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
+            Event::Appended => self.appends.decided(),
+            Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
         }
     }
 

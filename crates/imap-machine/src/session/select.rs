@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use mail_types::{Acceptance, Keyword};
 
+use super::access::{can_change, permanent_flags};
 use super::{Flow, Mailbox, Session, Status, Work};
 use crate::ask::{Answer, Question, Selected};
 use crate::grammar::MailboxName;
@@ -16,6 +17,7 @@ const SYSTEM_FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
 /// SELECT or EXAMINE: the service opens the mailbox.
 #[derive(Debug)]
 pub(super) struct Select {
+    mailbox: MailboxName,
     read_only: bool,
 }
 
@@ -40,8 +42,8 @@ impl<R: Acceptance> Session<R> {
         if condstore {
             self.enable_condstore();
         }
-        let question = Question::Select { account, mailbox, read_only };
-        self.ask(Work::Select(Select { read_only }), question)
+        let question = Question::Select { account, mailbox: mailbox.clone(), read_only };
+        self.ask(Work::Select(Select { mailbox, read_only }), question)
     }
 
     pub(super) fn select_answered(&mut self, work: Select, answer: Option<Answer<R>>) -> Flow {
@@ -50,8 +52,9 @@ impl<R: Acceptance> Session<R> {
             Some(Answer::No(refusal)) => return self.refuse(&refusal),
             Some(_) | None => return self.misfit(),
         };
-        let Selected { mailbox: id, read_only, uid_validity, uid_next, rows, recent } = selected;
-        let read_only = work.read_only || read_only;
+        let Selected { mailbox: id, read_only, uid_validity, uid_next, rows, recent, rights } =
+            selected;
+        let read_only = work.read_only || read_only || !can_change(rights);
         let keywords = keywords(&rows);
         let view = View::new(rows, recent);
 
@@ -66,8 +69,8 @@ impl<R: Acceptance> Session<R> {
         if read_only {
             push_text(out, "* OK [PERMANENTFLAGS ()] Nothing can be changed here\r\n");
         } else {
-            let line =
-                format!("* OK [PERMANENTFLAGS ({SYSTEM_FLAGS}{keywords} \\*)] Flags are kept\r\n");
+            let flags = permanent_flags(rights, &keywords);
+            let line = format!("* OK [PERMANENTFLAGS ({flags})] Flags are kept\r\n");
             push_text(out, &line);
         }
         let highest = view.highest_modseq().0.max(1);
@@ -81,7 +84,8 @@ impl<R: Acceptance> Session<R> {
         push_text(out, "* OK [MAILBOXID ");
         push_object_id(out, id);
         push_text(out, "] Id of this mailbox\r\n");
-        self.selected = Some(Box::new(Mailbox { id, read_only, view }));
+        let (name, contexts) = (work.mailbox, Vec::new());
+        self.selected = Some(Box::new(Mailbox { id, name, read_only, view, contexts }));
         if read_only {
             self.finish(Status::Ok, "[READ-ONLY]", "Examined")
         } else {

@@ -1,6 +1,8 @@
 //! The selected mailbox as its session sees it: which sequence number means which message, what
 //! the client has been told, and what it has yet to be told.
 
+mod saved;
+
 use std::ops::Range;
 
 use mail_types::{Flags, ModSeq, SystemFlag, Uid};
@@ -53,13 +55,22 @@ pub struct View {
     changed: Vec<usize>,
     /// UIDs that are gone while the client still counts them.
     gone: UidSet,
+    /// `$`: what the last search saved, UIDs.
+    saved: UidSet,
 }
 
 impl View {
     /// A mailbox just selected; the client has been told how many messages there are.
     #[must_use]
     pub fn new(rows: Rows, recent: UidSet) -> Self {
-        Self { told: rows.len(), rows, recent, changed: Vec::new(), gone: UidSet::new() }
+        Self {
+            told: rows.len(),
+            rows,
+            recent,
+            changed: Vec::new(),
+            gone: UidSet::new(),
+            saved: UidSet::new(),
+        }
     }
 
     /// Messages, those included that are gone and not yet told.
@@ -223,6 +234,9 @@ impl View {
     /// programs that fetch 1:* of whatever they have selected: `*` in an empty mailbox is nobody,
     /// not an error.
     pub(crate) fn places(&self, set: &SequenceSet, by_uid: bool) -> Option<Places> {
+        if set.is_saved() {
+            return Some(self.saved_places());
+        }
         let rows = &self.rows;
         if by_uid {
             if rows.is_empty() {
@@ -236,7 +250,7 @@ impl View {
         let exists = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let known = |end: SeqNumber| match end {
             SeqNumber::Number(number) => number.get() <= exists,
-            SeqNumber::Star => true,
+            SeqNumber::Star | SeqNumber::Saved => true,
         };
         if exists == 0 {
             let stars = set.0.iter().all(|&(a, b)| a == SeqNumber::Star || b == SeqNumber::Star);

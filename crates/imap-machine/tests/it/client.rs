@@ -3,13 +3,14 @@
 use imap_machine::{Config, Event, Limits, Session};
 use mail_types::{Machine, Step, Timestamp, TlsFacts};
 
-use crate::service::{Arrival, Proof, Service};
+use crate::appending::Appending;
+use crate::service::{Proof, Service};
 
 pub const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 pub struct Client {
     pub session: Session<Proof>,
-    pub arrival: Option<Arrival>,
+    pub appending: Appending,
     pub now: Timestamp,
     /// All that was sent to the peer.
     pub sent: Vec<u8>,
@@ -38,7 +39,7 @@ impl Client {
     pub fn new(config: Config) -> Self {
         Self {
             session: Session::new(config, None, START),
-            arrival: None,
+            appending: Appending::default(),
             now: START,
             sent: Vec::new(),
             output_max: 0,
@@ -67,13 +68,14 @@ impl Client {
             self.output_max = self.output_max.max(output.len());
             self.sent.append(output);
             match step {
+                Step::NeedInput if self.hears_of_commits() => {}
                 Step::NeedInput => {
                     self.tell_changes(service);
                     return;
                 }
                 Step::Ask(question) => {
                     self.questions += usize::from(question != imap_machine::Question::Flush);
-                    let answer = service.answer(question, &mut self.arrival);
+                    let answer = service.answer(question, &mut self.appending);
                     self.session.answer(answer, self.now);
                 }
                 Step::StartTls => {
@@ -88,6 +90,16 @@ impl Client {
             }
         }
         panic!("the session does not come to rest");
+    }
+
+    /// Whether something is settled that the session did not know of.
+    fn hears_of_commits(&mut self) -> bool {
+        let news = !self.appending.settled.is_empty() && !self.appending.announced;
+        if news {
+            self.appending.announced = true;
+            self.session.event(Event::Appended, self.now);
+        }
+        news
     }
 
     /// As the service would: at once, to everybody.

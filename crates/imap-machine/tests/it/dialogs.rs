@@ -150,10 +150,21 @@ fn set_up(service: &mut Service, config: &mut Config, setting: &str) {
         ("create", Some(name)) => {
             service.create(name, None);
         }
+        ("rights", Some(rest)) => {
+            let (name, letters) = rest.split_once(' ').unwrap();
+            service.mailbox(name).rights = mail_types::Rights::parse(letters).unwrap();
+        }
         ("no-plain-sign-in", None) => config.plain_sign_in = false,
         ("pieces", Some(octets)) => {
             config.limits =
                 Limits { fetch_octets_max: octets.parse().unwrap(), ..Limits::default() };
+        }
+        ("fill", Some(count)) => {
+            for number in 1..=count.parse().unwrap() {
+                let text = format!("Subject: {number}\r\n\r\nx\r\n");
+                let date = Timestamp::from_secs(1_000_000_000 + number);
+                service.deliver("INBOX", text.as_bytes(), flags(""), date);
+            }
         }
         ("rfc3501", None) => rfc3501(service),
         (name, Some(rest)) => {
@@ -211,6 +222,7 @@ fn happen(client: &mut Client, service: &mut Service, what: &str) {
         }
         ["refuse", code, ..] => {
             let code = match *code {
+                "NOPERM" => imap_machine::Code::NoPerm,
                 "OVERQUOTA" => imap_machine::Code::OverQuota,
                 "UNAVAILABLE" => imap_machine::Code::Unavailable,
                 other => panic!("unknown code {other}"),

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 //! Behaviour of the IMAP machine: dialogs and models against a small reference service.
 
+mod appending;
+mod appends;
 mod client;
 mod compress;
 mod corpora;

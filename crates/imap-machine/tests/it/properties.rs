@@ -1,7 +1,7 @@
 //! What holds for any octets; the fuzz targets and the replay of their corpora both end here.
 
 use imap_machine::grammar::{
-    AppendHead, Command, FetchAttribute, MailboxName, SequenceSet, Tag, mutf7_decode, mutf7_encode,
+    Command, FetchAttribute, MailboxName, SequenceSet, Tag, mutf7_decode, mutf7_encode,
 };
 use imap_machine::{Limits, Pattern};
 use mail_types::{Flags, Timestamp};
@@ -13,7 +13,6 @@ use crate::service::Service;
 /// is read again from what is written.
 pub fn imap_commands(octets: &[u8]) {
     drop(Tag::of_line(octets));
-    drop(AppendHead::parse(octets));
     if let Ok((_, command)) = Command::parse(octets) {
         rereads(&command);
     }
@@ -62,7 +61,15 @@ pub fn imap_session(octets: &[u8]) {
     let Some((&first, rest)) = octets.split_first() else { return };
     let whole = play(first, rest, rest.len().max(1));
     let pieces = play(first, rest, usize::from(first / 2 % 16) + 1);
-    assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&pieces));
+    assert_eq!(said(&whole), said(&pieces));
+}
+
+/// How many messages of pipelined APPENDs are told of at a time depends on how fast they come.
+fn said(sent: &[u8]) -> String {
+    let text = String::from_utf8_lossy(sent);
+    let count = |line: &str| line.ends_with(" EXISTS") || line.ends_with(" RECENT");
+    let lines = text.lines().filter(|line| !(line.starts_with("* ") && count(line)));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 fn play(first: u8, octets: &[u8], piece: usize) -> Vec<u8> {

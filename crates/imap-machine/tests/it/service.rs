@@ -3,23 +3,25 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
 use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
-    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
-    Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
+    Question, Refusal, Selected, Status, Wanted,
 };
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, SpecialUse, SystemFlag,
-    Timestamp, Uid, UidValidity,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    SystemFlag, Timestamp, Uid, UidValidity,
 };
-use message::{Limits, Summary};
+use message::{Limits, SortFacts, Summary};
+
+use crate::appending::Appending;
 
 pub const ACCOUNT: AccountId = AccountId(1);
 
 /// The service's proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof(u64);
+pub struct Proof(pub u64);
 
 impl Acceptance for Proof {
     fn receipt_id(&self) -> ReceiptId {
@@ -45,6 +47,8 @@ pub struct Mailbox {
     pub exists: bool,
     pub special_use: Option<SpecialUse>,
     pub subscribed: bool,
+    pub rights: Rights,
+    pub acl: Vec<(String, Rights)>,
     pub uid_validity: u32,
     pub uid_next: u32,
     pub modseq: u64,
@@ -53,16 +57,6 @@ pub struct Mailbox {
     pub expunged: Vec<(u32, u64)>,
     /// UIDs from here on are nobody's yet.
     pub recent_from: u32,
-}
-
-/// An APPEND under way.
-#[derive(Debug)]
-pub struct Arrival {
-    mailbox: MailboxName,
-    flags: Flags,
-    date: Timestamp,
-    octets: u32,
-    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +102,8 @@ impl Service {
             exists: true,
             special_use,
             subscribed: true,
+            rights: Rights::ALL,
+            acl: vec![("ann@example.org".to_owned(), Rights::ALL)],
             uid_validity: 1000 + u32::try_from(self.next_id).unwrap(),
             uid_next: 1,
             modseq: 1,
@@ -146,29 +142,29 @@ impl Service {
         self.changed.push(id);
     }
 
-    fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
+    pub fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         self.mailboxes.iter_mut().find(|mailbox| mailbox.id == id && mailbox.exists)
     }
 
-    fn by_name(&mut self, name: &MailboxName) -> Result<&mut Mailbox, Refusal> {
+    pub fn by_name(&mut self, name: &MailboxName) -> Result<&mut Mailbox, Refusal> {
         let found =
             self.mailboxes.iter_mut().find(|mailbox| mailbox.name == *name && mailbox.exists);
         found.ok_or_else(|| Refusal::new(Code::NonExistent, "No such mailbox"))
     }
 
-    pub fn answer(&mut self, question: Question, arrival: &mut Option<Arrival>) -> Answer<Proof> {
+    pub fn answer(&mut self, question: Question, appending: &mut Appending) -> Answer<Proof> {
         if let (Some(refusal), true) = (&self.refuse_next, question != Question::Flush) {
             let refusal = refusal.clone();
             self.refuse_next = None;
             return Answer::No(refusal);
         }
-        self.try_answer(question, arrival).unwrap_or_else(Answer::No)
+        self.try_answer(question, appending).unwrap_or_else(Answer::No)
     }
 
     fn try_answer(
         &mut self,
         question: Question,
-        arrival: &mut Option<Arrival>,
+        appending: &mut Appending,
     ) -> Result<Answer<Proof>, Refusal> {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
@@ -215,21 +211,13 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Changes(self.changes(mailbox, since).unwrap())
             }
-            Question::AppendBegin { mailbox, flags, internal_date, octets, .. } => {
-                self.by_name(&mailbox).map_err(try_create)?;
-                let date = internal_date.unwrap_or(Timestamp::from_secs(1_000_000_000));
-                *arrival = Some(Arrival { mailbox, flags, date, octets, bytes: Vec::new() });
-                Answer::Done
-            }
-            Question::AppendBytes(bytes) => {
-                arrival.as_mut().unwrap().bytes.extend_from_slice(&bytes);
-                Answer::Done
-            }
-            Question::AppendAbort => {
-                arrival.take().unwrap();
-                Answer::Done
-            }
-            Question::AppendEnd => self.append(arrival.take().unwrap())?,
+            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
+            Question::AppendBegin { .. }
+            | Question::AppendNext(_)
+            | Question::AppendBytes(_)
+            | Question::AppendEnd
+            | Question::AppendSettle
+            | Question::AppendAbort => self.append(question, appending)?,
             Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
                     return Err(Refusal::new(Code::AlreadyExists, "It exists"));
@@ -260,9 +248,16 @@ impl Service {
                 Answer::Done
             }
             Question::Match { messages, keys, .. } => {
-                assert!(keys.len() <= 64);
                 let messages = messages.iter().take(self.batch_max);
-                Answer::Matches(messages.map(|wanted| self.matches(wanted, &keys)).collect())
+                Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
+            }
+            Question::SortFacts { messages, .. } => {
+                let messages = messages.iter().take(self.batch_max);
+                Answer::SortFacts(messages.map(|wanted| self.sort_facts(wanted)).collect())
+            }
+            Question::Glance { mailbox, .. } => {
+                let rows = self.rows_of(&mailbox)?;
+                Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
             }
         })
     }
@@ -299,6 +294,7 @@ impl Service {
             exists: mailbox.exists,
             special_use: mailbox.special_use,
             subscribed: mailbox.subscribed,
+            rights: mailbox.rights,
             status: counts.then(|| Box::new(mailbox.status())),
         });
         listed.collect()
@@ -392,18 +388,8 @@ impl Service {
         Ok(Copied { uid_validity, uids: copied })
     }
 
-    fn append(&mut self, arrival: Arrival) -> Result<Answer<Proof>, Refusal> {
-        assert_eq!(arrival.bytes.len(), arrival.octets as usize);
-        self.by_name(&arrival.mailbox).map_err(try_create)?;
-        let Arrival { mailbox, flags, date, bytes, .. } = arrival;
-        let uid = self.deliver(mailbox.as_str(), &bytes, flags, date);
-        let uid_validity = validity(self.mailbox(mailbox.as_str()).uid_validity);
-        let receipt = Proof(self.mails.len() as u64);
-        Ok(Answer::Appended { receipt, uid_validity, uid: Uid::new(uid).unwrap() })
-    }
-
     /// Plain matching in undecoded text.
-    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> u64 {
+    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> Vec<u64> {
         let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         let header = message::header_range(mail);
         let holds = |bytes: &[u8], text: &str| {
@@ -421,12 +407,57 @@ impl Service {
             ContentKey::SentBefore(limit) => sent.is_some_and(|sent| sent < day(limit)),
             ContentKey::SentOn(limit) => sent.is_some_and(|sent| sent == day(limit)),
             ContentKey::SentSince(limit) => sent.is_some_and(|sent| sent >= day(limit)),
+            ContentKey::Thread(thread) => thread_number(&mail[header.clone()]) == *thread,
         };
-        keys.iter().enumerate().fold(0, |bits, (at, key)| bits | u64::from(matches(key)) << at)
+        let mut bits = vec![0; keys.len().div_ceil(64)];
+        for (at, key) in keys.iter().enumerate() {
+            bits[at / 64] |= u64::from(matches(key)) << (at % 64);
+        }
+        bits
+    }
+
+    fn sort_facts(&self, wanted: &Wanted) -> Box<[u8]> {
+        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
+        SortFacts::read(mail, &Limits::default()).encode().into()
     }
 }
 
+/// The number of a thread: octets of the first reference.
+pub fn thread_number(header: &[u8]) -> u64 {
+    let facts = SortFacts::read(header, &Limits::default());
+    let root = facts.references().next().map(str::len);
+    root.or(facts.message_id.as_ref().map(|id| id.len())).unwrap_or_default() as u64
+}
+
 impl Mailbox {
+    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
+        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
+            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
+        }
+        Ok(Answer::Acl(match what {
+            AclQuestion::List => AclAnswer::List(self.acl.clone()),
+            AclQuestion::Mine => AclAnswer::Mine(self.rights),
+            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
+                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
+            }
+            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
+            AclQuestion::Set(identifier, change) => {
+                let place = self.acl.iter().position(|(known, _)| *known == identifier);
+                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
+                let after = match change {
+                    RightsChange::Replace(rights) => rights,
+                    RightsChange::Add(rights) => before.union(rights),
+                    RightsChange::Remove(rights) => before.without(rights),
+                    RightsChange::Delete => Rights::NONE,
+                };
+                if !after.is_empty() {
+                    self.acl.push((identifier, after));
+                }
+                return Ok(Answer::Done);
+            }
+        }))
+    }
+
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
@@ -465,7 +496,7 @@ impl Mailbox {
         modified
     }
 
-    fn remove(&mut self, is_gone: impl Fn(&Message) -> bool) {
+    pub fn remove(&mut self, is_gone: impl Fn(&Message) -> bool) {
         self.modseq += 1;
         let gone = self.messages.iter().filter(|message| is_gone(message));
         self.expunged.extend(gone.map(|message| (message.uid, self.modseq)));
@@ -506,14 +537,15 @@ impl Mailbox {
             uid_next: self.uid_next,
             rows,
             recent,
+            rights: self.rights,
         }
     }
 }
 
-fn validity(number: u32) -> UidValidity {
+pub fn validity(number: u32) -> UidValidity {
     UidValidity(NonZeroU32::new(number).unwrap())
 }
 
-fn try_create(refusal: Refusal) -> Refusal {
+pub fn try_create(refusal: Refusal) -> Refusal {
     Refusal { code: Some(Code::TryCreate), ..refusal }
 }

@@ -1,7 +1,10 @@
 //! SCRAM through a whole session, and OK to APPEND from nothing but the proof.
 
-use imap_machine::{Answer, Question, Session};
-use mail_types::{Machine, Step};
+use std::num::NonZeroU32;
+
+use imap_machine::grammar::UidSet;
+use imap_machine::{Answer, Appended, Event, Question, Session};
+use mail_types::{Machine, Step, UidValidity};
 use sasl::{base64_decode, base64_encode};
 
 use crate::client::{Client, START, config};
@@ -31,32 +34,53 @@ fn scram_asks_for_keys_and_refuses_a_wrong_proof() {
     assert!(client.session.signed_in().is_none());
 }
 
-/// Whatever a service answers instead of the proof, the client is not told OK.
+/// Whatever a service answers instead of the proof, the client is not told OK: neither to the end
+/// of the message nor to what became of it.
 #[test]
 fn append_is_ok_only_with_the_proof() {
-    let answers: [Answer<Proof>; 4] = [
+    let uid_validity = UidValidity(NonZeroU32::MIN);
+    let without = |receipts| Appended { receipts, uid_validity, uids: UidSet::range(1, 2) };
+    let answers: [Answer<Proof>; 7] = [
         Answer::Done,
         Answer::Gone,
         Answer::Matches(vec![1]),
         Answer::No(imap_machine::Refusal { code: None, text: "no\r\n1 OK".to_owned() }),
+        Answer::Appended(Vec::new()),
+        Answer::Appended(vec![Ok(without(Vec::new()))]),
+        Answer::Appended(vec![Ok(without(vec![Proof(1)]))]),
     ];
     for wrong in answers {
-        let mut service = Service::new();
-        let client = Client::signed_in(config(), &mut service);
-        let mut session: Session<Proof> = client.session;
-        assert_eq!(session.input(b"1 APPEND INBOX {3+}\r\nabc\r\n", START), 26);
-        let mut wrong = Some(wrong);
-        loop {
-            match session.step(START) {
-                Step::Ask(Question::AppendEnd) => session.answer(wrong.take().unwrap(), START),
-                Step::Ask(_) => session.answer(Answer::Done, START),
-                Step::NeedInput => break,
-                Step::StartTls | Step::StartCompression | Step::Close => panic!(),
+        for at_end in [true, false] {
+            if at_end && wrong == Answer::Done {
+                continue;
             }
+            let mut service = Service::new();
+            let client = Client::signed_in(config(), &mut service);
+            let mut session: Session<Proof> = client.session;
+            assert_eq!(session.input(b"1 APPEND INBOX {3+}\r\nabc\r\n", START), 26);
+            let mut wrong = Some(wrong.clone());
+            let mut told = false;
+            loop {
+                match session.step(START) {
+                    Step::Ask(Question::AppendEnd) if at_end => {
+                        session.answer(wrong.take().unwrap(), START);
+                    }
+                    Step::Ask(Question::AppendSettle) => {
+                        session.answer(wrong.take().unwrap(), START);
+                    }
+                    Step::Ask(_) => session.answer(Answer::Done, START),
+                    Step::NeedInput if told => break,
+                    Step::NeedInput => {
+                        told = true;
+                        session.event(Event::Appended, START);
+                    }
+                    Step::StartTls | Step::StartCompression | Step::Close => panic!(),
+                }
+            }
+            assert!(wrong.is_none());
+            let sent = String::from_utf8_lossy(session.output()).into_owned();
+            assert!(sent.starts_with("1 NO "), "{sent}");
+            assert_eq!(sent.lines().count(), 1);
         }
-        assert!(wrong.is_none());
-        let sent = String::from_utf8_lossy(session.output()).into_owned();
-        assert!(sent.starts_with("1 NO "), "{sent}");
-        assert_eq!(sent.lines().count(), 1);
     }
 }

@@ -50,3 +50,103 @@ async fn a_wrong_password_opens_nothing() {
     client.ok("AUTHENTICATE PLAIN AGFubkBleGFtcGxlLm9yZwBjb3JyZWN0IGhvcnNl").await;
     client.ok("SELECT INBOX").await;
 }
+
+#[tokio::test]
+async fn pipelined_appends_are_answered_in_order_each_when_it_is_kept() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    // More than are under way at a time, one in the middle refused, a command behind them.
+    let mut all = String::new();
+    for number in 0..600 {
+        let mailbox = if number == 300 { "Elsewhere" } else { "Drafts" };
+        let text = format!("Subject: {number}\r\n\r\n{}", "x".repeat(number));
+        all.push_str(&format!("p{number} APPEND {mailbox} {{{}+}}\r\n{text}\r\n", text.len()));
+    }
+    client.send(&all).await;
+    let status = client.begin("STATUS Drafts (MESSAGES)").await;
+    for number in 0..600 {
+        let response = client.response().await;
+        let wanted = match number {
+            300 => "p300 NO [TRYCREATE] ".to_owned(),
+            _ => format!("p{number} OK [APPENDUID "),
+        };
+        assert!(response.starts_with(&wanted), "{response}");
+        let uid = number + usize::from(number < 300);
+        assert!(number == 300 || response.contains(&format!(" {uid}] Kept as ")), "{response}");
+    }
+    assert_eq!(client.until(&status).await[0], "* STATUS Drafts (MESSAGES 599)");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn several_messages_of_one_append_are_kept_together_or_not_at_all() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    let mut command = "APPEND Archive".to_owned();
+    for number in 0..100 {
+        let text = format!("Subject: {number}\r\n\r\ntext {number}\r\n");
+        command.push_str(&format!(" ($N{number}) {{{}+}}\r\n{text}", text.len()));
+    }
+    let appended = client.ok_text(&command).await;
+    assert!(appended.starts_with("[APPENDUID ") && appended.contains(" 1:100] "), "{appended}");
+    client.ok("SELECT Archive").await;
+    let fetched = client.ok("FETCH 42 (FLAGS BODY.PEEK[TEXT])").await;
+    assert_eq!(fetched, ["* 42 FETCH (FLAGS ($N41) BODY[TEXT] {9}\r\ntext 41\r\n)"]);
+    // A second one that is empty, a mailbox that is not there, a connection that breaks.
+    assert!(client.no("APPEND Archive {3+}\r\nabc {0+}\r\n").await.starts_with("[CLIENTBUG] "));
+    assert!(client.no("APPEND No {3+}\r\nabc {3+}\r\ndef").await.starts_with("[TRYCREATE] "));
+    let mut lost = world.signed_in().await;
+    lost.send("a APPEND Archive {3+}\r\nabc {3+}\r\ndef {3+}\r\nde").await;
+    drop(lost);
+    let mut again = world.signed_in().await;
+    assert_eq!(
+        again.ok("STATUS Archive (MESSAGES UIDNEXT)").await,
+        ["* STATUS Archive (MESSAGES 100 UIDNEXT 101)"]
+    );
+    assert_eq!(client.ok("NOOP").await, [""; 0]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_is_replaced_in_one_step() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    client.append("Drafts (\\Draft $Forwarded)", MAIL).await;
+    client.ok("SELECT Drafts").await;
+    let mut other = world.signed_in().await;
+    other.ok("SELECT Drafts").await;
+    let newer = MAIL.replace("text", "newer text");
+    let command = format!("UID REPLACE 1 Drafts (\\Draft) {{{}+}}\r\n{newer}", newer.len());
+    let responses = client.say(&command).await;
+    assert!(responses[0].starts_with("* OK [APPENDUID "), "{responses:?}");
+    assert_eq!(responses[1..3], ["* 1 EXPUNGE", "* 1 EXISTS"]);
+    assert!(responses.last().unwrap().starts_with("OK Kept as "), "{responses:?}");
+    assert!(other.ok("NOOP").await.contains(&"* 1 EXPUNGE".to_owned()));
+    let fetched = client.ok("FETCH 1:* (UID BODY.PEEK[])").await;
+    assert_eq!(fetched, [format!("* 1 FETCH (UID 2 BODY[] {{{}}}\r\n{newer})", newer.len())]);
+    // Gone meanwhile, unknown to this session: nothing is kept.
+    other.ok("STORE 1 +FLAGS.SILENT \\Deleted").await;
+    other.ok("EXPUNGE").await;
+    let command = format!("REPLACE 1 Drafts {{{}+}}\r\n{newer}", newer.len());
+    assert!(client.no(&command).await.starts_with("[EXPUNGEISSUED] "));
+    assert_eq!(client.ok("STATUS Drafts (MESSAGES)").await, ["* STATUS Drafts (MESSAGES 0)"]);
+    world.stop().await;
+}
+
+/// RFC 3516 §4.4, RFC 6855 §4: octets that text has not are kept as they are.
+#[tokio::test]
+async fn binary_messages_are_kept_as_they_are() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    let mail = "Subject: b\u{f6}se\r\nContent-Transfer-Encoding: binary\r\n\r\na\0b\rc\nd\0";
+    client.ok(&format!("APPEND Drafts ~{{{}+}}\r\n{mail}", mail.len())).await;
+    client.ok(&format!("APPEND Drafts UTF8 (~{{{}+}}\r\n{mail})", mail.len())).await;
+    let id = world.store.mailbox(world.ann, "Drafts").unwrap().unwrap().id;
+    let (_, rows) = world.store.snapshot(id).unwrap().unwrap();
+    let mails: Vec<_> = rows.iter().map(|row| row.mail).collect();
+    for facts in world.store.mail_facts(&mails).unwrap() {
+        assert_eq!(world.store.body(&facts).unwrap(), mail.as_bytes());
+    }
+    assert_eq!(mails.len(), 2);
+    world.stop().await;
+}

@@ -7,6 +7,7 @@ mod fetches;
 mod mailboxes;
 mod news;
 mod searches;
+mod sharing;
 mod small;
 mod tls;
 mod world;

@@ -47,6 +47,7 @@ impl World {
         let shared = Arc::new(imap::Shared {
             store: store.clone(),
             sign_in: Arc::new(sign_in),
+            accounts: net::Bell::default(),
             hostname: "mail.example.org".parse().unwrap(),
             plain_sign_in_from_loopback: matches!(security, Security::Plain),
             limits: imap_machine::Limits::default(),

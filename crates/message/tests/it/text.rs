@@ -75,6 +75,61 @@ fn charsets() {
     assert_eq!(decode_charset("\u{feff}x".as_bytes(), Some(b"utf-8")), "x");
 }
 
+/// "日本語" and others, as each charset of mail has them.
+#[test]
+fn charsets_of_many_lands() {
+    for (charset, bytes, text) in [
+        ("iso-2022-jp", &b"\x1b$BF|K\\8l\x1b(B"[..], "日本語"),
+        ("ISO-2022-JP-2", b"\x1b$BF|K\\8l\x1b(B", "日本語"),
+        ("shift_jis", b"\x93\xfa\x96\x7b\x8c\xea", "日本語"),
+        ("cp932", b"\x93\xfa\x96\x7b\x8c\xea", "日本語"),
+        ("euc-jp", b"\xc6\xfc\xcb\xdc\xb8\xec", "日本語"),
+        ("gb18030", b"\xd6\xd0\xce\xc4\x81\x30\x81\x30", "中文\u{80}"),
+        ("gb2312", b"\xd6\xd0\xce\xc4", "中文"),
+        ("big5", b"\xa4\xa4\xa4\xe5", "中文"),
+        ("euc-kr", b"\xc7\xd1\xb1\xb9", "한국"),
+        ("ks_c_5601-1987", b"\xc7\xd1\xb1\xb9", "한국"),
+        ("koi8-r", b"\xf0\xd2\xc9", "При"),
+        ("koi8-u", b"\xa6\xd7", "ів"),
+        ("utf-7", b"Hi Mom -+Jjo--! A+ImIDkQ. 1 +- 1", "Hi Mom -\u{263a}-! A≢Α. 1 + 1"),
+        ("utf-7", b"+ZeVnLIqe-", "日本語"),
+        ("utf-7", b"a+!b +", "a+!b +"),
+        ("utf-16", b"\xfe\xff\0a\0b", "ab"),
+        ("utf-16le", b"a\0b\0", "ab"),
+        ("hz-gb-2312", b"plain", "plain"),
+        ("latin-9", b"\xa4", "€"),
+        ("iso-8859-8-i", b"\xf9", "ש"),
+        ("windows-1256", b"\xd3", "س"),
+        ("tis-620", b"\xa1", "ก"),
+        ("no such one", b"caf\xe9", "café"),
+    ] {
+        assert_eq!(decode_charset(bytes, Some(charset.as_bytes())), text, "{charset}");
+    }
+}
+
+#[test]
+fn html_names_its_charset() {
+    for meta in [
+        "<meta charset=koi8-r>",
+        "<META CHARSET = \"koi8-r\">",
+        "<meta http-equiv=Content-Type content='text/html; charset=koi8-r'>",
+    ] {
+        let bytes = [b"Content-Type: text/html\r\n\r\n", meta.as_bytes(), b"\xf0\xd2\xc9"].concat();
+        let structure = structure(&bytes);
+        let text = decoded_text(structure.root(), &bytes, &Limits::default());
+        assert_eq!(text.as_deref(), Some(&*format!("{meta}При")));
+    }
+}
+
+#[test]
+fn attachments_are_found_by_their_names() {
+    let bytes = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+        Content-Type: application/pdf; name=\"=?utf-8?q?Pr=C3=BCfung?=.pdf\"\r\n\r\nx\r\n--b\r\n\
+        Content-Disposition: attachment; filename*=utf-8''%e8%a8%88.txt\r\n\r\nx\r\n--b--\r\n";
+    let body = search_body(bytes, &structure(bytes), &Limits::default());
+    assert_eq!(body.text, "prüfung.pdf\n計.txt\nx\n");
+}
+
 #[test]
 fn text_parts_are_decoded() {
     let bytes = golden("alternative");
@@ -89,7 +144,9 @@ fn text_parts_are_decoded() {
 fn html_becomes_text() {
     assert_eq!(html_text("<p>b<b>ol</b>d</p>x"), " bold x");
     assert_eq!(html_text("a<!-- <b> -->b<SCRIPT>x<p></script>c<style>y</style >d"), "ab  c  d");
-    assert_eq!(html_text("&lt;&amp;&gt;&nbsp;&#65;&#x42;&auml;&bogus;&"), "<&> ABä&bogus;&");
+    assert_eq!(html_text("&lt;&amp;&gt;&nbsp;&#65;&#x42;&auml;&bogus;&"), "<&>\u{a0}ABä&bogus;&");
+    assert_eq!(html_text("&times;&yuml;&alpha;&Omega;&sigmaf;&hellip;&#146;&#x80;"), "×ÿαΩς…’€");
+    assert_eq!(html_text("a&nbsp;b&shy;c"), "a\u{a0}b\u{ad}c");
     assert_eq!(html_text("1 < 2 <3 a<b"), "1 < 2 <3 a<b");
     assert_eq!(html_text("&#xd800;&#x110000;"), "&#xd800;&#x110000;");
     let hostile = "<!-- <a <style &".repeat(100_000);

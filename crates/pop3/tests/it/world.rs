@@ -41,6 +41,7 @@ impl World {
         let shared = Arc::new(pop3::Shared {
             store: store.clone(),
             sign_in: Arc::new(sign_in),
+            accounts: net::Bell::default(),
             hostname: "mail.example.org".parse().unwrap(),
             plain_sign_in_from_loopback: true,
             idle: Duration::from_secs(600),

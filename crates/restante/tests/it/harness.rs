@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 pub use drill::base64;
 use drill::imap::Imap;
+use drill::imap_wire::ImapWire;
+use drill::letters::Letters;
 use drill::server::{Installation, Running, free_port_base};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -109,6 +111,11 @@ impl House {
         }
     }
 
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().pid()
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -139,6 +146,7 @@ impl House {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(script);
         let mut command = Command::new("python3");
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
+        command.env("BINARY", RESTANTE);
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
         for (name, port) in ports.into_iter().chain([("IMAPS", 993), ("POP3", 110), ("POP3S", 995)])
         {
@@ -176,6 +184,38 @@ impl House {
             .unwrap();
         }
         messages
+    }
+
+    /// A session that costs little, for many messages.
+    pub fn wire(&self, account: &str) -> ImapWire {
+        ImapWire::sign_in(self.address(143), account, PASSWORD, LIMIT).unwrap()
+    }
+
+    /// Appends letters of this seed, number 0 upwards.
+    pub fn fill(&self, account: &str, mailbox: &str, seed: u64, count: u64) -> Letters {
+        let letters = Letters::new(seed, count);
+        let dated: Vec<_> = (0..count).map(|n| (letters.date_time(n), letters.letter(n))).collect();
+        self.wire(account).append_pipelined(mailbox, &dated, 64).unwrap();
+        letters
+    }
+
+    /// Of each message of a mailbox, in its order: Message-ID and flags without `\Recent`.
+    pub fn ids_and_flags(&self, account: &str, mailbox: &str) -> Vec<(String, Vec<String>)> {
+        let mut imap = Imap::sign_in(self.address(143), account, PASSWORD, LIMIT).unwrap();
+        let mut all = Vec::new();
+        if imap.examine(mailbox).unwrap() > 0 {
+            let items = "FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]";
+            imap.fetch(items, &mut |answer| {
+                let text = String::from_utf8_lossy(answer);
+                let flags = text.split_once("FLAGS (").unwrap().1.split_once(')').unwrap().0;
+                let flags = flags.split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent");
+                let mut flags: Vec<String> = flags.map(str::to_owned).collect();
+                flags.sort();
+                all.push((message_id(&text), flags));
+            })
+            .unwrap();
+        }
+        all
     }
 
     /// Waits until the inbox holds a message with this text.
@@ -305,6 +345,12 @@ pub fn message(subject: &str, id: &str) -> String {
          Subject: {subject}\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\
          Message-ID: <{id}@outside.test>\n\nThe body of {id}.\n.a line that begins with a dot\n"
     )
+}
+
+/// What stands in the angle brackets after the field's name.
+pub fn message_id(text: &str) -> String {
+    let found = text.split_once("Message-ID: <").and_then(|(_, rest)| rest.split_once('>'));
+    found.map_or_else(|| panic!("no Message-ID in {text}"), |(id, _)| id.to_owned())
 }
 
 /// The first word of a receipt's text: the id.

@@ -13,6 +13,11 @@ fn create_rename_subscribe_and_delete() {
 }
 
 #[test]
+fn every_command_of_imaplib() {
+    House::new().python("imap_every_command.py");
+}
+
+#[test]
 fn all_of_it_is_there_after_a_kill() {
     let mut house = House::new();
     house.python("imap_messages.py");

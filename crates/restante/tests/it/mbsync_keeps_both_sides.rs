@@ -1,10 +1,20 @@
-//! mbsync: mail goes down, changes come up, a second run changes nothing.
+//! mbsync: mail goes down, changes come up, a second run changes nothing; a run that is killed loses
+//! and doubles nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use crate::harness::{ALICE, House, PASSWORD, message, tool};
+use drill::imap_wire::Keep;
+
+use crate::harness::{ALICE, House, LIMIT, PASSWORD, message, message_id, tool};
+
+/// Messages of the large mailbox.
+const MANY: u64 = 5_000;
+/// Messages that each kind of change is made to.
+const SOME: u64 = 100;
 
 #[test]
 fn mail_flags_and_deletions_go_both_ways() {
@@ -40,11 +50,117 @@ fn mail_flags_and_deletions_go_both_ways() {
     assert_eq!(house.mailbox(ALICE, "INBOX"), there);
 }
 
+#[test]
+fn five_thousand_messages_and_two_killed_runs() {
+    let house = House::new();
+    house.fill(ALICE, "INBOX", 1, MANY);
+    let maildir = house.path().join("maildir");
+    let configuration = configure(&house, &maildir);
+    let inbox = maildir.join("INBOX");
+
+    killed(&configuration, || inbox.join("new").exists() && files(&inbox).len() > 1_500);
+    assert!(files(&inbox).len() < MANY as usize, "it was to be interrupted");
+    sync(&configuration);
+    assert_eq!(local(&inbox), far(&house));
+    assert_eq!(local(&inbox).len(), MANY as usize);
+
+    change_both_sides(&house, &inbox);
+    let mut wire = house.wire(ALICE);
+    killed(&configuration, || {
+        let status = wire.command("STATUS INBOX (MESSAGES)", Keep::Lines).unwrap().text;
+        let count = status.split_once("MESSAGES ").unwrap().1.split_once(')').unwrap().0;
+        // What mbsync writes goes up before what it deletes is expunged.
+        count.parse::<u64>().unwrap() > MANY + SOME / 4
+    });
+    sync(&configuration);
+    let expected = MANY - 2 * SOME + 4 * SOME;
+    assert_eq!(local(&inbox).len(), expected as usize);
+    assert_eq!(local(&inbox), far(&house));
+    let with = |flag: &str| far(&house).values().filter(|flags| flags.contains(flag)).count();
+    assert_eq!((with("S"), with("F")), (SOME as usize, SOME as usize));
+    sync(&configuration);
+    assert_eq!(local(&inbox).len(), expected as usize);
+    assert_eq!(local(&inbox), far(&house));
+}
+
+/// Here: a hundred deleted, a hundred seen, three hundred written. There: a hundred deleted, a
+/// hundred flagged, a hundred come.
+fn change_both_sides(house: &House, inbox: &Path) {
+    for path in files(inbox) {
+        let id = message_id(&fs::read_to_string(&path).unwrap());
+        let number: u64 = id.split('.').next().unwrap().parse().unwrap();
+        if number < SOME {
+            fs::remove_file(&path).unwrap();
+        } else if number < 2 * SOME {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            fs::rename(&path, inbox.join("cur").join(format!("{name}S"))).unwrap();
+        }
+    }
+    let letters = drill::letters::Letters::new(2, 3 * SOME);
+    for number in 0..3 * SOME {
+        let letter = String::from_utf8(letters.letter(number)).unwrap().replace("\r\n", "\n");
+        fs::write(inbox.join("new").join(format!("1.{number}.here")), letter).unwrap();
+    }
+    let mut wire = house.wire(ALICE);
+    wire.command("SELECT INBOX", Keep::Nothing).unwrap();
+    let flagged = format!("STORE {}:{} +FLAGS.SILENT (\\Flagged)", 2 * SOME + 1, 3 * SOME);
+    wire.command(&flagged, Keep::Nothing).unwrap();
+    let deleted = format!("STORE {}:{} +FLAGS.SILENT (\\Deleted)", 3 * SOME + 1, 4 * SOME);
+    wire.command(&deleted, Keep::Nothing).unwrap();
+    wire.command("EXPUNGE", Keep::Nothing).unwrap();
+    house.fill(ALICE, "INBOX", 3, SOME);
+}
+
+/// Starts a run and kills it once this is so.
+fn killed(configuration: &Path, mut so: impl FnMut() -> bool) {
+    let mut run = Command::new("mbsync")
+        .arg("-c")
+        .arg(configuration)
+        .arg("-a")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Thousands of messages take a loaded machine longer than any other state.
+    let deadline = Instant::now() + 4 * LIMIT;
+    while !so() {
+        assert!(Instant::now() < deadline, "mbsync does nothing");
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+/// Message-IDs with the letters of their flags; each message once.
+fn local(inbox: &Path) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for path in files(inbox) {
+        let id = message_id(&fs::read_to_string(&path).unwrap());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let flags = name.split_once(":2,").map_or("", |(_, flags)| flags);
+        assert_eq!(all.insert(id.clone(), flags.to_owned()), None, "doubled: {id}");
+    }
+    all
+}
+
+/// The same of the server.
+fn far(house: &House) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (id, flags) in house.ids_and_flags(ALICE, "INBOX") {
+        let letters = [("\\Flagged", 'F'), ("\\Seen", 'S')];
+        let flags = letters.iter().filter(|(name, _)| flags.iter().any(|flag| flag == name));
+        let flags = flags.map(|(_, letter)| letter).collect();
+        assert_eq!(all.insert(id.clone(), flags), None, "doubled: {id}");
+    }
+    all
+}
+
 fn configure(house: &House, maildir: &Path) -> PathBuf {
     fs::create_dir_all(maildir).unwrap();
     let path = house.path().join("mbsyncrc");
     let text = format!(
-        "IMAPAccount a\nHost 127.0.0.1\nPort {}\nUser {ALICE}\nPass \"{PASSWORD}\"\n\
+        "FSync no\n\nIMAPAccount a\nHost 127.0.0.1\nPort {}\nUser {ALICE}\nPass \"{PASSWORD}\"\n\
          SSLType None\nAuthMechs LOGIN\n\nIMAPStore far\nAccount a\n\n\
          MaildirStore near\nPath {maildir}/\nInbox {maildir}/INBOX\nSubFolders Verbatim\n\n\
          Channel c\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\n\

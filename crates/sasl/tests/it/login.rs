@@ -1,5 +1,5 @@
 use mail_types::AccountId;
-use sasl::{Answer, Exchange, Failure, Mechanism, Next, Question, Secret};
+use sasl::{Answer, Failure, Mechanism, Next, Question, Secret};
 
 use crate::ann;
 

@@ -62,6 +62,7 @@ impl<E: Executor> Index<E> {
             &[id.0.into(), seq.0.into()],
         )?;
         self.sql.execute("DELETE FROM message WHERE mailbox = $1", &[id.0.into()])?;
+        self.acl_gone(id)?;
         if let Some(mailbox) = self.mailboxes.remove(&id) {
             if let Some(names) = self.mailbox_names.get_mut(&mailbox.account) {
                 names.remove(&mailbox.name);

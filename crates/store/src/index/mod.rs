@@ -2,6 +2,7 @@
 //! a record means, for a live commit, a replay and a rebuild alike; it depends on nothing but the
 //! records before.
 
+mod apply_acl;
 mod apply_directory;
 mod apply_mail;
 mod apply_mailbox;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Uid};
 
+use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::record::{Entry, Place, Record};
 use crate::schema;
@@ -57,6 +59,8 @@ pub struct Index<E> {
     pub mailboxes: HashMap<MailboxId, Mailbox>,
     /// By account and name.
     pub mailbox_names: HashMap<AccountId, HashMap<String, MailboxId>>,
+    /// Access control lists that are not empty.
+    pub acl: HashMap<MailboxId, Vec<AclEntry>>,
     /// Mailboxes whose row is behind what is in memory.
     dirty: HashSet<MailboxId>,
     /// The last ids in use.
@@ -98,6 +102,7 @@ impl<E: Executor> Index<E> {
             directory: Arc::default(),
             mailboxes: HashMap::new(),
             mailbox_names: HashMap::new(),
+            acl: HashMap::new(),
             dirty: HashSet::new(),
             last: LastIds::default(),
         }
@@ -121,6 +126,7 @@ impl<E: Executor> Index<E> {
         let mut index = Self::empty(sql);
         index.load_directory()?;
         index.load_mailboxes()?;
+        index.load_acl()?;
         let sql = &mut index.sql;
         let mut last =
             |query| Ok::<u64, SqlError>(sql.number(query, &[])?.unwrap_or(0).cast_unsigned());
@@ -288,6 +294,9 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_custody(*custody, seq, at)
             }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
+            Record::AclSet { mailbox, grantee, rights } => {
+                self.acl_set(*mailbox, *grantee, *rights)
+            }
         }
     }
 }

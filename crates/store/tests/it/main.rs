@@ -6,6 +6,7 @@ mod groups;
 mod model;
 mod power;
 mod review;
+mod rights;
 mod script;
 mod support;
 mod tamper;
