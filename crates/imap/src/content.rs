@@ -1,10 +1,10 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use imap_machine::{Answer, Content, Contents, Fact, Need, Octets, Wanted};
 use mail_types::MailId;
-use message::{Limits, Summary, header_range, write_body, write_envelope};
-use store::{MailFacts, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
+use message::{SortFacts, decoded_part_range, decoded_size, part_at, write_string};
+use store::{Head, Part, StoreError, Visit, thread_number};
 
 use crate::Shared;
 use crate::refusals::not_now;
@@ -12,116 +12,167 @@ use crate::session::{Answered, Session};
 
 /// Octets in one answer, if it is of more than one message.
 const ANSWER_OCTETS_MAX: usize = 1 << 20;
-
-/// A large message that is sent in pieces.
-pub struct Held {
-    mail: MailId,
-    body: Vec<u8>,
-    _room: OwnedSemaphorePermit,
-}
+/// Octets of bodies that are decoded to learn their size for one answer.
+const SIZED_OCTETS_MAX: usize = 8 << 20;
 
 /// FETCH (RFC 3501 §6.4.5).
 impl Session {
     /// Reads a batch of messages in one go, on a thread that may block.
     pub async fn fetch(&mut self, messages: &[Wanted], need: &Need) -> Answered {
-        let mails = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
+        let mails: Vec<MailId> = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
         let _turn = self.shared.caches.read_turn().await;
-        let batch = Batch {
-            shared: Arc::clone(&self.shared),
-            need: need.clone(),
-            held: self.held.take(),
-            contents: Contents::default(),
-        };
-        match tokio::task::spawn_blocking(move || batch.read(mails)).await {
-            Ok(Ok(Batch { contents, held, .. })) => {
-                self.held = held;
-                Ok(Answer::Contents(contents))
-            }
+        let (shared, need) = (Arc::clone(&self.shared), need.clone());
+        match tokio::task::spawn_blocking(move || read(&shared, &mails, &need)).await {
+            Ok(Ok(contents)) => Ok(Answer::Contents(contents)),
             Ok(Err(error)) => Err(not_now("look for messages", error)),
             Err(error) => Err(not_now("read messages", error)),
         }
     }
 }
 
-/// An answer that is being put together.
-struct Batch {
-    shared: Arc<Shared>,
-    need: Need,
-    held: Option<Held>,
-    contents: Contents,
+/// What is needed of the first of the messages, and at least one.
+fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, StoreError> {
+    let mut contents = Contents::default();
+    contents.messages.reserve(mails.len());
+    contents.facts.reserve(mails.len() * need.facts.len());
+    if need.summary || !need.facts.is_empty() {
+        shared.store.heads(mails, |at, head| {
+            match head {
+                Some(head) => add_head(&mut contents, mails[at], head, need),
+                None => contents.push_lost(need.facts.len()),
+            }
+            go_on(&contents)
+        })?;
+    } else {
+        contents.messages.resize(mails.len(), Some(Content::default()));
+    }
+    if has_sizes(need) {
+        add_sizes(shared, &mut contents, mails, need)?;
+    }
+    let mails = &mails[..contents.messages.len()];
+    let mut read = 0;
+    let mut add = |contents: &mut Contents, at: usize, octets: Option<&[u8]>| {
+        let range = octets.map(|octets| contents.write(|out| out.extend_from_slice(octets)));
+        if let (Some(content), Some(range)) = (&mut contents.messages[at], &range) {
+            content.octets = range.clone();
+        }
+        if range.is_none() {
+            contents.messages[at] = None;
+        }
+        read = at + 1;
+        go_on(contents)
+    };
+    match &need.octets {
+        Octets::None => return Ok(contents),
+        Octets::Header => {
+            shared.store.headers(mails, |at, octets| add(&mut contents, at, octets))?;
+        }
+        Octets::All => {
+            shared.store.bodies(mails, |at, octets| add(&mut contents, at, octets))?;
+        }
+        Octets::Range(range) => {
+            for (at, &mail) in mails.iter().enumerate().take(1) {
+                let octets = shared
+                    .store
+                    .body_range(mail, u64::from(range.start)..u64::from(range.end))?
+                    .filter(|octets| octets.len() == range.len());
+                add(&mut contents, at, octets.as_deref());
+            }
+        }
+        Octets::Decoded(part, range) => {
+            let decoded = decoded(shared, mails, part, range)?;
+            add(&mut contents, 0, decoded.as_deref());
+        }
+    }
+    contents.messages.truncate(read);
+    contents.facts.truncate(read * need.facts.len());
+    Ok(contents)
 }
 
-impl Batch {
-    fn read(mut self, mails: Vec<MailId>) -> Result<Self, StoreError> {
-        let facts = self.shared.store.mail_facts(&mails)?;
-        let mut known = facts.iter().peekable();
-        for mail in mails {
-            // In the order asked for; those that do not exist are left out.
-            match known.next_if(|facts| facts.receipt.mail == mail) {
-                Some(facts) => self.message(facts),
-                None => {
-                    tracing::error!(%mail, "a message of a mailbox is not known");
-                    self.contents.push_lost(self.need.facts.len());
-                }
-            }
-            if self.contents.bytes.len() >= ANSWER_OCTETS_MAX {
-                break;
-            }
-        }
-        Ok(self)
-    }
+fn go_on(contents: &Contents) -> Visit {
+    if contents.bytes.len() < ANSWER_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
+}
 
-    fn message(&mut self, facts: &MailFacts) {
-        let mail = facts.receipt.mail;
-        if let Some(held) = self.held.take_if(|held| held.mail == mail) {
-            self.add(mail, &held.body);
-            self.held = Some(held);
-            return;
-        }
-        self.held = None;
-        let body = match self.shared.store.body(facts) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::error!(%error, %mail, "a message cannot be read");
-                self.contents.push_lost(self.need.facts.len());
-                return;
+fn add_head(contents: &mut Contents, mail: MailId, head: Head<'_>, need: &Need) {
+    for fact in &need.facts {
+        let range = contents.write(|out| match fact {
+            Fact::Envelope => out.extend_from_slice(head.part(Part::Envelope)),
+            Fact::Body(form) => head.write_body(*form, out),
+            Fact::Preview => write_string(out, head.part(Part::Preview)),
+            Fact::Thread => {
+                let facts = SortFacts::decode(head.part(Part::Sort)).unwrap_or_default();
+                let thread = thread_number(mail, &facts);
+                out.extend_from_slice(format!("(T{thread})").as_bytes());
             }
-        };
-        self.add(mail, &body);
-        if body.len() > self.shared.limits.fetch_octets_max as usize {
-            let room = self.shared.caches.room(body.len());
-            self.held = room.map(|room| Held { mail, body, _room: room });
-        }
-    }
-
-    fn add(&mut self, mail: MailId, body: &[u8]) {
-        let Self { shared, need, contents, .. } = self;
-        let summary = (need.summary || !need.facts.is_empty()).then(|| {
-            let known = shared.caches.summary(mail);
-            known.unwrap_or_else(|| {
-                let summary = Summary::read(body, &Limits::default());
-                shared.caches.keep_summary(mail, &summary);
-                summary
-            })
+            // Only the body tells: see `add_sizes`.
+            Fact::BinarySize(_) => {}
         });
-        for fact in &need.facts {
-            let range = contents.write(|out| match (fact, &summary) {
-                (Fact::Envelope, Some(summary)) => write_envelope(out, &summary.envelope),
-                (Fact::Body(form), Some(summary)) => write_body(out, &summary.structure, *form),
-                (Fact::Envelope | Fact::Body(_), None) => {}
-            });
-            contents.facts.push(range);
-        }
-        let octets = match &need.octets {
-            Octets::None => &[],
-            Octets::Header => &body[header_range(body)],
-            Octets::All => body,
-            Octets::Range(range) => {
-                body.get(range.start as usize..range.end as usize).unwrap_or_default()
-            }
-        };
-        let octets = contents.write(|out| out.extend_from_slice(octets));
-        let summary = summary.filter(|_| need.summary).map(Box::new);
-        contents.messages.push(Some(Content { summary, octets }));
+        contents.facts.push(range);
     }
+    let summary = if need.summary || has_sizes(need) { head.summary().map(Box::new) } else { None };
+    contents.messages.push(Some(Content { summary, octets: 0..0 }));
+}
+
+fn has_sizes(need: &Need) -> bool {
+    need.facts.iter().any(|fact| matches!(fact, Fact::BinarySize(_)))
+}
+
+/// BINARY.SIZE (RFC 3516 §4.2) of the first of the messages; the others are left out.
+fn add_sizes(
+    shared: &Shared,
+    contents: &mut Contents,
+    mails: &[MailId],
+    need: &Need,
+) -> Result<(), StoreError> {
+    let (mut done, mut octets) = (0, 0);
+    let mails = &mails[..contents.messages.len()];
+    shared.store.bodies(mails, |at, body| {
+        done = at + 1;
+        let content = contents.messages[at].take();
+        let (Some(content), Some(body)) = (content, body) else { return Visit::GoOn };
+        let structure = content.summary.as_ref().map(|summary| &summary.structure);
+        for (fact, place) in need.facts.iter().zip(at * need.facts.len()..) {
+            let Fact::BinarySize(part) = fact else { continue };
+            let part = structure.and_then(|all| Some(&all.parts()[part_at(all, part)?]));
+            let size = part.map(|part| decoded_size(body, part));
+            contents.facts[place] = contents.write(|out| match size {
+                Some(Ok(size)) => out.extend_from_slice(size.to_string().as_bytes()),
+                Some(Err(_)) => out.push(b'?'),
+                None => {}
+            });
+        }
+        contents.messages[at] = Some(content);
+        octets += body.len();
+        if octets < SIZED_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
+    })?;
+    contents.messages.truncate(done);
+    contents.facts.truncate(done * need.facts.len());
+    Ok(())
+}
+
+/// Octets of a part without its transfer encoding, all that were asked for; `None` where they are
+/// not to be had.
+fn decoded(
+    shared: &Shared,
+    mails: &[MailId],
+    part: &[u32],
+    range: &Range<u32>,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let mails = &mails[..mails.len().min(1)];
+    let (mut summary, mut octets) = (None, None);
+    shared.store.heads(mails, |_, head| {
+        summary = head.and_then(|head| head.summary());
+        Visit::Stop
+    })?;
+    let Some(summary) = summary else { return Ok(None) };
+    shared.store.bodies(mails, |_, body| {
+        let all = &summary.structure;
+        let part = part_at(all, part).map(|part| &all.parts()[part]);
+        octets = part.zip(body).and_then(|(part, body)| {
+            let decoded = decoded_part_range(body, part, range.start as usize, range.len());
+            decoded.ok().filter(|octets| octets.len() == range.len()).map(|octets| octets.into())
+        });
+        Visit::Stop
+    })?;
+    Ok(octets)
 }

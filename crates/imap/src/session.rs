@@ -12,9 +12,9 @@ use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transfe
 
 use crate::Shared;
 use crate::appending::Appends;
-use crate::content::Held;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
+use crate::url_octets::UrlHeld;
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -27,8 +27,8 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
-    /// A large message that is sent in pieces.
-    pub held: Option<Held>,
+    /// What a URL names and is sent in pieces.
+    pub url_held: Option<UrlHeld>,
     /// By which credentials it has signed in.
     signed_in: Option<(AccountId, Version)>,
     accounts: Ear,
@@ -38,15 +38,13 @@ impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
-        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
-            self.held = None;
+        if !matches!(question, Question::Flush | Question::UrlFetch { .. }) {
+            self.url_held = None;
         }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
     async fn event(&mut self) -> Event {
-        // The machine waits for its client: the message has been sent.
-        self.held = None;
         let Self { selected, appends, shared, signed_in, accounts, .. } = self;
         let changed = async {
             match selected {
@@ -80,7 +78,7 @@ impl Session {
             selected: None,
             account: None,
             appends,
-            held: None,
+            url_held: None,
             signed_in: None,
             accounts,
         }
@@ -134,6 +132,16 @@ impl Session {
             }
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
+            Question::AppendUrl { account, selected, url } => {
+                self.append_url(account, selected, &url).await
+            }
+            Question::UrlToken { account, url, rump } => self.url_token(account, &url, &rump).await,
+            Question::ResetUrlKeys { account, mailbox } => {
+                self.reset_url_keys(account, mailbox.as_ref()).await
+            }
+            Question::UrlFetch { account, url, rump, from } => {
+                self.url_fetch(account, &url, rump, from).await
+            }
             Question::AppendEnd => self.append_end().await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,

@@ -13,8 +13,9 @@ use crate::{Disk, DiskFile};
 pub(crate) const BODIES: &str = "bodies";
 /// Directory of the files of bodies that are still arriving; emptied at open.
 pub(crate) const ARRIVING: &str = "bodies/arriving";
-/// Bodies smaller than this are not worth compressing.
-const COMPRESS_BYTES_MIN: usize = 256;
+/// Bodies smaller than this are not worth compressing: two pages at most are saved, and reading a
+/// mailbox of such bodies would cost seven times as much.
+const COMPRESS_BYTES_MIN: usize = 8 << 10;
 /// Bytes gathered before they are written to the file of an arrival.
 const SPILL_BYTES: usize = 256 << 10;
 
@@ -329,6 +330,19 @@ fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
         out.truncate(stored);
         out.shrink_to_fit();
         Some(out)
+    })
+}
+
+/// Decompresses stored bytes of a body into `raw`, which has exactly the room for it; `None` where
+/// they are not so many bytes of zstd.
+#[must_use]
+pub fn decompress_into(stored: &[u8], raw: &mut [u8]) -> Option<()> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = Some(zstd::bulk::Decompressor::new().ok()?);
+        }
+        let bytes = slot.as_mut()?.decompress_to_buffer(stored, raw).ok()?;
+        (bytes == raw.len()).then_some(())
     })
 }
 

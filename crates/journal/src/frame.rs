@@ -19,7 +19,7 @@ use crate::{Head, Position};
 
 /// Bytes of a segment header; the first frame begins behind it.
 pub const SEGMENT_HEADER_BYTES: u64 = 64;
-/// Bytes of a frame header.
+/// Bytes of a frame header; what it stands for lies behind it.
 pub const FRAME_HEADER_BYTES: usize = 64;
 /// Frames begin at multiples of this.
 pub const ALIGN_BYTES: u64 = 8;
@@ -299,7 +299,9 @@ impl FrameHeader {
         }
         let (stored, padding) = space[..self.space()].split_at(self.stored as usize);
         let body = matches!(self.kind, Kind::Body | Kind::BodyFile);
-        if body && space[..TOMBSTONE_BYTES] == self.tombstone() {
+        // The mark is a hash to make: only where its first half stands there.
+        let may_be_purged = body && space[..8] == TOMBSTONE_MAGIC;
+        if may_be_purged && space[..TOMBSTONE_BYTES] == self.tombstone() {
             return Payload::Purged;
         }
         if padding.iter().any(|&byte| byte != 0) {

@@ -31,15 +31,16 @@ mod segment;
 pub mod sim;
 mod window;
 
-pub use body::{Arrival, Arrivals, Body, BodyFile};
+pub use body::{Arrival, Arrivals, Body, BodyFile, decompress_into};
 pub use disk::{Disk, DiskFile};
 pub use error::{AppendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
 pub use frame::{
-    BODY_BYTES_MAX, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX, RECORD_BYTES_MAX,
+    BODY_BYTES_MAX, FRAME_HEADER_BYTES, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX,
+    RECORD_BYTES_MAX,
 };
 pub use journal::{Journal, Options};
 pub use open::Opened;
 pub use position::{Head, Position};
-pub use reader::{Found, Reader};
+pub use reader::{Found, Kept, KeptBody, Reader};
 pub use real::RealDisk;
 pub use scan::{Damage, DamageKind, Entry, Scan, TornTail};

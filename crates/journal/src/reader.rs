@@ -36,6 +36,30 @@ impl<D: Disk> Clone for Reader<D> {
     }
 }
 
+/// How a body is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// As it is, behind its frame's header.
+    Plain,
+    /// As one zstd frame, behind its frame's header: [`crate::decompress_into`].
+    Zstd,
+    /// Masked, as few are: only [`Reader::read_body`] reads it.
+    Masked,
+    /// In a file of its own: [`Reader::read_body_file`].
+    File,
+}
+
+/// A body with what is needed to find its bytes again without its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptBody {
+    /// Its bytes; their hash was checked.
+    pub bytes: Vec<u8>,
+    /// Bytes that are kept behind the frame's header.
+    pub stored: u32,
+    /// How they are kept.
+    pub kept: Kept,
+}
+
 /// What [`Reader::check`] found whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -77,17 +101,63 @@ impl<D: Disk> Reader<D> {
     /// # Errors
     /// [`ReadError`]; `Purged` where it was purged.
     pub fn read_body(&self, at: Position) -> Result<Vec<u8>, ReadError> {
+        Ok(self.read_kept_body(at)?.bytes)
+    }
+
+    /// The same, and how it is kept.
+    ///
+    /// # Errors
+    /// As [`Reader::read_body`].
+    pub fn read_kept_body(&self, at: Position) -> Result<KeptBody, ReadError> {
         let (header, payload) = self.frame(at)?;
         match (header.kind, payload) {
-            (Kind::Body, Payload::Whole(bytes)) => Ok(bytes),
+            (Kind::Body, Payload::Whole(bytes)) => {
+                let kept = match (header.masked, header.zstd) {
+                    (true, _) => Kept::Masked,
+                    (false, true) => Kept::Zstd,
+                    (false, false) => Kept::Plain,
+                };
+                Ok(KeptBody { bytes, stored: header.stored, kept })
+            }
             (Kind::BodyFile, Payload::InFile) => {
                 let mut bytes = Vec::with_capacity(header.raw as usize);
                 self.body_file(at, &header, |part| bytes.extend_from_slice(part))?;
-                Ok(bytes)
+                Ok(KeptBody { bytes, stored: header.stored, kept: Kept::File })
             }
             (_, Payload::Purged) => Err(ReadError::Purged { at }),
             (_, Payload::Bad(what)) => Err(ReadError::Damaged { at, what }),
             _ => Err(ReadError::Damaged { at, what: "there is no body here" }),
+        }
+    }
+
+    /// Bytes of a segment as they are kept, to read many bodies at once whose places and checks the
+    /// caller knows: nothing is checked here.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read_segment(&self, segment: u32, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.segment(segment)?.read_at(offset, buffer)
+    }
+
+    /// A part of a body that has a file of its own, unchecked: the hash is of the whole. Returns
+    /// the bytes read.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `Purged` where it was purged.
+    pub fn read_body_file(
+        &self,
+        at: Position,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, ReadError> {
+        let (header, payload) = self.frame(at)?;
+        match (header.kind, payload) {
+            (Kind::BodyFile, Payload::InFile) => {
+                let opened = self.open_body_file(at, &header)?;
+                opened.read_at(offset, buffer).map_err(|source| ReadError::Io { at, source })
+            }
+            (_, Payload::Purged) => Err(ReadError::Purged { at }),
+            _ => Err(ReadError::Damaged { at, what: "there is no body file here" }),
         }
     }
 
@@ -180,15 +250,7 @@ impl<D: Disk> Reader<D> {
         let file = BodyFile { hash: BodyHash(header.hash), serial: header.seq };
         let wrong = |what| ReadError::BodyFile { at, name: file.path(), what };
         let io = |source| ReadError::Io { at, source };
-        let opened = match self.shared.disk.open(&file.path()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(wrong("is missing"));
-            }
-            opened => opened.map_err(io)?,
-        };
-        if opened.len().map_err(io)? != u64::from(header.raw) {
-            return Err(wrong("has the wrong length"));
-        }
+        let opened = self.open_body_file(at, header)?;
         let mut hasher = blake3::Hasher::new();
         let mut step = vec![0; HASH_STEP_BYTES];
         let mut done = 0;
@@ -206,6 +268,23 @@ impl<D: Disk> Reader<D> {
         } else {
             Err(wrong("is not what its hash says"))
         }
+    }
+
+    /// Opens the file of a large body, and checks its length.
+    fn open_body_file(&self, at: Position, header: &FrameHeader) -> Result<D::File, ReadError> {
+        let file = BodyFile { hash: BodyHash(header.hash), serial: header.seq };
+        let wrong = |what| ReadError::BodyFile { at, name: file.path(), what };
+        let io = |source| ReadError::Io { at, source };
+        let opened = match self.shared.disk.open(&file.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(wrong("is missing"));
+            }
+            opened => opened.map_err(io)?,
+        };
+        if opened.len().map_err(io)? != u64::from(header.raw) {
+            return Err(wrong("has the wrong length"));
+        }
+        Ok(opened)
     }
 
     /// A segment's file, from those held open.

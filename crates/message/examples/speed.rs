@@ -106,10 +106,10 @@ fn main() {
     let mut deep = Vec::new();
     for level in 0..100 {
         let field =
-            format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
+            format!("Content-Type: multipart/mixed; boundary=b{level:03}\r\n\r\n--b{level:03}\r\n");
         deep.extend_from_slice(field.as_bytes());
     }
-    deep.extend_from_slice(&b"--b\r\n--b1x\r\n".repeat(100_000));
+    deep.extend_from_slice(&b"--b\r\n--b00x\r\n".repeat(100_000));
     time("100 deep, 200,000 lines that are almost theirs", 10, || {
         black_box(Structure::parse(&deep, &limits));
     });

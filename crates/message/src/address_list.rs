@@ -157,14 +157,22 @@ fn comment(inside: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
 
 /// What is collected of the entry being read.
 #[derive(Default)]
-struct Entry {
-    /// Words outside of angle brackets: a display name, or the address itself.
-    words: Vec<u8>,
-    /// Where the `@` of a bare address stands in `words`.
-    at: Option<usize>,
+struct Entry<'a> {
+    /// Outside of angle brackets: a display name, or the address itself.
+    words: Vec<Word<'a>>,
+    /// Whether an `@` is among them.
+    has_at: bool,
     comment: Option<Bytes>,
     /// Inside of the angle brackets.
     angle: Option<Angle>,
+}
+
+/// A word, or an `@` or another special between them.
+struct Word<'a> {
+    text: Cow<'a, [u8]>,
+    /// Whether white space or a comment stands before it.
+    is_apart: bool,
+    is_at: bool,
 }
 
 #[derive(Default)]
@@ -185,19 +193,26 @@ pub(crate) fn parse_addresses(value: &[u8], limits: &Limits, list: &mut Vec<Enve
     let mut lexer = Lexer { rest: value, quotes_broken: false, comments_broken: false };
     let mut entry = Entry::default();
     let mut in_group = false;
-    while let Some(token) = lexer.next() {
-        // One place is kept for the end of a group.
-        if list.len() + 1 >= limits.addresses_max {
+    let mut is_apart = false;
+    // One place is kept for the end of a group.
+    let is_full = |list: &Vec<EnvelopeAddress>| list.len() + 1 >= limits.addresses_max;
+    loop {
+        is_apart |= lexer.rest.first().is_some_and(u8::is_ascii_whitespace);
+        let Some(token) = lexer.next() else { break };
+        if is_full(list) {
             break;
         }
+        let is_apart_now = std::mem::take(&mut is_apart);
         match token {
             Token::Special(b'<') => entry.angle = Some(parse_angle(&mut lexer)),
             Token::Special(b',') => finish(&mut entry, limits, list),
-            Token::Special(b':') if !in_group && entry.angle.is_none() && entry.at.is_none() => {
-                in_group = true;
-                let name = std::mem::take(&mut entry).words;
-                let mailbox = Some(unfold(&name, limits.value_bytes_max));
-                list.push(EnvelopeAddress { mailbox, ..EnvelopeAddress::default() });
+            Token::Special(b':') if entry.angle.is_none() && !entry.has_at => {
+                let name = std::mem::take(&mut entry).name();
+                // RFC 5322 §3.4: groups do not nest; the name of one inside another is left out.
+                if !std::mem::replace(&mut in_group, true) {
+                    let mailbox = Some(unfold(&name, limits.value_bytes_max));
+                    list.push(EnvelopeAddress { mailbox, ..EnvelopeAddress::default() });
+                }
             }
             Token::Special(b';') => {
                 finish(&mut entry, limits, list);
@@ -206,35 +221,50 @@ pub(crate) fn parse_addresses(value: &[u8], limits: &Limits, list: &mut Vec<Enve
                     list.push(EnvelopeAddress::default());
                 }
             }
-            Token::Special(b'@') => {
-                entry.at = Some(entry.words.len());
-                entry.words.push(b'@');
+            // One too many.
+            Token::Special(b'>') => {}
+            Token::Special(byte) => {
+                entry.word(Cow::Owned(vec![byte]), is_apart_now, byte == b'@');
             }
-            Token::Special(byte) => entry.words.push(byte),
+            // RFC 822 §A.1.5 has the name in a comment behind the address.
             Token::Comment(text) => {
-                entry.comment.get_or_insert_with(|| unfold(&text, limits.value_bytes_max));
+                entry.comment = Some(unfold(&text, limits.value_bytes_max));
+                is_apart = true;
             }
-            Token::Atom(text) | Token::Literal(text) => entry.word(text),
-            Token::Quoted(text) => entry.word(&text),
+            Token::Atom(text) | Token::Literal(text) => {
+                entry.word(Cow::Borrowed(text), is_apart_now, false);
+            }
+            Token::Quoted(text) => entry.word(text, is_apart_now, false),
         }
     }
-    finish(&mut entry, limits, list);
+    if !is_full(list) {
+        finish(&mut entry, limits, list);
+    }
+    list.truncate(limits.addresses_max.saturating_sub(usize::from(in_group)));
     if in_group {
         list.push(EnvelopeAddress::default());
     }
 }
 
-impl Entry {
-    fn word(&mut self, text: &[u8]) {
+impl<'a> Entry<'a> {
+    fn word(&mut self, text: Cow<'a, [u8]>, is_apart: bool, is_at: bool) {
         // A name behind the brackets is no part of the name before them.
-        if self.angle.is_some() {
-            return;
+        if self.angle.is_none() {
+            self.has_at |= is_at;
+            self.words.push(Word { text, is_apart, is_at });
         }
-        let glued = self.words.is_empty() || self.words.ends_with(b"@");
-        if !glued {
-            self.words.push(b' ');
+    }
+
+    /// All words as they stand there.
+    fn name(&self) -> Vec<u8> {
+        let mut name = Vec::new();
+        for word in &self.words {
+            if word.is_apart && !name.is_empty() {
+                name.push(b' ');
+            }
+            name.extend_from_slice(&word.text);
         }
-        self.words.extend_from_slice(text);
+        name
     }
 }
 
@@ -261,6 +291,8 @@ fn parse_angle(lexer: &mut Lexer<'_>) -> Angle {
                 break;
             }
             Token::Special(b'@') if angle.host.is_none() => angle.host = Some(Vec::new()),
+            // Quirk: it begins anew.
+            Token::Special(b'<') => angle = Angle::default(),
             Token::Special(byte) => angle.text(&[byte]),
             Token::Atom(text) | Token::Literal(text) => angle.text(text),
             Token::Quoted(text) => angle.text(&text),
@@ -271,31 +303,87 @@ fn parse_angle(lexer: &mut Lexer<'_>) -> Angle {
     angle
 }
 
-fn finish(entry: &mut Entry, limits: &Limits, list: &mut Vec<EnvelopeAddress>) {
-    let Entry { words, at, comment, angle } = std::mem::take(entry);
+fn finish(entry: &mut Entry<'_>, limits: &Limits, list: &mut Vec<EnvelopeAddress>) {
+    let entry = std::mem::take(entry);
     let max = limits.value_bytes_max;
     let some = |text: &[u8]| (!text.is_empty()).then(|| unfold(text, max));
-    if let Some(angle) = angle {
+    if let Some(angle) = &entry.angle {
         list.push(EnvelopeAddress {
-            name: some(&words).or(comment),
+            name: some(&entry.name()).or(entry.comment),
             route: some(&angle.route),
             mailbox: Some(unfold(&angle.mailbox, max)),
-            host: Some(unfold(&angle.host.unwrap_or_default(), max)),
+            host: Some(unfold(angle.host.as_deref().unwrap_or_default(), max)),
         });
-    } else if let Some(at) = at {
-        list.push(EnvelopeAddress {
-            name: comment,
-            route: None,
-            mailbox: Some(unfold(&words[..at], max)),
-            host: Some(unfold(&words[at + 1..], max)),
-        });
-    } else if !words.is_empty() {
+    } else if entry.has_at {
+        bare(entry, limits, list);
+    } else if !entry.words.is_empty() {
         // No `@` at all: the words are all there is of an address.
         list.push(EnvelopeAddress {
-            name: comment,
+            mailbox: Some(unfold(&entry.name(), max)),
+            name: entry.comment,
             route: None,
-            mailbox: Some(unfold(&words, max)),
             host: Some(Bytes::default()),
         });
+    }
+}
+
+/// RFC 5322 §3.4.1 addr-spec outside of angle brackets. Quirk: words before it are its name, and
+/// one behind it begins another address, as if the brackets and the comma were there.
+fn bare(entry: Entry<'_>, limits: &Limits, list: &mut Vec<EnvelopeAddress>) {
+    let mut name = Vec::new();
+    let mut local = Vec::new();
+    let mut host: Option<Vec<u8>> = None;
+    let mut comment = entry.comment;
+    let max = limits.value_bytes_max;
+    let mut push = |name: &mut Vec<u8>, local: &mut Vec<u8>, host: Vec<u8>, comment| {
+        if list.len() + 1 < limits.addresses_max {
+            let name = std::mem::take(name);
+            list.push(EnvelopeAddress {
+                name: if name.is_empty() { comment } else { Some(unfold(&name, max)) },
+                route: None,
+                mailbox: Some(unfold(&std::mem::take(local), max)),
+                host: Some(unfold(&host, max)),
+            });
+        }
+    };
+    let mut after_at = false;
+    for Word { text, is_apart, is_at } in &entry.words {
+        if *is_at {
+            // Of several the last parts local-part and domain.
+            if let Some(before) = host.replace(Vec::new()) {
+                local.push(b'@');
+                local.extend(before);
+            }
+            after_at = true;
+            continue;
+        }
+        let last = host.as_ref().unwrap_or(&local);
+        // RFC 5322 §4.4: white space and comments may stand around dots, and around the `@`.
+        let is_new = *is_apart
+            && !after_at
+            && !last.is_empty()
+            && !last.ends_with(b".")
+            && !text.starts_with(b".");
+        after_at = false;
+        match &mut host {
+            Some(_) if is_new => {
+                push(&mut name, &mut local, host.take().unwrap_or_default(), comment.take());
+                local.extend_from_slice(text);
+            }
+            Some(host) => host.extend_from_slice(text),
+            None => {
+                if is_new {
+                    if !name.is_empty() {
+                        name.push(b' ');
+                    }
+                    name.append(&mut local);
+                }
+                local.extend_from_slice(text);
+            }
+        }
+    }
+    // Words behind the last address, without an `@`, are none.
+    if let Some(host) = host {
+        push(&mut name, &mut local, host, comment);
     }
 }

@@ -27,7 +27,9 @@ impl Encoding {
             .iter()
             .position(|byte| byte.is_ascii_whitespace() || b";(".contains(byte))
             .unwrap_or(value.len());
-        let token = &value[..end];
+        // Quirk: some put it in quotes.
+        let token = value[..end].trim_ascii();
+        let token = token.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")).unwrap_or(token);
         match () {
             () if token.is_empty() || token.eq_ignore_ascii_case(b"7bit") => Self::SevenBit,
             () if token.eq_ignore_ascii_case(b"8bit") => Self::EightBit,
@@ -159,11 +161,12 @@ impl Content {
         let (main, rest) = token(skip_cfws(value));
         let [b'/', rest @ ..] = skip_cfws(rest) else { return };
         let (sub, rest) = token(skip_cfws(rest));
+        let (main, sub) = (lower(main), lower(sub));
         if main.is_empty() || sub.is_empty() {
             return;
         }
-        self.media_type = lower(main);
-        self.subtype = lower(sub);
+        self.media_type = main;
+        self.subtype = sub;
         self.params = parse_params(rest, limits);
     }
 
@@ -171,6 +174,13 @@ impl Content {
     #[must_use]
     pub fn is(&self, media_type: &str, subtype: &str) -> bool {
         &*self.media_type == media_type && &*self.subtype == subtype
+    }
+
+    /// The parameter of that name (in lower case), in whichever form.
+    pub(crate) fn param_named(&self, name: &str) -> Option<&Param> {
+        let stem =
+            |param: &Param| &*param.name == name || param.name.strip_suffix('*') == Some(name);
+        self.params.iter().find(|param| stem(param))
     }
 
     /// The parameter of that name (in lower case), decoded.
@@ -184,7 +194,8 @@ impl Content {
     pub fn filename(&self) -> Option<String> {
         let of_disposition =
             self.disposition.as_ref().and_then(|found| param_text(&found.params, "filename"));
-        of_disposition.or_else(|| self.param("name"))
+        let name = of_disposition.or_else(|| self.param("name"));
+        name.filter(|name| !name.is_empty())
     }
 
     /// RFC 2046 §5.1.1: the boundary; white space at its end cannot be part of it.
@@ -233,6 +244,6 @@ fn token(rest: &[u8]) -> (&[u8], &[u8]) {
 
 /// A token in lower case, at most 255 octets of it.
 fn lower(token: &[u8]) -> Box<str> {
-    let token = &token[..token.len().min(255)];
-    String::from_utf8_lossy(token).to_ascii_lowercase().into()
+    let token = String::from_utf8_lossy(&token[..token.len().min(255)]);
+    token.chars().filter(|c| !c.is_control()).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -89,8 +89,10 @@ fn parse_piece<'a>(rest: &'a [u8], limits: &Limits) -> (Option<Piece>, &'a [u8])
     let Some((b'=', tail)) = rest[end..].split_first() else {
         return (None, &rest[end..]);
     };
-    let (value, tail) = parse_value(skip_space(tail), limits);
-    let name = name.trim_ascii();
+    let (value, tail) = parse_value(skip_cfws(tail), limits);
+    // RFC 5322 §3.2.2: comments may stand between any tokens.
+    let name_end = name.iter().position(|&byte| byte == b'(').unwrap_or(name.len());
+    let name = name[..name_end].trim_ascii();
     if name.is_empty() || name.len() > 256 {
         return (None, tail);
     }
@@ -169,7 +171,7 @@ fn joined(pieces: &[Piece], base: &str) -> Param {
     for piece in own {
         if extended && !piece.extended {
             for &byte in &piece.value {
-                if byte.is_ascii_alphanumeric() || b".-_ ".contains(&byte) {
+                if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) {
                     value.push(byte);
                 } else {
                     value.extend_from_slice(format!("%{byte:02X}").as_bytes());

@@ -4,7 +4,7 @@ use memchr::{memchr_iter, memmem};
 
 use crate::content::Content;
 use crate::envelope::Envelope;
-use crate::header::{Fields, is_blank, line_end, without_line_end};
+use crate::header::{Fields, is_blank, line_end};
 use crate::{Bytes, Limits};
 
 /// The place of a part in [`Structure::parts`].
@@ -166,21 +166,22 @@ impl Parser<'_> {
             .find_map(|line_feed| self.delimiter_at(from + line_feed + 1))
     }
 
-    /// RFC 2046 §5.1.1: `--` and the boundary at the begin of a line, nothing but white space
-    /// behind them. The innermost entity with that boundary has it.
+    /// RFC 2046 §5.1.1: "it is sufficient that the boundary appear in its entirety following the
+    /// CRLF", whatever stands behind it. Of several that do, the longest has the line, so that one
+    /// may begin with another; of several that are the same, the innermost.
     fn delimiter_at(&self, start: usize) -> Option<Delimiter> {
         let line = self.bytes.get(start..)?.strip_prefix(b"--")?;
-        let line = &line[..line_end(line, 0)];
-        let line = without_line_end(line).trim_ascii_end();
-        self.open.iter().enumerate().rev().find_map(|(owner, open)| {
-            let rest = line.strip_prefix(&**open.boundary.as_ref()?)?;
-            let closing = match rest {
-                b"" => false,
-                b"--" => true,
-                _ => return None,
-            };
-            Some(Delimiter { owner, closing, start })
-        })
+        let mut found: Option<(usize, &[u8])> = None;
+        for (owner, open) in self.open.iter().enumerate() {
+            if let Some(boundary) = &open.boundary
+                && line.starts_with(boundary)
+                && found.is_none_or(|(_, longest)| boundary.len() >= longest.len())
+            {
+                found = Some((owner, boundary));
+            }
+        }
+        let (owner, boundary) = found?;
+        Some(Delimiter { owner, closing: line[boundary.len()..].starts_with(b"--"), start })
     }
 
     /// Ends what the delimiter ends and begins what it begins; returns where to read on.

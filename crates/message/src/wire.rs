@@ -101,10 +101,14 @@ fn write_single(out: &mut Vec<u8>, structure: &Structure, part: &Part, form: Bod
     out.push(b' ');
     write_upper(out, subtype);
     out.push(b' ');
-    match part.kind {
-        // The parameters of a multipart say nothing about it as text.
-        Kind::Opaque(_) if &*content.media_type == "multipart" => write_params(out, &[]),
-        _ => write_params(out, &content.params),
+    // The parameters of a multipart say nothing about it as text.
+    let is_other = matches!(part.kind, Kind::Opaque(_)) && &*content.media_type == "multipart";
+    let params = if is_other { &[][..] } else { &content.params };
+    // RFC 2045 §5.2, RFC 2046 §4.1.2: text that says nothing is in US-ASCII.
+    if media_type == "text" && content.param_named("charset").is_none() {
+        write_params_and(out, params, Some((b"CHARSET", b"US-ASCII")));
+    } else {
+        write_params(out, params);
     }
     out.push(b' ');
     write_nstring(out, content.id.as_deref());
@@ -162,17 +166,26 @@ fn write_disposition_language_location(out: &mut Vec<u8>, content: &Content) {
 
 /// RFC 3501 §9 body-fld-param.
 fn write_params(out: &mut Vec<u8>, params: &[Param]) {
-    if params.is_empty() {
-        out.extend_from_slice(b"NIL");
-        return;
-    }
-    for (at, param) in params.iter().enumerate() {
-        out.push(if at == 0 { b'(' } else { b' ' });
+    write_params_and(out, params, None);
+}
+
+fn write_params_and(out: &mut Vec<u8>, params: &[Param], more: Option<(&[u8], &[u8])>) {
+    let mut before = b'(';
+    for param in params {
+        out.push(before);
         write_upper(out, &param.name);
         out.push(b' ');
         write_string(out, &param.value);
+        before = b' ';
     }
-    out.push(b')');
+    if let Some((name, value)) = more {
+        out.push(before);
+        write_string(out, name);
+        out.push(b' ');
+        write_string(out, value);
+        before = b' ';
+    }
+    out.extend_from_slice(if before == b' ' { b")" } else { b"NIL" });
 }
 
 /// RFC 3501 §9 nstring.
@@ -186,20 +199,22 @@ pub fn write_nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 /// RFC 3501 §9 string: quoted where it is ASCII without CR and LF and short, else a literal. NUL,
 /// which neither may hold, is left out.
 pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
-    let quotable = |byte: &u8| matches!(byte, 1..=0x7f) && !b"\r\n".contains(byte);
-    if text.len() <= QUOTED_OCTETS_MAX && text.iter().all(quotable) {
-        out.push(b'"');
-        for &byte in text {
-            if matches!(byte, b'"' | b'\\') {
-                out.push(b'\\');
-            }
-            out.push(byte);
-        }
-        out.push(b'"');
-        return;
+    if text.contains(&0) {
+        let text: Bytes = text.iter().copied().filter(|&byte| byte != 0).collect();
+        return write_string(out, &text);
     }
-    let text: Bytes = text.iter().copied().filter(|&byte| byte != 0).collect();
-    write_literal(out, &text);
+    let quotable = |byte: &u8| byte.is_ascii() && !b"\r\n".contains(byte);
+    if text.len() > QUOTED_OCTETS_MAX || !text.iter().all(quotable) {
+        return write_literal(out, text);
+    }
+    out.push(b'"');
+    for &byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// RFC 3501 §9 literal: `{n}` CRLF and the octets as they are. They may hold no NUL.

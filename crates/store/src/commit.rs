@@ -23,6 +23,7 @@ use crate::record::{Actor, Entry, Place, Record};
 use crate::shared::Shared;
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
+use crate::subscription::Effect;
 use crate::{Refused, StoreError};
 
 /// Jobs in one group: a bound on how long the first of them waits for the last.
@@ -81,7 +82,7 @@ pub struct Work<'a> {
     frames: &'a mut usize,
     failure: &'a mut Option<StoreError>,
     seq: &'a mut RecordSeq,
-    effects: &'a mut Vec<crate::subscription::Effect>,
+    effects: &'a mut Vec<Effect>,
 }
 
 /// The part of the journal that a job needs, whatever disk is below.
@@ -139,6 +140,9 @@ impl Work<'_> {
         *self.frames += 1;
         self.index.apply(entry, seq, at)?;
         crate::subscription::effects(entry, self.index, self.shared, self.effects)?;
+        if let Record::Accepted(mail) = &entry.record {
+            self.effects.push(Effect::Accepted(mail.mail, mail.body_at));
+        }
         Ok(())
     }
 
@@ -411,7 +415,7 @@ struct Group {
     records: usize,
     frames: usize,
     failure: Option<StoreError>,
-    effects: Vec<crate::subscription::Effect>,
+    effects: Vec<Effect>,
     finishes: Vec<Finish>,
 }
 

@@ -20,6 +20,8 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod extracted;
+mod extracting;
 mod index;
 mod mailboxes;
 mod naming;
@@ -36,9 +38,12 @@ mod sql;
 mod sqlite;
 mod subscription;
 mod trace;
+mod url_key;
 mod verify;
 
 use mail_types::Address;
+
+pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
 pub use accept::{Arrived, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
@@ -61,6 +66,7 @@ pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use subscription::{MailboxChange, MessageRow, Subscription};
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
 
 /// Why a change was not made. Nothing of it is in the journal.

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use extract::Extract;
 use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
 use mail_types::{MailId, MailboxId, Timestamp};
 
 use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
 use crate::directory::Directory;
+use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
 use crate::shared::{Alarm, DirectoryWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
@@ -68,6 +70,7 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) requests: Sender<Request>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) reader: Reader<D>,
+    pub(crate) extract: Extract,
     arrivals: Arrivals<D>,
     pub(crate) taken: Arc<Mutex<crate::queue::TakenItems>>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -80,6 +83,7 @@ impl<D: Disk> Clone for Store<D> {
             requests: self.requests.clone(),
             shared: Arc::clone(&self.shared),
             reader: self.reader.clone(),
+            extract: self.extract.clone(),
             arrivals: self.arrivals.clone(),
             taken: Arc::clone(&self.taken),
             writer: Arc::clone(&self.writer),
@@ -190,10 +194,12 @@ impl<D: Disk> Store<D> {
         options: Options,
         started: &mut Started,
     ) -> Result<Self, StoreError> {
+        let (extracting, extract) = Extracting::start(index_path, journal.reader())?;
         let shared = Arc::new(Shared::new(
             index_path.to_owned(),
             index.last.mail,
             Arc::clone(&index.directory),
+            extracting,
             options.alarm,
         ));
         let seq = journal.head().last_seq;
@@ -223,6 +229,7 @@ impl<D: Disk> Store<D> {
             requests,
             shared,
             reader,
+            extract,
             arrivals,
             taken: Arc::default(),
             writer: Arc::new(Mutex::new(Some(thread))),
@@ -248,6 +255,7 @@ impl<D: Disk> Store<D> {
         {
             tracing::error!("the writer ended in a panic");
         }
+        self.shared.extracting.stop();
     }
 
     /// Begins taking in a message: write its bytes, then finish. Dropping it removes it.
@@ -438,7 +446,11 @@ fn fresh_index(path: &Path) -> Result<Index<Sqlite>, StoreError> {
 /// Where the journal cannot be read, or is damaged where a record was.
 pub fn rebuild(root: &Path, options: journal::Options) -> Result<(u64, Vec<String>), StoreError> {
     let (journal, _) = Journal::open(RealDisk::new(root), options, None)?;
-    let mut index = fresh_index(&index_path(root))?;
+    let path = index_path(root);
+    let mut index = fresh_index(&path)?;
+    // What is kept of messages is made anew behind the next start.
+    Extract::drop_all(extract_path(&path))
+        .map_err(|error| StoreError::Io { doing: error.doing, cause: error.source })?;
     let replayed = replay(&mut index, &journal.reader(), None, &journal.head())?;
     Ok((replayed.records, replayed.damage))
 }

@@ -9,6 +9,7 @@ use mail_types::MailboxId;
 
 use crate::StoreError;
 use crate::directory::Directory;
+use crate::extracting::Extracting;
 use crate::sqlite::Sqlite;
 use crate::subscription::{Effect, MailboxChange, SubscriptionState};
 
@@ -33,6 +34,8 @@ pub struct Shared {
     pub last_mail: AtomicU64,
     /// Changes that wait for the writer.
     pub waiting: AtomicUsize,
+    /// Hears of every accepted message.
+    pub extracting: Extracting,
     directory: RwLock<Arc<Directory>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
@@ -52,6 +55,7 @@ impl Shared {
         index_path: PathBuf,
         last_mail: u64,
         directory: Arc<Directory>,
+        extracting: Extracting,
         alarm: Alarm,
     ) -> Self {
         Self {
@@ -60,6 +64,7 @@ impl Shared {
             published: AtomicU64::new(0),
             last_mail: AtomicU64::new(last_mail),
             waiting: AtomicUsize::new(0),
+            extracting,
             directory: RwLock::new(directory),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
@@ -149,6 +154,7 @@ impl Shared {
                     told = true;
                 }
                 Effect::Queue => queue = true,
+                Effect::Accepted(mail, at) => self.extracting.accepted(mail, at),
                 Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
                 Effect::Unseen(mailbox) => {
                     unseen.insert(mailbox);

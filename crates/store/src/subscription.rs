@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use mail_types::{Flags, MailId, MailboxId, ModSeq, Timestamp, Uid};
 
 use crate::index::{Index, flags_from, runs};
-use crate::record::{Entry, Fate, Record};
+use crate::record::{Entry, Fate, Place, Record};
 use crate::shared::Shared;
 use crate::sql::{Executor, SqlError};
 
@@ -68,6 +68,8 @@ pub enum Effect {
     Mailbox(MailboxId, MailboxChange),
     /// A mailbox changed that nobody had open at that moment.
     Unseen(MailboxId),
+    /// A message came, whose body is here.
+    Accepted(MailId, Place),
 }
 
 /// The changes of one mailbox from some moment on; dropping it ends them.
@@ -173,7 +175,9 @@ pub fn effects<E: Executor>(
         | Record::Subscription { .. }
         | Record::AclSet { .. }
         | Record::AttemptBegun { .. }
-        | Record::AttemptDropped { .. } => {}
+        | Record::AttemptDropped { .. }
+        | Record::UrlKeySet { .. }
+        | Record::UrlKeysReset { .. } => {}
         Record::MailboxDeleted { mailbox } => {
             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Anew));
         }

@@ -5,7 +5,7 @@ use super::Session;
 use crate::write::{push_human, push_text};
 
 /// Listed always.
-const ALWAYS: &[&str] = &["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+const ALWAYS: &[&str] = &["IMAP4rev2", "IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
 
 /// Listed after sign-in: what is of no use before it.
 #[rustfmt::skip]
@@ -30,6 +30,12 @@ const SIGNED_IN: &[&str] = &[
     "CONTEXT=SORT",
     "MULTISEARCH",
     "INPROGRESS",
+    "PARTIAL",
+    "BINARY",
+    "PREVIEW",
+    "SAVEDATE",
+    "OBJECTID",
+    "UTF8=ACCEPT",
     "LIST-EXTENDED",
     "LIST-STATUS",
     "STATUS=SIZE",
@@ -39,6 +45,8 @@ const SIGNED_IN: &[&str] = &[
     "LIST-MYRIGHTS",
     "MULTIAPPEND",
     "REPLACE",
+    "CATENATE",
+    "URLAUTH",
 ];
 
 impl<R: Acceptance> Session<R> {
@@ -77,6 +85,6 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn greet(&mut self) {
         let greeting = format!("* OK [CAPABILITY {}] {} ", self.capabilities(), self.config.host);
         push_human(&mut self.output, &greeting);
-        push_text(&mut self.output, "IMAP4rev1 server ready\r\n");
+        push_text(&mut self.output, "IMAP4rev2 server ready\r\n");
     }
 }

@@ -10,4 +10,5 @@ mod searches;
 mod sharing;
 mod small;
 mod tls;
+mod urls;
 mod world;

@@ -91,7 +91,7 @@ fn address_lists_of_rfc_5322_appendix_a() {
     );
     assert_eq!(
         addresses("Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example"),
-        ["Mary Smith|@node.test|mary|example.net", "-|-|jdoe|test . example"]
+        ["Mary Smith|@node.test|mary|example.net", "-|-|jdoe|test.example"]
     );
     assert_eq!(addresses("\"a b\"@example.org"), ["-|-|a b|example.org"]);
 }

@@ -6,6 +6,7 @@ mod dates;
 mod dsn;
 mod envelope;
 mod fold;
+mod hostile_mime;
 mod preview;
 mod properties;
 mod second_opinion;

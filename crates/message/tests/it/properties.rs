@@ -105,10 +105,10 @@ fn hostile_sizes_are_read_in_time() {
     let mut deep = Vec::new();
     for level in 0..100 {
         let field =
-            format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
+            format!("Content-Type: multipart/mixed; boundary=b{level:03}\r\n\r\n--b{level:03}\r\n");
         deep.extend_from_slice(field.as_bytes());
     }
-    deep.extend_from_slice(&b"--b\r\n--b1x\r\n".repeat(100_000));
+    deep.extend_from_slice(&b"--b\r\n--b00x\r\n".repeat(100_000));
     let messages = b"Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     let quotes = [&b"To: "[..], &b"\"a(<".repeat(200_000)].concat();
     let params = [&b"Content-Type: a/b"[..], &b"; a*0*=\"(".repeat(100_000)].concat();

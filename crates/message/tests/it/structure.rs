@@ -68,9 +68,9 @@ fn every_golden_message_has_its_tree() {
 }
 
 #[test]
-fn a_boundary_counts_only_alone_on_a_line() {
+fn a_boundary_counts_only_at_the_begin_of_a_line() {
     let text = body_of("alternative", 1);
-    assert!(text.contains("in the middle --=_b1\r\n--=_b1x is none either"), "{text}");
+    assert!(text.contains("in the middle --=_b1\r\n--x=_b1 is none either"), "{text}");
     assert!(text.ends_with("is none either"), "{text}");
     assert_eq!(body_of("alternative", 2), "PHA+R3LDvMOfZSA8Yj5mPC9iPmV0dDwvcD4=");
 }
@@ -160,12 +160,12 @@ fn deep(depth: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for level in 0..depth {
         let text =
-            format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
+            format!("Content-Type: multipart/mixed; boundary=b{level:03}\r\n\r\n--b{level:03}\r\n");
         bytes.extend_from_slice(text.as_bytes());
     }
     bytes.extend_from_slice(b"\r\nthe innermost text\r\n");
     for level in (0..depth).rev() {
-        bytes.extend_from_slice(format!("--b{level}--\r\n").as_bytes());
+        bytes.extend_from_slice(format!("--b{level:03}--\r\n").as_bytes());
     }
     bytes
 }
@@ -179,7 +179,7 @@ fn too_deep_a_part_is_opaque_and_whole() {
     assert_eq!(last.kind, Kind::Opaque(Opaque::Limit));
     assert_eq!(last.shown_type(), ("application", "octet-stream"));
     let body = String::from_utf8_lossy(&bytes[last.body.clone()]).into_owned();
-    assert!(body.starts_with("--b99\r\n") && body.ends_with("--b99--"), "{body}");
+    assert!(body.starts_with("--b099\r\n") && body.ends_with("--b099--"), "{body}");
     assert!(body.contains("the innermost text"));
     // One less is taken apart to its end.
     let bytes = deep(99);

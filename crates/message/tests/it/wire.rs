@@ -88,11 +88,11 @@ fn an_envelope_word_for_word() {
 
 #[test]
 fn body_of_simple_and_nested_messages() {
-    let plain = "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 29 3)";
+    let plain = "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 29 3)";
     assert_eq!(body("plain", BODY), plain);
     assert_eq!(
         body("plain", BODYSTRUCTURE),
-        "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 29 3 NIL NIL NIL NIL)"
+        "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 29 3 NIL NIL NIL NIL)"
     );
     assert_eq!(
         body("alternative", BODYSTRUCTURE),
@@ -104,11 +104,11 @@ fn body_of_simple_and_nested_messages() {
         body("digest", BODY),
         "((\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 49 (NIL \"first\" ((NIL NIL \"one\" \
          \"example.org\")) ((NIL NIL \"one\" \"example.org\")) ((NIL NIL \"one\" \
-         \"example.org\")) NIL NIL NIL NIL NIL) (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 8 0) \
-         3)(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 13 0)(\"MESSAGE\" \"RFC822\" NIL NIL NIL \
+         \"example.org\")) NIL NIL NIL NIL NIL) (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 8 0) \
+         3)(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 13 0)(\"MESSAGE\" \"RFC822\" NIL NIL NIL \
          \"7BIT\" 23 (NIL NIL ((NIL NIL \"two\" \"example.org\")) ((NIL NIL \"two\" \
          \"example.org\")) ((NIL NIL \"two\" \"example.org\")) NIL NIL NIL NIL NIL) (\"TEXT\" \
-         \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0) 1) \"DIGEST\")"
+         \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 0 0) 1) \"DIGEST\")"
     );
     assert!(body("rfc3501", BODYSTRUCTURE).contains(
         "(\"IMAGE\" \"GIF\" NIL \"<gif@example.org>\" NIL \"7BIT\" 3 \
@@ -119,7 +119,7 @@ fn body_of_simple_and_nested_messages() {
 
 #[test]
 fn what_is_not_taken_apart_is_still_written() {
-    let text = "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 23 1)";
+    let text = "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 23 1)";
     assert_eq!(body("boundary_never", BODY), text);
     assert_eq!(
         body("encoded_message", BODY),

@@ -1,0 +1,5 @@
+//! What is kept is what would be made anew, or nothing.
+
+mod entries;
+mod mails;
+mod searches;
