@@ -47,11 +47,13 @@ pub enum Invariant {
     Balance,
     /// I13: an index rebuilt from the journal equals the live one, row for row.
     IndexEqual,
+    /// I14: what is kept of a message is what its body gives; it may be missing, but not another.
+    ExtractEqual,
 }
 
 impl Invariant {
     /// Every invariant that is checked.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::JournalWhole,
         Self::OneState,
         Self::OpenIsQueued,
@@ -63,9 +65,10 @@ impl Invariant {
         Self::Counts,
         Self::Balance,
         Self::IndexEqual,
+        Self::ExtractEqual,
     ];
 
-    /// `I1` to `I13`.
+    /// `I1` to `I14`.
     #[must_use]
     pub const fn number(self) -> &'static str {
         match self {
@@ -80,6 +83,7 @@ impl Invariant {
             Self::Counts => "I9",
             Self::Balance => "I11",
             Self::IndexEqual => "I13",
+            Self::ExtractEqual => "I14",
         }
     }
 
@@ -100,6 +104,7 @@ impl Invariant {
             Self::Counts => "UIDs and counts are right",
             Self::Balance => "the sums of all states balance",
             Self::IndexEqual => "the index equals one rebuilt from the journal",
+            Self::ExtractEqual => "what is kept of messages is what their bodies give",
         }
     }
 }
@@ -149,7 +154,7 @@ impl Report {
         self.violations_count == 0
     }
 
-    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
+    pub(crate) fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
         self.violations_count += 1;
         if self.violations.len() < VIOLATIONS_TOLD_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
@@ -212,6 +217,8 @@ pub fn verify_on<D: Disk>(
     rebuilt.commit(&head)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
+    check_usage(&mut rebuilt, &mut report)?;
+    crate::verify_extract::check(index_path, &reader, &mut rebuilt.sql, &mut report)?;
     if let Some(Live { applied, .. }) = live {
         report.add(
             Invariant::IndexEqual,
@@ -488,6 +495,18 @@ fn check_mailboxes(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
          OR mailbox.unseen <> coalesce(counted.unseen, 0) \
          OR mailbox.bytes <> coalesce(counted.bytes, 0)",
     )
+}
+
+/// What accounts keep, as it was counted on the way and as it is counted now.
+fn check_usage(rebuilt: &mut Index<Sqlite>, report: &mut Report) -> Result<(), SqlError> {
+    for (account, counted) in std::mem::take(&mut rebuilt.usage) {
+        let is = crate::quota::used_by(&mut rebuilt.sql, account)?;
+        if (is.messages, is.bytes) != (counted.messages, counted.bytes) {
+            let what = format!("account {account} uses {is:?} of its quota, not {counted:?}");
+            report.add(Invariant::Counts, what);
+        }
+    }
+    Ok(())
 }
 
 /// Compares two indexes row for row by a hash of each table, and names the tables that differ.
