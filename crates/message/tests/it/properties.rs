@@ -1,4 +1,4 @@
-use message::check::{check_headers, check_structure};
+use message::check::{check_headers, check_structure, check_text, check_threads, check_transfer};
 use message::{Limits, Summary, decode_base64, decode_words, fold};
 use proptest::prelude::*;
 
@@ -65,6 +65,9 @@ proptest! {
     fn any_octets_keep_the_promises(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert_eq!(check_structure(&bytes), Ok(()));
         prop_assert_eq!(check_headers(&bytes), Ok(()));
+        prop_assert_eq!(check_text(&bytes), Ok(()));
+        prop_assert_eq!(check_transfer(&bytes), Ok(()));
+        prop_assert_eq!(check_threads(&bytes), Ok(()));
     }
 
     #[test]
