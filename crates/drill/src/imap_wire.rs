@@ -106,9 +106,32 @@ impl ImapWire {
     /// # Errors
     /// When it is answered NO or BAD, or the connection fails.
     pub fn command(&mut self, command: &str, keep: Keep) -> Result<Answer, ImapError> {
-        let tag = self.next_tag();
-        self.write(format!("{tag} {command}\r\n").as_bytes())?;
+        let tag = self.send(command, b"")?;
         self.finish(&tag, command, keep)
+    }
+
+    /// Sends a command, with a literal at its end where that is not empty; its tag.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn send(&mut self, command: &str, literal: &[u8]) -> Result<String, ImapError> {
+        let tag = self.next_tag();
+        let mut out = format!("{tag} {command}").into_bytes();
+        if !literal.is_empty() {
+            write!(out, " {{{}+}}\r\n", literal.len())?;
+            out.extend_from_slice(literal);
+        }
+        out.extend_from_slice(b"\r\n");
+        self.write(&out)?;
+        Ok(tag)
+    }
+
+    /// Reads to the line with this tag, whatever it says, or to a continuation request.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn answer(&mut self, tag: &str) -> Result<Answer, ImapError> {
+        self.read_answer(tag, Keep::Lines)
     }
 
     /// Appends messages, each by a command of its own, of which up to `window` are under way.
@@ -194,6 +217,16 @@ impl ImapWire {
     }
 
     fn finish(&mut self, tag: &str, command: &str, keep: Keep) -> Result<Answer, ImapError> {
+        let answer = self.read_answer(tag, keep)?;
+        if answer.status.starts_with("OK") {
+            Ok(answer)
+        } else {
+            let name = command.split(' ').next().unwrap_or_default();
+            Err(refused(name, &answer.status))
+        }
+    }
+
+    fn read_answer(&mut self, tag: &str, keep: Keep) -> Result<Answer, ImapError> {
         let mut answer = Answer::default();
         let mut kept = Vec::new();
         loop {
@@ -206,18 +239,17 @@ impl ImapWire {
                 answer.status = status.trim_end().to_owned();
                 break;
             }
+            if begins && line.starts_with(b"+") {
+                answer.status = "+".to_owned();
+                break;
+            }
             answer.untagged += u64::from(begins);
             if keep == Keep::Lines && kept.len() + line.len() <= KEPT_BYTES_MAX {
                 kept.extend_from_slice(line);
             }
         }
         answer.text = String::from_utf8_lossy(&kept).into_owned();
-        if answer.status.starts_with("OK") {
-            Ok(answer)
-        } else {
-            let name = command.split(' ').next().unwrap_or_default();
-            Err(refused(name, &answer.status))
-        }
+        Ok(answer)
     }
 
     /// Where the next line stands in the buffer, its LF included; literals before it are skipped.

@@ -24,6 +24,7 @@ mod manual;
 pub mod powercut;
 pub mod random;
 pub mod server;
+pub mod sessions;
 pub mod sink;
 pub mod template;
 pub mod token;
@@ -49,6 +50,8 @@ pub enum Drill {
     Imap(ImapArgs),
     /// Kills a loaded server at random moments and counts what is left
     Kill(kill::KillArgs),
+    /// Random IMAP sessions on one mailbox against a model, with restarts and kills in between
+    Sessions(sessions::SessionsArgs),
     /// Pulls the plug of a machine that runs a loaded server and counts what is left
     Powercut(powercut::PowercutArgs),
     /// The load inside the machine of `powercut`
@@ -103,6 +106,10 @@ pub fn run(args: &Args) -> ExitCode {
         Drill::Kill(args) => kill::run(args).and_then(|report| {
             print(args.json, &report, &kill_text(&report))?;
             Ok(report.is_clean())
+        }),
+        Drill::Sessions(args) => sessions::run(args).map(|report| {
+            console::say(&report.to_string());
+            report.fault.is_none()
         }),
         Drill::Powercut(args) => powercut::run(args).and_then(|report| {
             print(args.json, &report, &powercut_text(&report))?;

@@ -6,7 +6,7 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
+use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -143,6 +143,44 @@ pub enum Question {
     AppendNext(NewMessage),
     /// The next octets of it: [`Answer::Done`].
     AppendBytes(Vec<u8>),
+    /// The octets that a URL names come next (RFC 4469): [`Answer::Done`], or [`Answer::Gone`] where
+    /// it leads to nothing.
+    AppendUrl {
+        /// Whose.
+        account: AccountId,
+        /// The selected mailbox, which a URL without one means.
+        selected: Option<MailboxId>,
+        /// The URL, of this server and account.
+        url: Box<ImapUrl>,
+    },
+    /// The token that proves this URL (RFC 4467): [`Answer::Token`].
+    UrlToken {
+        /// Whose URL.
+        account: AccountId,
+        /// The URL.
+        url: Box<ImapUrl>,
+        /// What is proved: its octets as they are.
+        rump: Vec<u8>,
+    },
+    /// Take back the URLs of this mailbox, or of all: [`Answer::Done`].
+    ResetUrlKeys {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        mailbox: Option<MailboxName>,
+    },
+    /// What an authorized URL names, if its token and everything else is right:
+    /// [`Answer::UrlOctets`].
+    UrlFetch {
+        /// Who wants it.
+        account: AccountId,
+        /// The URL, with its verifier.
+        url: Box<ImapUrl>,
+        /// What the token proves.
+        rump: Vec<u8>,
+        /// From this octet on.
+        from: u32,
+    },
     /// That was all of it: commit all messages of the command, or none. [`Answer::Done`] as soon as
     /// the next command may come; what became of it is told by [`Question::AppendSettle`].
     AppendEnd,
@@ -282,12 +320,19 @@ pub struct Need {
 }
 
 /// What is told of a message without its octets, in the form of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// ENVELOPE: [`message::write_envelope`].
     Envelope,
     /// BODYSTRUCTURE or BODY: [`message::write_body`].
     Body(BodyForm),
+    /// PREVIEW: [`message::preview`] as a string.
+    Preview,
+    /// THREADID (RFC 8474 §5.2): the number of the thread.
+    Thread,
+    /// BINARY.SIZE of the part with these numbers: [`message::decoded_size`]; `?` where its
+    /// transfer encoding is unknown, nothing where there is no such part.
+    BinarySize(Box<[u32]>),
 }
 
 /// Which octets of a message are needed.
@@ -301,6 +346,9 @@ pub enum Octets {
     All,
     /// These; asked of one message at a time.
     Range(Range<u32>),
+    /// These of [`message::decoded_part`] of the part with these numbers; asked of one message at a
+    /// time.
+    Decoded(Box<[u32]>, Range<u32>),
 }
 
 /// Data of messages in one run of bytes, so that an answer of a thousand messages is one
@@ -352,7 +400,7 @@ pub enum Answer<R> {
     Done,
     /// Not done.
     No(Refusal),
-    /// The selected mailbox has been deleted.
+    /// The selected mailbox has been deleted; or what a URL names is not there.
     Gone,
     /// To [`Question::SignIn`].
     SignIn(sasl::Answer),
@@ -384,6 +432,10 @@ pub enum Answer<R> {
     Moved(Copied, Changes),
     /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
     Appended(Vec<Result<Appended<R>, Refusal>>),
+    /// To [`Question::UrlToken`]: hexadecimal digits.
+    Token(String),
+    /// To [`Question::UrlFetch`]; `None` where it leads to nothing, for whatever reason.
+    UrlOctets(Option<UrlOctets>),
     /// To [`Question::Match`]: for each message in order (the first or more of them) a bit for each
     /// key, the first key the lowest; a word for every 64 keys or part of them.
     Matches(Vec<u64>),
@@ -401,6 +453,15 @@ pub struct Appended<R> {
     pub uid_validity: UidValidity,
     /// The messages' UIDs.
     pub uids: UidSet,
+}
+
+/// What a URL names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlOctets {
+    /// Octets in all.
+    pub total: u32,
+    /// Those asked for, or the first of them; none only at the end.
+    pub octets: Vec<u8>,
 }
 
 /// A mailbox in LIST.
@@ -531,6 +592,8 @@ pub enum Code {
     TryCreate,
     /// Our own trouble: temporary.
     Unavailable,
+    /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
+    UnknownCte,
     /// A mailbox cannot have this use (RFC 6154).
     UseAttr,
 }
@@ -559,6 +622,7 @@ impl Code {
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }

@@ -23,7 +23,7 @@ mod write;
 
 pub use ask::{
     AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
-    Listed, Need, NewMessage, Octets, Question, Refusal, Selected, Status, Wanted,
+    Listed, Need, NewMessage, Octets, Question, Refusal, Selected, Status, UrlOctets, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 
 use crate::ask::Listed;
-use crate::grammar::{List, ListReturn, ListSelect, MAILBOX_LEVELS_MAX, SEPARATOR, mutf7_decode};
+use crate::grammar::{List, ListReturn, ListSelect, MAILBOX_LEVELS_MAX, SEPARATOR};
 
 /// Octets of a LIST pattern, its reference included; of all patterns of one LIST together too.
 const PATTERN_OCTETS_MAX: usize = 2000;
@@ -149,7 +149,9 @@ impl Patterns {
         let (mut octets, mut inbox) = (0, false);
         let mut patterns = Vec::with_capacity(list.patterns.len());
         for pattern in &list.patterns {
-            let Ok(text) = mutf7_decode(&[&*list.reference, pattern].concat()) else { continue };
+            let Ok(text) = list.names.decode(&[&*list.reference, pattern].concat()) else {
+                continue;
+            };
             octets += text.len();
             if octets > PATTERN_OCTETS_MAX {
                 break;

@@ -1,7 +1,7 @@
 use crate::config::Limits;
 use crate::grammar::scan::LiteralHeader;
 use crate::grammar::{
-    AppendHead, AppendItem, AppendWithin, Stop, SyntaxError, Tag, parse_behind_octets,
+    AppendHead, AppendItem, AppendWithin, Names, Stop, SyntaxError, Tag, parse_behind_octets,
 };
 
 /// Octets of input kept beyond one command, so that pipelined ones need few reads.
@@ -61,6 +61,8 @@ pub(crate) struct Reader {
     mode: Mode,
     /// Between octets of messages of one APPEND.
     append: Option<AppendWithin>,
+    /// How mailbox names stand in commands.
+    pub names: Names,
     /// Octets of this APPEND before the last of these, those of messages left out.
     spent: usize,
     /// What is here will not come to be an APPEND: its literals are collected.
@@ -79,6 +81,7 @@ impl Reader {
             end: 0,
             mode: Mode::Line,
             append: None,
+            names: Names::Utf7,
             spent: 0,
             no_append: false,
             command_octets_max: limits.unauthenticated_command_octets_max,
@@ -266,7 +269,7 @@ impl Reader {
         }
         let bytes = &self.buffer[self.start..end];
         let (read, within) = match self.append {
-            None => match AppendHead::parse(bytes) {
+            None => match AppendHead::parse(bytes, self.names) {
                 Some(Ok(head)) => {
                     let within = head.within;
                     (Read::Append(head), within)

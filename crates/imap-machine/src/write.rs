@@ -27,11 +27,6 @@ pub(crate) fn push_human(out: &mut Vec<u8>, text: &str) {
     out.extend(text.chars().map(|c| if matches!(c, ' '..='~') { c as u8 } else { b'?' }));
 }
 
-/// A mailbox name as an astring, in modified UTF-7.
-pub(crate) fn push_mailbox(out: &mut Vec<u8>, name: &str) {
-    message::write_astring(out, crate::grammar::mutf7_encode(name).as_bytes());
-}
-
 // RFC 8474 §4: mailboxid = "MAILBOXID" SP "(" objectid ")"
 pub(crate) fn push_object_id(out: &mut Vec<u8>, mailbox: mail_types::MailboxId) {
     out.extend_from_slice(b"(F");

@@ -109,6 +109,13 @@ impl Session {
 
     pub fn append_bytes(&mut self, bytes: &[u8]) -> Answered {
         let coming = self.appends.coming.as_mut().ok_or_else(lost_track)?;
+        // Of a message put together from parts the machine does not know all sizes.
+        let max = self.shared.limits.message_octets_max;
+        if coming.arrival.size() + bytes.len() as u64 > u64::from(max) {
+            self.appends.coming = None;
+            let text = format!("A message has at most {max} octets here");
+            return Err(Refusal::new(Code::TooBig, text));
+        }
         let room = HEADER_OCTETS_MAX - coming.header.len();
         coming.header.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if let Err(error) = coming.arrival.write(bytes) {

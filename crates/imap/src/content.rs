@@ -1,8 +1,10 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use imap_machine::{Answer, Content, Contents, Fact, Need, Octets, Wanted};
 use mail_types::MailId;
-use store::{Head, Part, StoreError, Visit};
+use message::{SortFacts, decoded_part_range, decoded_size, part_at, write_string};
+use store::{Head, Part, StoreError, Visit, thread_number};
 
 use crate::Shared;
 use crate::refusals::not_now;
@@ -10,6 +12,8 @@ use crate::session::{Answered, Session};
 
 /// Octets in one answer, if it is of more than one message.
 const ANSWER_OCTETS_MAX: usize = 1 << 20;
+/// Octets of bodies that are decoded to learn their size for one answer.
+const SIZED_OCTETS_MAX: usize = 8 << 20;
 
 /// FETCH (RFC 3501 §6.4.5).
 impl Session {
@@ -32,15 +36,18 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
     contents.messages.reserve(mails.len());
     contents.facts.reserve(mails.len() * need.facts.len());
     if need.summary || !need.facts.is_empty() {
-        shared.store.heads(mails, |_, head| {
+        shared.store.heads(mails, |at, head| {
             match head {
-                Some(head) => add_head(&mut contents, head, need),
+                Some(head) => add_head(&mut contents, mails[at], head, need),
                 None => contents.push_lost(need.facts.len()),
             }
             go_on(&contents)
         })?;
     } else {
         contents.messages.resize(mails.len(), Some(Content::default()));
+    }
+    if has_sizes(need) {
+        add_sizes(shared, &mut contents, mails, need)?;
     }
     let mails = &mails[..contents.messages.len()];
     let mut read = 0;
@@ -72,6 +79,10 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
                 add(&mut contents, at, octets.as_deref());
             }
         }
+        Octets::Decoded(part, range) => {
+            let decoded = decoded(shared, mails, part, range)?;
+            add(&mut contents, 0, decoded.as_deref());
+        }
     }
     contents.messages.truncate(read);
     contents.facts.truncate(read * need.facts.len());
@@ -82,14 +93,86 @@ fn go_on(contents: &Contents) -> Visit {
     if contents.bytes.len() < ANSWER_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
 }
 
-fn add_head(contents: &mut Contents, head: Head<'_>, need: &Need) {
+fn add_head(contents: &mut Contents, mail: MailId, head: Head<'_>, need: &Need) {
     for fact in &need.facts {
         let range = contents.write(|out| match fact {
             Fact::Envelope => out.extend_from_slice(head.part(Part::Envelope)),
             Fact::Body(form) => head.write_body(*form, out),
+            Fact::Preview => write_string(out, head.part(Part::Preview)),
+            Fact::Thread => {
+                let facts = SortFacts::decode(head.part(Part::Sort)).unwrap_or_default();
+                let thread = thread_number(mail, &facts);
+                out.extend_from_slice(format!("(T{thread})").as_bytes());
+            }
+            // Only the body tells: see `add_sizes`.
+            Fact::BinarySize(_) => {}
         });
         contents.facts.push(range);
     }
-    let summary = if need.summary { head.summary().map(Box::new) } else { None };
+    let summary = if need.summary || has_sizes(need) { head.summary().map(Box::new) } else { None };
     contents.messages.push(Some(Content { summary, octets: 0..0 }));
+}
+
+fn has_sizes(need: &Need) -> bool {
+    need.facts.iter().any(|fact| matches!(fact, Fact::BinarySize(_)))
+}
+
+/// BINARY.SIZE (RFC 3516 §4.2) of the first of the messages; the others are left out.
+fn add_sizes(
+    shared: &Shared,
+    contents: &mut Contents,
+    mails: &[MailId],
+    need: &Need,
+) -> Result<(), StoreError> {
+    let (mut done, mut octets) = (0, 0);
+    let mails = &mails[..contents.messages.len()];
+    shared.store.bodies(mails, |at, body| {
+        done = at + 1;
+        let content = contents.messages[at].take();
+        let (Some(content), Some(body)) = (content, body) else { return Visit::GoOn };
+        let structure = content.summary.as_ref().map(|summary| &summary.structure);
+        for (fact, place) in need.facts.iter().zip(at * need.facts.len()..) {
+            let Fact::BinarySize(part) = fact else { continue };
+            let part = structure.and_then(|all| Some(&all.parts()[part_at(all, part)?]));
+            let size = part.map(|part| decoded_size(body, part));
+            contents.facts[place] = contents.write(|out| match size {
+                Some(Ok(size)) => out.extend_from_slice(size.to_string().as_bytes()),
+                Some(Err(_)) => out.push(b'?'),
+                None => {}
+            });
+        }
+        contents.messages[at] = Some(content);
+        octets += body.len();
+        if octets < SIZED_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
+    })?;
+    contents.messages.truncate(done);
+    contents.facts.truncate(done * need.facts.len());
+    Ok(())
+}
+
+/// Octets of a part without its transfer encoding, all that were asked for; `None` where they are
+/// not to be had.
+fn decoded(
+    shared: &Shared,
+    mails: &[MailId],
+    part: &[u32],
+    range: &Range<u32>,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let mails = &mails[..mails.len().min(1)];
+    let (mut summary, mut octets) = (None, None);
+    shared.store.heads(mails, |_, head| {
+        summary = head.and_then(|head| head.summary());
+        Visit::Stop
+    })?;
+    let Some(summary) = summary else { return Ok(None) };
+    shared.store.bodies(mails, |_, body| {
+        let all = &summary.structure;
+        let part = part_at(all, part).map(|part| &all.parts()[part]);
+        octets = part.zip(body).and_then(|(part, body)| {
+            let decoded = decoded_part_range(body, part, range.start as usize, range.len());
+            decoded.ok().filter(|octets| octets.len() == range.len()).map(|octets| octets.into())
+        });
+        Visit::Stop
+    })?;
+    Ok(octets)
 }

@@ -21,6 +21,7 @@ mod ordering;
 mod refusals;
 mod selected;
 mod session;
+mod url_octets;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use crate::Shared;
 use crate::appending::Appends;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, rows, uid_set};
+use crate::url_octets::UrlHeld;
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -25,12 +26,17 @@ pub struct Session {
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
     pub appends: Appends,
+    /// What a URL names and is sent in pieces.
+    pub url_held: Option<UrlHeld>,
 }
 
 impl Service for Session {
     type Machine = imap_machine::Session<Receipt>;
 
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
+        if !matches!(question, Question::Flush | Question::UrlFetch { .. }) {
+            self.url_held = None;
+        }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
 
@@ -52,7 +58,7 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends }
+        Self { shared, peer, selected: None, account: None, appends, url_held: None }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -103,6 +109,16 @@ impl Session {
             }
             Question::AppendNext(message) => self.append_next(message).await,
             Question::AppendBytes(bytes) => self.append_bytes(&bytes),
+            Question::AppendUrl { account, selected, url } => {
+                self.append_url(account, selected, &url).await
+            }
+            Question::UrlToken { account, url, rump } => self.url_token(account, &url, &rump).await,
+            Question::ResetUrlKeys { account, mailbox } => {
+                self.reset_url_keys(account, mailbox.as_ref()).await
+            }
+            Question::UrlFetch { account, url, rump, from } => {
+                self.url_fetch(account, &url, rump, from).await
+            }
             Question::AppendEnd => self.append_end().await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,

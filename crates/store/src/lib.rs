@@ -38,6 +38,7 @@ mod sql;
 mod sqlite;
 mod subscription;
 mod trace;
+mod url_key;
 mod verify;
 
 use mail_types::Address;
@@ -65,6 +66,7 @@ pub use shared::{Alarm, QueueWake};
 pub use sql::SqlError;
 pub use subscription::{MailboxChange, MessageRow, Subscription};
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
 
 /// Why a change was not made. Nothing of it is in the journal.

@@ -11,6 +11,8 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::url_key::UrlKey;
+
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -257,6 +259,22 @@ pub enum Record {
         grantee: Grantee,
         /// Its rights; none where the entry is gone.
         rights: Option<Rights>,
+    },
+    /// URLs of an account's mailbox are authorized with this key (RFC 4467).
+    UrlKeySet {
+        /// Whose URLs.
+        account: AccountId,
+        /// Of which mailbox.
+        mailbox: MailboxId,
+        /// The key.
+        key: UrlKey,
+    },
+    /// URLs authorized so far are worth nothing any more.
+    UrlKeysReset {
+        /// Whose.
+        account: AccountId,
+        /// Of this mailbox; of all where none is named.
+        mailbox: Option<MailboxId>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -52,12 +52,15 @@ CREATE TABLE lookup (
 CREATE TABLE story (
   mail INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (mail, seq)) WITHOUT ROWID;
+CREATE TABLE url_key (
+  account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
+  PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 15] = [
+pub const TABLES: [(&str, &str); 16] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -91,5 +94,6 @@ pub const TABLES: [(&str, &str); 15] = [
     ),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
+    ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

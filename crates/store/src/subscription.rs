@@ -175,7 +175,9 @@ pub fn effects<E: Executor>(
         | Record::Subscription { .. }
         | Record::AclSet { .. }
         | Record::AttemptBegun { .. }
-        | Record::AttemptDropped { .. } => {}
+        | Record::AttemptDropped { .. }
+        | Record::UrlKeySet { .. }
+        | Record::UrlKeysReset { .. } => {}
         Record::MailboxDeleted { mailbox } => {
             effects.push(Effect::Mailbox(*mailbox, MailboxChange::Anew));
         }

@@ -2,7 +2,7 @@ use mail_types::{Flags, Timestamp};
 
 use super::command::Tag;
 use super::date::parse_date_time;
-use super::mailbox::MailboxName;
+use super::mailbox::{MailboxName, Names};
 use super::scan::{LiteralHeader, Parsed, Scan, SyntaxError};
 use super::sequence::SeqNumber;
 use super::store::parse_flag_list;
@@ -96,9 +96,9 @@ impl AppendHead {
     //
     /// Reads a command from its begin, up to and including the header of a literal or to its end.
     /// `None` where it is another command.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Result<Self, Stop>> {
+    pub(crate) fn parse(bytes: &[u8], names: Names) -> Option<Result<Self, Stop>> {
         let space = bytes.iter().position(|&byte| byte == b' ')?;
-        let mut scan = Scan::new(&bytes[space..]);
+        let mut scan = Scan::with_names(&bytes[space..], names);
         let replaces = if scan.eat_text(" APPEND ") {
             None
         } else if scan.eat_text(" REPLACE ") {

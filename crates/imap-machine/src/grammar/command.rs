@@ -3,12 +3,13 @@ use sasl::Secret;
 use super::append::{AppendHead, AppendItem, Stop};
 use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
-use super::mailbox::MailboxName;
+use super::mailbox::{MailboxName, Names};
 use super::manage::Manage;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
 use super::store::Store;
+use super::urlauth::UrlCommand;
 
 /// Octets of a tag.
 pub const TAG_OCTETS_MAX: usize = 128;
@@ -142,6 +143,8 @@ pub enum Command {
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
     /// elsewhere.
     Append(Box<AppendHead>),
+    /// GENURLAUTH, RESETKEY and URLFETCH (RFC 4467)
+    Url(UrlCommand),
 }
 
 /// Why a command was not understood.
@@ -174,10 +177,21 @@ impl Command {
     /// # Errors
     /// Where they are none; the tag where at least that could be read.
     pub fn parse(bytes: &[u8]) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
-        if let Some(append) = AppendHead::parse(bytes) {
+        Self::parse_in(bytes, Names::Utf7)
+    }
+
+    /// The same, with mailbox names in either encoding.
+    ///
+    /// # Errors
+    /// As [`Command::parse`].
+    pub fn parse_in(
+        bytes: &[u8],
+        names: Names,
+    ) -> Result<(Tag, Self), (Option<Tag>, CommandError)> {
+        if let Some(append) = AppendHead::parse(bytes, names) {
             return append_command(bytes, append);
         }
-        let mut scan = Scan::new(bytes);
+        let mut scan = Scan::with_names(bytes, names);
         let tag = Tag::parse(&mut scan).map_err(|error| (None, error.into()))?;
         let command = scan.space().map_err(CommandError::from).and_then(|()| {
             let name = scan.word()?;
@@ -230,7 +244,10 @@ impl Command {
             }
             name => match Manage::parse(name, scan) {
                 Some(command) => Self::Manage(Box::new(command?)),
-                None => Self::with_numbers(name, scan, false)?,
+                None => match UrlCommand::parse(name, scan) {
+                    Some(command) => Self::Url(command?),
+                    None => Self::with_numbers(name, scan, false)?,
+                },
             },
         })
     }

@@ -93,6 +93,51 @@ pub(crate) fn parse_date_time(scan: &mut Scan<'_>) -> Parsed<Timestamp> {
     Ok(Timestamp::from_secs(day.start().secs() + of_day - offset))
 }
 
+// RFC 3339 §5.6: date-time = full-date "T" full-time; full-date = 4DIGIT "-" 2DIGIT "-" 2DIGIT;
+// full-time = partial-time time-offset; partial-time = 2DIGIT ":" 2DIGIT ":" 2DIGIT ["." 1*DIGIT];
+// time-offset = "Z" / (("+" / "-") 2DIGIT ":" 2DIGIT)
+pub(crate) fn parse_internet_date_time(scan: &mut Scan<'_>) -> Parsed<Timestamp> {
+    const WRONG: SyntaxError = SyntaxError("a date-time is as in 1996-12-19T16:39:57-08:00");
+    let year = digits(scan, 4)?;
+    scan.expect(b'-', WRONG.0)?;
+    let month = digits(scan, 2)?;
+    scan.expect(b'-', WRONG.0)?;
+    let of_month = digits(scan, 2)?;
+    if !scan.eat_text("T") {
+        return Err(WRONG);
+    }
+    let hour = digits(scan, 2)?;
+    scan.expect(b':', WRONG.0)?;
+    let minute = digits(scan, 2)?;
+    scan.expect(b':', WRONG.0)?;
+    let second = digits(scan, 2)?;
+    if scan.eat(b'.') {
+        // Parts of a second make no difference here.
+        scan.take_while(|byte| byte.is_ascii_digit());
+    }
+    let mut offset = 0;
+    if !scan.eat_text("Z") {
+        let east = scan.eat(b'+');
+        if !east {
+            scan.expect(b'-', WRONG.0)?;
+        }
+        let hours = digits(scan, 2)?;
+        scan.expect(b':', WRONG.0)?;
+        let minutes = digits(scan, 2)?;
+        offset = i64::from(hours * 60 + minutes) * if east { 60 } else { -60 };
+    }
+    let day = 1..=days_in_month(year, month.clamp(1, 12));
+    if !(1..=12).contains(&month) || !day.contains(&of_month) {
+        return Err(SyntaxError("there is no such day"));
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return Err(SyntaxError("there is no such time of day"));
+    }
+    let day = Day(days_from_civil(year, month, of_month));
+    let of_day = i64::from(hour * 3600 + minute * 60 + second);
+    Ok(Timestamp::from_secs(day.start().secs() + of_day - offset))
+}
+
 /// Appends INTERNALDATE in UTC, quotes included: `"17-Jul-1996 02:44:25 +0000"`.
 pub(crate) fn write_date_time(moment: Timestamp, out: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(Day::of(moment).0);

@@ -1,5 +1,6 @@
-use message::SectionSpec;
+use message::{SectionSpec, SectionText};
 
+use super::returns::PartialRange;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::section;
 use super::sequence::SequenceSet;
@@ -28,6 +29,51 @@ pub enum FetchAttribute {
     BodyStructure,
     /// Octets of the message.
     Section(Section),
+    /// BINARY (RFC 3516): octets of a part without its transfer encoding.
+    Binary(Binary),
+    /// BINARY.SIZE (RFC 3516): how many these are, of the part with these numbers.
+    BinarySize(Box<[u32]>),
+    /// PREVIEW (RFC 8970), LAZY or not: it is always at hand.
+    Preview,
+    /// SAVEDATE (RFC 8514)
+    SaveDate,
+    /// EMAILID (RFC 8474)
+    EmailId,
+    /// THREADID (RFC 8474)
+    ThreadId,
+}
+
+/// `BINARY[...]`: a part, or the whole message, whose transfer encoding is that of its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// Numbers of the part; none for the message.
+    pub part: Box<[u32]>,
+    /// Only these of its octets: first octet, count (never 0).
+    pub partial: Option<(u32, u32)>,
+    /// Leave `\Seen` alone.
+    pub peek: bool,
+}
+
+impl Binary {
+    /// Appends the item's name in the response: `BINARY[1.2]<0>`.
+    pub fn write_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"BINARY[");
+        write_part(&self.part, out);
+        out.push(b']');
+        if let Some((first, _)) = self.partial {
+            out.extend_from_slice(format!("<{first}>").as_bytes());
+        }
+    }
+}
+
+/// Appends the numbers of a part: `1.2`.
+pub(crate) fn write_part(part: &[u32], out: &mut Vec<u8>) {
+    for (at, number) in part.iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(number.to_string().as_bytes());
+    }
 }
 
 /// `BODY[...]` and its like.
@@ -72,6 +118,8 @@ pub struct Fetch {
     pub attributes: Vec<FetchAttribute>,
     /// RFC 7162 §3.1.4.1: only messages changed after this.
     pub changed_since: Option<u64>,
+    /// RFC 9394 §3.4: only these of the messages that there are.
+    pub partial: Option<PartialRange>,
 }
 
 impl Fetch {
@@ -93,18 +141,37 @@ impl Fetch {
         } else if !macro_name(scan, &mut attributes) {
             attribute(scan, &mut attributes)?;
         }
-        let changed_since = if scan.eat(b' ') {
-            if !scan.eat_text("(CHANGEDSINCE ") {
-                return Err(SyntaxError("the only modifier of FETCH is CHANGEDSINCE"));
-            }
-            let since = scan.number64()?;
-            scan.expect(b')', "a modifier list has no )")?;
-            Some(since)
-        } else {
-            None
-        };
+        let mut fetch = Self { uid, set, attributes, changed_since: None, partial: None };
+        if scan.eat(b' ') {
+            fetch.modifiers(scan)?;
+        }
         scan.end()?;
-        Ok(Self { uid, set, attributes, changed_since })
+        Ok(fetch)
+    }
+
+    // RFC 4466 §2.4: fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"
+    fn modifiers(&mut self, scan: &mut Scan<'_>) -> Parsed<()> {
+        scan.expect(b'(', "modifiers stand in parentheses")?;
+        loop {
+            let name = scan.word()?;
+            match name.as_str() {
+                // RFC 7162 §7: "CHANGEDSINCE" SP mod-sequence-value
+                "CHANGEDSINCE" if self.changed_since.is_none() => {
+                    scan.space()?;
+                    self.changed_since = Some(scan.number64()?);
+                }
+                // RFC 9394 §4: "PARTIAL" SP partial-range, of UID FETCH only
+                "PARTIAL" if self.uid && self.partial.is_none() => {
+                    scan.space()?;
+                    self.partial = Some(PartialRange::parse(scan)?);
+                }
+                _ => return Err(SyntaxError("unknown modifier of FETCH, or the second of it")),
+            }
+            if scan.eat(b')') {
+                return Ok(());
+            }
+            scan.space()?;
+        }
     }
 }
 
@@ -145,6 +212,13 @@ fn attribute(scan: &mut Scan<'_>, attributes: &mut Vec<FetchAttribute>) -> Parse
         "BODY" if scan.peek() != Some(b'[') => FetchAttribute::Body,
         "BODY" => body_section(scan, false)?,
         "BODY.PEEK" => body_section(scan, true)?,
+        "BINARY" => binary(scan, false)?,
+        "BINARY.PEEK" => binary(scan, true)?,
+        "BINARY.SIZE" => FetchAttribute::BinarySize(part(scan)?),
+        "PREVIEW" => preview(scan)?,
+        "SAVEDATE" => FetchAttribute::SaveDate,
+        "EMAILID" => FetchAttribute::EmailId,
+        "THREADID" => FetchAttribute::ThreadId,
         _ => return Err(SyntaxError("unknown fetch attribute")),
     };
     if !attributes.contains(&attribute) {
@@ -165,14 +239,52 @@ fn body_section(scan: &mut Scan<'_>, peek: bool) -> Parsed<FetchAttribute> {
     scan.expect(b'[', "BODY.PEEK needs a [section]")?;
     let spec = section::parse(scan)?;
     scan.expect(b']', "a section has no ]")?;
-    let partial = if scan.eat(b'<') {
-        let first = scan.number()?;
-        scan.expect(b'.', "a partial is <first.count>")?;
-        let count = scan.nz_number()?;
-        scan.expect(b'>', "a partial has no >")?;
-        Some((first, count.get()))
-    } else {
-        None
-    };
+    let partial = partial(scan)?;
     Ok(FetchAttribute::Section(Section { spec, partial, peek, old_name: None }))
+}
+
+/// `["<" number "." nz-number ">"]`
+fn partial(scan: &mut Scan<'_>) -> Parsed<Option<(u32, u32)>> {
+    if !scan.eat(b'<') {
+        return Ok(None);
+    }
+    let first = scan.number()?;
+    scan.expect(b'.', "a partial is <first.count>")?;
+    let count = scan.nz_number()?;
+    scan.expect(b'>', "a partial has no >")?;
+    Ok(Some((first, count.get())))
+}
+
+// RFC 3516 §7: section-binary = "[" [section-part] "]"
+fn part(scan: &mut Scan<'_>) -> Parsed<Box<[u32]>> {
+    scan.expect(b'[', "BINARY needs a [part]")?;
+    let SectionSpec { part, text } = section::parse(scan)?;
+    if text != SectionText::All {
+        return Err(SyntaxError("BINARY takes numbers of a part only"));
+    }
+    scan.expect(b']', "a section has no ]")?;
+    Ok(part.into())
+}
+
+// RFC 3516 §7: "BINARY" [".PEEK"] section-binary [partial]
+fn binary(scan: &mut Scan<'_>, peek: bool) -> Parsed<FetchAttribute> {
+    let part = part(scan)?;
+    Ok(FetchAttribute::Binary(Binary { part, partial: partial(scan)?, peek }))
+}
+
+// RFC 8970 §6: fetch-att =/ "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"];
+// preview-mod = "LAZY"
+fn preview(scan: &mut Scan<'_>) -> Parsed<FetchAttribute> {
+    if scan.eat_text(" (") {
+        loop {
+            if scan.word()? != "LAZY" {
+                return Err(SyntaxError("the only modifier of PREVIEW is LAZY"));
+            }
+            if scan.eat(b')') {
+                break;
+            }
+            scan.space()?;
+        }
+    }
+    Ok(FetchAttribute::Preview)
 }

@@ -1,4 +1,5 @@
 use super::command::{Command, mailbox};
+use super::mailbox::Names;
 use super::scan::{Parsed, Scan, SyntaxError, is_atom_char};
 
 /// Patterns of one LIST.
@@ -15,6 +16,8 @@ pub struct List {
     pub extended: bool,
     /// What it selects by; all must hold.
     pub select: Vec<ListSelect>,
+    /// How the names below stand on the wire.
+    pub names: Names,
     /// The reference name, as on the wire.
     pub reference: Vec<u8>,
     /// Names with wildcards, as on the wire; at least one.
@@ -162,7 +165,7 @@ pub(super) fn list(scan: &mut Scan<'_>, lsub: bool) -> Parsed<Command> {
         })?;
     }
     scan.end()?;
-    let list = List { lsub, extended, select, reference, patterns, returns };
+    let list = List { lsub, extended, select, names: scan.names, reference, patterns, returns };
     Ok(Command::List(Box::new(list)))
 }
 

@@ -16,6 +16,48 @@ pub const SEPARATOR: char = '/';
 /// RFC 3501 §5.1.3: base64 with `,` for `/`, unpadded.
 const MUTF7: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD);
 
+/// How mailbox names stand on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Modified UTF-7 (RFC 3501 §5.1.3).
+    #[default]
+    Utf7,
+    /// UTF-8, once IMAP4rev2 (RFC 9051 §5.1) or UTF8=ACCEPT (RFC 6855 §3) is enabled.
+    Utf8,
+}
+
+impl Names {
+    /// In Unicode.
+    ///
+    /// # Errors
+    /// Where the octets are none.
+    pub fn decode(self, wire: &[u8]) -> Parsed<String> {
+        match self {
+            Self::Utf7 => mutf7_decode(wire),
+            Self::Utf8 => String::from_utf8(wire.to_vec())
+                .map_err(|_| SyntaxError("a mailbox name is not in UTF-8")),
+        }
+    }
+
+    /// Appends a name as an astring.
+    pub fn write(self, name: &str, out: &mut Vec<u8>) {
+        if self == Self::Utf7 || name.is_ascii() {
+            let wire = if self == Self::Utf7 { mutf7_encode(name) } else { name.to_owned() };
+            message::write_astring(out, wire.as_bytes());
+            return;
+        }
+        // Proven: a mailbox name holds no line end.
+        out.push(b'"');
+        for byte in name.bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    }
+}
+
 /// The name of a mailbox, in Unicode: levels separated by `/`, none empty, no control characters,
 /// at most [`MAILBOX_OCTETS_MAX`] octets and [`MAILBOX_LEVELS_MAX`] levels. A first level that
 /// reads INBOX in any case is INBOX (RFC 3501 §5.1).
@@ -57,11 +99,19 @@ impl MailboxName {
     /// # Errors
     /// Where it is not modified UTF-7, or as [`MailboxName::new`].
     pub fn from_wire(wire: &[u8]) -> Parsed<Self> {
+        Self::from_wire_in(wire, Names::Utf7)
+    }
+
+    /// The same, in either encoding.
+    ///
+    /// # Errors
+    /// Where it is not in this encoding, or as [`MailboxName::new`].
+    pub fn from_wire_in(wire: &[u8], names: Names) -> Parsed<Self> {
         let wire = match wire {
             [name @ .., b'/'] if !name.is_empty() => name,
             _ => wire,
         };
-        Self::new(&mutf7_decode(wire)?)
+        Self::new(&names.decode(wire)?)
     }
 
     /// In Unicode.
@@ -90,7 +140,7 @@ impl MailboxName {
 
     // RFC 3501 §9: mailbox = "INBOX" / astring
     pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
-        Self::from_wire(&scan.astring()?)
+        Self::from_wire_in(&scan.astring()?, scan.names)
     }
 }
 

@@ -17,17 +17,21 @@ mod section;
 mod sequence;
 mod sort;
 mod store;
+mod url;
+mod urlauth;
 
 pub use append::{AppendHead, AppendItem, CATENATE_URLS_MAX, Replaced};
 pub(crate) use append::{AppendWithin, Stop, parse_behind_octets};
 pub use charset::CHARSETS;
 pub use command::{Command, CommandError, ID_PAIRS_MAX, TAG_OCTETS_MAX, Tag};
 pub use date::Day;
-pub use fetch::{FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
+pub(crate) use fetch::write_part;
+pub use fetch::{Binary, FETCH_ATTRIBUTES_MAX, Fetch, FetchAttribute, Section};
 pub use filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 pub use list::{LIST_PATTERNS_MAX, List, ListReturn, ListSelect, StatusItem};
 pub use mailbox::{
-    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, SEPARATOR, mutf7_decode, mutf7_encode,
+    MAILBOX_LEVELS_MAX, MAILBOX_OCTETS_MAX, MailboxName, Names, SEPARATOR, mutf7_decode,
+    mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
 pub use returns::{PartialRange, SearchReturn};
@@ -39,3 +43,7 @@ pub use section::{FIELD_NAMES_MAX, SECTION_LEVELS_MAX};
 pub use sequence::{SEQUENCE_SET_ELEMENTS_MAX, SeqNumber, SequenceSet, UidSet};
 pub use sort::{SORT_CRITERIA_MAX, SortCriterion, SortKey, ThreadAlgorithm};
 pub use store::{FLAGS_MAX, Store, StoreMode};
+pub use url::{
+    ImapUrl, URL_OCTETS_MAX, URL_TOKEN_OCTETS, UrlAccess, UrlAuth, UrlServer, UrlVerifier,
+};
+pub use urlauth::{URLS_MAX, UrlCommand};

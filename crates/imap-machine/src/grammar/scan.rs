@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
+use super::mailbox::Names;
+
 /// Why a command is no command: what was expected, for the `BAD` response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -14,11 +16,17 @@ pub type Parsed<T> = Result<T, SyntaxError>;
 pub(crate) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// How mailbox names stand here.
+    pub names: Names,
 }
 
 impl<'a> Scan<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self::with_names(bytes, Names::Utf7)
+    }
+
+    pub(crate) const fn with_names(bytes: &'a [u8], names: Names) -> Self {
+        Self { bytes, at: 0, names }
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {

@@ -4,8 +4,8 @@ use mail_types::{Acceptance, Right, Rights};
 
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{AclAnswer, AclQuestion, Answer, Question};
-use crate::grammar::{MailboxName, Manage};
-use crate::write::{push_mailbox, push_text};
+use crate::grammar::{MailboxName, Manage, Names};
+use crate::write::push_text;
 
 /// A question about an access control list.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<R: Acceptance> Session<R> {
             // RFC 4314 §3.6: acl-data = "ACL" SP mailbox *(SP identifier SP rights)
             (Some(Answer::Acl(AclAnswer::List(entries))), None) => {
                 push_text(out, "* ACL ");
-                push_mailbox(out, name);
+                self.reader.names.write(name, out);
                 for (identifier, rights) in entries {
                     out.push(b' ');
                     message::write_astring(out, identifier.as_bytes());
@@ -64,13 +64,13 @@ impl<R: Acceptance> Session<R> {
                 push_text(out, "\r\n");
             }
             (Some(Answer::Acl(AclAnswer::Mine(rights))), None) => {
-                write_my_rights(out, name, rights);
+                write_my_rights(out, (self.reader.names, name), rights);
             }
             // RFC 4314 §3.7: listrights-data = "LISTRIGHTS" SP mailbox SP identifier SP rights
             // *(SP rights)
             (Some(Answer::Acl(AclAnswer::Possible { always })), Some(identifier)) => {
                 push_text(out, "* LISTRIGHTS ");
-                push_mailbox(out, name);
+                self.reader.names.write(name, out);
                 out.push(b' ');
                 message::write_astring(out, identifier.as_bytes());
                 push_text(out, if always.is_empty() { " \"\"" } else { " " });
@@ -90,9 +90,9 @@ impl<R: Acceptance> Session<R> {
 }
 
 // RFC 4314 §3.8: myrights-data = "MYRIGHTS" SP mailbox SP rights
-pub(super) fn write_my_rights(out: &mut Vec<u8>, mailbox: &str, rights: Rights) {
+pub(super) fn write_my_rights(out: &mut Vec<u8>, (names, mailbox): (Names, &str), rights: Rights) {
     push_text(out, "* MYRIGHTS ");
-    push_mailbox(out, mailbox);
+    names.write(mailbox, out);
     push_rights(out, rights);
     push_text(out, "\r\n");
 }

@@ -3,9 +3,9 @@
 use mail_types::UidValidity;
 use message::Threads;
 
-use crate::grammar::{MailboxName, PartialRange, Search, SearchOrder, SearchReturn, UidSet};
+use crate::grammar::{MailboxName, Names, PartialRange, Search, SearchOrder, SearchReturn, UidSet};
 use crate::view::View;
-use crate::write::{push_mailbox, push_number, push_text};
+use crate::write::{push_number, push_text};
 
 /// What was found: places of a view.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Correlator<'a> {
     /// Numbers are UIDs.
     pub uid: bool,
     /// RFC 7377 §2.1: where it was found, with UIDVALIDITY, if not in the selected mailbox alone.
-    pub mailbox: Option<(&'a MailboxName, UidValidity)>,
+    pub mailbox: Option<(&'a MailboxName, UidValidity, Names)>,
 }
 
 impl Correlator<'_> {
@@ -33,9 +33,9 @@ impl Correlator<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         push_text(out, "* ESEARCH (TAG ");
         message::write_string(out, self.tag.as_bytes());
-        if let Some((name, uid_validity)) = self.mailbox {
+        if let Some((name, uid_validity, names)) = self.mailbox {
             push_text(out, " MAILBOX ");
-            push_mailbox(out, name.as_str());
+            names.write(name.as_str(), out);
             push_text(out, &format!(" UIDVALIDITY {uid_validity}"));
         }
         push_text(out, if self.uid { ") UID" } else { ")" });

@@ -2,9 +2,10 @@ use std::collections::VecDeque;
 
 use mail_types::{Acceptance, Uid};
 
+use super::urls::shown_url;
 use super::{Flow, Session, Work};
-use crate::ask::{Answer, Appended, Code, NewMessage, Question, Refusal};
-use crate::grammar::{AppendHead, AppendItem, MailboxName, Replaced, SequenceSet, Tag};
+use crate::ask::{Answer, Code, NewMessage, Question, Refusal};
+use crate::grammar::{AppendHead, AppendItem, MailboxName, Replaced, SequenceSet};
 use crate::reader::Read;
 use crate::write::push_text;
 
@@ -31,8 +32,8 @@ pub(super) struct Append {
     octets: u64,
     /// Octets of all of them.
     octets_in_all: u64,
-    /// The message under way is put together from parts.
-    catenate: bool,
+    /// The URL that the service is asked for.
+    url: Option<Vec<u8>>,
     /// The service holds something that must be committed or dropped.
     begun: bool,
     /// It was refused: the rest is read over.
@@ -90,7 +91,7 @@ impl<R: Acceptance> Session<R> {
             messages: 0,
             octets: 0,
             octets_in_all: 0,
-            catenate: false,
+            url: None,
             begun: false,
             refused,
             passed_over: 0,
@@ -108,8 +109,10 @@ impl<R: Acceptance> Session<R> {
                 match answer {
                     Some(Answer::Done) => work.begun = true,
                     Some(Answer::No(refusal)) => work.refuse(Refused::No(refusal)),
+                    Some(Answer::Gone) if work.url.is_some() => work.refuse_url(),
                     Some(_) | None => work.refuse(Refused::No(server_bug())),
                 }
+                work.url = None;
                 work.stage = match work.stage {
                     Stage::Piece => Stage::Stream,
                     _ => Stage::Items,
@@ -132,7 +135,6 @@ impl<R: Acceptance> Session<R> {
             AppendItem::Message { flags, internal_date, catenate } => {
                 work.messages += 1;
                 work.octets = 0;
-                work.catenate = catenate;
                 if work.refused.is_some() {
                     return self.append_items(work);
                 }
@@ -143,10 +145,8 @@ impl<R: Acceptance> Session<R> {
                 let message = NewMessage { flags, internal_date, octets };
                 self.append_message(work, message)
             }
-            AppendItem::Url(url) => {
-                work.refuse(Refused::Url(url));
-                self.again(Work::Append(work))
-            }
+            AppendItem::Url(_) if work.refused.is_some() => self.append_items(work),
+            AppendItem::Url(url) => self.append_url(work, url),
             AppendItem::Octets { count, waits } => self.append_octets_begin(work, count, waits),
             AppendItem::End => self.append_end(work),
         }
@@ -346,7 +346,7 @@ impl<R: Acceptance> Session<R> {
             Some(Refused::Bad(text)) => self.bad("", text),
             Some(Refused::TooLong) => self.bad("[TOOBIG]", "The command is too long"),
             Some(Refused::Url(url)) => {
-                let code = format!("[BADURL \"{}\"]", String::from_utf8_lossy(&url));
+                let code = format!("[BADURL {}]", shown_url(&url));
                 self.finish(super::Status::No, &code, "This URL leads to nothing here")
             }
             None => self.misfit(),
@@ -355,122 +355,25 @@ impl<R: Acceptance> Session<R> {
 }
 
 impl Append {
+    /// Asks for the octets of this URL next.
+    pub(super) fn asks_for(&mut self, url: Vec<u8>) {
+        self.url = Some(url);
+        self.stage = Stage::Asked;
+    }
+
+    /// That URL leads to nothing.
+    pub(super) fn refuse_url(&mut self) {
+        self.stage = Stage::Items;
+        let url = self.url.take().unwrap_or_default();
+        self.refuse(Refused::Url(url));
+    }
+
     /// The first refusal is the one that is told.
     fn refuse(&mut self, refused: Refused) {
         self.refused.get_or_insert(refused);
     }
 }
 
-/// Messages that are being committed while the next ones come: what was answered `OK` to none of
-/// them yet, the oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Appends {
-    waiting: VecDeque<Waiting>,
-    octets: u64,
-    /// The oldest is decided, says the service.
-    decided: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    tag: Tag,
-    octets: u64,
-    replaced: bool,
-}
-
-/// Commands whose commits one session has under way.
-const COMMITS_MAX: usize = 256;
-/// Octets of their messages.
-const COMMITS_OCTETS_MAX: u64 = 8 * 1024 * 1024;
-
-impl Appends {
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Whether some must be answered before more is read.
-    pub(super) fn is_due(&self) -> bool {
-        let full = self.waiting.len() >= COMMITS_MAX || self.octets > COMMITS_OCTETS_MAX;
-        // RFC 8508 §3.4: the messages replaced are told of before anything else is done.
-        self.is_waiting() && (self.decided || full || self.waiting.iter().any(|one| one.replaced))
-    }
-
-    /// The service has decided about the oldest.
-    pub(super) const fn decided(&mut self) {
-        self.decided = true;
-    }
-
-    fn wait(&mut self, tag: Tag, octets: u64, replaced: bool) {
-        self.octets += octets;
-        self.waiting.push_back(Waiting { tag, octets, replaced });
-    }
-
-    fn next(&mut self) -> Option<Waiting> {
-        let next = self.waiting.pop_front()?;
-        self.octets -= next.octets;
-        Some(next)
-    }
-}
-
-impl<R: Acceptance> Session<R> {
-    /// Asks what has become of the oldest commits, and goes on with `then`.
-    pub(super) fn settle(&mut self, then: Work) -> Flow {
-        self.appends.decided = false;
-        self.ask(Work::Settle(Box::new(then)), Question::AppendSettle)
-    }
-
-    // The one place that says OK to a message: with the proof in hand that it is kept.
-    pub(super) fn settled(&mut self, then: Work, answer: Option<Answer<R>>) -> Flow {
-        let results = match answer {
-            Some(Answer::Appended(results)) if !results.is_empty() => results,
-            Some(Answer::No(refusal)) => vec![Err(refusal)],
-            Some(_) | None => vec![Err(server_bug())],
-        };
-        let tag = self.tag.take();
-        let mut lines = Vec::new();
-        for result in results {
-            let Some(Waiting { tag, replaced, .. }) = self.appends.next() else { break };
-            self.tag = Some(tag);
-            let appended = result.and_then(|appended| {
-                let Appended { receipts, uid_validity, uids } = appended;
-                let all = receipts.len() as u64 == uids.len();
-                let first = receipts.first().filter(|_| all).map(Acceptance::receipt_id);
-                let code = format!("[APPENDUID {uid_validity} {uids}]");
-                first.map(|receipt| (code, receipt)).ok_or_else(server_bug)
-            });
-            lines.extend_from_slice(&match appended {
-                Ok((code, receipt)) => {
-                    // RFC 3501 §6.3.11: a message for the selected mailbox is told at once.
-                    self.stirred = self.selected.is_some();
-                    if replaced {
-                        // RFC 8508 §3.4: APPENDUID comes before the EXPUNGE, in an untagged OK.
-                        push_text(
-                            &mut self.output,
-                            &format!("* OK {code} It replaces the other\r\n"),
-                        );
-                        self.tagged(super::Status::Ok, "", &format!("Kept as {receipt}"))
-                    } else {
-                        self.tagged(super::Status::Ok, &code, &format!("Kept as {receipt}"))
-                    }
-                }
-                Err(refusal) => {
-                    let code = refusal.code.map(|code| format!("[{}]", code.name()));
-                    self.tagged(super::Status::No, &code.unwrap_or_default(), &refusal.text)
-                }
-            });
-        }
-        self.tag = tag;
-        match then {
-            Work::Ready => self.finish_with(Some(lines)),
-            then => {
-                // In the middle of the next command: what is new is told at its end.
-                self.output.extend_from_slice(&lines);
-                self.again(then)
-            }
-        }
-    }
-}
-
-fn server_bug() -> Refusal {
+pub(super) fn server_bug() -> Refusal {
     Refusal::new(Code::ServerBug, "Internal error, the message is not kept")
 }

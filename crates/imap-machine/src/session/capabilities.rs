@@ -3,7 +3,7 @@ use mail_types::Acceptance;
 use super::Session;
 
 /// Listed always.
-const ALWAYS: &[&str] = &["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+const ALWAYS: &[&str] = &["IMAP4rev2", "IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
 
 /// Listed after sign-in: what is of no use before it.
 #[rustfmt::skip]
@@ -28,6 +28,12 @@ const SIGNED_IN: &[&str] = &[
     "CONTEXT=SORT",
     "MULTISEARCH",
     "INPROGRESS",
+    "PARTIAL",
+    "BINARY",
+    "PREVIEW",
+    "SAVEDATE",
+    "OBJECTID",
+    "UTF8=ACCEPT",
     "LIST-EXTENDED",
     "LIST-STATUS",
     "STATUS=SIZE",
@@ -37,6 +43,8 @@ const SIGNED_IN: &[&str] = &[
     "LIST-MYRIGHTS",
     "MULTIAPPEND",
     "REPLACE",
+    "CATENATE",
+    "URLAUTH",
 ];
 
 impl<R: Acceptance> Session<R> {

@@ -3,13 +3,15 @@ use std::ops::Range;
 
 use mail_types::{Acceptance, Flags, SystemFlag, Timestamp};
 use mailbox::Packed;
-use message::{BodyForm, SectionText, filter_fields, header_range};
+use message::{SectionText, filter_fields, header_range};
 
+use super::binary::{write_binary, write_binary_size};
 use super::large::Large;
+use super::plan::{Item, Plan, RowItem};
 use super::{Flow, Session, Status, Work};
-use crate::ask::{Answer, Content, Contents, Fact, Need, Octets, Question};
+use crate::ask::{Answer, Code, Content, Contents, Octets, Question};
 use crate::grammar::date::write_date_time;
-use crate::grammar::{Fetch, FetchAttribute, Section, StoreMode, UidSet};
+use crate::grammar::{Fetch, FetchAttribute, PartialRange, Section, StoreMode, UidSet};
 use crate::view::{Places, View};
 use crate::write::push_number;
 
@@ -23,37 +25,8 @@ pub(super) struct Fetching {
     pub stage: Stage,
     /// Some message's data was not to be had.
     pub lost: bool,
-}
-
-/// What is fetched of each message, worked out once.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub items: Vec<Item>,
-    need: Need,
-    sets_seen: bool,
-    changed_since: Option<u64>,
-}
-
-/// One thing to write.
-#[derive(Debug)]
-pub(super) enum Item {
-    Flags,
-    Uid,
-    InternalDate,
-    Size,
-    ModSeq,
-    /// What the service has ready as it goes over the wire.
-    Fact {
-        /// As in the response.
-        name: &'static str,
-        /// Its place among the facts asked for.
-        at: usize,
-    },
-    Section {
-        /// As in the response.
-        name: Vec<u8>,
-        section: Section,
-    },
+    /// Some part is in a transfer encoding that nobody knows.
+    pub unknown_cte: bool,
 }
 
 #[derive(Debug)]
@@ -90,11 +63,15 @@ impl<R: Acceptance> Session<R> {
             self.enable_condstore();
         }
         let Some(mailbox) = &self.selected else { return self.misfit() };
-        let Some(places) = mailbox.view.places(&fetch.set, fetch.uid) else {
+        let Some(mut places) = mailbox.view.places(&fetch.set, fetch.uid) else {
             return self.bad("", "There is no message of that number");
         };
-        let plan = Plan::new(fetch, mailbox.read_only);
-        let work = Fetching { plan, places, range: 0, stage: Stage::Rows, lost: false };
+        if let Some(partial) = fetch.partial {
+            places = some_of(&mailbox.view, &places, fetch.changed_since, partial);
+        }
+        let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
+        let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
+        let work = Fetching { plan, places, range: 0, stage, lost, unknown_cte };
         self.again(Work::Fetch(Box::new(work)))
     }
 
@@ -135,7 +112,9 @@ impl<R: Acceptance> Session<R> {
                         if at > 0 {
                             out.push(b' ');
                         }
-                        write_row_item(view, row, item, out);
+                        if let Item::Row(item) = item {
+                            write_row_item(view, row, *item, out);
+                        }
                     }
                     out.extend_from_slice(b")\r\n");
                 }
@@ -181,7 +160,7 @@ impl<R: Acceptance> Session<R> {
             }
         }
         if places.is_empty() {
-            return self.fetch_ends(work.lost);
+            return self.fetch_ends(&work);
         }
         let messages = places.iter().map(|&place| View::wanted(rows.at(place))).collect();
         let mut need = work.plan.need.clone();
@@ -244,7 +223,8 @@ impl<R: Acceptance> Session<R> {
         let Some(mailbox) = &mut self.selected else { return self.misfit() };
         match answer {
             Some(Answer::Stored { changes, .. }) => {
-                let tells_flags = work.plan.items.iter().any(|item| matches!(item, Item::Flags));
+                let tells_flags =
+                    work.plan.items.iter().any(|item| matches!(item, Item::Row(RowItem::Flags)));
                 let rows = mailbox.view.rows();
                 let read = batch.places.iter().map(|&place| rows.at(place).uid);
                 let read: UidSet = read.collect();
@@ -306,9 +286,16 @@ impl<R: Acceptance> Session<R> {
                     Item::Fact { name, at } => {
                         write_fact(name, &batch.contents, batch.at * facts + at, out);
                     }
-                    Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
-                        write_row_item(view, row, item, out);
+                    Item::BinarySize { name, at } => {
+                        let at = batch.at * facts + at;
+                        work.unknown_cte |= write_binary_size(name, &batch.contents, at, out);
                     }
+                    Item::Binary { name, binary, .. } => {
+                        let octets = batch.contents.octets(&content.octets);
+                        let summary = content.summary.as_deref();
+                        work.unknown_cte |= write_binary(name, binary, summary, octets, out);
+                    }
+                    Item::Row(item) => write_row_item(view, row, *item, out),
                 }
                 batch.item += 1;
             }
@@ -319,91 +306,15 @@ impl<R: Acceptance> Session<R> {
         self.again(Work::Fetch(work))
     }
 
-    fn fetch_ends(&mut self, lost: bool) -> Flow {
-        if lost {
+    fn fetch_ends(&mut self, work: &Fetching) -> Flow {
+        if work.lost {
             return self.refuse(&Self::expunge_issued());
         }
+        // RFC 3516 §4.3
+        if work.unknown_cte {
+            return self.no(Code::UnknownCte, "A part is in an unknown transfer encoding");
+        }
         self.finish(Status::Ok, "", "Fetched")
-    }
-}
-
-impl Plan {
-    fn new(fetch: Fetch, read_only: bool) -> Self {
-        let mut attributes = fetch.attributes;
-        // RFC 3501 §6.4.8: UID FETCH answers with UIDs; RFC 7162 §3.1.4.1: CHANGEDSINCE with
-        // modification sequences.
-        if fetch.uid && !attributes.contains(&FetchAttribute::Uid) {
-            attributes.insert(0, FetchAttribute::Uid);
-        }
-        if fetch.changed_since.is_some() && !attributes.contains(&FetchAttribute::ModSeq) {
-            attributes.push(FetchAttribute::ModSeq);
-        }
-        let mut plan = Self {
-            items: Vec::with_capacity(attributes.len()),
-            need: Need { facts: Vec::new(), summary: false, octets: Octets::None },
-            sets_seen: false,
-            changed_since: fetch.changed_since,
-        };
-        for attribute in attributes {
-            plan.add(attribute, read_only);
-        }
-        plan
-    }
-
-    fn add(&mut self, attribute: FetchAttribute, read_only: bool) {
-        let item = match attribute {
-            FetchAttribute::Flags => Item::Flags,
-            FetchAttribute::Uid => Item::Uid,
-            FetchAttribute::InternalDate => Item::InternalDate,
-            FetchAttribute::Size => Item::Size,
-            FetchAttribute::ModSeq => Item::ModSeq,
-            FetchAttribute::Envelope => self.fact("ENVELOPE", Fact::Envelope),
-            FetchAttribute::Body => {
-                self.fact("BODY", Fact::Body(BodyForm { extended: false, rev2: false }))
-            }
-            FetchAttribute::BodyStructure => {
-                self.fact("BODYSTRUCTURE", Fact::Body(BodyForm { extended: true, rev2: false }))
-            }
-            FetchAttribute::Section(section) => {
-                self.add_section_need(&section);
-                self.sets_seen |= !section.peek && !read_only;
-                let mut name = Vec::new();
-                section.write_name(&mut name);
-                Item::Section { name, section }
-            }
-        };
-        self.items.push(item);
-    }
-
-    fn fact(&mut self, name: &'static str, fact: Fact) -> Item {
-        let facts = &mut self.need.facts;
-        let known = facts.iter().position(|known| *known == fact);
-        let at = known.unwrap_or_else(|| {
-            facts.push(fact);
-            facts.len() - 1
-        });
-        Item::Fact { name, at }
-    }
-
-    fn add_section_need(&mut self, section: &Section) {
-        let of_root_header = section.spec.part.is_empty()
-            && match section.spec.text {
-                SectionText::Header
-                | SectionText::HeaderFields(_)
-                | SectionText::HeaderFieldsNot(_) => true,
-                SectionText::All | SectionText::Text | SectionText::Mime => false,
-            };
-        if !of_root_header {
-            self.need.octets = Octets::All;
-        } else if self.need.octets == Octets::None {
-            self.need.octets = Octets::Header;
-        }
-        self.need.summary |= !section.spec.part.is_empty();
-    }
-
-    fn needs_messages(&self) -> bool {
-        let Need { facts, summary, octets } = &self.need;
-        !facts.is_empty() || *summary || *octets != Octets::None
     }
 }
 
@@ -415,31 +326,59 @@ pub(super) fn write_head(place: usize, out: &mut Vec<u8>) {
 }
 
 /// An item that the view answers.
-pub(super) fn write_row_item(view: &View, row: &Packed, item: &Item, out: &mut Vec<u8>) {
+pub(super) fn write_row_item(view: &View, row: &Packed, item: RowItem, out: &mut Vec<u8>) {
     match item {
-        Item::Flags => {
+        RowItem::Flags => {
             out.extend_from_slice(b"FLAGS ");
             view.write_flags(row, out);
         }
-        Item::Uid => {
+        RowItem::Uid => {
             out.extend_from_slice(b"UID ");
             push_number(out, u64::from(row.uid));
         }
-        Item::InternalDate => {
+        RowItem::InternalDate => {
             out.extend_from_slice(b"INTERNALDATE ");
             write_date_time(Timestamp::from_secs(row.internal_secs), out);
         }
-        Item::Size => {
+        RowItem::Size => {
             out.extend_from_slice(b"RFC822.SIZE ");
             push_number(out, u64::from(row.size));
         }
-        Item::ModSeq => {
+        RowItem::ModSeq => {
             out.extend_from_slice(b"MODSEQ (");
             push_number(out, row.modseq);
             out.push(b')');
         }
-        Item::Fact { .. } | Item::Section { .. } => {}
+        // RFC 8514 §4.1
+        RowItem::SaveDate => {
+            out.extend_from_slice(b"SAVEDATE ");
+            write_date_time(Timestamp::from_secs(row.saved_secs.into()), out);
+        }
+        RowItem::BinarySizeOfAll => {
+            out.extend_from_slice(b"BINARY.SIZE[] ");
+            push_number(out, u64::from(row.size));
+        }
+        // RFC 8474 §5.1: copies are the same message.
+        RowItem::EmailId => {
+            out.extend_from_slice(b"EMAILID (M");
+            push_number(out, row.mail);
+            out.push(b')');
+        }
     }
+}
+
+/// Some of the messages at places: the n-th to the m-th of those that changed after `since`.
+fn some_of(
+    view: &View,
+    places: &[Range<usize>],
+    since: Option<u64>,
+    partial: PartialRange,
+) -> Places {
+    let rows = view.rows();
+    let is_wanted = |place: &usize| since.is_none_or(|since| rows.at(*place).modseq > since);
+    let all: Vec<usize> = places.iter().cloned().flatten().filter(is_wanted).collect();
+    let some = &all[partial.of(all.len())];
+    some.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[run.len() - 1] + 1).collect()
 }
 
 /// An item that the service has rendered; `at` is its place among all facts of the answer.
@@ -494,7 +433,12 @@ pub(super) fn octets_of<'a>(
 
 /// RFC 3501 §6.4.5: a partial that begins behind the end is empty, one that goes past it is cut.
 pub(super) fn partial_of(section: &Section, octets: usize) -> Range<usize> {
-    let Some((first, count)) = section.partial else { return 0..octets };
+    part_of(section.partial, octets)
+}
+
+/// The octets that `<first.count>` means, of so many.
+pub(super) fn part_of(partial: Option<(u32, u32)>, octets: usize) -> Range<usize> {
+    let Some((first, count)) = partial else { return 0..octets };
     let start = (first as usize).min(octets);
     start..start.saturating_add(count as usize).min(octets)
 }

@@ -3,9 +3,11 @@ use std::ops::Range;
 use mail_types::Acceptance;
 use message::{SectionRange, filter_fields, section_range};
 
+use super::binary::{Size, begin_binary, write_binary_size};
 use super::fetch::{
-    Fetching, Item, Stage, octets_of, partial_of, write_fact, write_head, write_row_item,
+    Fetching, Stage, octets_of, partial_of, write_fact, write_head, write_row_item,
 };
+use super::plan::Item;
 use super::{Ending, Flow, Session, Work};
 use crate::ask::{Answer, Content, Contents, Need, Octets, Question};
 use crate::grammar::Section;
@@ -30,6 +32,8 @@ struct Reading {
     left: Range<u32>,
     /// Where header fields are chosen: what has been read so far.
     header: Option<Vec<u8>>,
+    /// They are of this part, without its transfer encoding.
+    decoded: Option<Box<[u32]>>,
 }
 
 impl<R: Acceptance> Session<R> {
@@ -106,9 +110,17 @@ impl<R: Acceptance> Session<R> {
                 large.reading = large.begin_section(name, section, out);
             }
             Item::Fact { name, at } => write_fact(name, &large.contents, *at, out),
-            Item::Flags | Item::Uid | Item::InternalDate | Item::Size | Item::ModSeq => {
-                write_row_item(view, view.rows().at(large.place), item, out);
+            Item::BinarySize { name, at } => {
+                work.unknown_cte |= write_binary_size(name, &large.contents, *at, out);
             }
+            Item::Binary { name, binary, at } => {
+                let size = Size::told(&large.contents, *at);
+                work.unknown_cte |= matches!(size, Size::UnknownCte);
+                let left = begin_binary(name, binary, &size, out);
+                let decoded = Some(binary.part.clone());
+                large.reading = left.map(|left| Reading { left, header: None, decoded });
+            }
+            Item::Row(item) => write_row_item(view, view.rows().at(large.place), *item, out),
         }
         large.item += usize::from(large.reading.is_none());
         work.stage = Stage::Large(large);
@@ -123,14 +135,14 @@ impl<R: Acceptance> Session<R> {
         };
         let left = &reading.left;
         let end = left.end.min(left.start.saturating_add(self.config.limits.fetch_octets_max));
+        let octets = match &reading.decoded {
+            Some(part) => Octets::Decoded(part.clone(), left.start..end),
+            None => Octets::Range(left.start..end),
+        };
         let question = Question::Fetch {
             account: signed_in.account,
             messages: vec![View::wanted(mailbox.view.rows().at(large.place))],
-            need: Need {
-                facts: Vec::new(),
-                summary: false,
-                octets: Octets::Range(left.start..end),
-            },
+            need: Need { facts: Vec::new(), summary: false, octets },
         };
         work.stage = Stage::Large(large);
         self.ask(Work::Fetch(work), question)
@@ -166,7 +178,7 @@ impl Large {
                 out.push(b'{');
                 push_number(out, left.len() as u64);
                 out.extend_from_slice(b"}\r\n");
-                (!left.is_empty()).then_some(Reading { left, header: None })
+                (!left.is_empty()).then_some(Reading { left, header: None, decoded: None })
             }
             SectionRange::Header(_)
                 if content.is_some_and(|content| octets.end as usize <= content.octets.len()) =>
@@ -178,7 +190,9 @@ impl Large {
                 }
                 None
             }
-            SectionRange::Header(_) => Some(Reading { left: octets, header: Some(Vec::new()) }),
+            SectionRange::Header(_) => {
+                Some(Reading { left: octets, header: Some(Vec::new()), decoded: None })
+            }
         }
     }
 }

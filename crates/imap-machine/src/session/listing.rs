@@ -8,7 +8,7 @@ use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{Counts, Listed, Question, Status};
 use crate::grammar::{List, ListReturn, MailboxName, StatusItem};
 use crate::list::{Entries, Entry};
-use crate::write::{push_mailbox, push_number, push_object_id, push_text};
+use crate::write::{push_number, push_object_id, push_text};
 
 /// Lines of LIST or LSUB that are still to be written.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<R: Acceptance> Session<R> {
         push_text(out, " (");
         push_text(out, &entry.attributes.join(" "));
         push_text(out, ") \"/\" ");
-        push_mailbox(out, &entry.name);
+        self.reader.names.write(&entry.name, out);
         if entry.child_info {
             push_text(out, " (\"CHILDINFO\" (");
             push_text(out, lines.entries.criteria());
@@ -98,7 +98,8 @@ impl<R: Acceptance> Session<R> {
                 }
                 // RFC 8440 §3
                 ListReturn::MyRights => {
-                    write_my_rights(&mut self.output, listed.name.as_str(), listed.rights);
+                    let name = (self.reader.names, listed.name.as_str());
+                    write_my_rights(&mut self.output, name, listed.rights);
                 }
                 ListReturn::Subscribed | ListReturn::Children | ListReturn::SpecialUse => {}
             }
@@ -115,7 +116,7 @@ impl<R: Acceptance> Session<R> {
         let append_limit = self.config.limits.message_octets_max;
         let out = &mut self.output;
         push_text(out, "* STATUS ");
-        push_mailbox(out, mailbox.as_str());
+        self.reader.names.write(mailbox.as_str(), out);
         push_text(out, " (");
         for (at, item) in items.iter().enumerate() {
             if at > 0 {

@@ -3,9 +3,11 @@
 mod access;
 mod answer;
 mod append;
+mod binary;
 mod capabilities;
 mod compress;
 mod context;
+mod enable;
 mod fetch;
 mod finish;
 mod flags;
@@ -15,10 +17,14 @@ mod listing;
 mod mailboxes;
 mod multisearch;
 mod order;
+mod plan;
 mod search;
 mod select;
+mod settle;
 mod sign_in;
 mod transfer;
+mod urlauth;
+mod urls;
 
 use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
 use sasl::SignedIn;
@@ -44,6 +50,10 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// IMAP4rev2 is enabled.
+    rev2: bool,
+    /// UTF8=ACCEPT is enabled.
+    utf8: bool,
     /// Both directions are DEFLATE streams.
     compressed: bool,
     /// The command under way.
@@ -60,7 +70,7 @@ pub struct Session<R> {
     /// The time, as of the last step.
     now: Timestamp,
     /// Messages whose commits are under way.
-    appends: append::Appends,
+    appends: settle::Appends,
     /// What was read, and waits until those are answered.
     read: Option<Read>,
     deadline: Timestamp,
@@ -116,6 +126,7 @@ enum Work {
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
     Settle(Box<Work>),
+    Urls(Box<urlauth::Urls>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
@@ -156,6 +167,8 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            rev2: false,
+            utf8: false,
             compressed: false,
             work: Work::Ready,
             tag: None,
@@ -165,7 +178,7 @@ impl<R: Acceptance> Session<R> {
             answer: None,
             stirred: false,
             now,
-            appends: append::Appends::default(),
+            appends: settle::Appends::default(),
             read: None,
             deadline: now.after(config.limits.sign_in_timeout),
             octets_in: 0,
@@ -178,7 +191,7 @@ impl<R: Acceptance> Session<R> {
         let greeting =
             format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
         push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev1 server ready\r\n");
+        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
         session
     }
 
@@ -218,6 +231,7 @@ impl<R: Acceptance> Session<R> {
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
+            Work::Urls(work) => self.urls_answered(*work, answer),
             Work::Settle(then) => self.settled(*then, answer),
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
@@ -236,12 +250,7 @@ impl<R: Acceptance> Session<R> {
         if self.ending == Ending::ShutDown {
             return self.bye("Server is shutting down, connect again in a moment");
         }
-        let read = self.read.take().unwrap_or_else(|| self.reader.read());
-        if self.appends.is_waiting() && !matches!(read, Read::Incomplete | Read::Append(_)) {
-            // Every other command comes behind the answers to those before it.
-            self.read = Some(read);
-            return self.settle(Work::Ready);
-        }
+        let Some(read) = self.read_behind_appends() else { return self.settle(Work::Ready) };
         match read {
             Read::Incomplete => Flow::NeedInput,
             Read::Continue => {
@@ -249,7 +258,7 @@ impl<R: Acceptance> Session<R> {
                 Flow::Again
             }
             Read::Command => {
-                let parsed = Command::parse(self.reader.command());
+                let parsed = Command::parse_in(self.reader.command(), self.reader.names);
                 self.reader.consume();
                 self.touch(now);
                 self.begin(parsed)
@@ -320,6 +329,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Status(..)
             | Command::Manage(_)
             | Command::Append(_)
+            | Command::Url(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
             Command::Search(search) if search.sources.is_some() => {
@@ -376,6 +386,7 @@ impl<R: Acceptance> Session<R> {
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
             Command::Append(head) => self.append_begins(*head),
+            Command::Url(command) => self.url_command(command),
             Command::Fetch(fetch) => self.fetch(fetch),
             Command::Store(store) => self.store(store),
             Command::Search(search) => self.search(*search),
@@ -391,17 +402,6 @@ impl<R: Acceptance> Session<R> {
             | Command::List(_)
             | Command::Status(..)) => self.ask_about_mailboxes(command),
         }
-    }
-
-    // RFC 5161 §3.1: unknown names are passed over.
-    fn enable(&mut self, names: &[String]) -> Flow {
-        if names.iter().any(|name| name == "CONDSTORE") {
-            push_text(&mut self.output, "* ENABLED CONDSTORE\r\n");
-            self.enable_condstore();
-        } else {
-            push_text(&mut self.output, "* ENABLED\r\n");
-        }
-        self.finish(Status::Ok, "", "Done")
     }
 
     // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with

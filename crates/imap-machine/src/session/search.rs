@@ -11,7 +11,7 @@ use super::multisearch::Elsewhere;
 use super::order::{OrderError, Ordering};
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Question, Refusal};
-use crate::grammar::{Search, SearchOrder, UidSet};
+use crate::grammar::{Search, SearchOrder, SearchReturn, UidSet};
 use crate::search::{Bits, Compiled, Evaluator, Found, Matched, NoSuchNumber};
 use crate::view::View;
 use crate::write::push_text;
@@ -68,8 +68,16 @@ struct Matching {
 }
 
 impl<R: Acceptance> Session<R> {
-    pub(super) fn search(&mut self, search: Search) -> Flow {
+    pub(super) fn search(&mut self, mut search: Search) -> Flow {
         self.by_uid = search.uid;
+        // RFC 6855 §3: "the server MUST reject it with a BAD".
+        if self.utf8 && search.names_charset && search.order == SearchOrder::Mailbox {
+            return self.bad("", "With UTF8=ACCEPT a search names no charset");
+        }
+        // RFC 9051 §6.4.4: SEARCH is always answered with ESEARCH.
+        if self.rev2 && search.order == SearchOrder::Mailbox && search.returns.is_none() {
+            search.returns = Some(SearchReturn { all: true, ..SearchReturn::default() });
+        }
         // RFC 3501 §7.4.1; RFC 5256 §3 says the same of SORT and THREAD.
         self.expunge_allowed = search.uid;
         if search.sources.is_some() {
@@ -289,7 +297,9 @@ impl<R: Acceptance> Session<R> {
             tag: self.tag.as_ref().map_or("*", |tag| tag.as_str()),
             uid: work.search.uid,
             mailbox: match &work.aim {
-                Aim::Elsewhere(elsewhere) => Some((&elsewhere.name, elsewhere.uid_validity)),
+                Aim::Elsewhere(elsewhere) => {
+                    Some((&elsewhere.name, elsewhere.uid_validity, self.reader.names))
+                }
                 Aim::Command | Aim::Update(_) => None,
             },
         };

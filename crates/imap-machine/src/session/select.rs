@@ -56,12 +56,18 @@ impl<R: Acceptance> Session<R> {
             selected;
         let read_only = work.read_only || read_only || !can_change(rights);
         let keywords = keywords(&rows);
-        let view = View::new(rows, recent);
+        let view = View::new(rows, recent).in_rev2(self.rev2);
 
         let out = &mut self.output;
         push_text(out, &format!("* FLAGS ({SYSTEM_FLAGS}{keywords})\r\n"));
         view.write_counts(out);
-        if let Some(place) = view.first_unseen() {
+        if self.rev2 {
+            // RFC 9051 §6.3.2: LIST is a required response.
+            push_text(out, "* LIST () \"/\" ");
+            self.reader.names.write(work.mailbox.as_str(), out);
+            push_text(out, "\r\n");
+        } else if let Some(place) = view.first_unseen() {
+            // RFC 9051 appendix E has done away with it.
             push_text(out, "* OK [UNSEEN ");
             push_number(out, place as u64 + 1);
             push_text(out, "] First unseen\r\n");

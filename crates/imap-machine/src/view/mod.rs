@@ -57,6 +57,8 @@ pub struct View {
     gone: UidSet,
     /// `$`: what the last search saved, UIDs.
     saved: UidSet,
+    /// RFC 9051 appendix E: nothing is told of `\Recent`.
+    rev2: bool,
 }
 
 impl View {
@@ -70,7 +72,14 @@ impl View {
             changed: Vec::new(),
             gone: UidSet::new(),
             saved: UidSet::new(),
+            rev2: false,
         }
+    }
+
+    /// The same for a client that speaks IMAP4rev2, or not.
+    #[must_use]
+    pub fn in_rev2(self, rev2: bool) -> Self {
+        Self { rev2, ..self }
     }
 
     /// Messages, those included that are gone and not yet told.
@@ -163,13 +172,15 @@ impl View {
             more |= gone.len() > room;
             places.extend(gone.take(room));
         }
+        // Who was never told of a message by EXISTS is not told that it went.
+        let counted = places.partition_point(|&place| place < self.told);
         // RFC 3501 §7.4.1: each EXPUNGE renumbers what follows at once.
-        for (before, place) in places.iter().enumerate() {
+        for (before, place) in places[..counted].iter().enumerate() {
             out.extend_from_slice(b"* ");
             push_number(out, (place + 1 - before) as u64);
             out.extend_from_slice(b" EXPUNGE\r\n");
         }
-        self.told -= places.partition_point(|&place| place < self.told);
+        self.told -= counted;
         self.changed.clear();
         self.rows.remove(&places);
         if !more {
@@ -190,7 +201,11 @@ impl View {
     pub(crate) fn write_counts(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"* ");
         push_number(out, self.rows.len() as u64);
-        out.extend_from_slice(b" EXISTS\r\n* ");
+        out.extend_from_slice(b" EXISTS\r\n");
+        if self.rev2 {
+            return;
+        }
+        out.extend_from_slice(b"* ");
         push_number(out, self.recent() as u64);
         out.extend_from_slice(b" RECENT\r\n");
     }
@@ -199,7 +214,7 @@ impl View {
     pub(crate) fn write_flags(&self, row: &Packed, out: &mut Vec<u8>) {
         let text = &self.rows.flag_set(row).text;
         out.push(b'(');
-        if !self.recent.is_empty() && self.recent.contains(row.uid) {
+        if !self.rev2 && !self.recent.is_empty() && self.recent.contains(row.uid) {
             push_text(out, if text.is_empty() { "\\Recent" } else { "\\Recent " });
         }
         push_text(out, text);

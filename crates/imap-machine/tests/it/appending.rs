@@ -1,11 +1,13 @@
 //! The reference service's side of APPEND: a command's messages come in, are put into the mailbox
-//! together, and what became of it is told when it is asked for.
+//! together, and what became of it is told when it is asked for. And of URLs: what they name, and
+//! tokens that prove little.
 
 use std::collections::VecDeque;
 
-use imap_machine::grammar::{MailboxName, UidSet};
-use imap_machine::{Answer, Appended, Code, NewMessage, Question, Refusal};
+use imap_machine::grammar::{ImapUrl, MailboxName, UidSet};
+use imap_machine::{Answer, Appended, Code, NewMessage, Question, Refusal, UrlOctets};
 use mail_types::{MailboxId, Timestamp, Uid};
+use message::{Limits, SectionRange, Summary, filter_fields, section_range};
 
 use crate::service::{Proof, Service, try_create, validity};
 
@@ -44,6 +46,38 @@ impl Service {
             Question::AppendBytes(bytes) => {
                 let (_, octets) = appending.coming.as_mut().unwrap().messages.last_mut().unwrap();
                 octets.extend_from_slice(&bytes);
+            }
+            Question::AppendUrl { selected, url, .. } => {
+                let mailbox = match &url.mailbox {
+                    Some(name) => self.by_name(name).ok().map(|mailbox| mailbox.id),
+                    None => selected,
+                };
+                let Some(octets) = mailbox.and_then(|id| self.named(id, &url)) else {
+                    return Ok(Answer::Gone);
+                };
+                let coming = appending.coming.as_mut().unwrap();
+                coming.messages.last_mut().unwrap().1.extend_from_slice(&octets);
+            }
+            Question::UrlToken { url, rump, .. } => {
+                self.by_name(&url.mailbox.unwrap())?;
+                return Ok(Answer::Token(self.token(&rump)));
+            }
+            Question::ResetUrlKeys { mailbox, .. } => {
+                if let Some(mailbox) = mailbox {
+                    self.by_name(&mailbox)?;
+                }
+                self.url_key += 1;
+            }
+            Question::UrlFetch { url, rump, from, .. } => {
+                let token = url.auth.as_ref().unwrap().verifier.as_ref().unwrap().token.clone();
+                let right = token == self.token(&rump);
+                let mailbox = self.by_name(url.mailbox.as_ref().unwrap()).ok();
+                let id = mailbox.map(|mailbox| mailbox.id).filter(|_| right);
+                let octets = id.and_then(|id| self.named(id, &url)).map(|octets| UrlOctets {
+                    total: u32::try_from(octets.len()).unwrap(),
+                    octets: octets[from as usize..].iter().copied().take(10).collect(),
+                });
+                return Ok(Answer::UrlOctets(octets));
             }
             Question::AppendAbort => appending.coming = None,
             Question::AppendEnd => {
@@ -84,5 +118,30 @@ impl Service {
         }
         let uid_validity = validity(self.mailbox(mailbox.as_str()).uid_validity);
         Ok(Appended { receipts, uid_validity, uids })
+    }
+
+    fn token(&self, rump: &[u8]) -> String {
+        let sum =
+            rump.iter().fold(self.url_key, |sum, &octet| sum * 31 % 0xffff_fff1 + u64::from(octet));
+        format!("{sum:032x}")
+    }
+
+    fn named(&mut self, mailbox: MailboxId, url: &ImapUrl) -> Option<Vec<u8>> {
+        let mailbox = self.by_id(mailbox)?;
+        let validity = mailbox.uid_validity;
+        let mut messages = mailbox.messages.iter();
+        let message = messages.find(|message| message.uid == url.uid.get())?.clone();
+        let mail = &self.mails[message.mail];
+        let summary = Summary::read(mail, &Limits::default());
+        let section = match section_range(&summary.structure, &url.section)? {
+            SectionRange::Exact(range) => mail[range].to_vec(),
+            SectionRange::Header(range) => filter_fields(&mail[range], &url.section.text),
+        };
+        let (first, count) = url.partial.unwrap_or((0, None));
+        let rest = section.get(first as usize..)?;
+        let count = count.map_or(rest.len(), |count| rest.len().min(count as usize));
+        url.uid_validity
+            .is_none_or(|wanted| wanted.get() == validity)
+            .then(|| rest[..count].to_vec())
     }
 }

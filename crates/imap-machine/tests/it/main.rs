@@ -13,3 +13,4 @@ mod model;
 mod properties;
 mod service;
 mod sign_in;
+mod urls;

@@ -67,6 +67,8 @@ pub struct Service {
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
     pub unavailable: bool,
+    /// What tokens of URLs are made with.
+    pub url_key: u64,
     /// At most this many messages in an answer.
     pub batch_max: usize,
     next_id: u64,
@@ -217,6 +219,10 @@ impl Service {
             | Question::AppendBytes(_)
             | Question::AppendEnd
             | Question::AppendSettle
+            | Question::AppendUrl { .. }
+            | Question::UrlToken { .. }
+            | Question::ResetUrlKeys { .. }
+            | Question::UrlFetch { .. }
             | Question::AppendAbort => self.append(question, appending)?,
             Question::Create { mailbox, special_use, .. } => {
                 if self.by_name(&mailbox).is_ok() {
@@ -350,13 +356,30 @@ impl Service {
             let range = contents.write(|out| match fact {
                 Fact::Envelope => message::write_envelope(out, &summary.envelope),
                 Fact::Body(form) => message::write_body(out, &summary.structure, *form),
+                Fact::Preview => {
+                    let preview = message::preview(mail, &summary.structure, &Limits::default());
+                    message::write_string(out, preview.as_bytes());
+                }
+                Fact::Thread => {
+                    let number = thread_number(&mail[message::header_range(mail)]);
+                    out.extend_from_slice(format!("(T{number})").as_bytes());
+                }
+                Fact::BinarySize(part) => out.extend_from_slice(&binary_size(mail, &summary, part)),
             });
             contents.facts.push(range);
         }
+        let decoded;
         let octets = match &need.octets {
             Octets::None => &[],
             Octets::Header => &mail[message::header_range(mail)],
             Octets::All => &**mail,
+            Octets::Decoded(part, range) => {
+                let structure = &summary.structure;
+                let part = &structure.parts()[message::part_at(structure, part).unwrap()];
+                let count = range.len();
+                decoded = message::decoded_part_range(mail, part, range.start as usize, count);
+                decoded.as_deref().unwrap()
+            }
             Octets::Range(range) => &mail[range.start as usize..range.end as usize],
         };
         let octets = contents.write(|out| out.extend_from_slice(octets));
@@ -415,6 +438,18 @@ impl Service {
     fn sort_facts(&self, wanted: &Wanted) -> Box<[u8]> {
         let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
         SortFacts::read(mail, &Limits::default()).encode().into()
+    }
+}
+
+fn binary_size(mail: &[u8], summary: &Summary, part: &[u32]) -> Vec<u8> {
+    let structure = &summary.structure;
+    if part.is_empty() {
+        return mail.len().to_string().into_bytes();
+    }
+    let Some(part) = message::part_at(structure, part) else { return Vec::new() };
+    match message::decoded_size(mail, &structure.parts()[part]) {
+        Ok(size) => size.to_string().into_bytes(),
+        Err(_) => b"?".to_vec(),
     }
 }
 

@@ -9,4 +9,5 @@ mod news;
 mod searches;
 mod sharing;
 mod tls;
+mod urls;
 mod world;

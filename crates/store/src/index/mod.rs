@@ -267,7 +267,10 @@ impl<E: Executor> Index<E> {
                     bytes: 0,
                 }),
             Record::MailboxRenamed { mailbox, name } => self.mailbox_renamed(*mailbox, name),
-            Record::MailboxDeleted { mailbox } => self.mailbox_deleted(*mailbox, seq, at),
+            Record::MailboxDeleted { mailbox } => {
+                crate::url_key::mailbox_deleted(&mut self.sql, *mailbox)?;
+                self.mailbox_deleted(*mailbox, seq, at)
+            }
             Record::Subscription { account, name, subscribed } => {
                 self.subscription(*account, name, *subscribed)
             }
@@ -294,6 +297,12 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_custody(*custody, seq, at)
             }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
+            Record::UrlKeySet { account, mailbox, key } => {
+                crate::url_key::set(&mut self.sql, *account, *mailbox, key)
+            }
+            Record::UrlKeysReset { account, mailbox } => {
+                crate::url_key::reset(&mut self.sql, *account, *mailbox)
+            }
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)
             }

@@ -2,6 +2,7 @@
 //! The store on a real disk and on the simulated one.
 
 mod accounts;
+mod appends;
 mod extracted;
 mod groups;
 mod model;

@@ -1,0 +1,35 @@
+use mail_types::Acceptance;
+
+use super::{Flow, Session, Status};
+use crate::grammar::Names;
+use crate::write::push_text;
+
+impl<R: Acceptance> Session<R> {
+    // RFC 5161 §3.1: unknown names are passed over; ENABLED lists those that are enabled.
+    pub(super) fn enable(&mut self, names: &[String]) -> Flow {
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let mut enabled = String::new();
+        // RFC 5161 §3.1, RFC 9051 §6.3.1: what changes the meaning of what is told of a mailbox can
+        // be enabled only before one is selected.
+        let may_change = self.selected.is_none();
+        if has("IMAP4REV2") && (may_change || self.rev2) {
+            self.rev2 = true;
+            enabled.push_str(" IMAP4rev2");
+        }
+        if has("UTF8=ACCEPT") && (may_change || self.utf8) {
+            self.utf8 = true;
+            enabled.push_str(" UTF8=ACCEPT");
+        }
+        if self.rev2 || self.utf8 {
+            self.reader.names = Names::Utf8;
+        }
+        if has("CONDSTORE") {
+            enabled.push_str(" CONDSTORE");
+        }
+        push_text(&mut self.output, &format!("* ENABLED{enabled}\r\n"));
+        if has("CONDSTORE") {
+            self.enable_condstore();
+        }
+        self.finish(Status::Ok, "", "Done")
+    }
+}
