@@ -3,7 +3,9 @@
 //! [`grammar`] reads commands, [`view`] is the selected mailbox as its session sees it, and
 //! [`Session`] speaks the protocol, with LITERAL+ (RFC 7888), SASL-IR (4959), IDLE (2177),
 //! UIDPLUS (4315), MOVE (6851), UNSELECT (3691), NAMESPACE (2342), ID (2971), ENABLE (5161),
-//! CHILDREN (3348), SPECIAL-USE (6154), CONDSTORE (7162), ESEARCH (4731) and response codes of 5530.
+//! CHILDREN (3348), SPECIAL-USE (6154), CONDSTORE (7162), ESEARCH (4731), MULTIAPPEND (3502),
+//! CATENATE (4469), URLAUTH (4467), REPLACE (8508), APPENDLIMIT (7889) and response codes of 5530.
+//! APPENDs that a client sends without waiting are committed together and answered in order.
 //!
 //! It does no I/O, reads no clock, draws no random number, and knows no mail: whatever it must know
 //! it asks its service (see [`Question`]). It says `OK` to APPEND only with the proof in its hand
@@ -23,7 +25,8 @@ mod write;
 
 pub use ask::{
     AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
-    Listed, Need, NewMessage, Octets, Question, Refusal, Selected, Status, UrlOctets, Wanted,
+    Listed, Need, NewMessage, Octets, Question, QuotaQuestion, QuotaRoot, Refusal, Selected,
+    Status, UrlOctets, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

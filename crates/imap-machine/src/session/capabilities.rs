@@ -3,7 +3,7 @@ use mail_types::Acceptance;
 use super::Session;
 
 /// Listed always.
-const ALWAYS: &[&str] = &["IMAP4rev2", "IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
+const ALWAYS: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
 
 /// Listed after sign-in: what is of no use before it.
 #[rustfmt::skip]
@@ -38,6 +38,10 @@ const SIGNED_IN: &[&str] = &[
     "LIST-STATUS",
     "STATUS=SIZE",
     "CREATE-SPECIAL-USE",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",

@@ -80,7 +80,7 @@ impl Believer {
         let count = self.known.len();
         let any = 1 + random.below(count.max(1));
         let flag = ["\\Seen", "\\Deleted", "$Work", "\\Flagged"][random.below(4)];
-        match random.below(10) {
+        match random.below(14) {
             0 => self.say(service, "NOOP"),
             1 if count > 0 => self.say(service, &format!("FETCH {any}:* (UID FLAGS)")),
             2 => self.say(service, "UID FETCH 1:* FLAGS"),
@@ -98,6 +98,20 @@ impl Believer {
             7 if count > 0 => self.say(service, &format!("COPY {any} INBOX")),
             8 if count > 0 => self.say(service, &format!("MOVE {any} INBOX")),
             9 => self.say(service, "SEARCH UNSEEN"),
+            10 => self.say(service, &format!("APPEND INBOX ({flag}) {{3+}}\r\nabc {{3+}}\r\ndef")),
+            // Two at once, and a command behind them.
+            11 => {
+                let append = "APPEND INBOX {3+}\r\nabc\r\n";
+                self.say(service, &format!("{append}t {append}t NOOP"));
+            }
+            12 if count > 0 => {
+                self.say(service, &format!("REPLACE {any} INBOX ({flag}) {{3+}}\r\nnew"));
+            }
+            13 if count > 0 => {
+                let uid = self.known[any - 1].uid.unwrap_or(1);
+                let url = format!("URL \"/INBOX/;UID={uid}\"");
+                self.say(service, &format!("APPEND INBOX CATENATE ({url} TEXT {{1+}}\r\nx)"));
+            }
             _ => self.say(service, "CHECK"),
         }
     }
