@@ -2,7 +2,7 @@
 //! in some dialog, here or in `imap-machine`.
 //!
 //! Lines: `C:` from the client, `S:` from the server (`<...>` stands for any text), `M:` a mailbox
-//! and what it holds before, `#` a comment.
+//! and what it holds before, `R:` words for `restante`, `#` a comment.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,8 +50,8 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
     ("MULTIAPPEND", &["APPEND"]),
     ("QUOTA", &["GETQUOTA"]),
     ("QUOTA=RES-STORAGE", &["(STORAGE"]),
-    ("QUOTA=RES-MESSAGE", &["MESSAGE "]),
-    ("QUOTA=RES-MAILBOX", &["MAILBOX "]),
+    ("QUOTA=RES-MESSAGE", &["MESSAGE 1 10"]),
+    ("QUOTA=RES-MAILBOX", &["MAILBOX 6 "]),
     ("QUOTASET", &["SETQUOTA"]),
     ("METADATA", &["SETMETADATA"]),
     ("METADATA-SERVER", &["GETMETADATA \"\""]),
@@ -157,6 +157,10 @@ fn play(name: &str, text: &str) {
     let house = House::new();
     for setting in text.lines().filter_map(|line| line.strip_prefix("M: ")) {
         set_up(&house, setting);
+    }
+    for words in text.lines().filter_map(|line| line.strip_prefix("R: ")) {
+        let words = words.replace("{ALICE}", ALICE);
+        house.restante(&words.split(' ').collect::<Vec<_>>());
     }
     let mut talk = Talk::with(&house);
     let mut heard = String::new();
