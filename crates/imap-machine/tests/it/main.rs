@@ -11,6 +11,7 @@ mod grammar;
 mod hostile;
 mod model;
 mod properties;
+mod searches;
 mod service;
 mod sign_in;
 mod urls;
