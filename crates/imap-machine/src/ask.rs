@@ -198,6 +198,13 @@ pub enum Question {
         /// What.
         what: AclQuestion,
     },
+    /// What is used of a quota: [`Answer::Quota`].
+    Quota {
+        /// Who asks.
+        account: AccountId,
+        /// Of which.
+        what: QuotaQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -248,6 +255,24 @@ pub enum Question {
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
     },
+}
+
+/// Which quota is asked about (RFC 9208 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotaQuestion {
+    /// That of a quota root.
+    Root(String),
+    /// That of this mailbox.
+    Of(MailboxName),
+}
+
+/// A quota root (RFC 9208 §3.2): what counts together against limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaRoot {
+    /// Its name.
+    pub name: String,
+    /// Of each resource that has a limit its name, what is used, and the limit.
+    pub resources: Vec<(&'static str, u64, u64)>,
 }
 
 /// What is asked about an access control list (RFC 4314 §3).
@@ -408,6 +433,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Quota`].
+    Quota(QuotaRoot),
     /// To [`Question::Acl`].
     Acl(AclAnswer),
     /// To [`Question::Create`].

@@ -24,7 +24,7 @@ const HELD_OCTETS_MAX: u64 = 16 << 20;
 pub struct Appends {
     /// The mailbox that took a message last: that it is there need not be looked up again, since
     /// the commit looks too.
-    known: Option<(AccountId, MailboxName)>,
+    known: Option<(AccountId, MailboxName, AccountId)>,
     coming: Option<Box<Coming>>,
     /// Commits under way, the oldest first.
     commits: VecDeque<Commit>,
@@ -78,11 +78,20 @@ impl Session {
         if let Some(reason) = self.shared.store.stopped() {
             return Err(not_now("take a message, the store has stopped", reason));
         }
-        let known = self.appends.known.as_ref();
-        if known.is_none_or(|(of, name)| *of != account || *name != mailbox) {
-            self.mailbox(account, &mailbox, Right::Insert, Missing::TryCreate).await?;
-            self.appends.known = Some((account, mailbox.clone()));
-        }
+        let known = self.appends.known.take();
+        let owner = match known.filter(|(of, name, _)| *of == account && *name == mailbox) {
+            Some((.., owner)) => owner,
+            None => {
+                let right = Right::Insert;
+                self.mailbox(account, &mailbox, right, Missing::TryCreate).await?.0.account
+            }
+        };
+        self.appends.known = Some((account, mailbox.clone(), owner));
+        // RFC 9208 §4: what will not fit is refused before it is read; the commit looks again.
+        let octets = u64::from(message.octets.unwrap_or(0));
+        let goes = u64::from(replaces.is_some());
+        let room = self.shared.store.check_quota(owner, 1 - goes, octets);
+        room.map_err(|refused| refusal(&refused, Missing::TryCreate))?;
         self.appends.coming = Some(Box::new(Coming {
             account,
             mailbox,

@@ -19,6 +19,7 @@ mod caches;
 mod content;
 mod matching;
 mod ordering;
+mod quota;
 mod refusals;
 mod selected;
 mod session;

@@ -23,6 +23,7 @@ pub fn refusal(refused: &Refused, missing: Missing) -> Refusal {
             Code::HasChildren,
             "This name is no mailbox itself, but others are below it; delete those",
         ),
+        Refused::OverQuota => Refusal::new(Code::OverQuota, "The quota is used up"),
         Refused::NotAllowed => {
             Refusal::new(Code::NoPerm, "You have no right to do this with this mailbox")
         }

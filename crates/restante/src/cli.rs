@@ -91,6 +91,16 @@ enum Account {
     },
     /// Remove one; its mail stays in the archive
     Remove { address: Address },
+    /// Set how much one may keep, or show it
+    Quota {
+        address: Address,
+        /// Size of all its messages: 5GiB, 500MiB, or none
+        #[arg(long, value_parser = storage_limit)]
+        storage: Option<Limit>,
+        /// How many messages, or none
+        #[arg(long, value_parser = count_limit)]
+        messages: Option<Limit>,
+    },
     /// List them
     List,
 }
@@ -235,8 +245,33 @@ fn account(command: Account) -> anyhow::Result<(Request, Option<(Address, String
             (Request::AccountPassword { address, password }, generated)
         }
         Account::Remove { address } => (Request::AccountRemove { address }, None),
+        Account::Quota { address, storage, messages } => {
+            let (storage_bytes, messages) = (storage.map(|l| l.0), messages.map(|l| l.0));
+            (Request::AccountQuota { address, storage_bytes, messages }, None)
+        }
         Account::List => (Request::AccountList, None),
     })
+}
+
+/// A limit, or that there is none.
+#[derive(Clone, Copy, Debug)]
+struct Limit(Option<u64>);
+
+fn storage_limit(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    // `5G` is what people write.
+    let sizes = [text.to_owned(), format!("{text}iB")];
+    let bytes = sizes.iter().find_map(|text| config::parse_bytes(text));
+    bytes.map(|bytes| Limit(Some(bytes))).ok_or_else(|| "write 5GiB, 500MiB or none".to_owned())
+}
+
+fn count_limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "none" => Ok(Limit(None)),
+        number => number.parse().map(|count| Limit(Some(count))).map_err(|error| error.to_string()),
+    }
 }
 
 fn domain(command: DomainCommand) -> Request {

@@ -31,6 +31,12 @@ pub enum Request {
         address: Address,
         password: String,
     },
+    /// Sets the limits that are given; `Some(None)` is no limit.
+    AccountQuota {
+        address: Address,
+        storage_bytes: Option<Option<u64>>,
+        messages: Option<Option<u64>>,
+    },
     DomainList,
     DomainAdd {
         domain: Domain,
@@ -159,7 +165,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => status(store),
-        Request::AccountList => Ok(view::accounts(&store.directory())),
+        Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;
             store.add_account(actor, address.clone(), credentials).wait()?;
@@ -173,6 +179,18 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             let credentials = credentials(&password)?;
             store.set_credentials(actor, address.clone(), credentials).wait()?;
             Ok(did(format!("account {address} has a new password")))
+        }
+        Request::AccountQuota { address, storage_bytes, messages } => {
+            let directory = store.directory();
+            let account = directory.sign_in_name(&address.to_string()).map(|account| account.id);
+            let account = account.ok_or_else(|| Refused::Missing(format!("account {address}")))?;
+            let (_, mut quota) = store.usage(account)?;
+            if storage_bytes.is_some() || messages.is_some() {
+                quota.storage_bytes = storage_bytes.unwrap_or(quota.storage_bytes);
+                quota.messages = messages.unwrap_or(quota.messages);
+                store.set_quota(actor, address, quota).wait()?;
+            }
+            Ok(Value::Array(vec![view::account(store, account)?]))
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {

@@ -138,7 +138,10 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
         ),
         Request::QueueShow { .. } => stories(answer, "Nothing of that is queued."),
-        Request::AccountList => rows(answer, &["address"], "no accounts"),
+        Request::AccountList | Request::AccountQuota { .. } => {
+            let columns = ["address", "messages", "messages_max", "storage", "storage_max"];
+            rows(answer, &columns, "no accounts")
+        }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),

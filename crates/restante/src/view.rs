@@ -1,12 +1,29 @@
 //! What is shown, as JSON: the one form that tables, sentences and programs are made from.
 
+use mail_types::AccountId;
 use serde_json::{Value, json};
-use store::{Directory, QueueItem, Story};
+use store::{Directory, QueueItem, Store, StoreError, Story};
 
 use crate::story;
 
-pub fn accounts(directory: &Directory) -> Value {
-    directory.accounts().iter().map(|account| json!({ "address": account.address })).collect()
+pub fn accounts(store: &Store) -> Result<Value, StoreError> {
+    let directory = store.directory();
+    directory.accounts().iter().map(|account| self::account(store, account.id)).collect()
+}
+
+/// An account with what it keeps and may keep.
+pub fn account(store: &Store, account: AccountId) -> Result<Value, StoreError> {
+    let (usage, quota) = store.usage(account)?;
+    let directory = store.directory();
+    Ok(json!({
+        "address": directory.account(account).map(|account| &account.address),
+        "messages": usage.messages,
+        "messages_max": quota.messages,
+        "storage": config::format_bytes(usage.bytes),
+        "storage_max": quota.storage_bytes.map(config::format_bytes),
+        "storage_bytes": usage.bytes,
+        "storage_bytes_max": quota.storage_bytes,
+    }))
 }
 
 pub fn domains(directory: &Directory) -> Value {

@@ -95,8 +95,10 @@ impl Session {
     fn recipient(&self, address: &Address) -> Result<(), Refusal> {
         let directory = self.shared.store.directory();
         match directory.resolve(address) {
-            Resolution::Account(_) => Ok(()),
-            Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => Ok(()),
+            Resolution::Account(_) => self.room_for(address),
+            Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => {
+                self.room_for(address)
+            }
             Resolution::Alias(_) | Resolution::UnknownUser => {
                 Err(refusal(&Refused::UnknownUser(address.clone())))
             }
@@ -104,6 +106,12 @@ impl Session {
             // RFC 5321 §3.6.2: nobody relays through us who has not signed in, loopback or not.
             Resolution::Remote => Err(refusal(&Refused::RelayDenied(address.clone()))),
         }
+    }
+
+    /// A full mailbox is told of here, before anything is taken: behind that nobody is turned away.
+    fn room_for(&self, address: &Address) -> Result<(), Refusal> {
+        let checked = self.shared.store.check_room_for(address, 0);
+        checked.map_err(|refused| refusal(&refused))
     }
 
     fn begin(&mut self, envelope: Envelope) {
@@ -232,6 +240,8 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::UidsUsedUp => {
             Refusal::transient(452, 2, 2, "The mailbox takes no more messages for now")
         }
+        // RFC 5321 §4.2.2: 452; RFC 3463 §3.3: X.2.2. There may be room when it comes again.
+        Refused::OverQuota => Refusal::transient(452, 2, 2, "The mailbox is full, try again later"),
         Refused::NotAllowed => {
             tracing::error!("a message was not accepted: not allowed");
             Refusal::transient(451, 3, 0, "The message cannot be stored now, try again later")

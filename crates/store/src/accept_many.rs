@@ -88,7 +88,8 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
     let found = work.index.mailboxes.get(&mailbox);
     let found = found.ok_or_else(|| Refused::Missing(format!("mailbox {name}")))?;
     let uid_validity = found.uid_validity;
-    let account = work.index.directory.account(found.account);
+    let owner = found.account;
+    let account = work.index.directory.account(owner);
     let recipient = account.ok_or_else(|| Refused::Missing("the account".to_owned()))?;
     let recipient = recipient.address.clone();
     let (first, _) = next_in(work, mailbox)?;
@@ -103,6 +104,10 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
             return Ok(None);
         }
     }
+    // RFC 9208 §4: a message that goes makes room for the one that comes instead.
+    let goes = u64::from(replaces.is_some());
+    let bytes = messages.iter().map(|message| message.body.size).sum();
+    crate::quota::check(work, owner, messages.len() as u64 - goes, bytes)?;
     let mut uids = Vec::with_capacity(messages.len());
     for message in messages {
         let (uid, mod_seq): (Uid, ModSeq) = next_in(work, mailbox)?;

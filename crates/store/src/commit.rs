@@ -323,6 +323,7 @@ impl<D: Disk> Writer<D> {
                 }
                 if records > 0 {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
+                    self.shared.note_quotas(self.index.take_quota_news());
                     self.shared.tell(&self.index.directory, effects);
                 }
                 let synced = Synced(self.seq);
@@ -403,6 +404,7 @@ impl<D: Disk> Writer<D> {
         }
         self.index = index;
         self.index_lost = false;
+        self.shared.note_quotas(self.index.take_quota_news());
         self.seq = self.journal.head().last_seq;
         self.shared.published.store(self.seq.0, Ordering::Release);
         Ok(())

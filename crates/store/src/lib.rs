@@ -29,6 +29,7 @@ mod open;
 mod operator;
 mod pending;
 mod queue;
+mod quota;
 mod read;
 mod receipt;
 mod record;
@@ -53,14 +54,16 @@ pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
 pub use index::Mailbox;
 pub use mailboxes::{FlagsChange, FlagsOutcome, INBOX, SessionActor, Transferred, UidRanges};
+pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
 pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
+pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
-    Place, Record, Source, Via,
+    Place, Quota, Record, Source, Via,
 };
 pub use shared::{Alarm, QueueWake};
 pub use sql::SqlError;
@@ -90,6 +93,9 @@ pub enum Refused {
     /// It may be seen, but this may not be done with it.
     #[error("not allowed")]
     NotAllowed,
+    /// The account may keep no more.
+    #[error("the quota is used up")]
+    OverQuota,
     /// It is not possible, for the reason given.
     #[error("{0}")]
     Invalid(String),

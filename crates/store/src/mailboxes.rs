@@ -229,6 +229,7 @@ fn transfer(
         if take_out { &[Right::DeleteMessages, Right::Expunge] } else { &[Right::Read] };
     needed.iter().try_for_each(|&right| acl::allow(work, actor.account, from, right))?;
     let to = acl::find(work, actor.account, to, Right::Insert)?;
+    check_room(work, (from, to), uids, take_out)?;
     let changed = flags_not_kept(work, actor, (from, to), uids)?;
     let transferred = transfer_to(work, actor, (from, to), uids, take_out)?;
     if !changed.is_empty() {
@@ -242,6 +243,23 @@ fn transfer(
         }
     }
     Ok(transferred)
+}
+
+/// RFC 9208 §4: what is copied counts again; what only moves within an account does not.
+fn check_room(
+    work: &mut Work<'_>,
+    (from, to): (MailboxId, MailboxId),
+    uids: &[(u32, u32)],
+    take_out: bool,
+) -> Result<(), Refused> {
+    let owner = |mailbox| work.index.mailboxes.get(mailbox).map(|mailbox| mailbox.account);
+    let (giver, Some(taker)) = (owner(&from), owner(&to)) else { return Ok(()) };
+    if (take_out && giver == Some(taker)) || !work.index.quotas.contains_key(&taker) {
+        return Ok(());
+    }
+    let rows = rows(work, from, uids)?;
+    let bytes = rows.iter().map(|row| row.bytes).sum();
+    crate::quota::check(work, taker, rows.len() as u64, bytes)
 }
 
 /// RFC 4314 §4: only flags that somebody may set come along into another mailbox. The messages

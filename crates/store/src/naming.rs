@@ -13,7 +13,7 @@ use crate::sql::Executor;
 use crate::{Pending, Refused, Store};
 
 /// Mailboxes an account may have.
-const MAILBOXES_MAX: usize = 10_000;
+pub const MAILBOXES_MAX: usize = 10_000;
 /// Bytes in a mailbox name.
 const NAME_BYTES_MAX: usize = 1000;
 /// Levels in a mailbox name, as IMAP takes them too.
@@ -258,7 +258,7 @@ fn create_like(
 fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Refused> {
     let known = work.index.mailbox_names.get(&account).map_or(0, HashMap::len);
     if known + more > MAILBOXES_MAX {
-        return Err(Refused::Invalid(format!("an account has at most {MAILBOXES_MAX} mailboxes")));
+        return Err(Refused::OverQuota);
     }
     Ok(())
 }

@@ -202,6 +202,7 @@ impl<D: Disk> Store<D> {
             extracting,
             options.alarm,
         ));
+        shared.note_quotas(index.take_quota_news());
         let seq = journal.head().last_seq;
         shared.acknowledged.store(seq.0, Ordering::Release);
         shared.published.store(seq.0, Ordering::Release);

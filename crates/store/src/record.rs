@@ -276,6 +276,22 @@ pub enum Record {
         /// Of this mailbox; of all where none is named.
         mailbox: Option<MailboxId>,
     },
+    /// How much an account may keep from now on.
+    QuotaSet {
+        /// The account.
+        account: AccountId,
+        /// Its limits.
+        quota: Quota,
+    },
+}
+
+/// How much an account may keep (RFC 9208 §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Bytes of all its messages; none: no limit.
+    pub storage_bytes: Option<u64>,
+    /// Messages; none: no limit.
+    pub messages: Option<u64>,
 }
 
 /// Whom an entry of an access control list is about (RFC 4314 §3).

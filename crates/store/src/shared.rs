@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
-use mail_types::MailboxId;
+use mail_types::{AccountId, MailboxId};
 
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::extracting::Extracting;
+use crate::quota::Usage;
+use crate::record::Quota;
 use crate::sqlite::Sqlite;
 use crate::subscription::{Effect, MailboxChange, SubscriptionState};
 
@@ -35,6 +37,8 @@ pub struct Shared {
     /// Hears of every accepted message.
     pub extracting: Extracting,
     directory: RwLock<Arc<Directory>>,
+    /// Of accounts that have one, and what they use of it.
+    quotas: RwLock<HashMap<AccountId, (Usage, Quota)>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
     subscriptions: Mutex<HashMap<MailboxId, Vec<Weak<SubscriptionState>>>>,
@@ -63,6 +67,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             extracting,
             directory: RwLock::new(directory),
+            quotas: RwLock::default(),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
             subscriptions: Mutex::new(HashMap::new()),
@@ -73,6 +78,24 @@ impl Shared {
 
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How much the account may keep and what it does keep; `None` where there is no limit.
+    pub fn quota(&self, account: AccountId) -> Option<(Usage, Quota)> {
+        self.quotas.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied()
+    }
+
+    pub fn note_quotas(&self, news: Vec<(AccountId, Option<(Usage, Quota)>)>) {
+        if news.is_empty() {
+            return;
+        }
+        let mut quotas = self.quotas.write().unwrap_or_else(PoisonError::into_inner);
+        for (account, quota) in news {
+            match quota {
+                Some(quota) => quotas.insert(account, quota),
+                None => quotas.remove(&account),
+            };
+        }
     }
 
     pub fn alarm(&self, error: &StoreError) {

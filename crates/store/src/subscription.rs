@@ -174,6 +174,7 @@ pub fn effects<E: Executor>(
         | Record::MailboxRenamed { .. }
         | Record::Subscription { .. }
         | Record::AclSet { .. }
+        | Record::QuotaSet { .. }
         | Record::AttemptBegun { .. }
         | Record::AttemptDropped { .. }
         | Record::UrlKeySet { .. }

@@ -212,6 +212,7 @@ pub fn verify_on<D: Disk>(
     rebuilt.commit(&head)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
+    check_usage(&mut rebuilt, &mut report)?;
     if let Some(Live { applied, .. }) = live {
         report.add(
             Invariant::IndexEqual,
@@ -488,6 +489,18 @@ fn check_mailboxes(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
          OR mailbox.unseen <> coalesce(counted.unseen, 0) \
          OR mailbox.bytes <> coalesce(counted.bytes, 0)",
     )
+}
+
+/// What accounts keep, as it was counted on the way and as it is counted now.
+fn check_usage(rebuilt: &mut Index<Sqlite>, report: &mut Report) -> Result<(), SqlError> {
+    for (account, counted) in std::mem::take(&mut rebuilt.usage) {
+        let is = crate::quota::used_by(&mut rebuilt.sql, account)?;
+        if (is.messages, is.bytes) != (counted.messages, counted.bytes) {
+            let what = format!("account {account} uses {is:?} of its quota, not {counted:?}");
+            report.add(Invariant::Counts, what);
+        }
+    }
+    Ok(())
 }
 
 /// Compares two indexes row for row by a hash of each table, and names the tables that differ.

@@ -25,6 +25,12 @@ pub enum Manage {
     ListRights(MailboxName, String),
     /// MYRIGHTS (RFC 4314 §3.5)
     MyRights(MailboxName),
+    /// GETQUOTA (RFC 9208 §4.1.1): the name of the quota root
+    GetQuota(String),
+    /// GETQUOTAROOT (RFC 9208 §4.1.2)
+    GetQuotaRoot(MailboxName),
+    /// SETQUOTA (RFC 9208 §4.1.3): the name of the quota root, and limits that are not read on
+    SetQuota(String),
 }
 
 /// What becomes of an entry of an access control list.
@@ -48,6 +54,9 @@ impl Manage {
             "MYRIGHTS" => mailbox(scan).map(Self::MyRights),
             "LISTRIGHTS" => two(scan).map(|(mailbox, name)| Self::ListRights(mailbox, name)),
             "SETACL" => set_acl(scan),
+            "GETQUOTA" => name_of(scan).map(Self::GetQuota),
+            "GETQUOTAROOT" => mailbox(scan).map(Self::GetQuotaRoot),
+            "SETQUOTA" => set_quota(scan),
             "DELETEACL" => two(scan).map(|(mailbox, identifier)| Self::SetAcl {
                 mailbox,
                 identifier,
@@ -65,11 +74,11 @@ impl Manage {
 
 /// SP mailbox SP identifier
 fn two(scan: &mut Scan<'_>) -> Parsed<(MailboxName, String)> {
-    Ok((mailbox(scan)?, name(scan)?))
+    Ok((mailbox(scan)?, name_of(scan)?))
 }
 
 /// SP astring
-fn name(scan: &mut Scan<'_>) -> Parsed<String> {
+fn name_of(scan: &mut Scan<'_>) -> Parsed<String> {
     scan.space()?;
     let name = String::from_utf8(scan.astring()?.into_owned());
     match name {
@@ -88,7 +97,7 @@ fn set_acl(scan: &mut Scan<'_>) -> Parsed<Manage> {
     if identifier.trim_start_matches('-').is_empty() {
         return Err(SyntaxError("an identifier is empty"));
     }
-    let letters = name(scan)?;
+    let letters = name_of(scan)?;
     // RFC 4314 §3.1: a right that is not known is refused with BAD.
     let parse = |letters: &str| {
         Rights::parse(letters).map_err(|_| SyntaxError("rights are letters of lrswipkxtea"))
@@ -99,4 +108,21 @@ fn set_acl(scan: &mut Scan<'_>) -> Parsed<Manage> {
         _ => RightsChange::Replace(parse(&letters)?),
     };
     Ok(Manage::SetAcl { mailbox, identifier, change })
+}
+
+// RFC 9208 §7: setquota = "SETQUOTA" SP quota-root-name SP "(" [quota-set *(SP quota-set)] ")";
+// quota-set = resource-name SP resource-limit
+fn set_quota(scan: &mut Scan<'_>) -> Parsed<Manage> {
+    let root = name_of(scan)?;
+    scan.space()?;
+    scan.expect(b'(', "limits stand in parentheses")?;
+    while !scan.eat(b')') {
+        scan.atom()?;
+        scan.space()?;
+        scan.number64()?;
+        if scan.peek() != Some(b')') {
+            scan.space()?;
+        }
+    }
+    Ok(Manage::SetQuota(root))
 }

@@ -3,7 +3,7 @@
 use mail_types::{Acceptance, Right, Rights};
 
 use super::{Flow, Session, Status as Ended, Work};
-use crate::ask::{AclAnswer, AclQuestion, Answer, Question};
+use crate::ask::{AclAnswer, AclQuestion, Answer, Code, Question, QuotaQuestion};
 use crate::grammar::{MailboxName, Manage, Names};
 use crate::write::push_text;
 
@@ -33,6 +33,10 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn manage(&mut self, command: Manage) -> Flow {
         let Some(account) = self.account() else { return self.misfit() };
         let (mailbox, identifier, what) = match command {
+            Manage::GetQuota(root) => return self.quota(QuotaQuestion::Root(root)),
+            Manage::GetQuotaRoot(mailbox) => return self.quota(QuotaQuestion::Of(mailbox)),
+            // RFC 9208 §4.1.3: only the operator sets limits, and not over IMAP.
+            Manage::SetQuota(_) => return self.no(Code::NoPerm, "The operator sets quotas"),
             Manage::GetAcl(mailbox) => (mailbox, None, AclQuestion::List),
             Manage::MyRights(mailbox) => (mailbox, None, AclQuestion::Mine),
             Manage::ListRights(mailbox, identifier) => {

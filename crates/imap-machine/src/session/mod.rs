@@ -18,6 +18,7 @@ mod mailboxes;
 mod multisearch;
 mod order;
 mod plan;
+mod quota;
 mod search;
 mod select;
 mod settle;
@@ -122,6 +123,7 @@ enum Work {
     Asked(mailboxes::Asked),
     Lines(Box<listing::Lines>),
     Acl(Box<access::AskedAcl>),
+    Quota(Option<MailboxName>),
     Select(select::Select),
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
@@ -229,6 +231,7 @@ impl<R: Acceptance> Session<R> {
             Work::Asked(work) => self.asked_answered(work, answer),
             Work::Lines(work) => self.lines_go_on(work),
             Work::Acl(work) => self.acl_answered(*work, answer),
+            Work::Quota(of) => self.quota_answered(of, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
             Work::Urls(work) => self.urls_answered(*work, answer),

@@ -7,7 +7,7 @@ use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, Ui
 use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
 use imap_machine::{
     AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
-    Question, Refusal, Selected, Status, Wanted,
+    Question, QuotaQuestion, QuotaRoot, Refusal, Selected, Status, Wanted,
 };
 use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
@@ -212,6 +212,17 @@ impl Service {
                 });
                 self.changed.push(mailbox);
                 Answer::Changes(self.changes(mailbox, since).unwrap())
+            }
+            Question::Quota { what, .. } => {
+                match what {
+                    QuotaQuestion::Root(root) if root.is_empty() => {}
+                    QuotaQuestion::Of(mailbox) => drop(self.by_name(&mailbox)?),
+                    QuotaQuestion::Root(_) => {
+                        return Err(Refusal::new(Code::NonExistent, "No such quota root"));
+                    }
+                }
+                let resources = vec![("STORAGE", 10, 512)];
+                Answer::Quota(QuotaRoot { name: String::new(), resources })
             }
             Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }

@@ -23,6 +23,7 @@ mod relay_refused;
 mod relayed_to_another_server;
 mod restart_under_load;
 mod returned_to_the_sender;
+mod shared_and_limited;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;

@@ -63,6 +63,10 @@ impl<E: Executor> Index<E> {
         )?;
         self.sql.execute("DELETE FROM message WHERE mailbox = $1", &[id.0.into()])?;
         self.acl_gone(id)?;
+        if let Some(mailbox) = self.mailboxes.get(&id) {
+            let (messages, bytes) = (mailbox.messages, mailbox.bytes);
+            self.used_less(id, messages, bytes);
+        }
         if let Some(mailbox) = self.mailboxes.remove(&id) {
             if let Some(names) = self.mailbox_names.get_mut(&mailbox.account) {
                 names.remove(&mailbox.name);
@@ -121,6 +125,7 @@ impl<E: Executor> Index<E> {
             mailbox.unseen += u64::from(!new.flags.has(SystemFlag::Seen));
             self.dirty.insert(id);
         }
+        self.used_more(id, 1, new.bytes);
         Ok(())
     }
 
@@ -234,6 +239,7 @@ impl<E: Executor> Index<E> {
                 &key,
             )?;
         }
+        self.used_less(id, messages, bytes);
         if let Some(mailbox) = self.mailboxes.get_mut(&id) {
             mailbox.messages = mailbox.messages.saturating_sub(messages);
             mailbox.unseen = mailbox.unseen.saturating_sub(unseen);

@@ -6,6 +6,7 @@ mod apply_acl;
 mod apply_directory;
 mod apply_mail;
 mod apply_mailbox;
+mod apply_quota;
 mod load;
 
 use std::collections::{HashMap, HashSet};
@@ -16,12 +17,14 @@ use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Uid};
 
 use crate::acl::AclEntry;
 use crate::directory::Directory;
-use crate::record::{Entry, Place, Record};
+use crate::quota::Usage;
+use crate::record::{Entry, Place, Quota, Record};
 use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
 use apply_mailbox::CopiedMessages;
 pub use apply_mailbox::{flags_from, runs};
+pub use apply_quota::read_quotas;
 pub use load::mailbox_from;
 
 /// What is known of a mailbox without reading its messages.
@@ -61,6 +64,12 @@ pub struct Index<E> {
     pub mailbox_names: HashMap<AccountId, HashMap<String, MailboxId>>,
     /// Access control lists that are not empty.
     pub acl: HashMap<MailboxId, Vec<AclEntry>>,
+    /// Quotas of accounts that have one.
+    pub quotas: HashMap<AccountId, Quota>,
+    /// What accounts keep; their mailboxes are not counted here.
+    pub usage: HashMap<AccountId, Usage>,
+    /// Accounts whose quota, or what is used of it, has changed.
+    quota_news: HashSet<AccountId>,
     /// Mailboxes whose row is behind what is in memory.
     dirty: HashSet<MailboxId>,
     /// The last ids in use.
@@ -103,6 +112,9 @@ impl<E: Executor> Index<E> {
             mailboxes: HashMap::new(),
             mailbox_names: HashMap::new(),
             acl: HashMap::new(),
+            quotas: HashMap::new(),
+            usage: HashMap::new(),
+            quota_news: HashSet::new(),
             dirty: HashSet::new(),
             last: LastIds::default(),
         }
@@ -127,6 +139,7 @@ impl<E: Executor> Index<E> {
         index.load_directory()?;
         index.load_mailboxes()?;
         index.load_acl()?;
+        index.load_quotas()?;
         let sql = &mut index.sql;
         let mut last =
             |query| Ok::<u64, SqlError>(sql.number(query, &[])?.unwrap_or(0).cast_unsigned());
@@ -306,6 +319,7 @@ impl<E: Executor> Index<E> {
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)
             }
+            Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
         }
     }
 }

@@ -7,6 +7,7 @@ mod extracted;
 mod groups;
 mod model;
 mod power;
+mod quotas;
 mod review;
 mod rights;
 mod script;
