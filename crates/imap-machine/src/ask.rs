@@ -9,6 +9,8 @@ use message::{BodyForm, Summary};
 use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
 use crate::view::{Changes, Rows};
 
+pub use crate::refusal::{Code, Refusal};
+
 /// What the session asks of its service. One question is open at a time; each names what its answer
 /// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
 /// [`Answer::Gone`].
@@ -559,100 +561,6 @@ pub struct Copied {
     pub uid_validity: UidValidity,
     /// Old and new UID of each, both ascending. Empty where none of the messages existed.
     pub uids: Vec<(Uid, Uid)>,
-}
-
-/// Why something was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// For programs.
-    pub code: Option<Code>,
-    /// For people: what to do.
-    pub text: String,
-}
-
-impl Refusal {
-    /// With a code.
-    #[must_use]
-    pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: Some(code), text: text.into() }
-    }
-}
-
-/// Response codes of refusals (RFC 3501 §7.1, RFC 5530, RFC 7889).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The mailbox exists already.
-    AlreadyExists,
-    /// Name or password is wrong.
-    AuthenticationFailed,
-    /// This can never work (a name that may not be).
-    Cannot,
-    /// The client does what it should not.
-    ClientBug,
-    /// Ask the operator.
-    ContactAdmin,
-    /// The stored data is damaged.
-    Corruption,
-    /// Some messages are gone.
-    ExpungeIssued,
-    /// It has mailboxes below it.
-    HasChildren,
-    /// Somebody else is using it.
-    InUse,
-    /// A limit of ours.
-    Limit,
-    /// There is no such mailbox.
-    NonExistent,
-    /// Not allowed.
-    NoPerm,
-    /// The quota is used up.
-    OverQuota,
-    /// TLS first.
-    PrivacyRequired,
-    /// The selected mailbox is read-only.
-    ReadOnly,
-    /// Our own trouble: permanent until mended.
-    ServerBug,
-    /// The message is too big.
-    TooBig,
-    /// There is no such mailbox, but it can be created.
-    TryCreate,
-    /// Our own trouble: temporary.
-    Unavailable,
-    /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
-    UnknownCte,
-    /// A mailbox cannot have this use (RFC 6154).
-    UseAttr,
-}
-
-impl Code {
-    /// As on the wire, without brackets.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "ALREADYEXISTS",
-            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
-            Self::Cannot => "CANNOT",
-            Self::ClientBug => "CLIENTBUG",
-            Self::ContactAdmin => "CONTACTADMIN",
-            Self::Corruption => "CORRUPTION",
-            Self::ExpungeIssued => "EXPUNGEISSUED",
-            Self::HasChildren => "HASCHILDREN",
-            Self::InUse => "INUSE",
-            Self::Limit => "LIMIT",
-            Self::NonExistent => "NONEXISTENT",
-            Self::NoPerm => "NOPERM",
-            Self::OverQuota => "OVERQUOTA",
-            Self::PrivacyRequired => "PRIVACYREQUIRED",
-            Self::ReadOnly => "READ-ONLY",
-            Self::ServerBug => "SERVERBUG",
-            Self::TooBig => "TOOBIG",
-            Self::TryCreate => "TRYCREATE",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::UnknownCte => "UNKNOWN-CTE",
-            Self::UseAttr => "USEATTR",
-        }
-    }
 }
 
 /// What the service tells unasked.

@@ -17,6 +17,7 @@ mod config;
 pub mod grammar;
 mod list;
 mod reader;
+mod refusal;
 mod search;
 mod session;
 mod sort;

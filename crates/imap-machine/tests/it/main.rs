@@ -9,6 +9,7 @@ mod corpora;
 mod dialogs;
 mod grammar;
 mod hostile;
+mod looking;
 mod model;
 mod properties;
 mod searches;
