@@ -9,6 +9,7 @@ mod news;
 mod orders;
 mod searches;
 mod sharing;
+mod small;
 mod tls;
 mod urls;
 mod world;
