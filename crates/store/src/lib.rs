@@ -24,6 +24,7 @@ mod extracted;
 mod extracting;
 mod index;
 mod mailboxes;
+mod metadata;
 mod naming;
 mod open;
 mod operator;
@@ -54,6 +55,7 @@ pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
 pub use index::Mailbox;
 pub use mailboxes::{FlagsChange, FlagsOutcome, INBOX, SessionActor, Transferred, UidRanges};
+pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
@@ -93,6 +95,12 @@ pub enum Refused {
     /// It may be seen, but this may not be done with it.
     #[error("not allowed")]
     NotAllowed,
+    /// An annotation's value is above [`METADATA_BYTES_MAX`].
+    #[error("the value is too large")]
+    MetadataTooLarge,
+    /// There are as many annotations as there may be.
+    #[error("there are too many annotations")]
+    MetadataTooMany,
     /// The account may keep no more.
     #[error("the quota is used up")]
     OverQuota,

@@ -175,6 +175,7 @@ pub fn effects<E: Executor>(
         | Record::Subscription { .. }
         | Record::AclSet { .. }
         | Record::QuotaSet { .. }
+        | Record::MetadataSet { .. }
         | Record::AttemptBegun { .. }
         | Record::AttemptDropped { .. }
         | Record::UrlKeySet { .. }
