@@ -31,7 +31,7 @@ mod slot;
 mod visit;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mail_types::MailId;
@@ -101,16 +101,26 @@ impl Extract {
     /// What the system says.
     pub fn open(dir: PathBuf) -> Result<(Self, Appender), ExtractError> {
         let versioned = files::prepare(&dir, &version())?;
-        let files = |name| Files::new(versioned.clone(), name);
+        let extract = Self::of(&versioned);
+        let appender = Appender::new(extract.clone(), versioned)?;
+        Ok((extract, appender))
+    }
+
+    /// For looking only, without an appender: changes nothing. What another version kept is not seen.
+    #[must_use]
+    pub fn look(dir: &Path) -> Self {
+        Self::of(&dir.join(version()))
+    }
+
+    fn of(versioned: &Path) -> Self {
+        let files = |name| Files::new(versioned.to_owned(), name);
         let shared = Arc::new(Shared {
             slots: files("slots"),
             head: files("head"),
             header: files("header"),
             text: files("text"),
         });
-        let extract = Self { shared };
-        let appender = Appender::new(extract.clone(), versioned)?;
-        Ok((extract, appender))
+        Self { shared }
     }
 
     /// Removes all that is kept; where there is nothing, that is right.

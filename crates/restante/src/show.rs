@@ -262,7 +262,7 @@ pub fn verified(report: &store::Report, as_json: bool) {
     } else {
         println!(
             "{} What to do: keep a copy of the data directory, then try `restante rebuild` if only \
-             I13 is broken; else take the damaged parts from a backup.",
+             I13 or I14 is broken; else take the damaged parts from a backup.",
             bad(&format!("{} violations.", report.violations_count))
         );
     }

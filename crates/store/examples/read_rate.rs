@@ -10,7 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mail_types::{Address, MailId, ReversePath, Timestamp};
 use store::{
@@ -37,14 +37,10 @@ fn main() -> Result<(), Failure> {
         let begin = Pass::begin();
         fill(&store, messages)?;
         begin.told("accepted", messages);
-        while !store.is_extracted() {
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
+        store.wait_extracted();
         begin.told("accepted and extracted", messages);
     }
-    while !store.is_extracted() {
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
+    store.wait_extracted();
     let mails: Vec<MailId> = (1..=messages).map(MailId).collect();
     for _ in 0..3 {
         passes(&store, &mails)?;

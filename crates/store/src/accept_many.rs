@@ -30,6 +30,9 @@ pub struct Append {
     pub messages: Vec<NewMessage>,
     /// This message is taken out of its mailbox in the same commit (RFC 8508).
     pub replaces: Option<(MailboxId, Uid)>,
+    /// Whatever counts the memory that the messages take: dropped when they are in the journal's
+    /// group, also where nobody waits for the answer any more.
+    pub room: Option<Box<dyn Send>>,
 }
 
 /// One of them.
@@ -81,7 +84,7 @@ impl<D: Disk> Store<D> {
 type Placed = (u32, Vec<Uid>);
 
 fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Refused> {
-    let Append { actor, mailbox: name, messages, replaces } = append;
+    let Append { actor, mailbox: name, messages, replaces, room } = append;
     let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
     let may = acl::rights(work, actor.account, mailbox);
     check(&messages)?;
@@ -140,6 +143,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
     if let Some((from, uid)) = replaces {
         take_out(work, actor, from, vec![uid])?;
     }
+    drop(room);
     Ok(Some((uid_validity, uids)))
 }
 

@@ -49,10 +49,10 @@ impl Known<'_> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Whether everything accepted so far is extracted; what is not is only slower to read.
-    #[must_use]
-    pub fn is_extracted(&self) -> bool {
-        self.shared.extracting.is_idle()
+    /// Blocks until everything accepted before is extracted. Nobody needs to: what is not is only
+    /// slower to read.
+    pub fn wait_extracted(&self) {
+        self.shared.extracting.wait();
     }
 
     /// Visits envelopes, structures and summaries in order; `None` for a message that is lost, which

@@ -30,6 +30,10 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const LOOK_MAILS: usize = 1024;
 /// The last messages of the index, which must be those that the slots tell of.
 const COMPARED: usize = 64;
+/// Of those, bodies that are read to be compared.
+const READ_TO_COMPARE: usize = 4;
+/// Slots behind the last message of the index that are looked at: there must be none.
+const UNKNOWN_MAX: usize = 1 << 16;
 /// Larger bodies are not extracted.
 const BODY_BYTES_MAX: u64 = 128 << 20;
 /// Bytes that the disk must have left: what is derived never takes the last room from mail.
@@ -43,6 +47,8 @@ enum Told {
     Accepted(MailId, Place),
     /// What is kept of a message cannot be believed.
     Again(MailId),
+    /// Say when all that was told before is done.
+    Ask(Sender<()>),
     /// Nothing more will come.
     Stop,
 }
@@ -75,7 +81,7 @@ impl Extracting {
         index_path: &Path,
         reader: Reader<D>,
     ) -> Result<(Self, Extract), StoreError> {
-        let (extract, appender) = open(index_path)?;
+        let (extract, appender) = open(index_path, &reader)?;
         let (told, inbox) = mpsc::channel();
         let state: Arc<State> = Arc::default();
         let extractor = Extractor {
@@ -108,10 +114,12 @@ impl Extracting {
         }
     }
 
-    /// Whether nothing waits to be extracted.
-    pub fn is_idle(&self) -> bool {
-        self.state.caught_up.load(Ordering::Acquire)
-            && self.state.waiting.load(Ordering::Acquire) == 0
+    /// Waits until all that was told before is extracted.
+    pub fn wait(&self) {
+        let (done, answer) = mpsc::channel();
+        self.tell(Told::Ask(done));
+        // A thread that ends says nothing: there is nothing more to wait for.
+        answer.recv().ok();
     }
 
     fn tell(&self, told: Told) {
@@ -139,10 +147,10 @@ impl Extracting {
 
 /// Opens what is kept, and drops it where it is of another journal than the index: of one that was
 /// put back from a copy, say, whose message ids were then given out once more.
-fn open(index_path: &Path) -> Result<(Extract, Appender), StoreError> {
+fn open<D: Disk>(index_path: &Path, reader: &Reader<D>) -> Result<(Extract, Appender), StoreError> {
     let path = extract_path(index_path);
     let (extract, appender) = Extract::open(path.clone()).map_err(failed)?;
-    if belongs(&extract, index_path)? {
+    if belongs(&extract, index_path, reader)? {
         return Ok((extract, appender));
     }
     tracing::warn!("what is kept of messages is of another journal: it is made anew");
@@ -156,27 +164,44 @@ fn failed(error: ExtractError) -> StoreError {
 }
 
 /// Whether no slot tells of a message that the index does not know, and the last ones that it knows
-/// lie where the slots say.
-fn belongs(extract: &Extract, index_path: &Path) -> Result<bool, StoreError> {
+/// lie where the slots say, and are what they say.
+fn belongs<D: Disk>(
+    extract: &Extract,
+    index_path: &Path,
+    reader: &Reader<D>,
+) -> Result<bool, StoreError> {
     let mut sql = Sqlite::open_reader(index_path)?;
     let mut last = Vec::new();
     sql.query(
-        "SELECT id, body_segment, body_place FROM mail ORDER BY id DESC LIMIT $1",
+        "SELECT id, body_segment, body_place, body_bytes FROM mail ORDER BY id DESC LIMIT $1",
         &[(COMPARED as u64).into()],
         &mut |row| {
-            last.push((MailId(row.id(0)?), place(row.id(1)?, row.id(2)?)));
+            last.push((MailId(row.id(0)?), place(row.id(1)?, row.id(2)?), row.id(3)?));
             Ok(())
         },
     )?;
-    let mails: Vec<MailId> = last.iter().map(|(mail, _)| *mail).collect();
+    let mails: Vec<MailId> = last.iter().map(|(mail, ..)| *mail).collect();
     let slots = extract.slots(&mails);
-    let fits = last.iter().zip(slots).all(|((_, at), slot)| {
-        slot.is_none_or(|slot| place_of(&slot.body).is_none_or(|kept| kept == *at))
+    let kept = last.iter().zip(slots).filter_map(|(known, slot)| {
+        let slot = slot?;
+        Some((known, slot.body, place_of(&slot.body)?))
     });
+    for (number, ((_, at, bytes), body, kept_at)) in kept.enumerate() {
+        if kept_at != *at || u64::from(body.bytes) != *bytes {
+            return Ok(false);
+        }
+        // Another body may lie at the same place.
+        if number < READ_TO_COMPARE
+            && let Ok(read) = reader.read_body((*at).into())
+            && crc32fast::hash(&read) != body.crc
+        {
+            return Ok(false);
+        }
+    }
     let behind = mails.first().map_or(0, |last| last.0 + 1);
     let end = extract.end().map_err(failed)?;
-    let unknown: Vec<MailId> = (behind..end.0).take(1 << 16).map(MailId).collect();
-    Ok(fits && extract.slots(&unknown).iter().all(Option::is_none))
+    let unknown: Vec<MailId> = (behind..end.0).take(UNKNOWN_MAX).map(MailId).collect();
+    Ok(extract.slots(&unknown).iter().all(Option::is_none))
 }
 
 fn place(segment: u64, offset: u64) -> Place {
@@ -286,6 +311,11 @@ impl<D: Disk> Extractor<D> {
                         self.mail(mail, at);
                     }
                     Told::Again(mail) => self.again(mail),
+                    Told::Ask(done) => {
+                        self.flush();
+                        // Whoever asked may be gone.
+                        done.send(()).ok();
+                    }
                     Told::Stop => {
                         self.flush();
                         return last;
@@ -380,7 +410,7 @@ impl<D: Disk> Extractor<D> {
 }
 
 /// Where a body lies, for its slot.
-fn body_at(at: Place, body: &journal::KeptBody) -> BodyAt {
+pub fn body_at(at: Place, body: &journal::KeptBody) -> BodyAt {
     let (Ok(offset), Ok(bytes)) = (u32::try_from(at.offset), u32::try_from(body.bytes.len()))
     else {
         return BodyAt { form: BodyForm::Other, ..BodyAt::default() };

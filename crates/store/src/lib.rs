@@ -42,6 +42,7 @@ mod subscription;
 mod trace;
 mod url_key;
 mod verify;
+mod verify_extract;
 
 use mail_types::Address;
 

@@ -20,7 +20,7 @@ use crate::sqlite::Sqlite;
 use crate::subscription::Subscription;
 use crate::{Pending, Refused, StoreError};
 
-/// Changes that may wait for the writer; each holds at most one body in memory.
+/// Changes that may wait for the writer. What their bodies take is counted by who brings them.
 const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How the store is opened.

@@ -47,11 +47,13 @@ pub enum Invariant {
     Balance,
     /// I13: an index rebuilt from the journal equals the live one, row for row.
     IndexEqual,
+    /// I14: what is kept of a message is what its body gives; it may be missing, but not another.
+    ExtractEqual,
 }
 
 impl Invariant {
     /// Every invariant that is checked.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::JournalWhole,
         Self::OneState,
         Self::OpenIsQueued,
@@ -63,9 +65,10 @@ impl Invariant {
         Self::Counts,
         Self::Balance,
         Self::IndexEqual,
+        Self::ExtractEqual,
     ];
 
-    /// `I1` to `I13`.
+    /// `I1` to `I14`.
     #[must_use]
     pub const fn number(self) -> &'static str {
         match self {
@@ -80,6 +83,7 @@ impl Invariant {
             Self::Counts => "I9",
             Self::Balance => "I11",
             Self::IndexEqual => "I13",
+            Self::ExtractEqual => "I14",
         }
     }
 
@@ -100,6 +104,7 @@ impl Invariant {
             Self::Counts => "UIDs and counts are right",
             Self::Balance => "the sums of all states balance",
             Self::IndexEqual => "the index equals one rebuilt from the journal",
+            Self::ExtractEqual => "what is kept of messages is what their bodies give",
         }
     }
 }
@@ -149,7 +154,7 @@ impl Report {
         self.violations_count == 0
     }
 
-    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
+    pub(crate) fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
         self.violations_count += 1;
         if self.violations.len() < VIOLATIONS_TOLD_MAX {
             self.violations.push(Violation { invariant, what: what.into() });
@@ -213,6 +218,7 @@ pub fn verify_on<D: Disk>(
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
     check_usage(&mut rebuilt, &mut report)?;
+    crate::verify_extract::check(index_path, &reader, &mut rebuilt.sql, &mut report)?;
     if let Some(Live { applied, .. }) = live {
         report.add(
             Invariant::IndexEqual,

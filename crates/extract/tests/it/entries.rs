@@ -168,6 +168,8 @@ fn a_slot_of_another_message_is_no_slot() {
     file.write_all_at(&slot, 128).unwrap();
     assert_eq!(kept(&extract, 1), of(&made(1)));
     assert_eq!(kept(&extract, 2), [None, None, None]);
+    // Nor does it tell where a body lies.
+    assert_eq!(extract.slots(&[MailId(2)]), [None]);
 }
 
 #[test]

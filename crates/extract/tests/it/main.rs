@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)]
 //! What is kept is what would be made anew, or nothing.
 
 mod entries;

@@ -21,7 +21,7 @@ pub struct World {
     pub address: SocketAddr,
     stopper: Stopper,
     serving: JoinHandle<Stopped>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -64,7 +64,7 @@ impl World {
         let to_stop = stop.clone();
         let serve = move |link| imap::serve(Arc::clone(&shared), link, stop.clone());
         let serving = tokio::spawn(listener.run(serve, to_stop));
-        Self { store, ann, address, stopper, serving, _directory: directory }
+        Self { store, ann, address, stopper, serving, directory }
     }
 
     /// Delivers a message to ann.
@@ -104,6 +104,12 @@ impl World {
         for change in changes {
             change.await.unwrap();
         }
+    }
+
+    /// Messages that lie in files of their own.
+    pub fn body_files(&self) -> usize {
+        let entries = std::fs::read_dir(self.directory.path().join("bodies")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
     }
 
     pub async fn client(&self) -> Client {
