@@ -41,8 +41,8 @@ pub enum Depth {
     Infinity,
 }
 
-/// The name of a metadata entry (RFC 5464 §3): `/private/…` or `/shared/…`, in lower case since
-/// case does not matter.
+/// The name of a metadata entry (RFC 5464 §3): `/private`, `/shared`, or below them, in lower case
+/// since case does not matter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryName(Box<str>);
 
@@ -55,11 +55,12 @@ impl EntryName {
         const BAD: SyntaxError =
             SyntaxError("an entry's name is /private/... or /shared/..., 255 octets at most");
         let name = name.to_ascii_lowercase();
-        let rest = name.strip_prefix("/private/").or_else(|| name.strip_prefix("/shared/"));
+        let rest = name.strip_prefix("/private").or_else(|| name.strip_prefix("/shared"));
         // RFC 5464 §3: no "*", no "%", no control or non-ASCII octet, no "//", no "/" at the end.
         let sound = rest.is_some_and(|rest| {
             rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*' && byte != b'%')
-                && rest.split('/').all(|part| !part.is_empty())
+                && rest.split('/').skip(1).all(|part| !part.is_empty())
+                && (rest.is_empty() || rest.starts_with('/'))
         });
         if !sound || name.len() > ENTRY_NAME_OCTETS_MAX {
             return Err(BAD);
@@ -78,10 +79,9 @@ impl EntryName {
         &self.0
     }
 
-    /// Whether only the account itself sees it.
-    #[must_use]
-    pub fn is_private(&self) -> bool {
-        self.0.starts_with("/private/")
+    /// Whether it may have a value: those below which all others are may not.
+    fn can_be_set(&self) -> bool {
+        self.0.matches('/').count() > 1
     }
 }
 
@@ -166,6 +166,9 @@ pub(super) fn set_metadata(scan: &mut Scan<'_>) -> Parsed<Manage> {
             return Err(SyntaxError("at most 64 entries at a time"));
         }
         let entry = EntryName::parse(scan)?;
+        if !entry.can_be_set() {
+            return Err(SyntaxError("only what lies below /private and /shared can be set"));
+        }
         scan.space()?;
         let value = if scan.eat(b'~') {
             let octets = scan.literal_header()?.octets;
