@@ -9,7 +9,7 @@ use message::{BodyForm, Summary};
 use crate::grammar::{
     ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
 };
-use crate::view::{Changes, Rows};
+use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
 /// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
@@ -62,12 +62,10 @@ pub enum Question {
         /// The one that was.
         mailbox: MailboxId,
     },
-    /// What has changed: [`Answer::Changes`].
+    /// What it is like now: [`Answer::Newest`].
     Poll {
         /// The selected mailbox.
         mailbox: MailboxId,
-        /// After this.
-        since: ModSeq,
     },
     /// Data of messages: [`Answer::Contents`]. Messages expunged meanwhile can still be fetched
     /// (RFC 2180 §4.1) as long as their bodies are kept.
@@ -91,8 +89,6 @@ pub enum Question {
         flags: Flags,
         /// Leave messages alone that changed after this (RFC 7162 §3.1.3).
         unchanged_since: Option<ModSeq>,
-        /// Report changes after this.
-        since: ModSeq,
     },
     /// Copy, all or nothing: [`Answer::Copied`]; refused with `TRYCREATE` where there is no such
     /// mailbox.
@@ -116,17 +112,13 @@ pub enum Question {
         uids: UidSet,
         /// Where to.
         to: MailboxName,
-        /// Report changes after this.
-        since: ModSeq,
     },
-    /// Remove messages that have `\Deleted` set: [`Answer::Changes`].
+    /// Remove messages that have `\Deleted` set: [`Answer::Newest`].
     Expunge {
         /// The selected mailbox.
         mailbox: MailboxId,
         /// Only among these.
         uids: Option<UidSet>,
-        /// Report changes after this.
-        since: ModSeq,
     },
     /// A message is about to come: [`Answer::Done`], or a refusal before a byte of it is read.
     /// Dropping the session drops what came of it. After a refusal of this or of what follows, none
@@ -472,21 +464,21 @@ pub enum Answer<R> {
     /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
-    Changes(Changes),
+    Newest(Newest),
     /// To [`Question::Fetch`]: in the order of the question, the first or more of them (so that the
     /// service bounds its own memory).
     Contents(Contents),
     /// To [`Question::Store`].
     Stored {
-        /// The new flags of these and what else changed.
-        changes: Changes,
+        /// The mailbox with them.
+        newest: Newest,
         /// Left alone because of UNCHANGEDSINCE.
         modified: UidSet,
     },
     /// To [`Question::Copy`].
     Copied(Copied),
     /// To [`Question::Move`].
-    Moved(Copied, Changes),
+    Moved(Copied, Newest),
     /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
     Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::UrlToken`]: hexadecimal digits.

@@ -87,7 +87,7 @@ impl Session {
             Some((.., owner)) => owner,
             None => {
                 let right = Right::Insert;
-                self.mailbox(account, &mailbox, right, Missing::TryCreate).await?.0.account
+                self.mailbox(account, &mailbox, right, Missing::TryCreate)?.0.account
             }
         };
         self.appends.known = Some((account, mailbox.clone(), owner));

@@ -22,7 +22,7 @@ impl Session {
                 let id = match mailbox {
                     Some(name) => {
                         let missing = Missing::NonExistent;
-                        let reached = self.mailbox(account, &name, Right::Lookup, missing).await?;
+                        let reached = self.mailbox(account, &name, Right::Lookup, missing)?;
                         if !may_annotate(reached.1) {
                             return Err(refusal(&Refused::NotAllowed, missing));
                         }

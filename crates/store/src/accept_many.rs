@@ -9,7 +9,8 @@ use mail_types::{
 use crate::accept::{Arrived, next_in, record};
 use crate::acl;
 use crate::commit::Work;
-use crate::mailboxes::{SessionActor, flags_within, rows, take_out};
+use crate::flags::flags_within;
+use crate::mailboxes::{SessionActor, take_out};
 use crate::record::{Fate, NewCustody, Source};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -103,7 +104,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
         // RFC 8508 §6: as MOVE, it takes a message out.
         acl::allow(work, actor.account, from, Right::DeleteMessages)?;
         acl::allow(work, actor.account, from, Right::Expunge)?;
-        if rows(work, from, &[(uid.get(), uid.get())])?.is_empty() {
+        if work.rows(from, &[(uid.get(), uid.get())])?.find(uid.get()).is_none() {
             return Ok(None);
         }
     }

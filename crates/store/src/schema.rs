@@ -46,6 +46,7 @@ CREATE TABLE message (
 CREATE TABLE expunged (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL,
   mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+CREATE INDEX expunged_mod_seq ON expunged (mailbox, mod_seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
