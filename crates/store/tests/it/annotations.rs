@@ -20,7 +20,7 @@ fn set(
 }
 
 fn names(store: &Store, account: mail_types::AccountId, mailbox: Option<&str>) -> Vec<String> {
-    let id = mailbox.map(|name| store.reach(account, name).unwrap().unwrap().0.id);
+    let id = mailbox.map(|name| store.reach(account, name).unwrap().0.id);
     let all = ["/private".to_owned(), "/shared".to_owned()];
     store.metadata(account, id, &all, None).unwrap().into_keys().collect()
 }
