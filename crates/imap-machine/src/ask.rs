@@ -6,10 +6,12 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
+use crate::grammar::{
+    ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
+};
 use crate::view::{Newest, Rows};
 
-pub use crate::refusal::{Code, Refusal};
+pub use crate::refusal::{Code, METADATA_OCTETS_MAX, Refusal};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
 /// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
@@ -199,6 +201,15 @@ pub enum Question {
         /// Of which.
         what: QuotaQuestion,
     },
+    /// Annotations: [`Answer::Metadata`], or [`Answer::Done`] where they are set: all or none.
+    Metadata {
+        /// Whose private ones, besides those that are shared.
+        account: AccountId,
+        /// Of which mailbox; none: of the server.
+        mailbox: Option<MailboxName>,
+        /// Which.
+        what: MetadataQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -250,6 +261,23 @@ pub enum Question {
         messages: Vec<Wanted>,
     },
 }
+
+/// What is asked about annotations (RFC 5464 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataQuestion {
+    /// Those of these names, and so deep below.
+    Get {
+        /// Names.
+        entries: Vec<EntryName>,
+        /// How deep.
+        depth: Depth,
+    },
+    /// New values; none takes the entry away.
+    Set(Vec<(EntryName, Option<Vec<u8>>)>),
+}
+
+/// Annotations that there are, each once: name and value.
+pub type Metadata = Vec<(String, Vec<u8>)>;
 
 /// Which quota is asked about (RFC 9208 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -427,6 +455,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Metadata`].
+    Metadata(Metadata),
     /// To [`Question::Quota`].
     Quota(QuotaRoot),
     /// To [`Question::Acl`].

@@ -54,6 +54,10 @@ pub enum Code {
     TooBig,
     /// There is no such mailbox, but it can be created.
     TryCreate,
+    /// An annotation's value is above [`METADATA_OCTETS_MAX`] (RFC 5464 §4.3).
+    MetadataMaxSize,
+    /// There are as many annotations as there may be (RFC 5464 §4.3).
+    MetadataTooMany,
     /// Our own trouble: temporary.
     Unavailable,
     /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
@@ -85,9 +89,14 @@ impl Code {
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
+            Self::MetadataMaxSize => "METADATA MAXSIZE 16384",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }
 }
+
+/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
+pub const METADATA_OCTETS_MAX: usize = 16_384;
