@@ -6,8 +6,10 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
-use crate::view::{Changes, Rows};
+use crate::grammar::{
+    ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
+};
+use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
 /// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
@@ -60,12 +62,10 @@ pub enum Question {
         /// The one that was.
         mailbox: MailboxId,
     },
-    /// What has changed: [`Answer::Changes`].
+    /// What it is like now: [`Answer::Newest`].
     Poll {
         /// The selected mailbox.
         mailbox: MailboxId,
-        /// After this.
-        since: ModSeq,
     },
     /// Data of messages: [`Answer::Contents`]. Messages expunged meanwhile can still be fetched
     /// (RFC 2180 §4.1) as long as their bodies are kept.
@@ -89,8 +89,6 @@ pub enum Question {
         flags: Flags,
         /// Leave messages alone that changed after this (RFC 7162 §3.1.3).
         unchanged_since: Option<ModSeq>,
-        /// Report changes after this.
-        since: ModSeq,
     },
     /// Copy, all or nothing: [`Answer::Copied`]; refused with `TRYCREATE` where there is no such
     /// mailbox.
@@ -114,17 +112,13 @@ pub enum Question {
         uids: UidSet,
         /// Where to.
         to: MailboxName,
-        /// Report changes after this.
-        since: ModSeq,
     },
-    /// Remove messages that have `\Deleted` set: [`Answer::Changes`].
+    /// Remove messages that have `\Deleted` set: [`Answer::Newest`].
     Expunge {
         /// The selected mailbox.
         mailbox: MailboxId,
         /// Only among these.
         uids: Option<UidSet>,
-        /// Report changes after this.
-        since: ModSeq,
     },
     /// A message is about to come: [`Answer::Done`], or a refusal before a byte of it is read.
     /// Dropping the session drops what came of it. After a refusal of this or of what follows, none
@@ -205,6 +199,15 @@ pub enum Question {
         /// Of which.
         what: QuotaQuestion,
     },
+    /// Annotations: [`Answer::Metadata`], or [`Answer::Done`] where they are set: all or none.
+    Metadata {
+        /// Whose private ones, besides those that are shared.
+        account: AccountId,
+        /// Of which mailbox; none: of the server.
+        mailbox: Option<MailboxName>,
+        /// Which.
+        what: MetadataQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -256,6 +259,23 @@ pub enum Question {
         messages: Vec<Wanted>,
     },
 }
+
+/// What is asked about annotations (RFC 5464 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataQuestion {
+    /// Those of these names, and so deep below.
+    Get {
+        /// Names.
+        entries: Vec<EntryName>,
+        /// How deep.
+        depth: Depth,
+    },
+    /// New values; none takes the entry away.
+    Set(Vec<(EntryName, Option<Vec<u8>>)>),
+}
+
+/// Annotations that there are, each once: name and value.
+pub type Metadata = Vec<(String, Vec<u8>)>;
 
 /// Which quota is asked about (RFC 9208 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -433,6 +453,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Metadata`].
+    Metadata(Metadata),
     /// To [`Question::Quota`].
     Quota(QuotaRoot),
     /// To [`Question::Acl`].
@@ -442,21 +464,21 @@ pub enum Answer<R> {
     /// To [`Question::Select`] and [`Question::Glance`].
     Selected(Box<Selected>),
     /// To [`Question::Poll`] and [`Question::Expunge`].
-    Changes(Changes),
+    Newest(Newest),
     /// To [`Question::Fetch`]: in the order of the question, the first or more of them (so that the
     /// service bounds its own memory).
     Contents(Contents),
     /// To [`Question::Store`].
     Stored {
-        /// The new flags of these and what else changed.
-        changes: Changes,
+        /// The mailbox with them.
+        newest: Newest,
         /// Left alone because of UNCHANGEDSINCE.
         modified: UidSet,
     },
     /// To [`Question::Copy`].
     Copied(Copied),
     /// To [`Question::Move`].
-    Moved(Copied, Changes),
+    Moved(Copied, Newest),
     /// To [`Question::AppendSettle`]: what became of each command, the oldest first, one at least.
     Appended(Vec<Result<Appended<R>, Refusal>>),
     /// To [`Question::UrlToken`]: hexadecimal digits.
@@ -617,6 +639,10 @@ pub enum Code {
     TooBig,
     /// There is no such mailbox, but it can be created.
     TryCreate,
+    /// An annotation's value is above [`METADATA_OCTETS_MAX`] (RFC 5464 §4.3).
+    MetadataMaxSize,
+    /// There are as many annotations as there may be (RFC 5464 §4.3).
+    MetadataTooMany,
     /// Our own trouble: temporary.
     Unavailable,
     /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
@@ -648,12 +674,17 @@ impl Code {
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
+            Self::MetadataMaxSize => "METADATA MAXSIZE 16384",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }
 }
+
+/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
+pub const METADATA_OCTETS_MAX: usize = 16_384;
 
 /// What the service tells unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -664,4 +695,6 @@ pub enum Event {
     /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
     /// answered at once.
     Appended,
+    /// The account is gone, or its password is another one: the session ends.
+    SignedOut,
 }

@@ -16,9 +16,7 @@ impl Session {
         let missing = Missing::NonExistent;
         let answer = match what {
             AclQuestion::Mine => {
-                let name = name.clone();
-                let reached = self
-                    .read("look for a mailbox", move |store| store.reach(account, name.as_str()));
+                let reached = self.shared.store.reach(account, name.as_str());
                 // RFC 4314 §4: MYRIGHTS needs any right that shows the mailbox.
                 let shows = Rights::from_iter([
                     Right::Lookup,
@@ -28,13 +26,13 @@ impl Session {
                     Right::DeleteMailbox,
                     Right::Administer,
                 ]);
-                match reached.await? {
+                match reached {
                     Some((_, rights)) if rights.has_any(shows) => AclAnswer::Mine(rights),
                     Some(_) | None => return Err(no_mailbox(missing)),
                 }
             }
             AclQuestion::List => {
-                let reached = self.mailbox(account, name, Right::Administer, missing).await?;
+                let reached = self.mailbox(account, name, Right::Administer, missing)?;
                 let entries = self
                     .read("read an access control list", move |store| store.acl(&reached.0))
                     .await?;
@@ -42,7 +40,7 @@ impl Session {
                 AclAnswer::List(named.collect())
             }
             AclQuestion::Possible(identifier) => {
-                let (mailbox, _) = self.mailbox(account, name, Right::Administer, missing).await?;
+                let (mailbox, _) = self.mailbox(account, name, Right::Administer, missing)?;
                 let grantee = grantee(&directory, &identifier)?;
                 let owner = Grantee { account: Some(mailbox.account), negative: false };
                 let always = [Right::Lookup, Right::Administer].into_iter();
@@ -51,7 +49,7 @@ impl Session {
             }
             AclQuestion::Set(identifier, change) => {
                 // First whether it may be changed: whoever may not learns no more than that.
-                self.mailbox(account, name, Right::Administer, missing).await?;
+                self.mailbox(account, name, Right::Administer, missing)?;
                 let grantee = grantee(&directory, &identifier)?;
                 let change = match change {
                     RightsChange::Replace(rights) => AclChange::Replace(rights),

@@ -10,7 +10,9 @@ use journal::{Arrival, RealDisk};
 use mail_types::{AccountId, Flags, MailboxId, Right, Uid};
 use message::{HeaderFacts, Limits};
 use store::{Append, Pending, Receipt, Refused};
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::caches::Caches;
 use crate::refusals::{Missing, lost_track, not_now, refusal};
 use crate::session::{Answered, Session, uid_validity};
 
@@ -40,6 +42,8 @@ struct Coming {
     whole: Vec<store::NewMessage>,
     /// Octets of those that have no file.
     held_octets: u64,
+    /// Room for them.
+    room: Option<OwnedSemaphorePermit>,
     message: NewMessage,
     arrival: Arrival<RealDisk>,
     /// Its first octets.
@@ -83,7 +87,7 @@ impl Session {
             Some((.., owner)) => owner,
             None => {
                 let right = Right::Insert;
-                self.mailbox(account, &mailbox, right, Missing::TryCreate).await?.0.account
+                self.mailbox(account, &mailbox, right, Missing::TryCreate)?.0.account
             }
         };
         self.appends.known = Some((account, mailbox.clone(), owner));
@@ -98,6 +102,7 @@ impl Session {
             replaces,
             whole: Vec::new(),
             held_octets: 0,
+            room: None,
             message,
             arrival: self.shared.store.arrival(),
             header: Vec::new(),
@@ -107,12 +112,7 @@ impl Session {
 
     pub async fn append_next(&mut self, message: NewMessage) -> Answered {
         let coming = self.appends.coming.take().ok_or_else(lost_track)?;
-        let mut coming = self.finished(coming, message).await?;
-        if coming.held_octets > HELD_OCTETS_MAX {
-            let arrival = self.shared.store.arrival().into_file();
-            coming.arrival = arrival.map_err(|error| disk_trouble(&error))?;
-        }
-        self.appends.coming = Some(coming);
+        self.appends.coming = Some(self.finished(coming, message).await?);
         Ok(Answer::Done)
     }
 
@@ -144,6 +144,7 @@ impl Session {
             mailbox: coming.mailbox.to_string(),
             messages: coming.whole,
             replaces: coming.replaces,
+            room: coming.room.map(|room| Box::new(room) as Box<dyn Send>),
         };
         let commit = self.shared.store.append(append).into_future();
         self.appends.commits.push_back(Commit::UnderWay(Mutex::new(commit)));
@@ -182,15 +183,15 @@ impl Session {
         if size == 0 {
             return Err(Refusal::new(Code::ClientBug, "An empty message is none"));
         }
-        let body = if arrival.is_file() {
+        let body = if coming.has_room(&arrival, &self.shared.caches) {
+            arrival.finish()
+        } else {
             // A large one is synced here.
-            match tokio::task::spawn_blocking(move || arrival.finish()).await {
+            let finish = move || arrival.into_file()?.finish();
+            match tokio::task::spawn_blocking(finish).await {
                 Ok(finished) => finished,
                 Err(error) => return Err(not_now("keep a message", error)),
             }
-        } else {
-            coming.held_octets += size;
-            arrival.finish()
         };
         let body = body.map_err(|error| disk_trouble(&error))?;
         let facts = HeaderFacts::read(&coming.header, &Limits::default());
@@ -206,6 +207,23 @@ impl Session {
             subject: facts.subject,
         });
         Ok(coming)
+    }
+}
+
+impl Coming {
+    /// Whether a message may wait in memory for its commit.
+    fn has_room(&mut self, arrival: &Arrival<RealDisk>, caches: &Caches) -> bool {
+        let held_octets = self.held_octets + arrival.size();
+        if arrival.is_file() || held_octets > HELD_OCTETS_MAX {
+            return false;
+        }
+        let Some(more) = caches.append_room(arrival.size()) else { return false };
+        self.held_octets = held_octets;
+        match &mut self.room {
+            Some(room) => room.merge(more),
+            None => self.room = Some(more),
+        }
+        true
     }
 }
 

@@ -45,8 +45,7 @@ impl Session {
     }
 
     pub async fn status(&self, account: AccountId, name: &MailboxName, counts: Counts) -> Answered {
-        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent);
-        let (mailbox, _) = reached.await?;
+        let (mailbox, _) = self.mailbox(account, name, Right::Read, Missing::NonExistent)?;
         let deleted = match counts {
             Counts::Known => HashMap::new(),
             Counts::Deleted => {

@@ -1,25 +1,33 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imap_machine::grammar::UidSet;
 use mail_types::{MailboxId, Uid};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Mailboxes whose `\Recent` is kept track of; beyond it, all is forgotten and none is recent.
 const RECENT_MAILBOXES_MAX: usize = 1_000_000;
 /// Batches of messages being read or searched at a time, in all sessions.
 const READS_MAX: usize = 8;
+/// Octets of messages that wait in memory for their commit, in all sessions. Beyond it, messages
+/// are given files of their own: slower, but nobody waits for anybody.
+const APPENDS_OCTETS_MAX: usize = 256 << 20;
 
 /// What sessions remember for each other.
 #[derive(Debug)]
 pub struct Caches {
     recent: Mutex<HashMap<MailboxId, u32>>,
     reads: Semaphore,
+    appends: Arc<Semaphore>,
 }
 
 impl Default for Caches {
     fn default() -> Self {
-        Self { recent: Mutex::default(), reads: Semaphore::new(READS_MAX) }
+        Self {
+            recent: Mutex::default(),
+            reads: Semaphore::new(READS_MAX),
+            appends: Arc::new(Semaphore::new(APPENDS_OCTETS_MAX)),
+        }
     }
 }
 
@@ -54,6 +62,11 @@ impl Caches {
             *from = last.get().saturating_add(1).max(*from);
         }
         unclaimed
+    }
+
+    /// Room in memory for so many octets of a message that comes in, if there is.
+    pub(crate) fn append_room(&self, octets: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.appends).try_acquire_many_owned(u32::try_from(octets).ok()?).ok()
     }
 
     /// Waits for a turn to read a batch of messages; `None` never comes.

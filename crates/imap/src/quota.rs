@@ -14,7 +14,7 @@ impl Session {
         let owner = match what {
             QuotaQuestion::Of(name) => {
                 let right = Right::Read;
-                self.mailbox(account, &name, right, Missing::NonExistent).await?.0.account
+                self.mailbox(account, &name, right, Missing::NonExistent)?.0.account
             }
             // That of somebody else is told with a mailbox of its that may be read, not by name.
             QuotaQuestion::Root(root) => {

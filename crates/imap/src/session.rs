@@ -3,16 +3,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
-use imap_machine::view::Changes;
+use imap_machine::view::Newest;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
-use net::{Service, now};
-use store::{FlagsChange, Mailbox, Receipt, Refused, SessionActor, Store, Transferred, Via};
+use net::{Ear, Service, now};
+use sign_in::Version;
+use store::{
+    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred, Via,
+};
 
 use crate::Shared;
 use crate::appending::Appends;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
-use crate::selected::{Selected, rows, uid_set};
+use crate::selected::{Selected, uid_set};
 use crate::url_octets::UrlHeld;
 
 /// What a question comes to: its answer, or why not.
@@ -28,6 +31,9 @@ pub struct Session {
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
     pub url_held: Option<UrlHeld>,
+    /// By which credentials it has signed in.
+    signed_in: Option<(AccountId, Version)>,
+    accounts: Ear,
 }
 
 impl Service for Session {
@@ -41,14 +47,23 @@ impl Service for Session {
     }
 
     async fn event(&mut self) -> Event {
-        let Self { selected, appends, .. } = self;
+        let Self { selected, appends, shared, signed_in, accounts, .. } = self;
         let changed = async {
             match selected {
                 Some(selected) => selected.changed().await,
                 None => std::future::pending().await,
             }
         };
+        let signed_out = async {
+            match *signed_in {
+                Some((account, version)) => {
+                    accounts.until(|| shared.sign_in.version(account) != Some(version)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = signed_out => Event::SignedOut,
             () = appends.decided() => Event::Appended,
             event = changed => event,
         }
@@ -58,7 +73,17 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, url_held: None }
+        let accounts = shared.accounts.listen();
+        Self {
+            shared,
+            peer,
+            selected: None,
+            account: None,
+            appends,
+            url_held: None,
+            signed_in: None,
+            accounts,
+        }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -76,10 +101,10 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
-            Question::Poll { since, .. } => Ok(changed(self.changes(since).await?)),
+            Question::Poll { .. } => self.newest(Answer::Newest),
             Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
-            Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
-                self.store(mailbox, &uids, (mode, flags), unchanged_since, since).await
+            Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
+                self.store(mailbox, &uids, (mode, flags), unchanged_since).await
             }
             Question::Copy { account, mailbox, uids, to } => {
                 let store = &self.shared.store;
@@ -90,20 +115,17 @@ impl Session {
                     None => Ok(Answer::Gone),
                 }
             }
-            Question::Move { account, mailbox, uids, to, since } => {
+            Question::Move { account, mailbox, uids, to } => {
                 let store = &self.shared.store;
                 let uids = uids.ranges().to_vec();
                 let actor = self.actor(account);
                 let moved = store.move_messages(actor, mailbox, uids, to.as_str()).await;
                 match self.transferred(account, &to, moved).await? {
-                    Some(moved) => {
-                        let changes = self.changes_behind(since).await;
-                        Ok(changes.map_or(Answer::Gone, |changes| Answer::Moved(moved, changes)))
-                    }
+                    Some(moved) => self.newest(|newest| Answer::Moved(moved, newest)),
                     None => Ok(Answer::Gone),
                 }
             }
-            Question::Expunge { mailbox, uids, since } => self.expunge(mailbox, uids, since).await,
+            Question::Expunge { mailbox, uids } => self.expunge(mailbox, uids).await,
             Question::AppendBegin { account, mailbox, replaces, message } => {
                 self.append_begin(account, mailbox, replaces, message).await
             }
@@ -120,6 +142,9 @@ impl Session {
                 self.url_fetch(account, &url, rump, from).await
             }
             Question::AppendEnd => self.append_end().await,
+            Question::Metadata { account, mailbox, what } => {
+                self.metadata(account, mailbox, what).await
+            }
             Question::Quota { account, what } => self.quota(account, what).await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
@@ -158,95 +183,61 @@ impl Session {
         }
     }
 
-    async fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                held.answer
-            }
-            Err(_) => sasl::Answer::Unavailable,
+    async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
+        let sign_in = &self.shared.sign_in;
+        let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
+        if let sasl::Answer::Accepted { account, .. } = &answer {
+            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
         }
+        answer
     }
 
     /// The mailbox of this name, with which the account may do this; and what else it may.
-    pub async fn mailbox(
+    pub fn mailbox(
         &self,
         account: AccountId,
         name: &MailboxName,
         right: Right,
         missing: Missing,
     ) -> Result<(Mailbox, Rights), Refusal> {
-        let name = name.clone();
-        let found =
-            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
-        let (mailbox, rights) = found.await?.ok_or_else(|| no_mailbox(missing))?;
+        let found = self.shared.store.reach(account, name.as_str());
+        let (mailbox, rights) = found.ok_or_else(|| no_mailbox(missing))?;
         store::permit(rights, right).map_err(|refused| refusal(&refused, missing))?;
         Ok((mailbox, rights))
     }
 
     async fn select(&mut self, account: AccountId, name: MailboxName, read_only: bool) -> Answered {
         self.selected = None;
-        let reached = self.mailbox(account, &name, Right::Read, Missing::NonExistent).await?;
-        let (id, rights) = (reached.0.id, reached.1);
-        let subscription = self.shared.store.subscribe(id);
-        let snapshot = self.read("open a mailbox", move |store| store.snapshot(id)).await?;
-        let Some((mailbox, messages)) = snapshot else {
-            return Err(no_mailbox(Missing::NonExistent));
-        };
-        let opened = Opened {
-            mailbox: id,
-            read_only,
-            uid_validity: uid_validity(mailbox.uid_validity)?,
-            uid_next: mailbox.uid_next,
-            rows: rows(&mailbox, messages),
-            recent: self.shared.caches.recent(id, mailbox.uid_next, !read_only),
-            rights,
-        };
-        self.selected = Some(Selected::new(subscription, read_only, mailbox.mod_seq));
+        let (mailbox, rights) = self.mailbox(account, &name, Right::Read, Missing::NonExistent)?;
+        let mut selected = Selected::new(self.open(mailbox.id).await?, read_only);
+        let newest = selected.opened(&self.shared.caches);
+        let newest = newest.ok_or_else(|| no_mailbox(Missing::NonExistent))?;
+        self.selected = Some(selected);
         self.account = Some(account);
-        Ok(Answer::Selected(Box::new(opened)))
+        opened(mailbox.id, read_only, newest, rights)
     }
 
     async fn glance(&self, account: AccountId, name: &MailboxName) -> Answered {
-        let reached = self.mailbox(account, name, Right::Read, Missing::NonExistent).await?;
-        let (id, rights) = (reached.0.id, reached.1);
-        let snapshot = self.read("look into a mailbox", move |store| store.snapshot(id)).await?;
-        let Some((mailbox, messages)) = snapshot else {
-            return Err(no_mailbox(Missing::NonExistent));
+        let (mailbox, rights) = self.mailbox(account, name, Right::Read, Missing::NonExistent)?;
+        let rows = self.open(mailbox.id).await?.take();
+        let rows = rows.ok_or_else(|| no_mailbox(Missing::NonExistent))?;
+        let recent = self.shared.caches.recent(mailbox.id, rows.uid_next(), false);
+        opened(mailbox.id, true, Newest { rows, recent }, rights)
+    }
+
+    /// A mailbox's messages, from memory where they are there.
+    async fn open(&self, id: MailboxId) -> Result<OpenMailbox, Refusal> {
+        let open = match self.shared.store.opened(id) {
+            Some(open) => Some(open),
+            None => self.read("open a mailbox", move |store| store.open_mailbox(id)).await?,
         };
-        Ok(Answer::Selected(Box::new(Opened {
-            mailbox: id,
-            read_only: true,
-            uid_validity: uid_validity(mailbox.uid_validity)?,
-            uid_next: mailbox.uid_next,
-            rows: rows(&mailbox, messages),
-            recent: self.shared.caches.recent(id, mailbox.uid_next, false),
-            rights,
-        })))
+        open.ok_or_else(|| no_mailbox(Missing::NonExistent))
     }
 
-    /// What has changed in the selected mailbox; `None` where it is gone.
-    async fn changes(&mut self, since: ModSeq) -> Result<Option<Changes>, Refusal> {
+    /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.
+    fn newest(&mut self, answer: impl FnOnce(Newest) -> Answer<Receipt>) -> Answered {
         let selected = self.selected.as_mut().ok_or_else(lost_track)?;
-        if let Some(changes) = selected.changes(since, &self.shared.caches) {
-            return Ok(Some(changes));
-        }
-        let id = selected.mailbox();
-        let snapshot = self.read("read a mailbox anew", move |store| store.snapshot(id)).await?;
-        let Some((mailbox, messages)) = snapshot else { return Ok(None) };
-        let selected = self.selected.as_mut().ok_or_else(lost_track)?;
-        Ok(Some(selected.anew(since, &mailbox, messages, &self.shared.caches)))
-    }
-
-    /// The same behind a change that was made: if they cannot be read now, they are told later, but
-    /// nobody is told that the change was not made.
-    async fn changes_behind(&mut self, since: ModSeq) -> Option<Changes> {
-        let changes = self.changes(since).await;
-        changes.unwrap_or_else(|_| Some(Changes { highest_modseq: since, ..Changes::default() }))
+        Ok(selected.newest(&self.shared.caches).map_or(Answer::Gone, answer))
     }
 
     /// The actor of a change in the selected mailbox, which is checked to be this one.
@@ -265,7 +256,6 @@ impl Session {
         uids: &UidSet,
         (mode, flags): (StoreMode, Flags),
         unchanged_since: Option<ModSeq>,
-        since: ModSeq,
     ) -> Answered {
         let actor = self.actor_in(mailbox)?;
         let change = match mode {
@@ -278,24 +268,18 @@ impl Session {
         match store.set_flags(actor, mailbox, uids, change, flags, unchanged_since).await {
             Ok(outcome) => {
                 let modified = uid_set(&outcome.modified);
-                let changes = self.changes_behind(since).await;
-                Ok(changes.map_or(Answer::Gone, |changes| Answer::Stored { changes, modified }))
+                self.newest(|newest| Answer::Stored { newest, modified })
             }
             Err(Refused::Missing(_)) => Ok(Answer::Gone),
             Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
         }
     }
 
-    async fn expunge(
-        &mut self,
-        mailbox: MailboxId,
-        uids: Option<UidSet>,
-        since: ModSeq,
-    ) -> Answered {
+    async fn expunge(&mut self, mailbox: MailboxId, uids: Option<UidSet>) -> Answered {
         let actor = self.actor_in(mailbox)?;
         let uids = uids.map(|uids| uids.ranges().to_vec());
         match self.shared.store.expunge(actor, mailbox, uids).await {
-            Ok(_) => Ok(changed(self.changes_behind(since).await)),
+            Ok(_) => self.newest(Answer::Newest),
             Err(Refused::Missing(_)) => Ok(Answer::Gone),
             Err(refused) => Err(refusal(&refused, Missing::NonExistent)),
         }
@@ -314,7 +298,7 @@ impl Session {
             }
             Err(Refused::Missing(_)) => {
                 // One of the two is not there: if it is not the target, it is the selected one.
-                self.mailbox(account, to, Right::Lookup, Missing::TryCreate).await?;
+                self.mailbox(account, to, Right::Lookup, Missing::TryCreate)?;
                 Ok(None)
             }
             Err(refused) => Err(refusal(&refused, Missing::TryCreate)),
@@ -329,8 +313,16 @@ pub fn done<T>(result: Result<T, Refused>) -> Answered {
     }
 }
 
-fn changed(changes: Option<Changes>) -> Answer<Receipt> {
-    changes.map_or(Answer::Gone, Answer::Changes)
+fn opened(mailbox: MailboxId, read_only: bool, newest: Newest, rights: Rights) -> Answered {
+    Ok(Answer::Selected(Box::new(Opened {
+        mailbox,
+        read_only,
+        uid_validity: uid_validity(newest.rows.uid_validity())?,
+        uid_next: newest.rows.uid_next(),
+        rows: newest.rows,
+        recent: newest.recent,
+        rights,
+    })))
 }
 
 pub fn uid_validity(number: u32) -> Result<UidValidity, Refusal> {

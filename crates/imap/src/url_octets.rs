@@ -25,7 +25,7 @@ impl Session {
         url: &ImapUrl,
     ) -> Answered {
         let mailbox = match &url.mailbox {
-            Some(name) => self.mailbox_of_url(account, name).await?,
+            Some(name) => self.mailbox_of_url(account, name),
             None => selected,
         };
         let octets = match mailbox {
@@ -110,7 +110,7 @@ impl Session {
         let expired = auth.expire.is_some_and(|expire| expire < now());
         let owner = server.user.as_deref().and_then(id);
         let Some(owner) = owner.filter(|_| may && !expired) else { return Ok(None) };
-        let Some(mailbox) = self.mailbox_of_url(owner, name).await? else { return Ok(None) };
+        let Some(mailbox) = self.mailbox_of_url(owner, name) else { return Ok(None) };
         let key =
             self.read("look for a key", move |store| store.known_url_key(owner, mailbox)).await?;
         if key.is_none_or(|key| !key.proves(rump, token)) {
@@ -120,16 +120,9 @@ impl Session {
     }
 
     /// A mailbox that the account may read.
-    async fn mailbox_of_url(
-        &self,
-        account: AccountId,
-        name: &MailboxName,
-    ) -> Result<Option<MailboxId>, Refusal> {
-        let name = name.clone();
-        let found =
-            self.read("look for a mailbox", move |store| store.reach(account, name.as_str()));
-        let found = found.await?.filter(|(_, rights)| rights.has(Right::Read));
-        Ok(found.map(|(mailbox, _)| mailbox.id))
+    fn mailbox_of_url(&self, account: AccountId, name: &MailboxName) -> Option<MailboxId> {
+        let found = self.shared.store.reach(account, name.as_str());
+        found.filter(|(_, rights)| rights.has(Right::Read)).map(|(mailbox, _)| mailbox.id)
     }
 
     /// What the URL names in this mailbox.

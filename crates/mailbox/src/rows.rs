@@ -281,23 +281,54 @@ impl Rows {
         let is_last = row.uid.get() > self.uid_max();
         let place = if is_last { self.len() } else { self.lower_bound(row.uid.get()) };
         let inner = Arc::make_mut(&mut self.0);
-        let packed = Packed {
-            modseq: row.modseq.0,
-            mail: row.mail,
-            internal_secs: row.internal_date.secs(),
-            saved_secs: u32::try_from(row.saved.secs().max(0)).unwrap_or(u32::MAX),
-            uid: row.uid.get(),
-            size: row.size,
-            flags: inner.intern(&row.flags),
-        };
-        inner.highest = inner.highest.max(row.modseq);
+        let flags = inner.intern(&row.flags);
+        let packed = inner.pack(row, flags);
         inner.uid_next = inner.uid_next.max(packed.uid.saturating_add(1));
-        inner.count(&packed, true);
         if place == inner.len {
             inner.push(packed);
         } else {
             inner.put_between(place, packed);
         }
+    }
+
+    /// Adds messages that are not there, by ascending UID, anywhere between the others.
+    pub fn insert_all(&mut self, rows: &[Row]) {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        let inner = Arc::make_mut(&mut self.0);
+        inner.uid_next = inner.uid_next.max(last.uid.get().saturating_add(1));
+        let pack = |row: &Row| {
+            // Not cleared out here: numbers of sets must not change before all rows are in.
+            let flags = inner.find_or_add(&row.flags);
+            inner.pack(row, flags)
+        };
+        let mut added = rows.iter().map(pack).collect::<Vec<_>>().into_iter().peekable();
+        let from =
+            inner.chunks.partition_point(|chunk| chunk[0].uid < first.uid.get()).saturating_sub(1);
+        let behind = inner.chunks.split_off(from);
+        let chunks = behind.len();
+        for (at, chunk) in behind.into_iter().enumerate() {
+            let end =
+                if at + 1 == chunks { u32::MAX } else { chunk.last().map_or(0, |row| row.uid) };
+            if added.peek().is_none_or(|row| row.uid > end) {
+                inner.chunks.push(chunk);
+                continue;
+            }
+            let mut merged = Vec::with_capacity(chunk.len());
+            for row in chunk.iter() {
+                while let Some(row) = added.next_if(|added| added.uid < row.uid) {
+                    merged.push(row);
+                }
+                merged.push(*row);
+            }
+            while let Some(row) = added.next_if(|added| added.uid <= end) {
+                merged.push(row);
+            }
+            let pieces = merged.chunks(CHUNK_ROWS_MAX).map(|piece| Arc::new(piece.to_vec()));
+            inner.chunks.extend(pieces);
+        }
+        let rest: Vec<Packed> = added.collect();
+        inner.chunks.extend(rest.chunks(CHUNK_ROWS_MAX).map(|piece| Arc::new(piece.to_vec())));
+        inner.number(from.min(inner.starts.len()));
     }
 
     /// Gives messages other flags; UIDs that are not there are passed over.
@@ -425,6 +456,22 @@ impl Counts {
 }
 
 impl Inner {
+    /// A row, counted.
+    fn pack(&mut self, row: &Row, flags: u32) -> Packed {
+        let packed = Packed {
+            modseq: row.modseq.0,
+            mail: row.mail,
+            internal_secs: row.internal_date.secs(),
+            saved_secs: u32::try_from(row.saved.secs().max(0)).unwrap_or(u32::MAX),
+            uid: row.uid.get(),
+            size: row.size,
+            flags,
+        };
+        self.highest = self.highest.max(row.modseq);
+        self.count(&packed, true);
+        packed
+    }
+
     fn count(&mut self, row: &Packed, is_new: bool) {
         let set = &self.sets.sets[row.flags as usize];
         if is_new {
@@ -528,7 +575,12 @@ impl Inner {
         if self.sets.sets.len() > 2 * self.len + SPARE_SETS_MAX {
             self.rebuild_sets();
         }
-        Arc::make_mut(&mut self.sets).add(flags.clone())
+        self.find_or_add(flags)
+    }
+
+    fn find_or_add(&mut self, flags: &Flags) -> u32 {
+        let known = self.sets.find(flags);
+        known.unwrap_or_else(|| Arc::make_mut(&mut self.sets).add(flags.clone()))
     }
 
     fn rebuild_sets(&mut self) {

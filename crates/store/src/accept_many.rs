@@ -9,7 +9,8 @@ use mail_types::{
 use crate::accept::{Arrived, next_in, record};
 use crate::acl;
 use crate::commit::Work;
-use crate::mailboxes::{SessionActor, flags_within, rows, take_out};
+use crate::flags::flags_within;
+use crate::mailboxes::{SessionActor, take_out};
 use crate::record::{Fate, NewCustody, Source};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -30,6 +31,9 @@ pub struct Append {
     pub messages: Vec<NewMessage>,
     /// This message is taken out of its mailbox in the same commit (RFC 8508).
     pub replaces: Option<(MailboxId, Uid)>,
+    /// Whatever counts the memory that the messages take: dropped when they are in the journal's
+    /// group, also where nobody waits for the answer any more.
+    pub room: Option<Box<dyn Send>>,
 }
 
 /// One of them.
@@ -81,7 +85,7 @@ impl<D: Disk> Store<D> {
 type Placed = (u32, Vec<Uid>);
 
 fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Refused> {
-    let Append { actor, mailbox: name, messages, replaces } = append;
+    let Append { actor, mailbox: name, messages, replaces, room } = append;
     let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
     let may = acl::rights(work, actor.account, mailbox);
     check(&messages)?;
@@ -100,7 +104,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
         // RFC 8508 §6: as MOVE, it takes a message out.
         acl::allow(work, actor.account, from, Right::DeleteMessages)?;
         acl::allow(work, actor.account, from, Right::Expunge)?;
-        if rows(work, from, &[(uid.get(), uid.get())])?.is_empty() {
+        if work.rows(from, &[(uid.get(), uid.get())])?.find(uid.get()).is_none() {
             return Ok(None);
         }
     }
@@ -140,6 +144,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
     if let Some((from, uid)) = replaces {
         take_out(work, actor, from, vec![uid])?;
     }
+    drop(room);
     Ok(Some((uid_validity, uids)))
 }
 

@@ -7,7 +7,6 @@
 use journal::Disk;
 use mail_types::{AccountId, Address, MailboxId, Right, Rights};
 
-use crate::boxes::{By, read_mailboxes};
 use crate::commit::Work;
 use crate::directory::Directory;
 use crate::index::Mailbox;
@@ -144,26 +143,13 @@ pub(crate) fn find(
 }
 
 impl<D: Disk> Store<D> {
-    /// The mailbox that a name of this account's means, with what it may do with it: nothing or
-    /// more. `None` where there is none.
-    ///
-    /// # Errors
-    /// The index's.
-    pub fn reach(
-        &self,
-        account: AccountId,
-        name: &str,
-    ) -> Result<Option<(Mailbox, Rights)>, StoreError> {
-        let Some((owner, own)) = owner_of(&self.directory(), account, name) else {
-            return Ok(None);
-        };
-        self.read(|sql| {
-            let mut found = None;
-            read_mailboxes(sql, By::Name(owner, &own), &mut |mailbox| found = Some(mailbox))?;
-            let Some(mailbox) = found else { return Ok(None) };
-            let rights = effective(owner, account, &read_entries(sql, mailbox.id)?);
-            Ok(Some((mailbox, rights)))
-        })
+    /// The mailbox that a name of this account's means, as of the last sync, with what it may do
+    /// with it: nothing or more. `None` where there is none. Reads nothing.
+    #[must_use]
+    pub fn reach(&self, account: AccountId, name: &str) -> Option<(Mailbox, Rights)> {
+        let (owner, own) = owner_of(&self.directory(), account, name)?;
+        let known = self.shared.mailboxes.find(owner, &own)?;
+        Some((known.mailbox.clone(), effective(owner, account, &known.acl)))
     }
 
     /// The access control list of a mailbox, the owner's entry first, whether it has one or not.

@@ -73,17 +73,13 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// One of the account's own mailboxes by name.
+    /// One of the account's own mailboxes by name, as of the last sync. Reads nothing.
     ///
     /// # Errors
     /// The index's.
     pub fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, StoreError> {
-        let name = canonical(name);
-        self.read(|sql| {
-            let mut found = None;
-            read_mailboxes(sql, By::Name(account, &name), &mut |mailbox| found = Some(mailbox))?;
-            Ok(found)
-        })
+        let found = self.shared.mailboxes.find(account, &canonical(name));
+        Ok(found.map(|known| known.mailbox.clone()))
     }
 
     /// What has `\Deleted` in these mailboxes; those without such messages are left out.
@@ -180,15 +176,14 @@ fn shared_mailboxes(
 
 /// Which mailboxes to read.
 #[derive(Clone, Copy)]
-pub enum By<'a> {
+pub enum By {
     Account(AccountId),
     Id(MailboxId),
-    Name(AccountId, &'a str),
 }
 
 pub fn read_mailboxes(
     sql: &mut impl Executor,
-    by: By<'_>,
+    by: By,
     on_mailbox: &mut dyn FnMut(Mailbox),
 ) -> Result<(), SqlError> {
     let on_row = &mut |row: &dyn crate::sql::Row| {
@@ -206,12 +201,6 @@ pub fn read_mailboxes(
             "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, \
              unseen, bytes FROM mailbox WHERE id = $1 AND deleted = 0",
             &[mailbox.0.into()],
-            on_row,
-        ),
-        By::Name(account, name) => sql.query(
-            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, \
-             unseen, bytes FROM mailbox WHERE account = $1 AND name = $2 AND deleted = 0",
-            &[account.0.into(), name.into()],
             on_row,
         ),
     }

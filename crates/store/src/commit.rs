@@ -13,17 +13,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use journal::{Body, DamageKind, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
 use mail_types::{RecordSeq, Timestamp};
 
+use crate::effects::Effects;
 use crate::index::Index;
+use crate::live::Live;
 use crate::record::{Actor, Entry, Place, Record};
 use crate::shared::Shared;
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::subscription::Effect;
 use crate::{Refused, StoreError};
 
 /// Jobs in one group: a bound on how long the first of them waits for the last.
@@ -77,12 +79,13 @@ pub struct Work<'a> {
     /// The time of the group.
     pub now: Timestamp,
     journal: &'a mut dyn Append,
-    shared: &'a Shared,
     records: &'a mut usize,
     frames: &'a mut usize,
     failure: &'a mut Option<StoreError>,
     seq: &'a mut RecordSeq,
-    effects: &'a mut Vec<Effect>,
+    effects: &'a mut Effects,
+    /// The open mailboxes, with everything that jobs before this one did.
+    pub live: &'a mut Live,
 }
 
 /// The part of the journal that a job needs, whatever disk is below.
@@ -128,21 +131,18 @@ impl Work<'_> {
     /// Where journal or index cannot; the whole group then fails.
     pub fn record(&mut self, actor: &Actor, record: Record) -> Result<(), Refused> {
         let entry = Entry { at: self.now, actor: actor.clone(), record };
-        self.append(&entry).map_err(|error| self.fail(error))
+        self.append(entry).map_err(|error| self.fail(error))
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+    fn append(&mut self, entry: Entry) -> Result<(), StoreError> {
         let bytes = entry.encode()?;
         let seq = RecordSeq(self.seq.0 + 1);
         let at = self.journal.record(seq, &bytes)?;
         *self.seq = seq;
         *self.records += 1;
         *self.frames += 1;
-        self.index.apply(entry, seq, at)?;
-        crate::subscription::effects(entry, self.index, self.shared, self.effects)?;
-        if let Record::Accepted(mail) = &entry.record {
-            self.effects.push(Effect::Accepted(mail.mail, mail.body_at));
-        }
+        self.effects.add(&entry.record);
+        self.live.apply(entry, self.index, |index, entry| index.apply(entry, seq, at))?;
         Ok(())
     }
 
@@ -158,6 +158,8 @@ impl Work<'_> {
 pub struct Writer<D: Disk> {
     pub journal: Journal<D>,
     pub index: Index<Sqlite>,
+    /// The open mailboxes.
+    pub live: Live,
     pub shared: Arc<Shared>,
     pub requests: Receiver<Request>,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -293,12 +295,12 @@ impl<D: Disk> Writer<D> {
             index: &mut self.index,
             now: (self.clock)(),
             journal: &mut self.journal,
-            shared: &self.shared,
             records: &mut group.records,
             frames: &mut group.frames,
             failure: &mut group.failure,
             seq: &mut self.seq,
             effects: &mut group.effects,
+            live: &mut self.live,
         };
         // A job that panics has done half of something: the group fails, the server goes on.
         match std::panic::catch_unwind(AssertUnwindSafe(|| job(Some(&mut work)))) {
@@ -324,14 +326,18 @@ impl<D: Disk> Writer<D> {
                 if records > 0 {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
                     self.shared.note_quotas(self.index.take_quota_news());
-                    self.shared.tell(&self.index.directory, effects);
+                    self.shared.tell(&self.index, effects);
                 }
+                let wake = self.live.publish(&self.shared.views);
                 let synced = Synced(self.seq);
                 finishes.into_iter().for_each(|finish| finish(Ok(&synced)));
+                // Whoever made the change knows it; those who only watch hear of it behind them.
+                wake.into_iter().for_each(Waker::wake);
             }
             Err(error) => {
                 tracing::error!(%error, "nothing of this group was accepted");
                 self.shared.alarm(&error);
+                self.live.roll_back();
                 self.recover(&error);
                 finishes.into_iter().for_each(|finish| finish(Err(&error)));
             }
@@ -361,10 +367,12 @@ impl<D: Disk> Writer<D> {
         }
         if self.open.is_some() {
             let head = self.journal.head();
-            match self.index.commit(&head) {
+            let applied = self.live.apply_deferred(&mut self.index);
+            match applied.and_then(|()| self.index.commit(&head)) {
                 Ok(()) => {
                     self.open = None;
                     self.shared.published.store(self.seq.0, Ordering::Release);
+                    self.live.clear_out();
                 }
                 Err(error) => {
                     let error = StoreError::from(error);
@@ -403,6 +411,7 @@ impl<D: Disk> Writer<D> {
             self.shared.alarm(&StoreError::Damaged(replayed.damage.join("; ")));
         }
         self.index = index;
+        self.live.forget_deferred();
         self.index_lost = false;
         self.shared.note_quotas(self.index.take_quota_news());
         self.seq = self.journal.head().last_seq;
@@ -417,7 +426,7 @@ struct Group {
     records: usize,
     frames: usize,
     failure: Option<StoreError>,
-    effects: Vec<Effect>,
+    effects: Effects,
     finishes: Vec<Finish>,
 }
 

@@ -20,14 +20,19 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod effects;
 mod extracted;
 mod extracting;
+mod flags;
 mod index;
+mod live;
 mod mailboxes;
+mod metadata;
 mod naming;
 mod open;
 mod operator;
 mod pending;
+mod published;
 mod queue;
 mod quota;
 mod read;
@@ -37,7 +42,6 @@ mod schema;
 mod shared;
 mod sql;
 mod sqlite;
-mod subscription;
 mod trace;
 mod url_key;
 mod verify;
@@ -53,8 +57,11 @@ pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
+pub use flags::{FlagsChange, FlagsOutcome};
 pub use index::Mailbox;
-pub use mailboxes::{FlagsChange, FlagsOutcome, INBOX, SessionActor, Transferred, UidRanges};
+pub use live::{MessageRow, OpenMailbox, Vanished};
+pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
+pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
@@ -66,9 +73,8 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
-pub use shared::{Alarm, QueueWake};
+pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
-pub use subscription::{MailboxChange, MessageRow, Subscription};
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
@@ -94,6 +100,12 @@ pub enum Refused {
     /// It may be seen, but this may not be done with it.
     #[error("not allowed")]
     NotAllowed,
+    /// An annotation's value is above [`METADATA_BYTES_MAX`].
+    #[error("the value is too large")]
+    MetadataTooLarge,
+    /// There are as many annotations as there may be.
+    #[error("there are too many annotations")]
+    MetadataTooMany,
     /// The account may keep no more.
     #[error("the quota is used up")]
     OverQuota,

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use extract::Extract;
 use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
-use mail_types::{MailId, MailboxId, Timestamp};
+use mail_types::{MailId, Timestamp};
 
 use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
 use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
-use crate::shared::{Alarm, QueueWake, Shared};
+use crate::live::Live;
+use crate::shared::{Alarm, DirectoryWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::subscription::Subscription;
 use crate::{Pending, Refused, StoreError};
 
-/// Changes that may wait for the writer; each holds at most one body in memory.
+/// Changes that may wait for the writer. What their bodies take is counted by who brings them.
 const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How the store is opened.
@@ -206,12 +206,14 @@ impl<D: Disk> Store<D> {
         let seq = journal.head().last_seq;
         shared.acknowledged.store(seq.0, Ordering::Release);
         shared.published.store(seq.0, Ordering::Release);
+        shared.mailboxes.update(index.mailboxes.keys().copied(), &index);
         let begun = crate::queue::begun(&mut index)?;
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let (requests, inbox) = mpsc::channel();
         let writer = Writer {
             journal,
             index,
+            live: Live::default(),
             shared: Arc::clone(&shared),
             requests: inbox,
             clock: Arc::clone(&options.clock),
@@ -283,15 +285,14 @@ impl<D: Disk> Store<D> {
         self.shared.stopped()
     }
 
+    /// Has `wake` called whenever the directory has changed, when it can be read already.
+    pub fn on_directory(&self, wake: DirectoryWake) {
+        self.shared.set_directory_wake(wake);
+    }
+
     /// Has `wake` called whenever something may be due in the queue earlier than before.
     pub fn on_queue(&self, wake: QueueWake) {
         self.shared.set_queue_wake(wake);
-    }
-
-    /// The changes of a mailbox from now on. Subscribe first, then take the snapshot.
-    #[must_use]
-    pub fn subscribe(&self, mailbox: MailboxId) -> Subscription {
-        Subscription::new(mailbox, Arc::clone(&self.shared))
     }
 
     /// Has the writer perform `change` in its next group; the answer comes after the sync.

@@ -1,19 +1,22 @@
 //! What the writer and the handles share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use mail_types::{AccountId, MailboxId};
+use mail_types::AccountId;
 
 use crate::StoreError;
 use crate::directory::Directory;
+use crate::effects::Effects;
 use crate::extracting::Extracting;
+use crate::index::Index;
+use crate::live::Views;
+use crate::published::Published;
 use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
-use crate::subscription::{Effect, MailboxChange, SubscriptionState};
 
 /// Idle read connections kept open; each holds up to 2 MiB of the index.
 const READERS_IDLE_MAX: usize = 4;
@@ -22,6 +25,8 @@ const READERS_IDLE_MAX: usize = 4;
 pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;
 /// Called when mail was put into the queue or became due at once.
 pub type QueueWake = Box<dyn Fn() + Send + Sync>;
+/// Called when accounts, domains, aliases or routes have changed.
+pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
 
 /// What the writer and the handles share.
 pub struct Shared {
@@ -41,9 +46,13 @@ pub struct Shared {
     quotas: RwLock<HashMap<AccountId, (Usage, Quota)>>,
     stopped: Mutex<Option<String>>,
     readers: Mutex<Vec<Sqlite>>,
-    subscriptions: Mutex<HashMap<MailboxId, Vec<Weak<SubscriptionState>>>>,
+    /// Every mailbox by name.
+    pub mailboxes: Published,
+    /// The open mailboxes.
+    pub views: Views,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
+    directory_wake: RwLock<Option<DirectoryWake>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,9 +79,11 @@ impl Shared {
             quotas: RwLock::default(),
             stopped: Mutex::new(None),
             readers: Mutex::new(Vec::new()),
-            subscriptions: Mutex::new(HashMap::new()),
+            mailboxes: Published::default(),
+            views: Views::default(),
             alarm,
             queue_wake: RwLock::new(None),
+            directory_wake: RwLock::new(None),
         }
     }
 
@@ -115,6 +126,10 @@ impl Shared {
         *self.queue_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    pub fn set_directory_wake(&self, wake: DirectoryWake) {
+        *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
     pub fn take_reader(&self) -> Option<Sqlite> {
         lock(&self.readers).pop()
     }
@@ -126,58 +141,21 @@ impl Shared {
         }
     }
 
-    pub fn subscribe(&self, mailbox: MailboxId, state: &Arc<SubscriptionState>) {
-        let mut subscriptions = lock(&self.subscriptions);
-        subscriptions.entry(mailbox).or_default().push(Arc::downgrade(state));
-    }
-
-    /// Forgets the subscriptions of this mailbox that nobody holds any more.
-    pub fn unsubscribe(&self, mailbox: MailboxId) {
-        let mut subscriptions = lock(&self.subscriptions);
-        if let Some(states) = subscriptions.get_mut(&mailbox) {
-            states.retain(|state| state.strong_count() > 0);
-            if states.is_empty() {
-                subscriptions.remove(&mailbox);
-            }
-        }
-    }
-
-    pub fn has_subscriber(&self, mailbox: MailboxId) -> bool {
-        lock(&self.subscriptions).contains_key(&mailbox)
-    }
-
-    fn tell_subscribers(&self, mailbox: MailboxId, change: &MailboxChange) {
-        let states: Vec<_> = lock(&self.subscriptions)
-            .get(&mailbox)
-            .into_iter()
-            .flatten()
-            .filter_map(Weak::upgrade)
-            .collect();
-        states.iter().for_each(|state| state.push(change));
-    }
-
     /// Tells everybody what a synced group has changed.
-    pub fn tell(&self, directory: &Arc<Directory>, effects: Vec<Effect>) {
-        let mut queue = false;
-        let mut unseen = HashSet::new();
-        for effect in effects {
-            match effect {
-                Effect::Directory => {
-                    let mut current =
-                        self.directory.write().unwrap_or_else(PoisonError::into_inner);
-                    *current = Arc::clone(directory);
-                }
-                Effect::Queue => queue = true,
-                Effect::Accepted(mail, at) => self.extracting.accepted(mail, at),
-                Effect::Mailbox(mailbox, change) => self.tell_subscribers(mailbox, &change),
-                Effect::Unseen(mailbox) => {
-                    unseen.insert(mailbox);
-                }
-            }
+    pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
+        let Effects { directory, queue, mailboxes, accepted } = effects;
+        self.mailboxes.update(mailboxes, index);
+        for (mail, at) in accepted {
+            self.extracting.accepted(mail, at);
         }
-        // Nobody listened when the change was made; whoever began since has to look.
-        for mailbox in unseen {
-            self.tell_subscribers(mailbox, &MailboxChange::Anew);
+        if directory {
+            let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+            *current = Arc::clone(&index.directory);
+        }
+        if directory
+            && let Some(wake) = &*self.directory_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
         }
         if queue
             && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)

@@ -213,7 +213,6 @@ impl<R: Acceptance> Session<R> {
             mode: StoreMode::Add,
             flags: Flags::from_iter([SystemFlag::Seen]),
             unchanged_since: None,
-            since: mailbox.view.highest_modseq(),
         };
         work.stage = Stage::Seen(batch);
         self.ask(Work::Fetch(work), question)
@@ -222,15 +221,13 @@ impl<R: Acceptance> Session<R> {
     fn fetch_seen(&mut self, work: Box<Fetching>, batch: Batch, answer: Option<Answer<R>>) -> Flow {
         let Some(mailbox) = &mut self.selected else { return self.misfit() };
         match answer {
-            Some(Answer::Stored { changes, .. }) => {
+            Some(Answer::Stored { newest, .. }) => {
                 let tells_flags =
                     work.plan.items.iter().any(|item| matches!(item, Item::Row(RowItem::Flags)));
                 let rows = mailbox.view.rows();
                 let read = batch.places.iter().map(|&place| rows.at(place).uid);
                 let read: UidSet = read.collect();
-                mailbox
-                    .view
-                    .take(&changes, |_, after| tells_flags && read.contains(after.uid.get()));
+                mailbox.view.take(&newest, |uid, _, _| tells_flags && read.contains(uid));
             }
             Some(Answer::Gone) => return self.gone(),
             // A flag that could not be set is no reason to withhold the message.

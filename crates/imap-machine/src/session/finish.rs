@@ -62,8 +62,7 @@ impl<R: Acceptance> Session<R> {
             return self.finished(line);
         };
         if std::mem::take(&mut self.stirred) {
-            let question =
-                Question::Poll { mailbox: mailbox.id, since: mailbox.view.highest_modseq() };
+            let question = Question::Poll { mailbox: mailbox.id };
             return self.ask(Work::Finish(Finish { stage: Stage::Polled, line }), question);
         }
         if !mailbox.view.has_news(self.expunge_allowed) && !stale {
@@ -78,8 +77,8 @@ impl<R: Acceptance> Session<R> {
         match stage {
             Stage::Polled => {
                 match (&mut self.selected, answer) {
-                    (Some(mailbox), Some(Answer::Changes(changes))) => {
-                        mailbox.view.take(&changes, |_, _| false);
+                    (Some(mailbox), Some(Answer::Newest(newest))) => {
+                        mailbox.view.take(&newest, |_, _, _| false);
                     }
                     (_, Some(Answer::Gone)) => {
                         if let Some(line) = line {

@@ -45,7 +45,6 @@ impl<R: Acceptance> Session<R> {
             mode: store.mode,
             flags: store.flags.clone(),
             unchanged_since: store.unchanged_since.map(ModSeq),
-            since: mailbox.view.highest_modseq(),
         };
         let work = Storing { store, places, uids, modified: None, told: 0, missing: false };
         self.ask(Work::Store(Box::new(work)), question)
@@ -55,20 +54,18 @@ impl<R: Acceptance> Session<R> {
         let mut work = work;
         if work.modified.is_none() {
             let Some(mailbox) = &mut self.selected else { return self.misfit() };
-            let (changes, modified) = match answer {
-                Some(Answer::Stored { changes, modified }) => (changes, modified),
+            let (newest, modified) = match answer {
+                Some(Answer::Stored { newest, modified }) => (newest, modified),
                 Some(Answer::No(refusal)) => return self.refuse(&refusal),
                 Some(Answer::Gone) => return self.gone(),
                 Some(_) | None => return self.misfit(),
             };
             let (store, uids) = (&work.store, &work.uids);
-            mailbox.view.take(&changes, |before, after| {
+            mailbox.view.take(&newest, |uid, before, after| {
                 // Told below, or known to the client by its own arithmetic.
-                let uid = after.uid.get();
                 uids.contains(uid)
                     && !modified.contains(uid)
-                    && (!store.silent
-                        || store.mode.apply(&before.flags, &store.flags) == after.flags)
+                    && (!store.silent || store.mode.apply(before, &store.flags) == *after)
             });
             work.modified = Some(modified);
         }

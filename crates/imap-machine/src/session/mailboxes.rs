@@ -69,7 +69,7 @@ impl<R: Acceptance> Session<R> {
                 self.deselect()
             }
             (Asked::Close, Some(Answer::No(refusal))) => self.refuse(&refusal),
-            (Asked::Close, Some(Answer::Changes(_) | Answer::Gone)) => self.deselect(),
+            (Asked::Close, Some(Answer::Newest(_) | Answer::Gone)) => self.deselect(),
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Plain(text), Some(Answer::Done)) => self.finish(Ended::Ok, "", text),
             // RFC 8474 §4.1: CREATE tells the new mailbox's id.
@@ -94,8 +94,7 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn close(&mut self) -> Flow {
         match &self.selected {
             Some(mailbox) if !mailbox.read_only => {
-                let since = mailbox.view.highest_modseq();
-                let question = Question::Expunge { mailbox: mailbox.id, uids: None, since };
+                let question = Question::Expunge { mailbox: mailbox.id, uids: None };
                 self.ask(Work::Asked(Asked::Close), question)
             }
             Some(_) | None => self.deselect(),

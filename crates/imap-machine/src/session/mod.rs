@@ -15,6 +15,7 @@ mod idle;
 mod large;
 mod listing;
 mod mailboxes;
+mod metadata;
 mod multisearch;
 mod order;
 mod plan;
@@ -38,7 +39,7 @@ use crate::view::View;
 use crate::write::{push_human, push_text};
 
 /// Capacity that an empty output buffer may keep.
-const IDLE_OUTPUT_CAPACITY_MAX: usize = 4 * 1024;
+const IDLE_OUTPUT_CAPACITY_MAX: usize = 512;
 
 /// One IMAP connection. `R` is the service's proof that a message is kept.
 #[derive(Debug)]
@@ -124,6 +125,7 @@ enum Work {
     Lines(Box<listing::Lines>),
     Acl(Box<access::AskedAcl>),
     Quota(Option<MailboxName>),
+    Metadata(metadata::AskedMetadata),
     Select(select::Select),
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
@@ -190,10 +192,7 @@ impl<R: Acceptance> Session<R> {
             ending: Ending::No,
             config,
         };
-        let greeting =
-            format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
-        push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
+        session.greet();
         session
     }
 
@@ -232,6 +231,7 @@ impl<R: Acceptance> Session<R> {
             Work::Lines(work) => self.lines_go_on(work),
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Quota(of) => self.quota_answered(of, answer),
+            Work::Metadata(work) => self.metadata_answered(work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
             Work::Urls(work) => self.urls_answered(*work, answer),
@@ -559,6 +559,7 @@ impl<R: Acceptance> Machine for Session<R> {
         match event {
             Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
             Event::Appended => self.appends.decided(),
+            Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
         }
     }
 
@@ -567,7 +568,12 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        self.tls = Some(tls);
+        // TLS from the first octet: the greeting tells what there is now.
+        let greets = self.tls.replace(tls).is_some();
+        if greets {
+            self.output.clear();
+            self.greet();
+        }
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -44,10 +44,10 @@ impl<R: Acceptance> Session<R> {
         if uids.is_empty() {
             return self.finish(Status::Ok, "", "No such messages");
         }
-        let (account, since) = (signed_in.account, mailbox.view.highest_modseq());
+        let account = signed_in.account;
         let mailbox = mailbox.id;
         if away {
-            let question = Question::Move { account, mailbox, uids, to, since };
+            let question = Question::Move { account, mailbox, uids, to };
             self.ask(Work::Transfer(Transfer::Move), question)
         } else {
             let question = Question::Copy { account, mailbox, uids, to };
@@ -69,28 +69,27 @@ impl<R: Acceptance> Session<R> {
         if uids.as_ref().is_some_and(UidSet::is_empty) {
             return self.finish(Status::Ok, "", "No such messages");
         }
-        let since = mailbox.view.highest_modseq();
-        let question = Question::Expunge { mailbox: mailbox.id, uids, since };
+        let question = Question::Expunge { mailbox: mailbox.id, uids };
         self.ask(Work::Transfer(Transfer::Expunge), question)
     }
 
     pub(super) fn transfer_answered(&mut self, work: Transfer, answer: Option<Answer<R>>) -> Flow {
-        let (copied, changes) = match (work, answer) {
+        let (copied, newest) = match (work, answer) {
             (_, Some(Answer::No(refusal))) => return self.refuse(&refusal),
             (_, Some(Answer::Gone)) => return self.gone(),
             (Transfer::Copy, Some(Answer::Copied(copied))) => (Some(copied), None),
-            (Transfer::Move, Some(Answer::Moved(copied, changes))) => {
+            (Transfer::Move, Some(Answer::Moved(copied, newest))) => {
                 // RFC 6851 §4.3: COPYUID comes before the EXPUNGEs, in an untagged OK.
                 if let Some(code) = copy_uid(&copied) {
                     push_text(&mut self.output, &format!("* OK {code} Moved\r\n"));
                 }
-                (None, Some(changes))
+                (None, Some(newest))
             }
-            (Transfer::Expunge, Some(Answer::Changes(changes))) => (None, Some(changes)),
+            (Transfer::Expunge, Some(Answer::Newest(newest))) => (None, Some(newest)),
             (Transfer::Copy | Transfer::Move | Transfer::Expunge, _) => return self.misfit(),
         };
-        if let (Some(mailbox), Some(changes)) = (&mut self.selected, changes) {
-            mailbox.view.take(&changes, |_, _| false);
+        if let (Some(mailbox), Some(newest)) = (&mut self.selected, newest) {
+            mailbox.view.take(&newest, |_, _, _| false);
         }
         // What was copied may have come into this very mailbox.
         self.stirred = copied.is_some();

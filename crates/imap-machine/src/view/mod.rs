@@ -5,7 +5,7 @@ mod saved;
 
 use std::ops::Range;
 
-use mail_types::{Flags, ModSeq, SystemFlag, Uid};
+use mail_types::{Flags, ModSeq, SystemFlag};
 use mailbox::Packed;
 pub use mailbox::{Row, Rows};
 
@@ -13,41 +13,27 @@ use crate::ask::Wanted;
 use crate::grammar::{SeqNumber, SequenceSet, UidSet};
 use crate::write::{push_number, push_text};
 
-/// What changed in a mailbox after some modification sequence.
+/// A mailbox as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Messages that are new or have changed and are still there, by ascending UID.
-    pub rows: Vec<Row>,
-    /// Messages known before that have other flags now, for a service that knows no more of them;
-    /// where one is in `rows` or here more than once, the highest modification sequence counts.
-    pub flags: Vec<FlagsChanged>,
-    /// UIDs that have been expunged; ones that the session never knew do no harm.
-    pub vanished: UidSet,
-    /// UIDs among the new that this session is the first to be told of.
+pub struct Newest {
+    /// Its messages.
+    pub rows: Rows,
+    /// UIDs that this session is the first to be told of, and was not told of before.
     pub recent: UidSet,
-    /// The mailbox's highest modification sequence now.
-    pub highest_modseq: ModSeq,
-}
-
-/// Messages that have these flags now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlagsChanged {
-    /// Of the change.
-    pub modseq: ModSeq,
-    /// Which; ones that the session does not know do no harm.
-    pub uids: Vec<Uid>,
-    /// Their flags.
-    pub flags: Flags,
 }
 
 /// Places of rows: sequence numbers less one, as sorted ranges.
 pub(crate) type Places = Vec<Range<usize>>;
 
 /// A selected mailbox. Sequence numbers stay what the client knows: a message that is gone keeps
-/// its number until EXPUNGE is written.
+/// its number until EXPUNGE is written. While none is gone, this is the state that all sessions on
+/// the mailbox share, and not a copy.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// The newest state, and what is gone of it and not told.
     rows: Rows,
+    /// The newest state.
+    newest: Rows,
     recent: UidSet,
     /// Messages the client knows of.
     told: usize,
@@ -65,15 +51,9 @@ impl View {
     /// A mailbox just selected; the client has been told how many messages there are.
     #[must_use]
     pub fn new(rows: Rows, recent: UidSet) -> Self {
-        Self {
-            told: rows.len(),
-            rows,
-            recent,
-            changed: Vec::new(),
-            gone: UidSet::new(),
-            saved: UidSet::new(),
-            rev2: false,
-        }
+        let (told, newest) = (rows.len(), rows.clone());
+        let (gone, saved) = (UidSet::new(), UidSet::new());
+        Self { rows, newest, recent, told, changed: Vec::new(), gone, saved, rev2: false }
     }
 
     /// The same for a client that speaks IMAP4rev2, or not.
@@ -114,46 +94,39 @@ impl View {
             || (expunge_allowed && !self.gone.is_empty())
     }
 
-    /// Takes changes in. `expected` says whether the client knows the new flags of a message
-    /// without being told (it asked for them with .SILENT).
-    pub fn take(&mut self, changes: &Changes, mut expected: impl FnMut(&Row, &Row) -> bool) {
-        let known_uid_max = self.rows.uid_max();
-        for row in &changes.rows {
-            if row.uid.get() > known_uid_max {
-                self.rows.put(row);
-            } else if let Some(place) = self.rows.find(row.uid.get()) {
-                self.change(place, row, &mut expected);
-            }
+    /// Takes the newest state in. `expected` says of a UID, its flags before and its flags now
+    /// whether the client knows the latter without being told (it asked for them with .SILENT).
+    pub fn take(&mut self, newest: &Newest, mut expected: impl FnMut(u32, &Flags, &Flags) -> bool) {
+        let Newest { rows: newest, recent } = newest;
+        if !recent.is_empty() {
+            self.recent = self.recent.ranges().iter().chain(recent.ranges()).copied().collect();
         }
-        for FlagsChanged { modseq, uids, flags } in &changes.flags {
-            for uid in uids {
-                let Some(place) = self.rows.find(uid.get()) else { continue };
-                let row = Row { modseq: *modseq, flags: flags.clone(), ..self.rows.row(place) };
-                self.change(place, &row, &mut expected);
+        if self.newest.is_same(newest) {
+            return;
+        }
+        let difference = self.rows.diff(newest);
+        for (place, now) in difference.changed {
+            // One that is new to the client is told by EXISTS, and asked for.
+            if place >= self.told {
+                break;
+            }
+            let (before, now) = (self.rows.at(place), newest.at(now));
+            let uid = now.uid;
+            let before = &self.rows.flag_set(before).flags;
+            let now = &newest.flag_set(now).flags;
+            if before != now && !expected(uid, before, now) {
+                self.changed.push(place);
             }
         }
         self.changed.sort_unstable();
         self.changed.dedup();
-        let vanished = changes.vanished.ranges().iter();
-        let known = vanished.filter(|(first, _)| *first <= self.rows.uid_max());
-        let all = self.gone.ranges().iter().chain(known).copied().collect();
-        self.gone = all;
-        self.recent = self.recent.ranges().iter().chain(changes.recent.ranges()).copied().collect();
-        self.rows.raise_modseq(changes.highest_modseq);
-    }
-
-    /// Takes in a message that is known already.
-    fn change(&mut self, place: usize, row: &Row, expected: &mut impl FnMut(&Row, &Row) -> bool) {
-        let before = self.rows.row(place);
-        if before.modseq >= row.modseq {
-            return;
-        }
-        // One that is new to the client is told by EXISTS, and asked for.
-        let is_told = place >= self.told || before.flags == row.flags || expected(&before, row);
-        self.rows.put(row);
-        if !is_told {
-            self.changed.push(place);
-        }
+        // What came and went before the client heard of it never was.
+        let gone = difference.removed.into_iter().take_while(|&place| place < self.told);
+        let gone: Vec<Row> = gone.map(|place| self.rows.row(place)).collect();
+        self.newest = newest.clone();
+        self.rows = newest.clone();
+        self.gone = gone.iter().map(|row| row.uid.get()).collect();
+        self.rows.insert_all(&gone);
     }
 
     /// The places whose flags the client has yet to be told; they count as told now.
@@ -161,9 +134,9 @@ impl View {
         std::mem::take(&mut self.changed)
     }
 
-    /// Writes EXPUNGE for messages that are gone, at most `count_max` of them; returns whether more
+    /// Where messages are that are gone, at most `count_max` of them, ascending; and whether more
     /// are left.
-    pub fn write_expunges(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {
+    fn gone_places(&self, count_max: usize) -> (Vec<usize>, bool) {
         let mut places = Vec::new();
         let mut more = false;
         for &(first, last) in self.gone.ranges() {
@@ -172,20 +145,32 @@ impl View {
             more |= gone.len() > room;
             places.extend(gone.take(room));
         }
-        // Who was never told of a message by EXISTS is not told that it went.
-        let counted = places.partition_point(|&place| place < self.told);
+        (places, more)
+    }
+
+    /// The client has been told that these are gone.
+    fn told_gone(&mut self, places: &[usize], more: bool) {
+        self.told -= places.len();
+        self.changed.clear();
+        if more {
+            self.rows.remove(places);
+        } else {
+            self.rows = self.newest.clone();
+            self.gone = UidSet::new();
+        }
+    }
+
+    /// Writes EXPUNGE for messages that are gone, at most `count_max` of them; returns whether more
+    /// are left.
+    pub fn write_expunges(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {
+        let (places, more) = self.gone_places(count_max);
         // RFC 3501 §7.4.1: each EXPUNGE renumbers what follows at once.
-        for (before, place) in places[..counted].iter().enumerate() {
+        for (before, place) in places.iter().enumerate() {
             out.extend_from_slice(b"* ");
             push_number(out, (place + 1 - before) as u64);
             out.extend_from_slice(b" EXPUNGE\r\n");
         }
-        self.told -= counted;
-        self.changed.clear();
-        self.rows.remove(&places);
-        if !more {
-            self.gone = UidSet::new();
-        }
+        self.told_gone(&places, more);
         more
     }
 

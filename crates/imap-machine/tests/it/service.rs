@@ -3,11 +3,12 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
-use imap_machine::view::{Changes, FlagsChanged, Row, Rows};
+use imap_machine::grammar::{ContentKey, Depth, MailboxName, RightsChange, StoreMode, UidSet};
+use imap_machine::view::{Newest, Row, Rows};
 use imap_machine::{
-    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
-    Question, QuotaQuestion, QuotaRoot, Refusal, Selected, Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed,
+    METADATA_OCTETS_MAX, MetadataQuestion, Octets, Question, QuotaQuestion, QuotaRoot, Refusal,
+    Selected, Status, Wanted,
 };
 use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
@@ -33,8 +34,6 @@ impl Acceptance for Proof {
 pub struct Message {
     pub uid: u32,
     pub modseq: u64,
-    /// Modification sequence when it came.
-    pub added: u64,
     pub flags: Flags,
     pub date: Timestamp,
     pub mail: usize,
@@ -63,6 +62,7 @@ pub struct Mailbox {
 pub struct Service {
     pub mailboxes: Vec<Mailbox>,
     pub mails: Vec<Vec<u8>>,
+    pub metadata: std::collections::BTreeMap<(Option<MailboxId>, String), Vec<u8>>,
     pub changed: Vec<MailboxId>,
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
@@ -178,8 +178,8 @@ impl Service {
                 let mailbox = self.by_name(&mailbox)?;
                 Answer::Selected(Box::new(mailbox.select(rows, read_only)))
             }
-            Question::Poll { mailbox, since } => match self.changes(mailbox, since) {
-                Some(changes) => Answer::Changes(changes),
+            Question::Poll { mailbox } => match self.newest(mailbox) {
+                Some(newest) => Answer::Newest(newest),
                 None => Answer::Gone,
             },
             Question::Fetch { messages, need, .. } => {
@@ -189,29 +189,36 @@ impl Service {
                 }
                 Answer::Contents(contents)
             }
-            Question::Store { mailbox, uids, mode, flags, unchanged_since, since } => {
+            Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
                 let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
                 let modified = found.store(&uids, mode, &flags, unchanged_since);
                 self.changed.push(mailbox);
-                Answer::Stored { changes: self.changes(mailbox, since).unwrap(), modified }
+                Answer::Stored { newest: self.newest(mailbox).unwrap(), modified }
             }
             Question::Copy { mailbox, uids, to, .. } => {
                 Answer::Copied(self.copy(mailbox, &uids, &to)?)
             }
-            Question::Move { mailbox, uids, to, since, .. } => {
+            Question::Move { mailbox, uids, to, .. } => {
                 let copied = self.copy(mailbox, &uids, &to)?;
                 self.by_id(mailbox).unwrap().remove(|message| uids.contains(message.uid));
                 self.changed.push(mailbox);
-                Answer::Moved(copied, self.changes(mailbox, since).unwrap())
+                Answer::Moved(copied, self.newest(mailbox).unwrap())
             }
-            Question::Expunge { mailbox, uids, since } => {
+            Question::Expunge { mailbox, uids } => {
                 let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
                 found.remove(|message| {
                     message.flags.has(SystemFlag::Deleted)
                         && uids.as_ref().is_none_or(|uids| uids.contains(message.uid))
                 });
                 self.changed.push(mailbox);
-                Answer::Changes(self.changes(mailbox, since).unwrap())
+                Answer::Newest(self.newest(mailbox).unwrap())
+            }
+            Question::Metadata { mailbox, what, .. } => {
+                let of = match &mailbox {
+                    Some(mailbox) => Some(self.by_name(mailbox)?.id),
+                    None => None,
+                };
+                self.metadata(of, what)?
             }
             Question::Quota { what, .. } => {
                 match what {
@@ -279,6 +286,45 @@ impl Service {
         })
     }
 
+    fn metadata(
+        &mut self,
+        of: Option<MailboxId>,
+        what: MetadataQuestion,
+    ) -> Result<Answer<Proof>, Refusal> {
+        match what {
+            MetadataQuestion::Get { entries, depth } => {
+                let is_wanted = |name: &str| {
+                    entries.iter().any(|entry| match name.strip_prefix(entry.as_str()) {
+                        Some("") => true,
+                        Some(rest) => match depth {
+                            Depth::Zero => false,
+                            Depth::One => rest.rfind('/') == Some(0),
+                            Depth::Infinity => rest.starts_with('/'),
+                        },
+                        None => false,
+                    })
+                };
+                let found =
+                    self.metadata.iter().filter(|((id, name), _)| *id == of && is_wanted(name));
+                let found = found.map(|((_, name), value)| (name.clone(), value.clone()));
+                Ok(Answer::Metadata(found.collect()))
+            }
+            MetadataQuestion::Set(values) => {
+                for (entry, value) in values {
+                    let key = (of, entry.as_str().to_owned());
+                    match value {
+                        Some(value) if value.len() > METADATA_OCTETS_MAX => {
+                            return Err(Refusal::new(Code::MetadataMaxSize, "Too large"));
+                        }
+                        Some(value) => drop(self.metadata.insert(key, value)),
+                        None => drop(self.metadata.remove(&key)),
+                    }
+                }
+                Ok(Answer::Done)
+            }
+        }
+    }
+
     fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
         let (account, name) = (ACCOUNT, "ann@example.org".to_owned());
         if self.unavailable {
@@ -292,6 +338,10 @@ impl Service {
                     sasl::Answer::Refused
                 }
             }
+            sasl::Question::ScramProof { right: true, .. } => {
+                sasl::Answer::Accepted { account, name }
+            }
+            sasl::Question::ScramProof { .. } => sasl::Answer::Refused,
             sasl::Question::ScramKeys { authcid } => {
                 let password = if authcid == name { "open sesame" } else { "made up" };
                 let keys = sasl::ScramKeys::derive(password, b"0123456789abcdef", 4096);
@@ -332,28 +382,12 @@ impl Service {
         Ok(rows)
     }
 
-    fn changes(&mut self, id: MailboxId, since: ModSeq) -> Option<Changes> {
+    fn newest(&mut self, id: MailboxId) -> Option<Newest> {
         let mailbox = self.by_id(id)?;
         let recent = UidSet::range(mailbox.recent_from, mailbox.uid_next - 1);
         mailbox.recent_from = mailbox.uid_next;
-        let mailbox = mailbox.clone();
-        let changed = mailbox.messages.iter().filter(|message| message.modseq > since.0);
-        // Of what the session knows, half is told the short way.
-        let (flagged, changed): (Vec<&Message>, Vec<&Message>) =
-            changed.partition(|message| message.added <= since.0 && message.uid % 2 == 0);
-        let flags = flagged.iter().map(|message| FlagsChanged {
-            modseq: ModSeq(message.modseq),
-            uids: vec![Uid::new(message.uid).unwrap()],
-            flags: message.flags.clone(),
-        });
-        let vanished = mailbox.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
-        Some(Changes {
-            rows: changed.iter().map(|message| self.row(message)).collect(),
-            flags: flags.collect(),
-            vanished: vanished.map(|&(uid, _)| uid).collect(),
-            recent,
-            highest_modseq: ModSeq(mailbox.modseq),
-        })
+        let name = mailbox.name.clone();
+        Some(Newest { rows: self.rows_of(&name).ok()?, recent })
     }
 
     fn content(&self, wanted: &Wanted, need: &imap_machine::Need, contents: &mut Contents) {
@@ -504,14 +538,7 @@ impl Mailbox {
         let uid = self.uid_next;
         self.uid_next += 1;
         self.modseq += 1;
-        self.messages.push(Message {
-            uid,
-            modseq: self.modseq,
-            added: self.modseq,
-            flags,
-            date,
-            mail,
-        });
+        self.messages.push(Message { uid, modseq: self.modseq, flags, date, mail });
         uid
     }
 

@@ -150,3 +150,28 @@ async fn binary_messages_are_kept_as_they_are() {
     assert_eq!(mails.len(), 2);
     world.stop().await;
 }
+
+/// What waits in memory for the end of its command is bounded: the rest goes to files, and all of it
+/// is one commit all the same.
+#[tokio::test]
+async fn many_messages_of_one_append_do_not_all_wait_in_memory() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    let text = |number: usize| format!("Subject: {number}\r\n\r\n{}", "0123456789".repeat(25_000));
+    let mut command = "APPEND Archive".to_owned();
+    for number in 0..75 {
+        let text = text(number);
+        command.push_str(&format!(" {{{}+}}\r\n{text}", text.len()));
+    }
+    let appended = client.ok_text(&command).await;
+    assert!(appended.contains(" 1:75] "), "{appended}");
+    let id = world.store.mailbox(world.ann, "Archive").unwrap().unwrap().id;
+    let (_, rows) = world.store.snapshot(id).unwrap().unwrap();
+    let mails: Vec<_> = rows.iter().map(|row| row.mail).collect();
+    for (number, facts) in world.store.mail_facts(&mails).unwrap().iter().enumerate() {
+        assert_eq!(world.store.body(facts).unwrap(), text(number).as_bytes());
+    }
+    let files = world.body_files();
+    assert!((1..20).contains(&files), "{files} files");
+    world.stop().await;
+}

@@ -21,7 +21,7 @@ pub struct World {
     pub address: SocketAddr,
     stopper: Stopper,
     serving: JoinHandle<Stopped>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -41,10 +41,13 @@ impl World {
         let ann = store.add_account(operator(), ann, credentials).await.unwrap();
         let of_accounts = store.clone();
         let accounts = move || of_accounts.directory();
-        let sign_in = SignIn::new(accounts, [9; 32], Duration::from_secs(60)).unwrap();
+        let sign_in =
+            SignIn::new(accounts, [9; 32], Duration::from_secs(60), sign_in::Limits::default())
+                .unwrap();
         let shared = Arc::new(imap::Shared {
             store: store.clone(),
             sign_in: Arc::new(sign_in),
+            accounts: net::Bell::default(),
             hostname: "mail.example.org".parse().unwrap(),
             plain_sign_in_from_loopback: matches!(security, Security::Plain),
             limits: imap_machine::Limits::default(),
@@ -64,7 +67,7 @@ impl World {
         let to_stop = stop.clone();
         let serve = move |link| imap::serve(Arc::clone(&shared), link, stop.clone());
         let serving = tokio::spawn(listener.run(serve, to_stop));
-        Self { store, ann, address, stopper, serving, _directory: directory }
+        Self { store, ann, address, stopper, serving, directory }
     }
 
     /// Delivers a message to ann.
@@ -104,6 +107,12 @@ impl World {
         for change in changes {
             change.await.unwrap();
         }
+    }
+
+    /// Messages that lie in files of their own.
+    pub fn body_files(&self) -> usize {
+        let entries = std::fs::read_dir(self.directory.path().join("bodies")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
     }
 
     pub async fn client(&self) -> Client {

@@ -95,7 +95,15 @@ impl Model {
         for (rows, plain) in &self.kept {
             // What others do to their copies does not show in this one.
             same(rows, plain);
-            assert_eq!(rows.diff(&self.rows), plain_diff(plain, &self.plain));
+            let difference = rows.diff(&self.rows);
+            assert_eq!(difference, plain_diff(plain, &self.plain));
+            // What is gone can be put back where it was.
+            let gone: Vec<Row> = difference.removed.iter().map(|&place| rows.row(place)).collect();
+            let (mut merged, mut all) = (self.rows.clone(), self.plain.clone());
+            merged.insert_all(&gone);
+            all.extend(gone);
+            all.sort_by_key(|row| row.uid);
+            same(&merged, &all);
         }
     }
 }

@@ -63,6 +63,8 @@ impl<E: Executor> Index<E> {
         )?;
         self.sql.execute("DELETE FROM message WHERE mailbox = $1", &[id.0.into()])?;
         self.acl_gone(id)?;
+        // RFC 5464 §4.1: annotations go with their mailbox.
+        self.sql.execute("DELETE FROM metadata WHERE mailbox = $1", &[id.0.into()])?;
         if let Some(mailbox) = self.mailboxes.get(&id) {
             let (messages, bytes) = (mailbox.messages, mailbox.bytes);
             self.used_less(id, messages, bytes);
@@ -137,39 +139,61 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         let mut unseen_change = 0_i64;
         for (flags, uids) in sets {
+            for (first, last) in runs(uids) {
+                self.sql.query(
+                    "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0) FROM message \
+                     WHERE mailbox = $1 AND uid BETWEEN $2 AND $3",
+                    &[id.0.into(), first.into(), last.into()],
+                    &mut |row| {
+                        let is_unseen = if flags.has(SystemFlag::Seen) { 0 } else { row.int(0)? };
+                        unseen_change += is_unseen - row.int(1)?;
+                        Ok(())
+                    },
+                )?;
+            }
+        }
+        self.write_flags(id, mod_seq, sets)?;
+        self.count_flags_set(id, mod_seq, unseen_change);
+        Ok(())
+    }
+
+    /// The messages' new flags.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn write_flags(
+        &mut self,
+        id: MailboxId,
+        mod_seq: ModSeq,
+        sets: &[(Flags, Vec<Uid>)],
+    ) -> Result<(), SqlError> {
+        for (flags, uids) in sets {
             let keywords = keywords_text(flags);
             for (first, last) in runs(uids) {
-                let key: [Param<'_>; 3] = [id.0.into(), first.into(), last.into()];
-                let was_unseen = self
-                    .sql
-                    .number(
-                        "SELECT count(*) FROM message WHERE mailbox = $1 AND uid BETWEEN $2 AND $3 \
-                         AND flags & 1 = 0",
-                        &key,
-                    )?
-                    .unwrap_or(0);
-                let changed = self.sql.execute(
+                self.sql.execute(
                     "UPDATE message SET mod_seq = $4, flags = $5, keywords = $6 \
                      WHERE mailbox = $1 AND uid BETWEEN $2 AND $3",
                     &[
-                        key[0],
-                        key[1],
-                        key[2],
+                        id.0.into(),
+                        first.into(),
+                        last.into(),
                         mod_seq.0.into(),
                         i64::from(flags.system_bits()).into(),
                         keywords.as_deref().into(),
                     ],
                 )?;
-                let is_unseen = if flags.has(SystemFlag::Seen) { 0 } else { changed };
-                unseen_change += i64::try_from(is_unseen).unwrap_or(i64::MAX) - was_unseen;
             }
         }
+        Ok(())
+    }
+
+    /// What new flags mean for the mailbox itself.
+    pub fn count_flags_set(&mut self, id: MailboxId, mod_seq: ModSeq, unseen_change: i64) {
         if let Some(mailbox) = self.mailboxes.get_mut(&id) {
             mailbox.unseen = mailbox.unseen.saturating_add_signed(unseen_change);
             mailbox.mod_seq = mailbox.mod_seq.max(mod_seq);
             self.dirty.insert(id);
         }
-        Ok(())
     }
 
     pub(super) fn copied(

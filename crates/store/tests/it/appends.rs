@@ -38,7 +38,7 @@ fn append<D: Disk>(
     let messages = texts.iter().map(|text| message(store, text)).collect::<Result<_, _>>()?;
     let replaces = replaces.and_then(|uid| Some((drafts?, Uid::new(uid)?)));
     let mailbox = "Drafts".to_owned();
-    store.append(Append { actor: session(ANN), mailbox, messages, replaces }).wait()
+    store.append(Append { actor: session(ANN), mailbox, messages, replaces, room: None }).wait()
 }
 
 fn drafts<D: Disk>(store: &Store<D>) -> Option<Mailbox> {
@@ -159,6 +159,7 @@ fn an_append_that_is_refused_leaves_nothing() {
         mailbox: "Elsewhere".to_owned(),
         messages: vec![message(&store, "x").unwrap()],
         replaces: None,
+        room: None,
     };
     assert!(matches!(store.append(elsewhere).wait(), Err(Refused::Missing(_))));
     store.close();

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use journal::Body;
 use journal::sim::SimDisk;
-use mail_types::{AccountId, EnhancedStatus, Flags, MailboxId, Reply, SystemFlag, Timestamp, Uid};
+use mail_types::{
+    AccountId, EnhancedStatus, Flags, MailId, MailboxId, Reply, SystemFlag, Timestamp, Uid,
+};
+use mailbox::{Row, Rows};
 use store::{
-    FlagsChange, NewReport, Notice, Outcome, QueueFilter, QueueItem, Refused, SessionActor,
-    Settled, Store,
+    FlagsChange, MessageRow, NewReport, Notice, OpenMailbox, Outcome, QueueFilter, QueueItem,
+    Refused, SessionActor, Settled, Store, Vanished,
 };
 
 use crate::script::{open, peer, verify};
@@ -73,6 +76,57 @@ fn found(store: &Store<SimDisk>, account: AccountId, name: &str) -> Option<Box> 
         messages.insert(row.uid.get(), Message { text, seen, deleted });
     }
     Some(Box { uid_next: mailbox.uid_next, messages })
+}
+
+/// What sessions see of open mailboxes is what the index tells, to the letter, and what they held
+/// before has not changed under them.
+fn compare_open(store: &Store<SimDisk>, held: &mut [(OpenMailbox, Option<Rows>, Vec<Row>)]) {
+    for (open, before, plain) in held {
+        if let Some(before) = before {
+            assert!(before.iter().map(|row| before.unpack(row)).eq(plain.iter().cloned()));
+        }
+        let now = open.take();
+        let told = store.snapshot(open.mailbox()).unwrap();
+        assert_eq!(now.is_some(), told.is_some());
+        let (Some(now), Some((mailbox, mut told))) = (&now, told) else { continue };
+        let to_the_second = |at: Timestamp| Timestamp::from_secs(at.secs());
+        for row in &mut told {
+            row.internal_date = to_the_second(row.internal_date);
+            row.saved = to_the_second(row.saved);
+        }
+        let is = |row: &Row| MessageRow {
+            uid: row.uid,
+            mail: MailId(row.mail),
+            mod_seq: row.modseq,
+            flags: row.flags.clone(),
+            internal_date: row.internal_date,
+            saved: row.saved,
+            bytes: row.size.into(),
+        };
+        *plain = now.iter().map(|row| now.unpack(row)).collect();
+        assert_eq!(plain.iter().map(is).collect::<Vec<_>>(), told);
+        assert_eq!(now.highest_modseq(), mailbox.mod_seq);
+        assert_eq!(now.uid_next(), mailbox.uid_next);
+        assert_eq!(now.uid_validity(), mailbox.uid_validity);
+        assert_eq!(now.counts().unseen as u64, mailbox.unseen);
+        assert_eq!(now.counts().octets, mailbox.bytes);
+        // Each change has a number of its own, above all before it.
+        if let Some(before) = before.as_ref().filter(|before| !before.is_same(now)) {
+            assert!(before.highest_modseq() < now.highest_modseq());
+            let difference = before.diff(now);
+            let changed = difference.changed.iter().map(|&(_, place)| place);
+            for place in changed.chain(difference.added) {
+                assert!(now.at(place).modseq > before.highest_modseq().0);
+            }
+            let gone = difference.removed.iter().map(|&place| before.at(place).uid);
+            let vanished = store.vanished(open.mailbox(), before.highest_modseq(), 1_000_000);
+            let Vanished::Uids(vanished) = vanished.unwrap() else { panic!("that many") };
+            assert!(gone.clone().all(|uid| vanished.contains(&uid)), "{vanished:?}");
+            let known = |uid: &u32| *uid <= before.uid_max();
+            assert_eq!(vanished.iter().filter(|uid| known(uid)).count(), gone.count());
+        }
+        *before = Some(now.clone());
+    }
 }
 
 fn compare(store: &Store<SimDisk>, model: &Model) {
@@ -241,7 +295,16 @@ fn series(seed: u64) {
     let mut model = Model::default();
     model.ann.insert("INBOX", Box { uid_next: 1, ..Box::default() });
     model.bob.uid_next = 1;
+    let mut held = Vec::new();
     for step in 0..120 {
+        if random.below(8) == 0
+            && let Some(id) = id(&store, ann, NAMES[random.below(4) as usize])
+        {
+            held.push((store.open_mailbox(id).unwrap().unwrap(), None, Vec::new()));
+        }
+        if random.below(5) == 0 {
+            compare_open(&store, &mut held);
+        }
         match random.below(16) {
             0..=4 => accept(&store, &mut model, &mut random, step),
             5..=10 => change(&store, by, &mut model, &mut random),
@@ -264,10 +327,12 @@ fn series(seed: u64) {
                     std::fs::remove_file(&index).unwrap();
                 }
                 store = open(&disk, &index).unwrap();
+                held.clear();
                 compare(&store, &model);
             }
         }
     }
+    compare_open(&store, &mut held);
     compare(&store, &model);
     store.close();
     verify(&disk, &index);

@@ -27,7 +27,10 @@ fn append(store: &Store, account: mail_types::AccountId, name: &str) -> Result<(
         subject: None,
     };
     let (actor, mailbox, messages) = (session(account), name.to_owned(), vec![message]);
-    store.append(store::Append { actor, mailbox, messages, replaces: None }).wait().map(drop)
+    store
+        .append(store::Append { actor, mailbox, messages, replaces: None, room: None })
+        .wait()
+        .map(drop)
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn nobody_else_sees_a_mailbox_that_is_not_shared() {
     let (store, _) = Store::open(root.path(), options()).unwrap();
     let (ann, bob) = populate(&store);
     let team = team(&store, ann);
-    assert_eq!(store.reach(bob, SHARED).unwrap().unwrap().1, Rights::NONE);
+    assert_eq!(store.reach(bob, SHARED).unwrap().1, Rights::NONE);
     assert!(store.mailboxes(bob).unwrap().iter().all(|listed| !listed.name.contains("Team")));
     let bobs = || session(bob);
     let add = FlagsChange::Add;
@@ -129,7 +129,7 @@ fn each_right_allows_its_own_and_nothing_else() {
     store.create_mailbox(bobs(), &below, None).wait().unwrap();
     // It is ann's, and bob may do with it what he may with the one above.
     assert!(store.mailbox(ann, "Team/Below").unwrap().is_some());
-    assert_eq!(store.reach(bob, &below).unwrap().unwrap().1, rights("lrk"));
+    assert_eq!(store.reach(bob, &below).unwrap().1, rights("lrk"));
     assert_eq!(store.delete_mailbox(bobs(), &below).wait(), Err(Refused::NotAllowed));
     grant(&store, ann, bob, "lxk");
     assert!(matches!(
@@ -145,7 +145,7 @@ fn each_right_allows_its_own_and_nothing_else() {
     store.delete_mailbox(bobs(), SHARED).wait().unwrap();
     // RFC 4314 §4: the list goes with the mailbox.
     store.create_mailbox(session(ann), "Team", None).wait().unwrap();
-    assert_eq!(store.reach(bob, SHARED).unwrap().unwrap().1, Rights::NONE);
+    assert_eq!(store.reach(bob, SHARED).unwrap().1, Rights::NONE);
     store.close();
     verified_clean(root.path());
 }
@@ -158,10 +158,10 @@ fn an_owner_can_shut_itself_out_and_back_in() {
     let team = team(&store, ann);
     let anns = || session(ann);
     store.set_acl(anns(), "Team", of(ann), AclChange::Replace(rights(""))).wait().unwrap();
-    assert_eq!(store.reach(ann, "Team").unwrap().unwrap().1, rights("la"));
+    assert_eq!(store.reach(ann, "Team").unwrap().1, rights("la"));
     assert_eq!(store.expunge(anns(), team, None).wait().unwrap_err(), Refused::NotAllowed);
     store.set_acl(anns(), "Team", of(ann), AclChange::Delete).wait().unwrap();
-    assert_eq!(store.reach(ann, "Team").unwrap().unwrap().1, Rights::ALL);
+    assert_eq!(store.reach(ann, "Team").unwrap().1, Rights::ALL);
     store.close();
     verified_clean(root.path());
 }
@@ -176,7 +176,7 @@ fn an_account_that_comes_later_has_no_rights_of_one_that_was() {
     store.remove_account(operator(), address("bob@example.org")).wait().unwrap();
     let again = store.add_account(operator(), address("bob@example.org"), credentials());
     let again = again.wait().unwrap();
-    assert_eq!(store.reach(again, SHARED).unwrap().unwrap().1, Rights::NONE);
+    assert_eq!(store.reach(again, SHARED).unwrap().1, Rights::NONE);
     let team = store.mailbox(ann, "Team").unwrap().unwrap();
     assert_eq!(store.acl(&team).unwrap(), [(of(ann), Rights::ALL)]);
 }
@@ -243,7 +243,7 @@ proptest! {
                 model.0.insert(key, entry);
             }
             store.set_acl(session(ann), "Team", grantee, change).wait().unwrap();
-            let reached = |account, name| letters(store.reach(account, name).unwrap().unwrap().1);
+            let reached = |account, name| letters(store.reach(account, name).unwrap().1);
             prop_assert_eq!(reached(ann, "Team"), model.rights(ann.0, ann.0));
             let bobs = model.rights(ann.0, bob.0);
             prop_assert_eq!(&reached(bob, SHARED), &bobs);
@@ -254,7 +254,7 @@ proptest! {
         }
         store.close();
         let (store, _) = Store::open(root.path(), options()).unwrap();
-        let reached = store.reach(bob, SHARED).unwrap().unwrap().1;
+        let reached = store.reach(bob, SHARED).unwrap().1;
         prop_assert_eq!(letters(reached), model.rights(ann.0, bob.0));
         let flags = flags(&[SystemFlag::Seen]);
         let stored = store.set_flags(session(bob), team, vec![(1, 9)], FlagsChange::Add, flags, None);
