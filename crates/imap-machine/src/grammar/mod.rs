@@ -10,6 +10,7 @@ mod filter;
 mod list;
 mod mailbox;
 mod manage;
+mod resync;
 mod returns;
 pub(crate) mod scan;
 mod search;
@@ -34,6 +35,7 @@ pub use mailbox::{
     mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
+pub use resync::{Resync, SelectParams};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;
 pub use search::{
