@@ -665,4 +665,6 @@ pub enum Event {
     /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
     /// answered at once.
     Appended,
+    /// The account is gone, or its password is another one: the session ends.
+    SignedOut,
 }

@@ -38,16 +38,35 @@ pub(crate) fn fold_into(out: &mut String, text: &str) {
             out.push_str("ss");
             at += c.len_utf8();
         } else {
-            let others = text[at..].char_indices();
-            let is_other = |c: char| !c.is_ascii() && c != 'ß' && simple_lower(c).is_none();
-            let end = others.skip(1).find(|(_, c)| !is_other(*c));
-            let end = end.map_or(text.len(), |(behind, _)| at + behind);
+            let end = at + others_len(&text[at..]);
             out.truncate(last_out);
             fold_others(out, &text[last..end]);
             (last, last_out) = (end, out.len());
             at = end;
         }
     }
+}
+
+/// Characters without a mark or the like behind which there may be another: looking up a few more
+/// is quicker than to begin again and again.
+const NEAR_CHARS: usize = 16;
+
+/// Octets of the characters at the begin of `text` that need looking up, and of those between them.
+fn others_len(text: &str) -> usize {
+    let mut len = 0;
+    let mut since = 0;
+    for (at, c) in text.char_indices() {
+        if c.is_ascii() || c == 'ß' || simple_lower(c).is_some() {
+            since += 1;
+            if since > NEAR_CHARS {
+                break;
+            }
+        } else {
+            since = 0;
+            len = at + c.len_utf8();
+        }
+    }
+    len
 }
 
 fn fold_ascii(out: &mut String, text: &str) {

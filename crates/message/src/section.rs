@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::Bytes;
@@ -167,15 +168,46 @@ pub fn filter_fields(header: &[u8], text: &SectionText) -> Vec<u8> {
             (&[][..], false)
         }
     };
+    let names = Names::new(names);
     let mut out = Vec::new();
     let mut read = 0;
     for field in Fields::new(header) {
         read += field.raw.len();
-        let named = names.iter().any(|name| name.eq_ignore_ascii_case(field.name));
-        if named == wanted {
+        if names.contains(field.name) == wanted {
             out.extend_from_slice(field.raw);
         }
     }
     out.extend_from_slice(&header[read..]);
     out
+}
+
+/// Names up to which each is compared: quicker than looking them up.
+const FEW_NAMES: usize = 16;
+
+/// Names of fields, without regard to case: few, or so many that a header of many fields must not
+/// be compared with all.
+enum Names<'a> {
+    Few(&'a [Bytes]),
+    Many { lower: HashSet<Vec<u8>>, octets_max: usize },
+}
+
+impl<'a> Names<'a> {
+    fn new(names: &'a [Bytes]) -> Self {
+        if names.len() <= FEW_NAMES {
+            return Self::Few(names);
+        }
+        Self::Many {
+            lower: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            octets_max: names.iter().map(|name| name.len()).max().unwrap_or(0),
+        }
+    }
+
+    fn contains(&self, wanted: &[u8]) -> bool {
+        match self {
+            Self::Few(names) => names.iter().any(|name| name.eq_ignore_ascii_case(wanted)),
+            Self::Many { lower, octets_max } => {
+                wanted.len() <= *octets_max && lower.contains(&wanted.to_ascii_lowercase())
+            }
+        }
+    }
 }

@@ -66,8 +66,8 @@ impl Session {
         self.write_line("EXPIRE NEVER", "");
         if self.may_sign_in() {
             self.write_line("USER", "");
-            let names = Mechanism::ALL.map(Mechanism::name).join(" ");
-            self.write_line("SASL ", &names);
+            let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+            self.write_line("SASL ", &names.join(" "));
         }
         // RFC 2595 §4: STLS only in AUTHORIZATION, and not under TLS.
         if self.config.tls == TlsOffer::Stls && !self.secure && !signed_in {
@@ -92,18 +92,22 @@ impl Session {
     /// what learned from it) expect, though no RFC says so.
     fn list_mechanisms(&mut self) {
         self.ok("mechanisms follow");
-        for mechanism in Mechanism::ALL {
-            self.write_line(mechanism.name(), "");
+        let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+        for name in names {
+            self.write_line(name, "");
         }
         self.write_line(".", "");
     }
 
     /// RFC 5034 §4.
     fn auth(&mut self, auth: &AuthCommand) {
-        let Some(mechanism) = Mechanism::from_name(&auth.mechanism) else {
+        let Some(mechanism) = Mechanism::from_name(&auth.mechanism, &self.bindings) else {
             return self.bad_command("unknown mechanism");
         };
-        let mut exchange = Box::new(Exchange::start(mechanism, &self.config.nonce));
+        // RFC 5802 §5.1: each exchange has a nonce of its own.
+        self.sign_in_attempts += 1;
+        let nonce = format!("{}{}", self.config.nonce, self.sign_in_attempts);
+        let mut exchange = Box::new(Exchange::start(mechanism, &nonce, &self.bindings));
         let Some(initial) = &auth.initial else {
             self.challenge(mechanism.first_challenge());
             self.state = State::Exchange(exchange);

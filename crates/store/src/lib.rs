@@ -71,7 +71,7 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
-pub use shared::{Alarm, QueueWake};
+pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};

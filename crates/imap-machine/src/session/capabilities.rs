@@ -1,6 +1,8 @@
 use mail_types::Acceptance;
+use sasl::Mechanism;
 
 use super::Session;
+use crate::write::{push_human, push_text};
 
 /// Listed always.
 const ALWAYS: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
@@ -70,10 +72,24 @@ impl<R: Acceptance> Session<R> {
             names.push("STARTTLS");
         }
         if self.may_sign_in() {
-            names.extend(["AUTH=SCRAM-SHA-256", "AUTH=PLAIN"]);
+            // RFC 5802 §6: -PLUS where there is something to bind to. LOGIN is a command here.
+            let offered = Mechanism::offered(self.bindings());
+            names.extend(offered.filter_map(|mechanism| match mechanism {
+                Mechanism::ScramSha256Plus => Some("AUTH=SCRAM-SHA-256-PLUS"),
+                Mechanism::ScramSha256 => Some("AUTH=SCRAM-SHA-256"),
+                Mechanism::Plain => Some("AUTH=PLAIN"),
+                Mechanism::Login => None,
+            }));
         } else {
             names.push("LOGINDISABLED");
         }
         names.join(" ")
+    }
+
+    // RFC 3501 §7.1.1
+    pub(super) fn greet(&mut self) {
+        let greeting = format!("* OK [CAPABILITY {}] {} ", self.capabilities(), self.config.host);
+        push_human(&mut self.output, &greeting);
+        push_text(&mut self.output, "IMAP4rev2 server ready\r\n");
     }
 }

@@ -39,7 +39,7 @@ use crate::view::View;
 use crate::write::{push_human, push_text};
 
 /// Capacity that an empty output buffer may keep.
-const IDLE_OUTPUT_CAPACITY_MAX: usize = 4 * 1024;
+const IDLE_OUTPUT_CAPACITY_MAX: usize = 512;
 
 /// One IMAP connection. `R` is the service's proof that a message is kept.
 #[derive(Debug)]
@@ -195,10 +195,7 @@ impl<R: Acceptance> Session<R> {
             ending: Ending::No,
             config,
         };
-        let greeting =
-            format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
-        push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
+        session.greet();
         session
     }
 
@@ -565,6 +562,7 @@ impl<R: Acceptance> Machine for Session<R> {
         match event {
             Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
             Event::Appended => self.appends.decided(),
+            Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
         }
     }
 
@@ -573,7 +571,12 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        self.tls = Some(tls);
+        // TLS from the first octet: the greeting tells what there is now.
+        let greets = self.tls.replace(tls).is_some();
+        if greets {
+            self.output.clear();
+            self.greet();
+        }
     }
 
     fn deadline(&self) -> Option<Timestamp> {

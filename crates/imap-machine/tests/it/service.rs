@@ -296,6 +296,10 @@ impl Service {
                     sasl::Answer::Refused
                 }
             }
+            sasl::Question::ScramProof { right: true, .. } => {
+                sasl::Answer::Accepted { account, name }
+            }
+            sasl::Question::ScramProof { .. } => sasl::Answer::Refused,
             sasl::Question::ScramKeys { authcid } => {
                 let password = if authcid == name { "open sesame" } else { "made up" };
                 let keys = sasl::ScramKeys::derive(password, b"0123456789abcdef", 4096);

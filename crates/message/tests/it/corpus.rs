@@ -1,6 +1,6 @@
 //! The committed corpora of the fuzz targets, and what small changes make of them.
 
-use message::check::{check_headers, check_structure};
+use message::check::{check_headers, check_structure, check_text, check_threads, check_transfer};
 
 use crate::support::{files, goldens};
 
@@ -15,6 +15,15 @@ fn corpora_keep_the_promises() {
     }
     for (name, bytes) in corpus("message_headers").into_iter().chain(goldens()) {
         check_headers(&bytes).unwrap_or_else(|broken| panic!("{name}: {broken}"));
+    }
+    for (name, bytes) in corpus("message_text").into_iter().chain(goldens()) {
+        check_text(&bytes).unwrap_or_else(|broken| panic!("{name}: {broken}"));
+    }
+    for (name, bytes) in corpus("message_transfer").into_iter().chain(goldens()) {
+        check_transfer(&bytes).unwrap_or_else(|broken| panic!("{name}: {broken}"));
+    }
+    for (name, bytes) in corpus("message_threads").into_iter().chain(goldens()) {
+        check_threads(&bytes).unwrap_or_else(|broken| panic!("{name}: {broken}"));
     }
 }
 

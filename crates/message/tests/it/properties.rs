@@ -1,5 +1,8 @@
-use message::check::{check_headers, check_structure};
-use message::{Limits, Summary, decode_base64, decode_words, fold};
+use message::check::{check_headers, check_structure, check_text, check_threads, check_transfer};
+use message::{
+    BodyForm, Limits, SortFacts, Summary, decode_base64, decode_words, fold, preview, search_text,
+    write_body, write_envelope,
+};
 use proptest::prelude::*;
 
 /// Messages from pieces that mean something to the readers.
@@ -65,6 +68,9 @@ proptest! {
     fn any_octets_keep_the_promises(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert_eq!(check_structure(&bytes), Ok(()));
         prop_assert_eq!(check_headers(&bytes), Ok(()));
+        prop_assert_eq!(check_text(&bytes), Ok(()));
+        prop_assert_eq!(check_transfer(&bytes), Ok(()));
+        prop_assert_eq!(check_threads(&bytes), Ok(()));
     }
 
     #[test]
@@ -98,10 +104,8 @@ proptest! {
     }
 }
 
-/// Reading stays linear: input that is bad at every level of nesting at once.
-#[test]
-fn hostile_sizes_are_read_in_time() {
-    let limits = Limits::default();
+/// What is bad at every level at once: deep, wide, long. Also measured by the example `speed`.
+fn hostile_sizes() -> Vec<(&'static str, Vec<u8>)> {
     let mut deep = Vec::new();
     for level in 0..100 {
         let field =
@@ -109,23 +113,55 @@ fn hostile_sizes_are_read_in_time() {
         deep.extend_from_slice(field.as_bytes());
     }
     deep.extend_from_slice(&b"--b\r\n--b00x\r\n".repeat(100_000));
-    let messages = b"Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
-    let quotes = [&b"To: "[..], &b"\"a(<".repeat(200_000)].concat();
-    let params = [&b"Content-Type: a/b"[..], &b"; a*0*=\"(".repeat(100_000)].concat();
-    let comments = [&b"Content-Type: "[..], &b"(".repeat(500_000)].concat();
-    let escapes = [&b"To: "[..], &b"\\\"".repeat(200_000)].concat();
-    let names = [&b"To: "[..], &b"(".repeat(400_000)].concat();
-    for (bytes, parts) in [
-        (deep, 100),
-        (messages, 100),
-        (quotes, 1),
-        (params, 1),
-        (comments, 1),
-        (escapes, 1),
-        (names, 1),
-    ] {
+    let mut wide = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
+    wide.extend_from_slice(
+        &b"--b\r\nContent-Type: text/html; name=a\r\n\r\n<p>x\r\n".repeat(20_000),
+    );
+    vec![
+        ("100 multiparts deep", deep),
+        ("20,000 parts", wide),
+        ("100,000 messages deep", b"Content-Type: message/rfc822\r\n\r\n".repeat(100_000)),
+        ("500,000 fields", b"X: y\r\n".repeat(500_000)),
+        ("500,000 recipients", [&b"To: "[..], &b"a@b,\r\n ".repeat(500_000)].concat()),
+        ("quotes", [&b"To: "[..], &b"\"a(<".repeat(200_000)].concat()),
+        ("colons", [&b"To: "[..], &b"x ".repeat(200_000), b"@", &b":".repeat(200_000)].concat()),
+        ("parameters", [&b"Content-Type: a/b"[..], &b"; a*0*=\"(".repeat(100_000)].concat()),
+        ("comments", [&b"Content-Type: "[..], &b"(".repeat(500_000)].concat()),
+        ("escapes", [&b"To: "[..], &b"\\\"".repeat(200_000)].concat()),
+        ("brackets", [&b"To: "[..], &b"(".repeat(400_000)].concat()),
+        ("references", [&b"References: "[..], &b"<a@b(".repeat(200_000)].concat()),
+        ("subject", [&b"Subject: "[..], &b"[a]re[fwd:".repeat(100_000)].concat()),
+        ("words", [&b"Subject: "[..], &b"=?a?q?".repeat(200_000)].concat()),
+        ("marks", [&b"\r\n"[..], &"e\u{301}\u{5b0}".repeat(200_000).into_bytes()].concat()),
+        (
+            "tags",
+            [&b"Content-Type: text/html\r\n\r\n"[..], &b"<!-- <a <style &".repeat(60_000)].concat(),
+        ),
+        ("one long line", [&b"\r\n"[..], &b"x".repeat(3_000_000)].concat()),
+    ]
+}
+
+/// Reading stays linear: this takes seconds unoptimised, and for ever where anything is not.
+#[test]
+fn hostile_sizes_are_read_in_time() {
+    let limits = Limits::default();
+    for (name, bytes) in hostile_sizes() {
         let summary = Summary::read(&bytes, &limits);
-        assert_eq!(summary.structure.parts().len(), parts);
-        assert_eq!(summary.structure.size(), bytes.len());
+        let structure = &summary.structure;
+        assert_eq!(structure.size(), bytes.len(), "{name}");
+        let parts = match name {
+            "100 multiparts deep" | "100,000 messages deep" => limits.depth_max,
+            "20,000 parts" => limits.parts_max,
+            _ => 1,
+        };
+        assert_eq!(structure.parts().len(), parts, "{name}");
+        let mut out = Vec::new();
+        write_envelope(&mut out, &summary.envelope);
+        write_body(&mut out, structure, BodyForm { extended: true, rev2: true });
+        assert!(out.len() < 4 << 20, "{name}: {}", out.len());
+        let text = search_text(&bytes, structure, &limits).text;
+        assert!(text.len() <= 2 * limits.text_bytes_max, "{name}: {}", text.len());
+        assert!(SortFacts::read(&bytes, &limits).encode().len() < 1 << 20, "{name}");
+        assert!(preview(&bytes, structure, &limits).chars().count() <= 200, "{name}");
     }
 }

@@ -97,6 +97,35 @@ fn header_fields_are_chosen_as_they_stand() {
     assert_eq!(subject, "Subject: four two\r\n\r\n");
 }
 
+/// Names in any case, in the order of the header, twice or unknown; few and many of them alike.
+#[test]
+fn few_and_many_names_choose_alike() {
+    let bytes = b"B: 1\r\na: 2\r\nno field\r\nC: 3\r\n 4\r\nA: 5\r\n\r\nbody";
+    let more: Vec<String> = (0..100).map(|at| format!("X-{at}")).collect();
+    for (asked, chosen, others) in [
+        (
+            &["A", "b", "A", "X"][..],
+            "B: 1\r\na: 2\r\nA: 5\r\n\r\n",
+            "no field\r\nC: 3\r\n 4\r\n\r\n",
+        ),
+        (&["c"], "C: 3\r\n 4\r\n\r\n", "B: 1\r\na: 2\r\nno field\r\nA: 5\r\n\r\n"),
+        (&["unknown"], "\r\n", "B: 1\r\na: 2\r\nno field\r\nC: 3\r\n 4\r\nA: 5\r\n\r\n"),
+    ] {
+        let few = names(asked);
+        let many: Vec<&str> =
+            more.iter().map(|name| &**name).chain(asked.iter().copied()).collect();
+        for asked in [few, names(&many)] {
+            let fields = SectionText::HeaderFields(asked.clone());
+            assert_eq!(get(bytes, &[], fields).unwrap(), chosen);
+            assert_eq!(get(bytes, &[], SectionText::HeaderFieldsNot(asked)).unwrap(), others);
+        }
+    }
+    let header = b"X: y\r\n".repeat(500_000);
+    let many: Vec<&str> = more.iter().map(|name| &**name).collect();
+    let found = get(&header, &[], SectionText::HeaderFields(names(&many)));
+    assert_eq!(found.as_deref(), Some(""));
+}
+
 #[test]
 fn ranges_alone_are_enough_to_answer() {
     let bytes = golden("rfc3501");
