@@ -6,7 +6,9 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
+use crate::grammar::{
+    ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
+};
 use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -204,6 +206,15 @@ pub enum Question {
         /// Of which.
         what: QuotaQuestion,
     },
+    /// Annotations: [`Answer::Metadata`], or [`Answer::Done`] where they are set: all or none.
+    Metadata {
+        /// Whose private ones, besides those that are shared.
+        account: AccountId,
+        /// Of which mailbox; none: of the server.
+        mailbox: Option<MailboxName>,
+        /// Which.
+        what: MetadataQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -255,6 +266,23 @@ pub enum Question {
         messages: Vec<Wanted>,
     },
 }
+
+/// What is asked about annotations (RFC 5464 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataQuestion {
+    /// Those of these names, and so deep below.
+    Get {
+        /// Names.
+        entries: Vec<EntryName>,
+        /// How deep.
+        depth: Depth,
+    },
+    /// New values; none takes the entry away.
+    Set(Vec<(EntryName, Option<Vec<u8>>)>),
+}
+
+/// Annotations that there are, each once: name and value.
+pub type Metadata = Vec<(String, Vec<u8>)>;
 
 /// Which quota is asked about (RFC 9208 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -432,6 +460,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Metadata`].
+    Metadata(Metadata),
     /// To [`Question::Quota`].
     Quota(QuotaRoot),
     /// To [`Question::Acl`].
@@ -618,6 +648,10 @@ pub enum Code {
     TooBig,
     /// There is no such mailbox, but it can be created.
     TryCreate,
+    /// An annotation's value is above [`METADATA_OCTETS_MAX`] (RFC 5464 §4.3).
+    MetadataMaxSize,
+    /// There are as many annotations as there may be (RFC 5464 §4.3).
+    MetadataTooMany,
     /// Our own trouble: temporary.
     Unavailable,
     /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
@@ -649,12 +683,17 @@ impl Code {
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
             Self::TryCreate => "TRYCREATE",
+            Self::MetadataMaxSize => "METADATA MAXSIZE 16384",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
             Self::UseAttr => "USEATTR",
         }
     }
 }
+
+/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
+pub const METADATA_OCTETS_MAX: usize = 16_384;
 
 /// What the service tells unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ mod write;
 
 pub use ask::{
     AclAnswer, AclQuestion, Answer, Appended, Code, Content, Contents, Copied, Counts, Event, Fact,
-    Listed, Need, NewMessage, Octets, Question, QuotaQuestion, QuotaRoot, Refusal, Selected,
-    Status, UrlOctets, Wanted,
+    Listed, METADATA_OCTETS_MAX, Metadata, MetadataQuestion, Need, NewMessage, Octets, Question,
+    QuotaQuestion, QuotaRoot, Refusal, Selected, Status, UrlOctets, Wanted,
 };
 pub use config::{Config, Limits};
 pub use list::Pattern;

@@ -147,6 +147,9 @@ impl Session {
                 self.url_fetch(account, &url, rump, from).await
             }
             Question::AppendEnd => self.append_end().await,
+            Question::Metadata { account, mailbox, what } => {
+                self.metadata(account, mailbox, what).await
+            }
             Question::Quota { account, what } => self.quota(account, what).await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,

@@ -10,6 +10,7 @@ mod filter;
 mod list;
 mod mailbox;
 mod manage;
+mod metadata;
 mod resync;
 mod returns;
 pub(crate) mod scan;
@@ -35,6 +36,7 @@ pub use mailbox::{
     mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
+pub use metadata::{Depth, ENTRY_NAME_OCTETS_MAX, EntryName, GetMetadata, SetMetadata};
 pub use resync::{Resync, SelectParams};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;

@@ -45,6 +45,7 @@ const SIGNED_IN: &[&str] = &[
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "METADATA",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",

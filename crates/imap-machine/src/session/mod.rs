@@ -15,6 +15,7 @@ mod idle;
 mod large;
 mod listing;
 mod mailboxes;
+mod metadata;
 mod multisearch;
 mod order;
 mod plan;
@@ -127,6 +128,7 @@ enum Work {
     Lines(Box<listing::Lines>),
     Acl(Box<access::AskedAcl>),
     Quota(Option<MailboxName>),
+    Metadata(metadata::AskedMetadata),
     Select(select::Select),
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
@@ -234,6 +236,7 @@ impl<R: Acceptance> Session<R> {
             Work::Lines(work) => self.lines_go_on(work),
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Quota(of) => self.quota_answered(of, answer),
+            Work::Metadata(work) => self.metadata_answered(work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
             Work::Urls(work) => self.urls_answered(*work, answer),

@@ -3,11 +3,12 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, Depth, MailboxName, RightsChange, StoreMode, UidSet};
 use imap_machine::view::{Newest, Row, Rows};
 use imap_machine::{
-    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
-    Question, QuotaQuestion, QuotaRoot, Refusal, Selected, Status, Wanted,
+    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed,
+    METADATA_OCTETS_MAX, MetadataQuestion, Octets, Question, QuotaQuestion, QuotaRoot, Refusal,
+    Selected, Status, Wanted,
 };
 use mail_types::{
     Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
@@ -61,6 +62,7 @@ pub struct Mailbox {
 pub struct Service {
     pub mailboxes: Vec<Mailbox>,
     pub mails: Vec<Vec<u8>>,
+    pub metadata: std::collections::BTreeMap<(Option<MailboxId>, String), Vec<u8>>,
     pub changed: Vec<MailboxId>,
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
@@ -217,6 +219,13 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
+            Question::Metadata { mailbox, what, .. } => {
+                let of = match &mailbox {
+                    Some(mailbox) => Some(self.by_name(mailbox)?.id),
+                    None => None,
+                };
+                self.metadata(of, what)?
+            }
             Question::Quota { what, .. } => {
                 match what {
                     QuotaQuestion::Root(root) if root.is_empty() => {}
@@ -281,6 +290,45 @@ impl Service {
                 Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
             }
         })
+    }
+
+    fn metadata(
+        &mut self,
+        of: Option<MailboxId>,
+        what: MetadataQuestion,
+    ) -> Result<Answer<Proof>, Refusal> {
+        match what {
+            MetadataQuestion::Get { entries, depth } => {
+                let is_wanted = |name: &str| {
+                    entries.iter().any(|entry| match name.strip_prefix(entry.as_str()) {
+                        Some("") => true,
+                        Some(rest) => match depth {
+                            Depth::Zero => false,
+                            Depth::One => rest.rfind('/') == Some(0),
+                            Depth::Infinity => rest.starts_with('/'),
+                        },
+                        None => false,
+                    })
+                };
+                let found =
+                    self.metadata.iter().filter(|((id, name), _)| *id == of && is_wanted(name));
+                let found = found.map(|((_, name), value)| (name.clone(), value.clone()));
+                Ok(Answer::Metadata(found.collect()))
+            }
+            MetadataQuestion::Set(values) => {
+                for (entry, value) in values {
+                    let key = (of, entry.as_str().to_owned());
+                    match value {
+                        Some(value) if value.len() > METADATA_OCTETS_MAX => {
+                            return Err(Refusal::new(Code::MetadataMaxSize, "Too large"));
+                        }
+                        Some(value) => drop(self.metadata.insert(key, value)),
+                        None => drop(self.metadata.remove(&key)),
+                    }
+                }
+                Ok(Answer::Done)
+            }
+        }
     }
 
     fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
