@@ -1,4 +1,4 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, TlsFacts};
 use sasl::Mechanism;
 
 use super::Session;
@@ -91,5 +91,14 @@ impl<R: Acceptance> Session<R> {
         let greeting = format!("* OK [CAPABILITY {}] {} ", self.capabilities(), self.config.host);
         push_human(&mut self.output, &greeting);
         push_text(&mut self.output, "IMAP4rev2 server ready\r\n");
+    }
+
+    /// The handshake is done.
+    pub(super) fn tls_stands(&mut self, tls: TlsFacts) {
+        // TLS from the first octet: the greeting tells what there is now.
+        if self.tls.replace(tls).is_some() {
+            self.output.clear();
+            self.greet();
+        }
     }
 }

@@ -554,12 +554,7 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        // TLS from the first octet: the greeting tells what there is now.
-        let greets = self.tls.replace(tls).is_some();
-        if greets {
-            self.output.clear();
-            self.greet();
-        }
+        self.tls_stands(tls);
     }
 
     fn deadline(&self) -> Option<Timestamp> {
