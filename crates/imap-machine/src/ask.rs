@@ -6,12 +6,12 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{
-    ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
+use crate::grammar::{ContentKey, ImapUrl, MailboxName, StoreMode, UidSet};
+pub use crate::manage::{
+    AclAnswer, AclQuestion, Metadata, MetadataQuestion, QuotaQuestion, QuotaRoot,
 };
-use crate::view::{Newest, Rows};
-
 pub use crate::refusal::{Code, METADATA_OCTETS_MAX, Refusal};
+use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
 /// is. Any of them may be answered [`Answer::No`], and those about the selected mailbox
@@ -266,68 +266,6 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-    },
-}
-
-/// What is asked about annotations (RFC 5464 §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetadataQuestion {
-    /// Those of these names, and so deep below.
-    Get {
-        /// Names.
-        entries: Vec<EntryName>,
-        /// How deep.
-        depth: Depth,
-    },
-    /// New values; none takes the entry away.
-    Set(Vec<(EntryName, Option<Vec<u8>>)>),
-}
-
-/// Annotations that there are, each once: name and value.
-pub type Metadata = Vec<(String, Vec<u8>)>;
-
-/// Which quota is asked about (RFC 9208 §4.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QuotaQuestion {
-    /// That of a quota root.
-    Root(String),
-    /// That of this mailbox.
-    Of(MailboxName),
-}
-
-/// A quota root (RFC 9208 §3.2): what counts together against limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaRoot {
-    /// Its name.
-    pub name: String,
-    /// Of each resource that has a limit its name, what is used, and the limit.
-    pub resources: Vec<(&'static str, u64, u64)>,
-}
-
-/// What is asked about an access control list (RFC 4314 §3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclQuestion {
-    /// All of it: [`AclAnswer::List`].
-    List,
-    /// The rights of who asks: [`AclAnswer::Mine`].
-    Mine,
-    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
-    Possible(String),
-    /// Change the entry of this identifier.
-    Set(String, RightsChange),
-}
-
-/// What there is to say about an access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclAnswer {
-    /// Identifiers with their rights.
-    List(Vec<(String, Rights)>),
-    /// The rights of who asked.
-    Mine(Rights),
-    /// Every right can be granted or not, but for those.
-    Possible {
-        /// Rights that cannot be taken away.
-        always: Rights,
     },
 }
 

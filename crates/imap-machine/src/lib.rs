@@ -16,6 +16,7 @@ mod ask;
 mod config;
 pub mod grammar;
 mod list;
+mod manage;
 mod reader;
 mod refusal;
 mod search;

@@ -1,3 +1,6 @@
+/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
+pub const METADATA_OCTETS_MAX: usize = 16_384;
+
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -97,6 +100,3 @@ impl Code {
         }
     }
 }
-
-/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
-pub const METADATA_OCTETS_MAX: usize = 16_384;

@@ -14,5 +14,6 @@ mod model;
 mod properties;
 mod searches;
 mod service;
+mod service_names;
 mod sign_in;
 mod urls;
