@@ -67,6 +67,13 @@ pub enum Question {
         /// The selected mailbox.
         mailbox: MailboxId,
     },
+    /// What was taken out of the selected mailbox (RFC 7162 §3.2): [`Answer::Vanished`].
+    Vanished {
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// After this.
+        since: ModSeq,
+    },
     /// Data of messages: [`Answer::Contents`]. Messages expunged meanwhile can still be fetched
     /// (RFC 2180 §4.1) as long as their bodies are kept.
     Fetch {
@@ -475,6 +482,8 @@ pub enum Answer<R> {
         /// Left alone because of UNCHANGEDSINCE.
         modified: UidSet,
     },
+    /// To [`Question::Vanished`]: the UIDs; `None` where that are too many to name, or too long ago.
+    Vanished(Option<UidSet>),
     /// To [`Question::Copy`].
     Copied(Copied),
     /// To [`Question::Move`].

@@ -11,6 +11,7 @@ mod list;
 mod mailbox;
 mod manage;
 mod metadata;
+mod resync;
 mod returns;
 pub(crate) mod scan;
 mod search;
@@ -36,6 +37,7 @@ pub use mailbox::{
 };
 pub use manage::{Manage, RightsChange};
 pub use metadata::{Depth, ENTRY_NAME_OCTETS_MAX, EntryName, GetMetadata, SetMetadata};
+pub use resync::{Resync, SelectParams};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;
 pub use search::{

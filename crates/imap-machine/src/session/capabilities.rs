@@ -18,6 +18,7 @@ const SIGNED_IN: &[&str] = &[
     "CHILDREN",
     "SPECIAL-USE",
     "CONDSTORE",
+    "QRESYNC",
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",

@@ -26,8 +26,13 @@ impl<R: Acceptance> Session<R> {
         if has("CONDSTORE") {
             enabled.push_str(" CONDSTORE");
         }
+        // RFC 7162 §3.2.3: it enables CONDSTORE too.
+        if has("QRESYNC") {
+            self.qresync = true;
+            enabled.push_str(" QRESYNC");
+        }
         push_text(&mut self.output, &format!("* ENABLED{enabled}\r\n"));
-        if has("CONDSTORE") {
+        if has("CONDSTORE") || has("QRESYNC") {
             self.enable_condstore();
         }
         self.finish(Status::Ok, "", "Done")

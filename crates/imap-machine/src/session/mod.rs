@@ -20,6 +20,7 @@ mod multisearch;
 mod order;
 mod plan;
 mod quota;
+mod resync;
 mod search;
 mod select;
 mod settle;
@@ -52,6 +53,8 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// QRESYNC is enabled: VANISHED in place of EXPUNGE.
+    qresync: bool,
     /// IMAP4rev2 is enabled.
     rev2: bool,
     /// UTF8=ACCEPT is enabled.
@@ -134,6 +137,7 @@ enum Work {
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
+    Resync(resync::Resyncing),
     Search(Box<search::Searching>),
     Multisearch(multisearch::Multisearch),
     Idle,
@@ -171,6 +175,7 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            qresync: false,
             rev2: false,
             utf8: false,
             compressed: false,
@@ -239,6 +244,7 @@ impl<R: Acceptance> Session<R> {
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
+            Work::Resync(work) => self.resync_answered(work, answer),
             Work::Search(work) => self.search_goes_on(work, answer),
             Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
@@ -382,8 +388,8 @@ impl<R: Acceptance> Session<R> {
             Command::Enable(names) => self.enable(&names),
             Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => self.namespace(),
-            Command::Select { mailbox, read_only, condstore } => {
-                self.select(mailbox, read_only, condstore)
+            Command::Select { mailbox, read_only, params } => {
+                self.select(mailbox, read_only, params)
             }
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),

@@ -182,6 +182,12 @@ impl Service {
                 Some(newest) => Answer::Newest(newest),
                 None => Answer::Gone,
             },
+            Question::Vanished { mailbox, since } => {
+                let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
+                // Of what is long ago nothing is known.
+                let gone = found.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
+                Answer::Vanished((since.0 > 1).then(|| gone.map(|&(uid, _)| uid).collect()))
+            }
             Question::Fetch { messages, need, .. } => {
                 let mut contents = Contents::default();
                 for wanted in messages.iter().take(self.batch_max) {
