@@ -6,9 +6,11 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{
-    ContentKey, Depth, EntryName, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet,
+use crate::grammar::{ContentKey, ImapUrl, MailboxName, StoreMode, UidSet};
+pub use crate::manage::{
+    AclAnswer, AclQuestion, Metadata, MetadataQuestion, QuotaQuestion, QuotaRoot,
 };
+pub use crate::refusal::{Code, METADATA_OCTETS_MAX, Refusal};
 use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -264,68 +266,6 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-    },
-}
-
-/// What is asked about annotations (RFC 5464 §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetadataQuestion {
-    /// Those of these names, and so deep below.
-    Get {
-        /// Names.
-        entries: Vec<EntryName>,
-        /// How deep.
-        depth: Depth,
-    },
-    /// New values; none takes the entry away.
-    Set(Vec<(EntryName, Option<Vec<u8>>)>),
-}
-
-/// Annotations that there are, each once: name and value.
-pub type Metadata = Vec<(String, Vec<u8>)>;
-
-/// Which quota is asked about (RFC 9208 §4.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QuotaQuestion {
-    /// That of a quota root.
-    Root(String),
-    /// That of this mailbox.
-    Of(MailboxName),
-}
-
-/// A quota root (RFC 9208 §3.2): what counts together against limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaRoot {
-    /// Its name.
-    pub name: String,
-    /// Of each resource that has a limit its name, what is used, and the limit.
-    pub resources: Vec<(&'static str, u64, u64)>,
-}
-
-/// What is asked about an access control list (RFC 4314 §3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclQuestion {
-    /// All of it: [`AclAnswer::List`].
-    List,
-    /// The rights of who asks: [`AclAnswer::Mine`].
-    Mine,
-    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
-    Possible(String),
-    /// Change the entry of this identifier.
-    Set(String, RightsChange),
-}
-
-/// What there is to say about an access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclAnswer {
-    /// Identifiers with their rights.
-    List(Vec<(String, Rights)>),
-    /// The rights of who asked.
-    Mine(Rights),
-    /// Every right can be granted or not, but for those.
-    Possible {
-        /// Rights that cannot be taken away.
-        always: Rights,
     },
 }
 
@@ -591,109 +531,6 @@ pub struct Copied {
     /// Old and new UID of each, both ascending. Empty where none of the messages existed.
     pub uids: Vec<(Uid, Uid)>,
 }
-
-/// Why something was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// For programs.
-    pub code: Option<Code>,
-    /// For people: what to do.
-    pub text: String,
-}
-
-impl Refusal {
-    /// With a code.
-    #[must_use]
-    pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: Some(code), text: text.into() }
-    }
-}
-
-/// Response codes of refusals (RFC 3501 §7.1, RFC 5530, RFC 7889).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The mailbox exists already.
-    AlreadyExists,
-    /// Name or password is wrong.
-    AuthenticationFailed,
-    /// This can never work (a name that may not be).
-    Cannot,
-    /// The client does what it should not.
-    ClientBug,
-    /// Ask the operator.
-    ContactAdmin,
-    /// The stored data is damaged.
-    Corruption,
-    /// Some messages are gone.
-    ExpungeIssued,
-    /// It has mailboxes below it.
-    HasChildren,
-    /// Somebody else is using it.
-    InUse,
-    /// A limit of ours.
-    Limit,
-    /// There is no such mailbox.
-    NonExistent,
-    /// Not allowed.
-    NoPerm,
-    /// The quota is used up.
-    OverQuota,
-    /// TLS first.
-    PrivacyRequired,
-    /// The selected mailbox is read-only.
-    ReadOnly,
-    /// Our own trouble: permanent until mended.
-    ServerBug,
-    /// The message is too big.
-    TooBig,
-    /// There is no such mailbox, but it can be created.
-    TryCreate,
-    /// An annotation's value is above [`METADATA_OCTETS_MAX`] (RFC 5464 §4.3).
-    MetadataMaxSize,
-    /// There are as many annotations as there may be (RFC 5464 §4.3).
-    MetadataTooMany,
-    /// Our own trouble: temporary.
-    Unavailable,
-    /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
-    UnknownCte,
-    /// A mailbox cannot have this use (RFC 6154).
-    UseAttr,
-}
-
-impl Code {
-    /// As on the wire, without brackets.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "ALREADYEXISTS",
-            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
-            Self::Cannot => "CANNOT",
-            Self::ClientBug => "CLIENTBUG",
-            Self::ContactAdmin => "CONTACTADMIN",
-            Self::Corruption => "CORRUPTION",
-            Self::ExpungeIssued => "EXPUNGEISSUED",
-            Self::HasChildren => "HASCHILDREN",
-            Self::InUse => "INUSE",
-            Self::Limit => "LIMIT",
-            Self::NonExistent => "NONEXISTENT",
-            Self::NoPerm => "NOPERM",
-            Self::OverQuota => "OVERQUOTA",
-            Self::PrivacyRequired => "PRIVACYREQUIRED",
-            Self::ReadOnly => "READ-ONLY",
-            Self::ServerBug => "SERVERBUG",
-            Self::TooBig => "TOOBIG",
-            Self::TryCreate => "TRYCREATE",
-            Self::MetadataMaxSize => "METADATA MAXSIZE 16384",
-            Self::MetadataTooMany => "METADATA TOOMANY",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::UnknownCte => "UNKNOWN-CTE",
-            Self::UseAttr => "USEATTR",
-        }
-    }
-}
-
-/// Octets of an annotation's value; [`Code::MetadataMaxSize`] says so.
-pub const METADATA_OCTETS_MAX: usize = 16_384;
 
 /// What the service tells unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

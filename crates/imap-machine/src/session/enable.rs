@@ -37,4 +37,18 @@ impl<R: Acceptance> Session<R> {
         }
         self.finish(Status::Ok, "", "Done")
     }
+
+    // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with
+    // HIGHESTMODSEQ.
+    pub(super) fn enable_condstore(&mut self) {
+        if self.condstore {
+            return;
+        }
+        self.condstore = true;
+        if let Some(mailbox) = &self.selected {
+            let highest = mailbox.view.highest_modseq().0.max(1);
+            let line = format!("* OK [HIGHESTMODSEQ {highest}] CONDSTORE is enabled\r\n");
+            push_text(&mut self.output, &line);
+        }
+    }
 }

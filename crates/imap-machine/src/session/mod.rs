@@ -413,20 +413,6 @@ impl<R: Acceptance> Session<R> {
         }
     }
 
-    // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with
-    // HIGHESTMODSEQ.
-    fn enable_condstore(&mut self) {
-        if self.condstore {
-            return;
-        }
-        self.condstore = true;
-        if let Some(mailbox) = &self.selected {
-            let highest = mailbox.view.highest_modseq().0.max(1);
-            let line = format!("* OK [HIGHESTMODSEQ {highest}] CONDSTORE is enabled\r\n");
-            push_text(&mut self.output, &line);
-        }
-    }
-
     // RFC 3501 §6.2.1
     fn start_tls(&mut self) -> Flow {
         if self.tls.is_some() || !self.config.starttls {

@@ -3,15 +3,14 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, Depth, MailboxName, RightsChange, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use imap_machine::view::{Newest, Row, Rows};
 use imap_machine::{
-    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed,
-    METADATA_OCTETS_MAX, MetadataQuestion, Octets, Question, QuotaQuestion, QuotaRoot, Refusal,
-    Selected, Status, Wanted,
+    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
+    Status, Wanted,
 };
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Rights, SpecialUse,
     SystemFlag, Timestamp, Uid, UidValidity,
 };
 use message::{Limits, SortFacts, Summary};
@@ -219,25 +218,6 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
-            Question::Metadata { mailbox, what, .. } => {
-                let of = match &mailbox {
-                    Some(mailbox) => Some(self.by_name(mailbox)?.id),
-                    None => None,
-                };
-                self.metadata(of, what)?
-            }
-            Question::Quota { what, .. } => {
-                match what {
-                    QuotaQuestion::Root(root) if root.is_empty() => {}
-                    QuotaQuestion::Of(mailbox) => drop(self.by_name(&mailbox)?),
-                    QuotaQuestion::Root(_) => {
-                        return Err(Refusal::new(Code::NonExistent, "No such quota root"));
-                    }
-                }
-                let resources = vec![("STORAGE", 10, 512)];
-                Answer::Quota(QuotaRoot { name: String::new(), resources })
-            }
-            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }
             | Question::AppendNext(_)
             | Question::AppendBytes(_)
@@ -248,35 +228,13 @@ impl Service {
             | Question::ResetUrlKeys { .. }
             | Question::UrlFetch { .. }
             | Question::AppendAbort => self.append(question, appending)?,
-            Question::Create { mailbox, special_use, .. } => {
-                if self.by_name(&mailbox).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                let made = self.create(mailbox.as_str(), special_use);
-                made.subscribed = false;
-                Answer::Created(made.id)
-            }
-            Question::Delete { mailbox, .. } => {
-                let mailbox = self.by_name(&mailbox)?;
-                mailbox.exists = false;
-                let id = mailbox.id;
-                self.changed.push(id);
-                Answer::Done
-            }
-            Question::Rename { from, to, .. } => {
-                if self.by_name(&to).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                self.by_name(&from)?.name = to;
-                Answer::Done
-            }
-            Question::Subscribe { mailbox, subscribed, .. } => {
-                match self.mailboxes.iter_mut().find(|known| known.name == mailbox) {
-                    Some(known) => known.subscribed = subscribed,
-                    None => self.create(mailbox.as_str(), None).exists = false,
-                }
-                Answer::Done
-            }
+            question @ (Question::Metadata { .. }
+            | Question::Quota { .. }
+            | Question::Acl { .. }) => self.manage(question)?,
+            question @ (Question::Create { .. }
+            | Question::Delete { .. }
+            | Question::Rename { .. }
+            | Question::Subscribe { .. }) => self.rename_and_so_on(question)?,
             Question::Match { messages, keys, .. } => {
                 let messages = messages.iter().take(self.batch_max);
                 Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
@@ -290,45 +248,6 @@ impl Service {
                 Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
             }
         })
-    }
-
-    fn metadata(
-        &mut self,
-        of: Option<MailboxId>,
-        what: MetadataQuestion,
-    ) -> Result<Answer<Proof>, Refusal> {
-        match what {
-            MetadataQuestion::Get { entries, depth } => {
-                let is_wanted = |name: &str| {
-                    entries.iter().any(|entry| match name.strip_prefix(entry.as_str()) {
-                        Some("") => true,
-                        Some(rest) => match depth {
-                            Depth::Zero => false,
-                            Depth::One => rest.rfind('/') == Some(0),
-                            Depth::Infinity => rest.starts_with('/'),
-                        },
-                        None => false,
-                    })
-                };
-                let found =
-                    self.metadata.iter().filter(|((id, name), _)| *id == of && is_wanted(name));
-                let found = found.map(|((_, name), value)| (name.clone(), value.clone()));
-                Ok(Answer::Metadata(found.collect()))
-            }
-            MetadataQuestion::Set(values) => {
-                for (entry, value) in values {
-                    let key = (of, entry.as_str().to_owned());
-                    match value {
-                        Some(value) if value.len() > METADATA_OCTETS_MAX => {
-                            return Err(Refusal::new(Code::MetadataMaxSize, "Too large"));
-                        }
-                        Some(value) => drop(self.metadata.insert(key, value)),
-                        None => drop(self.metadata.remove(&key)),
-                    }
-                }
-                Ok(Answer::Done)
-            }
-        }
     }
 
     fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
@@ -512,34 +431,6 @@ pub fn thread_number(header: &[u8]) -> u64 {
 }
 
 impl Mailbox {
-    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
-        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
-            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
-        }
-        Ok(Answer::Acl(match what {
-            AclQuestion::List => AclAnswer::List(self.acl.clone()),
-            AclQuestion::Mine => AclAnswer::Mine(self.rights),
-            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
-                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
-            }
-            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
-            AclQuestion::Set(identifier, change) => {
-                let place = self.acl.iter().position(|(known, _)| *known == identifier);
-                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
-                let after = match change {
-                    RightsChange::Replace(rights) => rights,
-                    RightsChange::Add(rights) => before.union(rights),
-                    RightsChange::Remove(rights) => before.without(rights),
-                    RightsChange::Delete => Rights::NONE,
-                };
-                if !after.is_empty() {
-                    self.acl.push((identifier, after));
-                }
-                return Ok(Answer::Done);
-            }
-        }))
-    }
-
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
