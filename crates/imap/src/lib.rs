@@ -18,6 +18,7 @@ mod boxes;
 mod caches;
 mod content;
 mod matching;
+mod metadata;
 mod ordering;
 mod quota;
 mod refusals;

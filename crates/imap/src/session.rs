@@ -9,7 +9,8 @@ use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity
 use net::{Ear, Service, now};
 use sign_in::Version;
 use store::{
-    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred, Via,
+    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred,
+    Vanished, Via,
 };
 
 use crate::Shared;
@@ -17,6 +18,9 @@ use crate::appending::Appends;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
 use crate::url_octets::UrlHeld;
+
+/// UIDs that a client is told of as expunged one by one; of more, all that no message has.
+const VANISHED_MAX: usize = 100_000;
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -101,6 +105,7 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
+            Question::Vanished { mailbox, since } => self.vanished(mailbox, since).await,
             Question::Poll { .. } => self.newest(Answer::Newest),
             Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
             Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
@@ -142,6 +147,9 @@ impl Session {
                 self.url_fetch(account, &url, rump, from).await
             }
             Question::AppendEnd => self.append_end().await,
+            Question::Metadata { account, mailbox, what } => {
+                self.metadata(account, mailbox, what).await
+            }
             Question::Quota { account, what } => self.quota(account, what).await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
@@ -229,6 +237,16 @@ impl Session {
             None => self.read("open a mailbox", move |store| store.open_mailbox(id)).await?,
         };
         open.ok_or_else(|| no_mailbox(Missing::NonExistent))
+    }
+
+    async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Answered {
+        let read = self.read("look for what was expunged", move |store| {
+            store.vanished(mailbox, since, VANISHED_MAX)
+        });
+        Ok(Answer::Vanished(match read.await? {
+            Vanished::Uids(uids) => Some(uids.into_iter().collect()),
+            Vanished::TooMany => None,
+        }))
     }
 
     /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.

@@ -21,6 +21,11 @@ impl Session {
                 self.close();
             }
             Command::Stls => self.stls(),
+            Command::Utf8 => self.utf8(),
+            Command::Lang(tag) => {
+                self.lang(tag.as_deref());
+                self.state = State::Authorization { user };
+            }
             Command::User(_) | Command::Pass(_) | Command::Auth(_) if !self.may_sign_in() => {
                 self.bad_command(TLS_FIRST);
             }
@@ -64,6 +69,9 @@ impl Session {
         self.write_line("PIPELINING", "");
         // RFC 2449 §6.7: mail stays until it is removed.
         self.write_line("EXPIRE NEVER", "");
+        // RFC 6856 §2.2: names and passwords may be UTF-8, too.
+        self.write_line("UTF8 USER", "");
+        self.write_line("LANG", "");
         if self.may_sign_in() {
             self.write_line("USER", "");
             let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();

@@ -18,8 +18,8 @@ use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
 
-/// Idle read connections kept open.
-const READERS_IDLE_MAX: usize = 8;
+/// Idle read connections kept open; each holds up to 2 MiB of the index.
+const READERS_IDLE_MAX: usize = 4;
 
 /// Called with every failure that an operator must hear of.
 pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;

@@ -1,4 +1,4 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, TlsFacts};
 use sasl::Mechanism;
 
 use super::Session;
@@ -18,6 +18,7 @@ const SIGNED_IN: &[&str] = &[
     "CHILDREN",
     "SPECIAL-USE",
     "CONDSTORE",
+    "QRESYNC",
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",
@@ -44,6 +45,7 @@ const SIGNED_IN: &[&str] = &[
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "METADATA",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
@@ -90,5 +92,14 @@ impl<R: Acceptance> Session<R> {
         let greeting = format!("* OK [CAPABILITY {}] {} ", self.capabilities(), self.config.host);
         push_human(&mut self.output, &greeting);
         push_text(&mut self.output, "IMAP4rev2 server ready\r\n");
+    }
+
+    /// The handshake is done.
+    pub(super) fn tls_stands(&mut self, tls: TlsFacts) {
+        // TLS from the first octet: the greeting tells what there is now.
+        if self.tls.replace(tls).is_some() {
+            self.output.clear();
+            self.greet();
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Client {
     pub answer_takes: Duration,
     /// Events are not passed on.
     pub deaf: bool,
+    /// Time that the service takes to answer.
+    pub secs_per_answer: u64,
     /// Questions, without flushes.
     pub questions: usize,
 }
@@ -52,6 +54,7 @@ impl Client {
             compression_asked: 0,
             answer_takes: Duration::ZERO,
             deaf: false,
+            secs_per_answer: 0,
             questions: 0,
         }
     }
@@ -81,7 +84,11 @@ impl Client {
                 Step::Ask(question) => {
                     self.questions += usize::from(question != imap_machine::Question::Flush);
                     let answer = service.answer(question, &mut self.appending);
+<<<<<<< HEAD
                     self.now = self.now.after(self.answer_takes);
+=======
+                    self.now = self.now.after(Duration::from_secs(self.secs_per_answer));
+>>>>>>> main
                     self.session.answer(answer, self.now);
                 }
                 Step::StartTls => {

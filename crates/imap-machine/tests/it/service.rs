@@ -3,17 +3,13 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
+use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::{Newest, Row, Rows};
-use imap_machine::{
-    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
-    Question, QuotaQuestion, QuotaRoot, Refusal, Selected, Status, Wanted,
-};
+use imap_machine::{Answer, Code, Contents, Copied, Listed, Question, Refusal, Selected, Status};
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Rights, SpecialUse,
     SystemFlag, Timestamp, Uid, UidValidity,
 };
-use message::{Limits, SortFacts, Summary};
 
 use crate::appending::Appending;
 
@@ -61,6 +57,7 @@ pub struct Mailbox {
 pub struct Service {
     pub mailboxes: Vec<Mailbox>,
     pub mails: Vec<Vec<u8>>,
+    pub metadata: std::collections::BTreeMap<(Option<MailboxId>, String), Vec<u8>>,
     pub changed: Vec<MailboxId>,
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
@@ -180,6 +177,12 @@ impl Service {
                 Some(newest) => Answer::Newest(newest),
                 None => Answer::Gone,
             },
+            Question::Vanished { mailbox, since } => {
+                let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
+                // Of what is long ago nothing is known.
+                let gone = found.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
+                Answer::Vanished((since.0 > 1).then(|| gone.map(|&(uid, _)| uid).collect()))
+            }
             Question::Fetch { messages, need, .. } => {
                 let mut contents = Contents::default();
                 for wanted in messages.iter().take(self.batch_max) {
@@ -211,18 +214,6 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
-            Question::Quota { what, .. } => {
-                match what {
-                    QuotaQuestion::Root(root) if root.is_empty() => {}
-                    QuotaQuestion::Of(mailbox) => drop(self.by_name(&mailbox)?),
-                    QuotaQuestion::Root(_) => {
-                        return Err(Refusal::new(Code::NonExistent, "No such quota root"));
-                    }
-                }
-                let resources = vec![("STORAGE", 10, 512)];
-                Answer::Quota(QuotaRoot { name: String::new(), resources })
-            }
-            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }
             | Question::AppendNext(_)
             | Question::AppendBytes(_)
@@ -233,35 +224,13 @@ impl Service {
             | Question::ResetUrlKeys { .. }
             | Question::UrlFetch { .. }
             | Question::AppendAbort => self.append(question, appending)?,
-            Question::Create { mailbox, special_use, .. } => {
-                if self.by_name(&mailbox).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                let made = self.create(mailbox.as_str(), special_use);
-                made.subscribed = false;
-                Answer::Created(made.id)
-            }
-            Question::Delete { mailbox, .. } => {
-                let mailbox = self.by_name(&mailbox)?;
-                mailbox.exists = false;
-                let id = mailbox.id;
-                self.changed.push(id);
-                Answer::Done
-            }
-            Question::Rename { from, to, .. } => {
-                if self.by_name(&to).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                self.by_name(&from)?.name = to;
-                Answer::Done
-            }
-            Question::Subscribe { mailbox, subscribed, .. } => {
-                match self.mailboxes.iter_mut().find(|known| known.name == mailbox) {
-                    Some(known) => known.subscribed = subscribed,
-                    None => self.create(mailbox.as_str(), None).exists = false,
-                }
-                Answer::Done
-            }
+            question @ (Question::Metadata { .. }
+            | Question::Quota { .. }
+            | Question::Acl { .. }) => self.manage(question)?,
+            question @ (Question::Create { .. }
+            | Question::Delete { .. }
+            | Question::Rename { .. }
+            | Question::Subscribe { .. }) => self.rename_and_so_on(question)?,
             Question::Match { messages, keys, .. } => {
                 let messages = messages.iter().take(self.batch_max);
                 Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
@@ -342,48 +311,6 @@ impl Service {
         Some(Newest { rows: self.rows_of(&name).ok()?, recent })
     }
 
-    fn content(&self, wanted: &Wanted, need: &imap_machine::Need, contents: &mut Contents) {
-        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
-        if mail.starts_with(b"LOST") {
-            contents.push_lost(need.facts.len());
-            return;
-        }
-        let summary = Summary::read(mail, &Limits::default());
-        for fact in &need.facts {
-            let range = contents.write(|out| match fact {
-                Fact::Envelope => message::write_envelope(out, &summary.envelope),
-                Fact::Body(form) => message::write_body(out, &summary.structure, *form),
-                Fact::Preview => {
-                    let preview = message::preview(mail, &summary.structure, &Limits::default());
-                    message::write_string(out, preview.as_bytes());
-                }
-                Fact::Thread => {
-                    let number = thread_number(&mail[message::header_range(mail)]);
-                    out.extend_from_slice(format!("(T{number})").as_bytes());
-                }
-                Fact::BinarySize(part) => out.extend_from_slice(&binary_size(mail, &summary, part)),
-            });
-            contents.facts.push(range);
-        }
-        let decoded;
-        let octets = match &need.octets {
-            Octets::None => &[],
-            Octets::Header => &mail[message::header_range(mail)],
-            Octets::All => &**mail,
-            Octets::Decoded(part, range) => {
-                let structure = &summary.structure;
-                let part = &structure.parts()[message::part_at(structure, part).unwrap()];
-                let count = range.len();
-                decoded = message::decoded_part_range(mail, part, range.start as usize, count);
-                decoded.as_deref().unwrap()
-            }
-            Octets::Range(range) => &mail[range.start as usize..range.end as usize],
-        };
-        let octets = contents.write(|out| out.extend_from_slice(octets));
-        let summary = need.summary.then(|| Box::new(summary));
-        contents.messages.push(Some(Content { summary, octets }));
-    }
-
     fn copy(
         &mut self,
         from: MailboxId,
@@ -403,89 +330,9 @@ impl Service {
         self.changed.push(id);
         Ok(Copied { uid_validity, uids: copied })
     }
-
-    /// Plain matching in undecoded text.
-    fn matches(&self, wanted: &Wanted, keys: &[ContentKey]) -> Vec<u64> {
-        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
-        let header = message::header_range(mail);
-        let holds = |bytes: &[u8], text: &str| {
-            String::from_utf8_lossy(bytes).to_lowercase().contains(&text.to_lowercase())
-        };
-        let sent = message::envelope(&mail[header.clone()]).sent().map(|date| date.local_day());
-        let day = |day: &imap_machine::grammar::Day| i64::from(day.0);
-        let matches = |key: &ContentKey| match key {
-            ContentKey::Header { name, text } => {
-                let fields = message::Fields::new(&mail[header.clone()]);
-                fields.filter(|field| field.is(name)).any(|field| holds(field.value, text))
-            }
-            ContentKey::Body(text) => holds(&mail[header.end..], text),
-            ContentKey::Text(text) => holds(mail, text),
-            ContentKey::SentBefore(limit) => sent.is_some_and(|sent| sent < day(limit)),
-            ContentKey::SentOn(limit) => sent.is_some_and(|sent| sent == day(limit)),
-            ContentKey::SentSince(limit) => sent.is_some_and(|sent| sent >= day(limit)),
-            ContentKey::Thread(thread) => thread_number(&mail[header.clone()]) == *thread,
-        };
-        let mut bits = vec![0; keys.len().div_ceil(64)];
-        for (at, key) in keys.iter().enumerate() {
-            bits[at / 64] |= u64::from(matches(key)) << (at % 64);
-        }
-        bits
-    }
-
-    fn sort_facts(&self, wanted: &Wanted) -> Box<[u8]> {
-        let mail = &self.mails[usize::try_from(wanted.mail).unwrap()];
-        SortFacts::read(mail, &Limits::default()).encode().into()
-    }
-}
-
-fn binary_size(mail: &[u8], summary: &Summary, part: &[u32]) -> Vec<u8> {
-    let structure = &summary.structure;
-    if part.is_empty() {
-        return mail.len().to_string().into_bytes();
-    }
-    let Some(part) = message::part_at(structure, part) else { return Vec::new() };
-    match message::decoded_size(mail, &structure.parts()[part]) {
-        Ok(size) => size.to_string().into_bytes(),
-        Err(_) => b"?".to_vec(),
-    }
-}
-
-/// The number of a thread: octets of the first reference.
-pub fn thread_number(header: &[u8]) -> u64 {
-    let facts = SortFacts::read(header, &Limits::default());
-    let root = facts.references().next().map(str::len);
-    root.or(facts.message_id.as_ref().map(|id| id.len())).unwrap_or_default() as u64
 }
 
 impl Mailbox {
-    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
-        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
-            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
-        }
-        Ok(Answer::Acl(match what {
-            AclQuestion::List => AclAnswer::List(self.acl.clone()),
-            AclQuestion::Mine => AclAnswer::Mine(self.rights),
-            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
-                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
-            }
-            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
-            AclQuestion::Set(identifier, change) => {
-                let place = self.acl.iter().position(|(known, _)| *known == identifier);
-                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
-                let after = match change {
-                    RightsChange::Replace(rights) => rights,
-                    RightsChange::Add(rights) => before.union(rights),
-                    RightsChange::Remove(rights) => before.without(rights),
-                    RightsChange::Delete => Rights::NONE,
-                };
-                if !after.is_empty() {
-                    self.acl.push((identifier, after));
-                }
-                return Ok(Answer::Done);
-            }
-        }))
-    }
-
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
