@@ -21,8 +21,6 @@ pub struct Client {
     pub closed: bool,
     pub tls_asked: bool,
     pub compression_asked: usize,
-    /// How long each answer of the service takes.
-    pub answer_takes: Duration,
     /// Events are not passed on.
     pub deaf: bool,
     /// Time that the service takes to answer.
@@ -52,7 +50,6 @@ impl Client {
             closed: false,
             tls_asked: false,
             compression_asked: 0,
-            answer_takes: Duration::ZERO,
             deaf: false,
             secs_per_answer: 0,
             questions: 0,
@@ -84,11 +81,7 @@ impl Client {
                 Step::Ask(question) => {
                     self.questions += usize::from(question != imap_machine::Question::Flush);
                     let answer = service.answer(question, &mut self.appending);
-<<<<<<< HEAD
-                    self.now = self.now.after(self.answer_takes);
-=======
                     self.now = self.now.after(Duration::from_secs(self.secs_per_answer));
->>>>>>> main
                     self.session.answer(answer, self.now);
                 }
                 Step::StartTls => {
