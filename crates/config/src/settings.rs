@@ -202,9 +202,12 @@ settings! {
         /// `Received` fields in one message; more is a loop (RFC 5321 §6.3: at least 100).
         received_fields_max: usize as Count ["fields"] = 100, 100..=1000;
         /// Connections to all services together; one more is turned away with a temporary reply.
-        connections_max: usize as Count ["connections"] = 4096, 10..=100_000;
-        /// Connections from one address, an IPv6 /64 counting as one. Loopback is not counted.
+        connections_max: usize as Count ["connections"] = 16_384, 10..=100_000;
+        /// Connections from one address, an IPv6 /64 counting as one.
         connections_per_ip_max: usize as Count ["connections"] = 64, 1..=100_000;
+        /// Whether limits of one address, and the slowing down of wrong passwords, hold for
+        /// loopback, too.
+        loopback_is_limited: bool as YesNo = false;
         /// One SMTP command line with its CRLF (RFC 5321 §4.5.3.1.4: at least 512).
         smtp_line_bytes_max: usize as Count ["bytes"] = 512, 512..=65_536;
         /// A MAIL or RCPT line, which extensions make longer (RFC 3461 §4 and RFC 6531 §3.4).
@@ -236,7 +239,7 @@ settings! {
         smtp_data: Duration as Time = secs(180), secs(10)..=HOUR;
         /// For one whole message, from its first byte to its last.
         smtp_message: Duration as Time = HOUR, secs(60)..=DAY;
-        /// For an IMAP client to sign in, from the greeting on.
+        /// For an IMAP or POP3 client to sign in, from the greeting on.
         before_sign_in: Duration as Time = secs(60), secs(5)..=secs(1800);
         /// For the next IMAP command after signing in, IDLE included (RFC 9051 §5.4: at least 30
         /// minutes).
@@ -257,6 +260,19 @@ settings! {
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).
         remember_for: Duration as Time = secs(600), Duration::ZERO..=DAY;
+        /// How long an address waits behind its first wrong password; each further one doubles
+        /// it. The same wrong password again does not count.
+        failure_delay: Duration as Time = Duration::from_millis(250), Duration::ZERO..=MINUTE;
+        /// The longest such wait.
+        failure_delay_max: Duration as Time = secs(8), Duration::ZERO..=secs(300);
+        /// In each such time one wrong password is forgotten. A right one forgives half of them.
+        failure_forgotten_each: Duration as Time = MINUTE, secs(1)..=DAY;
+        /// Wrong passwords for one name, from all addresses together, before tries for it wait.
+        /// Networks from which the account has signed in never wait for those of others.
+        account_failures_free: u32 as Count32 ["tries"] = 5, 0..=1000;
+        /// For so long a network (IPv4 /24, IPv6 /48) from which an account has signed in is the
+        /// account's own.
+        network_known_for: Duration as Time = 30 * DAY, HOUR..=365 * DAY;
     }
 
     /// Mail on its way to other servers.

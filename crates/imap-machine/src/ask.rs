@@ -6,7 +6,11 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, ImapUrl, MailboxName, RightsChange, StoreMode, UidSet};
+use crate::grammar::{ContentKey, ImapUrl, MailboxName, StoreMode, UidSet};
+pub use crate::manage::{
+    AclAnswer, AclQuestion, Metadata, MetadataQuestion, QuotaQuestion, QuotaRoot,
+};
+pub use crate::refusal::{Code, METADATA_OCTETS_MAX, Refusal};
 use crate::view::{Newest, Rows};
 
 /// What the session asks of its service. One question is open at a time; each names what its answer
@@ -64,6 +68,13 @@ pub enum Question {
     Poll {
         /// The selected mailbox.
         mailbox: MailboxId,
+    },
+    /// What was taken out of the selected mailbox (RFC 7162 §3.2): [`Answer::Vanished`].
+    Vanished {
+        /// The selected mailbox.
+        mailbox: MailboxId,
+        /// After this.
+        since: ModSeq,
     },
     /// Data of messages: [`Answer::Contents`]. Messages expunged meanwhile can still be fetched
     /// (RFC 2180 §4.1) as long as their bodies are kept.
@@ -197,6 +208,15 @@ pub enum Question {
         /// Of which.
         what: QuotaQuestion,
     },
+    /// Annotations: [`Answer::Metadata`], or [`Answer::Done`] where they are set: all or none.
+    Metadata {
+        /// Whose private ones, besides those that are shared.
+        account: AccountId,
+        /// Of which mailbox; none: of the server.
+        mailbox: Option<MailboxName>,
+        /// Which.
+        what: MetadataQuestion,
+    },
     /// [`Answer::Created`]
     Create {
         /// Whose.
@@ -246,51 +266,6 @@ pub enum Question {
         account: AccountId,
         /// Which messages, at most [`crate::Limits::match_messages_max`].
         messages: Vec<Wanted>,
-    },
-}
-
-/// Which quota is asked about (RFC 9208 §4.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QuotaQuestion {
-    /// That of a quota root.
-    Root(String),
-    /// That of this mailbox.
-    Of(MailboxName),
-}
-
-/// A quota root (RFC 9208 §3.2): what counts together against limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaRoot {
-    /// Its name.
-    pub name: String,
-    /// Of each resource that has a limit its name, what is used, and the limit.
-    pub resources: Vec<(&'static str, u64, u64)>,
-}
-
-/// What is asked about an access control list (RFC 4314 §3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclQuestion {
-    /// All of it: [`AclAnswer::List`].
-    List,
-    /// The rights of who asks: [`AclAnswer::Mine`].
-    Mine,
-    /// What the owner of this identifier can be granted: [`AclAnswer::Possible`].
-    Possible(String),
-    /// Change the entry of this identifier.
-    Set(String, RightsChange),
-}
-
-/// What there is to say about an access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AclAnswer {
-    /// Identifiers with their rights.
-    List(Vec<(String, Rights)>),
-    /// The rights of who asked.
-    Mine(Rights),
-    /// Every right can be granted or not, but for those.
-    Possible {
-        /// Rights that cannot be taken away.
-        always: Rights,
     },
 }
 
@@ -425,6 +400,8 @@ pub enum Answer<R> {
     Mailboxes(Vec<Listed>),
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Metadata`].
+    Metadata(Metadata),
     /// To [`Question::Quota`].
     Quota(QuotaRoot),
     /// To [`Question::Acl`].
@@ -445,6 +422,8 @@ pub enum Answer<R> {
         /// Left alone because of UNCHANGEDSINCE.
         modified: UidSet,
     },
+    /// To [`Question::Vanished`]: the UIDs; `None` where that are too many to name, or too long ago.
+    Vanished(Option<UidSet>),
     /// To [`Question::Copy`].
     Copied(Copied),
     /// To [`Question::Move`].
@@ -553,100 +532,6 @@ pub struct Copied {
     pub uids: Vec<(Uid, Uid)>,
 }
 
-/// Why something was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// For programs.
-    pub code: Option<Code>,
-    /// For people: what to do.
-    pub text: String,
-}
-
-impl Refusal {
-    /// With a code.
-    #[must_use]
-    pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code: Some(code), text: text.into() }
-    }
-}
-
-/// Response codes of refusals (RFC 3501 §7.1, RFC 5530, RFC 7889).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The mailbox exists already.
-    AlreadyExists,
-    /// Name or password is wrong.
-    AuthenticationFailed,
-    /// This can never work (a name that may not be).
-    Cannot,
-    /// The client does what it should not.
-    ClientBug,
-    /// Ask the operator.
-    ContactAdmin,
-    /// The stored data is damaged.
-    Corruption,
-    /// Some messages are gone.
-    ExpungeIssued,
-    /// It has mailboxes below it.
-    HasChildren,
-    /// Somebody else is using it.
-    InUse,
-    /// A limit of ours.
-    Limit,
-    /// There is no such mailbox.
-    NonExistent,
-    /// Not allowed.
-    NoPerm,
-    /// The quota is used up.
-    OverQuota,
-    /// TLS first.
-    PrivacyRequired,
-    /// The selected mailbox is read-only.
-    ReadOnly,
-    /// Our own trouble: permanent until mended.
-    ServerBug,
-    /// The message is too big.
-    TooBig,
-    /// There is no such mailbox, but it can be created.
-    TryCreate,
-    /// Our own trouble: temporary.
-    Unavailable,
-    /// A part is in a transfer encoding that nobody knows (RFC 3516 §4.3).
-    UnknownCte,
-    /// A mailbox cannot have this use (RFC 6154).
-    UseAttr,
-}
-
-impl Code {
-    /// As on the wire, without brackets.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AlreadyExists => "ALREADYEXISTS",
-            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
-            Self::Cannot => "CANNOT",
-            Self::ClientBug => "CLIENTBUG",
-            Self::ContactAdmin => "CONTACTADMIN",
-            Self::Corruption => "CORRUPTION",
-            Self::ExpungeIssued => "EXPUNGEISSUED",
-            Self::HasChildren => "HASCHILDREN",
-            Self::InUse => "INUSE",
-            Self::Limit => "LIMIT",
-            Self::NonExistent => "NONEXISTENT",
-            Self::NoPerm => "NOPERM",
-            Self::OverQuota => "OVERQUOTA",
-            Self::PrivacyRequired => "PRIVACYREQUIRED",
-            Self::ReadOnly => "READ-ONLY",
-            Self::ServerBug => "SERVERBUG",
-            Self::TooBig => "TOOBIG",
-            Self::TryCreate => "TRYCREATE",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::UnknownCte => "UNKNOWN-CTE",
-            Self::UseAttr => "USEATTR",
-        }
-    }
-}
-
 /// What the service tells unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -656,4 +541,6 @@ pub enum Event {
     /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
     /// answered at once.
     Appended,
+    /// The account is gone, or its password is another one: the session ends.
+    SignedOut,
 }

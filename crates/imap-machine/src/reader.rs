@@ -7,7 +7,7 @@ use crate::grammar::{
 /// Octets of input kept beyond one command, so that pipelined ones need few reads.
 const READ_AHEAD_OCTETS: usize = 16 * 1024;
 /// Capacity that an empty buffer may keep.
-const IDLE_CAPACITY_MAX: usize = 2 * 1024;
+const IDLE_CAPACITY_MAX: usize = 512;
 /// Octets of a refused literal that are read over; past that the connection is closed.
 const SKIPPED_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 

@@ -12,6 +12,9 @@ use crate::session::{Answered, Session};
 
 /// Octets in one answer, if it is of more than one message.
 const ANSWER_OCTETS_MAX: usize = 1 << 20;
+/// What a summary takes in memory, for each octet of its compact form; hostile mail has ten thousand
+/// parts.
+const SUMMARY_GROWTH: usize = 8;
 /// Octets of bodies that are decoded to learn their size for one answer.
 const SIZED_OCTETS_MAX: usize = 8 << 20;
 
@@ -36,12 +39,17 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
     contents.messages.reserve(mails.len());
     contents.facts.reserve(mails.len() * need.facts.len());
     if need.summary || !need.facts.is_empty() {
+        let holds_summaries = need.summary || has_sizes(need);
+        let mut summaries = 0;
         shared.store.heads(mails, |at, head| {
             match head {
-                Some(head) => add_head(&mut contents, mails[at], head, need),
+                Some(head) => {
+                    summaries += head.part(Part::Summary).len() * SUMMARY_GROWTH;
+                    add_head(&mut contents, mails[at], head, need);
+                }
                 None => contents.push_lost(need.facts.len()),
             }
-            go_on(&contents)
+            go_on(contents.bytes.len() + if holds_summaries { summaries } else { 0 })
         })?;
     } else {
         contents.messages.resize(mails.len(), Some(Content::default()));
@@ -60,7 +68,7 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
             contents.messages[at] = None;
         }
         read = at + 1;
-        go_on(contents)
+        go_on(contents.bytes.len())
     };
     match &need.octets {
         Octets::None => return Ok(contents),
@@ -89,8 +97,8 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
     Ok(contents)
 }
 
-fn go_on(contents: &Contents) -> Visit {
-    if contents.bytes.len() < ANSWER_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
+const fn go_on(octets: usize) -> Visit {
+    if octets < ANSWER_OCTETS_MAX { Visit::GoOn } else { Visit::Stop }
 }
 
 fn add_head(contents: &mut Contents, mail: MailId, head: Head<'_>, need: &Need) {

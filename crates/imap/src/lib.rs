@@ -18,6 +18,7 @@ mod boxes;
 mod caches;
 mod content;
 mod matching;
+mod metadata;
 mod ordering;
 mod quota;
 mod refusals;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 use imap_machine::{Config, Limits};
 use mail_types::{Domain, TlsFacts};
-use net::{Link, Stop, drive, now};
+use net::{Bell, Link, Stop, drive, now};
 use sign_in::SignIn;
 use store::Store;
 
@@ -42,6 +43,8 @@ pub struct Shared {
     pub store: Store,
     /// Who signs in.
     pub sign_in: Arc<SignIn>,
+    /// Rung when accounts have changed: sessions of those that are gone end.
+    pub accounts: Bell,
     /// Our name, for the greeting.
     pub hostname: Domain,
     /// Whether passwords are taken without TLS from loopback.

@@ -23,6 +23,12 @@ pub fn refusal(refused: &Refused, missing: Missing) -> Refusal {
             Code::HasChildren,
             "This name is no mailbox itself, but others are below it; delete those",
         ),
+        Refused::MetadataTooLarge => {
+            Refusal::new(Code::MetadataMaxSize, "The value of an annotation is too large")
+        }
+        Refused::MetadataTooMany => {
+            Refusal::new(Code::MetadataTooMany, "There are as many annotations as there may be")
+        }
         Refused::OverQuota => Refusal::new(Code::OverQuota, "The quota is used up"),
         Refused::NotAllowed => {
             Refusal::new(Code::NoPerm, "You have no right to do this with this mailbox")

@@ -6,9 +6,11 @@ use imap_machine::grammar::{MailboxName, StoreMode, UidSet};
 use imap_machine::view::Newest;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
-use net::{Service, now};
+use net::{Ear, Service, now};
+use sign_in::Version;
 use store::{
-    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred, Via,
+    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred,
+    Vanished, Via,
 };
 
 use crate::Shared;
@@ -16,6 +18,9 @@ use crate::appending::Appends;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
 use crate::url_octets::UrlHeld;
+
+/// UIDs that a client is told of as expunged one by one; of more, all that no message has.
+const VANISHED_MAX: usize = 100_000;
 
 /// What a question comes to: its answer, or why not.
 pub type Answered = Result<Answer<Receipt>, Refusal>;
@@ -30,6 +35,9 @@ pub struct Session {
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
     pub url_held: Option<UrlHeld>,
+    /// By which credentials it has signed in.
+    signed_in: Option<(AccountId, Version)>,
+    accounts: Ear,
 }
 
 impl Service for Session {
@@ -43,14 +51,23 @@ impl Service for Session {
     }
 
     async fn event(&mut self) -> Event {
-        let Self { selected, appends, .. } = self;
+        let Self { selected, appends, shared, signed_in, accounts, .. } = self;
         let changed = async {
             match selected {
                 Some(selected) => selected.changed().await,
                 None => std::future::pending().await,
             }
         };
+        let signed_out = async {
+            match *signed_in {
+                Some((account, version)) => {
+                    accounts.until(|| shared.sign_in.version(account) != Some(version)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = signed_out => Event::SignedOut,
             () = appends.decided() => Event::Appended,
             event = changed => event,
         }
@@ -60,7 +77,17 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
-        Self { shared, peer, selected: None, account: None, appends, url_held: None }
+        let accounts = shared.accounts.listen();
+        Self {
+            shared,
+            peer,
+            selected: None,
+            account: None,
+            appends,
+            url_held: None,
+            signed_in: None,
+            accounts,
+        }
     }
 
     async fn answered(&mut self, question: Question) -> Answered {
@@ -78,6 +105,7 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
+            Question::Vanished { mailbox, since } => self.vanished(mailbox, since).await,
             Question::Poll { .. } => self.newest(Answer::Newest),
             Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
             Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
@@ -119,6 +147,9 @@ impl Session {
                 self.url_fetch(account, &url, rump, from).await
             }
             Question::AppendEnd => self.append_end().await,
+            Question::Metadata { account, mailbox, what } => {
+                self.metadata(account, mailbox, what).await
+            }
             Question::Quota { account, what } => self.quota(account, what).await,
             Question::Acl { account, mailbox, what } => self.acl(account, &mailbox, what).await,
             Question::AppendSettle => self.append_settle().await,
@@ -157,18 +188,13 @@ impl Session {
         }
     }
 
-    async fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                held.answer
-            }
-            Err(_) => sasl::Answer::Unavailable,
+    async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
+        let sign_in = &self.shared.sign_in;
+        let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
+        if let sasl::Answer::Accepted { account, .. } = &answer {
+            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
         }
+        answer
     }
 
     /// The mailbox of this name, with which the account may do this; and what else it may.
@@ -211,6 +237,16 @@ impl Session {
             None => self.read("open a mailbox", move |store| store.open_mailbox(id)).await?,
         };
         open.ok_or_else(|| no_mailbox(Missing::NonExistent))
+    }
+
+    async fn vanished(&self, mailbox: MailboxId, since: ModSeq) -> Answered {
+        let read = self.read("look for what was expunged", move |store| {
+            store.vanished(mailbox, since, VANISHED_MAX)
+        });
+        Ok(Answer::Vanished(match read.await? {
+            Vanished::Uids(uids) => Some(uids.into_iter().collect()),
+            Vanished::TooMany => None,
+        }))
     }
 
     /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.

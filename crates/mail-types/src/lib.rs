@@ -19,7 +19,7 @@ pub use ids::{
     AccountId, BodyHash, CustodyId, MailId, MailboxId, ModSeq, ReceiptId, ReceiptIdError,
     RecordSeq, Uid, UidValidity,
 };
-pub use machine::{Machine, Step, TlsFacts};
+pub use machine::{ChannelBindings, Machine, Step, TlsFacts};
 pub use reply::{Acceptance, EnhancedStatus, Refusal, Reply, Severity};
 pub use rights::{NoRight, Right, Rights};
 pub use timestamp::{Timestamp, civil_from_days};

@@ -27,6 +27,46 @@ pub struct TlsFacts {
     pub cipher: String,
     /// The name the client asked for (SNI), or the server's name we checked.
     pub server_name: Option<String>,
+    /// What a sign-in can be bound to.
+    pub bindings: ChannelBindings,
+}
+
+/// What is the same at both ends of a TLS session, and nowhere else (RFC 5056): a sign-in that
+/// covers it cannot be passed on by somebody between.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct ChannelBindings {
+    /// `tls-exporter` (RFC 9266); only with TLS 1.3.
+    pub exporter: Option<[u8; 32]>,
+    /// `tls-server-end-point` (RFC 5929 §4): the hash of the server's certificate.
+    pub server_end_point: Option<Box<[u8]>>,
+}
+
+impl ChannelBindings {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.exporter.is_none() && self.server_end_point.is_none()
+    }
+
+    /// The one of this name (IANA registry of channel bindings), if there is one.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&[u8]> {
+        match name {
+            "tls-exporter" => self.exporter.as_ref().map(<[u8; 32]>::as_slice),
+            "tls-server-end-point" => self.server_end_point.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Prints which there are, not what they are.
+impl std::fmt::Debug for ChannelBindings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChannelBindings")
+            .field("exporter", &self.exporter.is_some())
+            .field("server_end_point", &self.server_end_point.is_some())
+            .finish()
+    }
 }
 
 /// A protocol as a pure machine: in go bytes, answers, events and the time; out come bytes,

@@ -10,7 +10,9 @@
 mod diff;
 mod flags;
 mod rows;
+mod slices;
 
 pub use diff::Difference;
 pub use flags::FlagSet;
-pub use rows::{CHUNK_ROWS_MAX, Counts, Packed, Row, Rows, Slices};
+pub use rows::{CHUNK_ROWS_MAX, Counts, Packed, Row, Rows};
+pub use slices::Slices;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use mail_types::{Flags, ModSeq, SystemFlag, Timestamp, Uid};
 
 use crate::flags::{FlagSet, FlagSets};
+use crate::slices::Slices;
 
 /// Messages in one chunk: what a change of one message copies at most, 20 KiB.
 pub const CHUNK_ROWS_MAX: usize = 512;
@@ -214,7 +215,7 @@ impl Rows {
     pub fn slices(&self, range: Range<usize>) -> Slices<'_> {
         let range = range.start..range.end.min(self.len());
         let chunk = if range.is_empty() { 0 } else { self.chunk_of(range.start) };
-        Slices { rows: self, chunk, range }
+        Slices::new(self, chunk, range)
     }
 
     /// The place of a UID.
@@ -258,6 +259,11 @@ impl Rows {
         let chunks = self.0.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Packed>());
         let lists = self.0.chunks.capacity() * (size_of::<Chunk>() + size_of::<usize>());
         chunks.sum::<usize>() + lists + size_of::<Inner>()
+    }
+
+    /// The place of a chunk's first row.
+    pub(crate) fn start_of(&self, chunk: usize) -> usize {
+        self.0.starts[chunk]
     }
 
     /// Which chunk holds a place.
@@ -407,34 +413,9 @@ impl Rows {
         }
     }
 
-    /// The chunks, for comparing.
+    /// The chunks.
     pub(crate) fn chunks(&self) -> &[Chunk] {
         &self.0.chunks
-    }
-}
-
-/// From [`Rows::slices`].
-#[derive(Clone, Debug)]
-pub struct Slices<'a> {
-    rows: &'a Rows,
-    chunk: usize,
-    /// What is left.
-    range: Range<usize>,
-}
-
-impl<'a> Iterator for Slices<'a> {
-    type Item = (usize, &'a [Packed]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.range.is_empty() {
-            return None;
-        }
-        let (chunk, start) = (&self.rows.0.chunks[self.chunk], self.rows.0.starts[self.chunk]);
-        let first = self.range.start;
-        let end = self.range.end.min(start + chunk.len());
-        self.range.start = end;
-        self.chunk += 1;
-        Some((first, &chunk[first - start..end - start]))
     }
 }
 

@@ -122,12 +122,14 @@ enum Wake<E> {
 }
 
 impl<S: Service> Run<'_, S> {
-    async fn until_end(mut self) -> Ended {
+    async fn until_end(&mut self) -> Ended {
         loop {
             match self.machine.step(now()) {
                 Step::NeedInput if self.ended.is_some() => break,
                 Step::NeedInput => self.need_input().await,
-                Step::Ask(question) => self.ask(question).await,
+                // Boxed like a handshake: answering takes much more than waiting, and most
+                // connections wait.
+                Step::Ask(question) => Box::pin(self.ask(question)).await,
                 Step::StartTls if self.ended.is_some() => break,
                 Step::StartTls => {
                     self.send().await;
@@ -151,9 +153,9 @@ impl<S: Service> Run<'_, S> {
         }
         self.send().await;
         if self.writable {
-            self.link.close().await;
+            Box::pin(self.link.close()).await;
         }
-        self.ended.unwrap_or(Ended::Closed)
+        self.ended.take().unwrap_or(Ended::Closed)
     }
 
     /// Nothing more will come in: tells the machine, which may still have something to settle.
@@ -221,12 +223,13 @@ impl<S: Service> Run<'_, S> {
             biased;
             () = stop.requested(), if !stopping => Wake::Stop,
             () = grace_over(*grace_until) => Wake::GraceOver,
+            // Before reading: a peer that never stops sending must not keep the news away.
+            event = service.event() => Wake::Event(event),
             read = link.read(|bytes| {
                 let taken = machine.input(bytes, now());
                 unread.keep(bytes.get(taken..).unwrap_or_default());
                 bytes.len()
             }) => Wake::Read(read),
-            event = service.event() => Wake::Event(event),
             at = reached(deadline) => Wake::Deadline(at),
         };
         match wake {

@@ -6,13 +6,16 @@
 //! imports no service. A connection that panics ends alone. What waits, waits with a limit:
 //! handshakes, stalled writers, lingering closes, look-ups and the stop of a server.
 //!
-//! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide), RFC 7435 (opportunistic security), RFC 8314 (implicit
+//! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
+//! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
 //! TLS), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped).
 
+mod bell;
 mod certificate;
 mod clock;
 mod deflate;
 mod drive;
+mod end_point;
 mod link;
 mod listen;
 mod random;
@@ -21,11 +24,12 @@ mod stop;
 mod tls_client;
 mod tls_server;
 
+pub use bell::{Bell, Ear};
 pub use certificate::{CertificateError, SelfSigned, self_signed};
 pub use clock::now;
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
 pub use link::{Link, LinkLimits, Peer, Security};
-pub use listen::{ListenError, ListenLimits, Listener, Stopped};
+pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,

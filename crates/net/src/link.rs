@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
 
-use mail_types::{Host, TlsFacts};
+use mail_types::{ChannelBindings, Host, TlsFacts};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -20,7 +20,7 @@ use crate::{ClientTls, ServerTls};
 /// connection: an idle one holds no buffer at all.
 const READ_OCTETS_MAX: usize = 32 * 1024;
 /// Octets of an output buffer that may stay with a connection that has sent everything.
-const OUTPUT_KEPT_OCTETS_MAX: usize = 4 * 1024;
+const OUTPUT_KEPT_OCTETS_MAX: usize = 512;
 /// How long, and for how many octets, a closed connection is still read, so that the peer gets our
 /// last words: closing with unread octets makes TCP throw them away (RFC 1122 §4.2.2.13).
 const LINGER: Duration = Duration::from_secs(2);
@@ -194,11 +194,14 @@ impl Link {
         let Stream::Plain(stream) = mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(io::Error::other("TLS stands already"));
         };
+        let mut end_point = None;
         let handshake = async {
             Ok(match &self.security {
                 Security::Plain => return Err(io::Error::other("no TLS is set up here")),
                 Security::ServerStartTls(tls) | Security::ServerImplicit(tls) => {
-                    TlsStream::from(TlsAcceptor::from(tls.config()).accept(stream).await?)
+                    let setting = tls.setting();
+                    end_point = setting.end_point;
+                    TlsStream::from(TlsAcceptor::from(setting.config).accept(stream).await?)
                 }
                 Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name) => {
                     let connector = TlsConnector::from(tls.config());
@@ -209,7 +212,11 @@ impl Link {
         let stream = timeout(self.limits.handshake, handshake)
             .await
             .map_err(|_| timed_out("the TLS handshake"))??;
-        let facts = facts(&stream, &self.security);
+        let mut facts = facts(&stream, &self.security);
+        facts.bindings = ChannelBindings {
+            exporter: exporter(&stream),
+            server_end_point: end_point.map(|end_point| end_point[..].into()),
+        };
         self.stream = Stream::Tls(Box::new(stream));
         Ok(facts)
     }
@@ -404,7 +411,23 @@ fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
         }),
         cipher: session.negotiated_cipher_suite().map_or_else(String::new, iana_name),
         server_name,
+        bindings: ChannelBindings::default(),
     }
+}
+
+/// RFC 9266 §2, and §4: only TLS 1.3 makes it unique without more conditions.
+fn exporter(stream: &TlsStream<TcpStream>) -> Option<[u8; 32]> {
+    const LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+    let exported = match stream {
+        TlsStream::Server(stream) => {
+            let session = stream.get_ref().1;
+            let newest = session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+            newest.then(|| session.export_keying_material([0; 32], LABEL, Some(&[])))
+        }
+        // Nobody signs in as a client here.
+        TlsStream::Client(_) => None,
+    };
+    exported?.ok()
 }
 
 /// rustls writes `TLS13_AES_…` where the registry has `TLS_AES_…`.

@@ -22,8 +22,10 @@ const ADDRESSES_MAX: usize = 64;
 pub struct ListenLimits {
     /// Connections open at a time. Default 4096.
     pub connections_max: usize,
-    /// Of these from one IPv4 address or IPv6 /64; loopback is free. Default 64.
+    /// Of these from one IPv4 address or IPv6 /64. Default 64.
     pub connections_per_source_max: usize,
+    /// Whether loopback counts as a source. Default no.
+    pub loopback_is_counted: bool,
     /// How long a stop waits for open connections before it cuts them off. Default 15 s; longer
     /// than [`LinkLimits::grace`], which ends those that only wait for their peer.
     pub stop_wait: Duration,
@@ -36,6 +38,7 @@ impl Default for ListenLimits {
         Self {
             connections_max: 4096,
             connections_per_source_max: 64,
+            loopback_is_counted: false,
             stop_wait: Duration::from_secs(15),
             link: LinkLimits::default(),
         }
@@ -81,7 +84,7 @@ pub struct Listener {
     limits: ListenLimits,
     /// Sent to a connection over a limit, before it is closed (not under implicit TLS).
     refusal: &'static [u8],
-    counts: Arc<Mutex<Counts>>,
+    places: Places,
 }
 
 impl Listener {
@@ -115,8 +118,15 @@ impl Listener {
                 }
             }
         }
-        let counts = Arc::default();
-        Ok(Self { name: name.to_owned(), sockets, security, limits, refusal, counts })
+        let places = Places::default();
+        Ok(Self { name: name.to_owned(), sockets, security, limits, refusal, places })
+    }
+
+    /// Counts its connections together with those of all listeners that share `places`: the
+    /// limits then hold for all of them as one.
+    #[must_use]
+    pub fn sharing(self, places: &Places) -> Self {
+        Self { places: places.clone(), ..self }
     }
 
     /// The addresses it listens on, with the ports the system chose where 0 was asked for.
@@ -146,7 +156,9 @@ impl Listener {
                     Ok((stream, address)) => {
                         backoff = BACKOFF_MIN;
                         if let Some((link, slot)) = self.admit(stream, address) {
-                            let served = serve(link);
+                            // In a box, since a future that is awaited is kept twice otherwise:
+                            // as what the task was made from, and as what it waits for.
+                            let served = Box::pin(serve(link));
                             tasks.spawn(async move {
                                 // Given back when the task ends, also by a panic.
                                 let _slot = slot;
@@ -194,7 +206,7 @@ impl Listener {
     /// Takes a place for the connection, or tells it that there is none.
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<(Link, Slot)> {
         let peer = Peer::new(address);
-        let Some(slot) = Slot::take(&self.counts, &self.limits, peer) else {
+        let Some(slot) = Slot::take(&self.places, &self.limits, peer) else {
             tracing::info!(name = self.name, %peer, "too many connections");
             if !matches!(self.security, Security::ServerImplicit(_)) {
                 // A courtesy: if the fresh socket takes no octets, then it is closed without.
@@ -259,6 +271,10 @@ fn is_the_connections(error: &io::Error) -> bool {
     )
 }
 
+/// The connections that are open, in all and of each source.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Arc<Mutex<Counts>>);
+
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
@@ -267,14 +283,15 @@ struct Counts {
 
 /// One connection's place within the limits; given back when dropped.
 struct Slot {
-    counts: Arc<Mutex<Counts>>,
+    places: Places,
     source: Option<IpAddr>,
 }
 
 impl Slot {
-    fn take(counts: &Arc<Mutex<Counts>>, limits: &ListenLimits, peer: Peer) -> Option<Self> {
-        let source = (!peer.is_loopback()).then(|| peer.source());
-        let mut now = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take(places: &Places, limits: &ListenLimits, peer: Peer) -> Option<Self> {
+        let counted = limits.loopback_is_counted || !peer.is_loopback();
+        let source = counted.then(|| peer.source());
+        let mut now = places.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.total >= limits.connections_max {
             return None;
         }
@@ -286,13 +303,13 @@ impl Slot {
             now.by_source.insert(source, of_source + 1);
         }
         now.total += 1;
-        Some(Self { counts: Arc::clone(counts), source })
+        Some(Self { places: places.clone(), source })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut now = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         now.total -= 1;
         let Some(source) = self.source else { return };
         match now.by_source.get_mut(&source) {

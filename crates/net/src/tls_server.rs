@@ -7,6 +7,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::end_point::server_end_point;
+
 /// Certificates that one chain may hold.
 const CHAIN_LEN_MAX: usize = 16;
 
@@ -35,7 +37,15 @@ pub enum TlsError {
 /// What the server side of TLS needs: certificate chain, private key, and keys for session
 /// tickets. Clones share one setting; [`ServerTls::reload`] changes it for handshakes to come.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct ServerTls(Arc<RwLock<Setting>>);
+
+/// What a handshake needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) config: Arc<ServerConfig>,
+    /// RFC 5929 §4, where the certificate has one.
+    pub(crate) end_point: Option<Arc<[u8]>>,
+}
 
 impl ServerTls {
     /// Reads a chain (leaf first) and its private key from PEM files.
@@ -51,7 +61,7 @@ impl ServerTls {
     /// # Errors
     /// See [`TlsError`].
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(Arc::new(RwLock::new(config(chain, key)?))))
+        Ok(Self(Arc::new(RwLock::new(setting(chain, key)?))))
     }
 
     /// Reads the files again, for all clones. Sessions that stand are not touched; on an error
@@ -60,14 +70,14 @@ impl ServerTls {
     /// # Errors
     /// See [`TlsError`].
     pub fn reload(&self, chain: &Path, key: &Path) -> Result<(), TlsError> {
-        let fresh = config(&read(chain)?, &read(key)?)?;
+        let fresh = setting(&read(chain)?, &read(key)?)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
     /// The setting of now.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn setting(&self) -> Setting {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -77,7 +87,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 /// TLS 1.3 and 1.2 (RFC 8996 forbids older ones), no client certificates. Tickets keep a
 /// reconnecting client's handshake cheap, and nothing of them in our memory.
-fn config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+fn setting(chain: &[u8], key: &[u8]) -> Result<Setting, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain)
         .take(CHAIN_LEN_MAX + 1)
         .collect::<Result<Vec<_>, _>>()
@@ -85,6 +95,7 @@ fn config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
     if chain.is_empty() || chain.len() > CHAIN_LEN_MAX {
         return Err(TlsError::Chain(format!("{} certificates", chain.len())));
     }
+    let end_point = chain.first().and_then(|leaf| server_end_point(leaf)).map(Arc::from);
     let key =
         PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -94,5 +105,5 @@ fn config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 1;
-    Ok(Arc::new(config))
+    Ok(Setting { config: Arc::new(config), end_point })
 }

@@ -5,6 +5,9 @@ use sasl::Secret;
 pub(crate) enum Command {
     Capa,
     Stls,
+    Utf8,
+    /// RFC 6856 §3: the tag, or a wish for the list.
+    Lang(Option<String>),
     User(String),
     Pass(Secret),
     Auth(Option<AuthCommand>),
@@ -12,7 +15,10 @@ pub(crate) enum Command {
     List(Option<u64>),
     Uidl(Option<u64>),
     Retr(u64),
-    Top { message: u64, lines: u64 },
+    Top {
+        message: u64,
+        lines: u64,
+    },
     Dele(u64),
     Noop,
     Rset,
@@ -53,6 +59,7 @@ impl Command {
         match keyword.as_str() {
             "USER" => rest.map(|rest| Self::User(rest.to_owned())).ok_or("USER needs a name"),
             "AUTH" => auth(rest),
+            "LANG" => Ok(Self::Lang(rest.map(str::to_owned))),
             "LIST" => optional_number(rest).map(Self::List),
             "UIDL" => optional_number(rest).map(Self::Uidl),
             "RETR" => Ok(Self::Retr(number(rest)?)),
@@ -73,6 +80,7 @@ fn bare(keyword: &str, rest: Option<&str>) -> Result<Command, Unfit> {
     let command = match keyword {
         "CAPA" => Command::Capa,
         "STLS" => Command::Stls,
+        "UTF8" => Command::Utf8,
         "STAT" => Command::Stat,
         "NOOP" => Command::Noop,
         "RSET" => Command::Rset,

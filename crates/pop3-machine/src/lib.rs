@@ -7,11 +7,14 @@
 //! ever removed by a QUIT that the client sent and the service committed: a lost connection, an
 //! idle one or a stopping server deletes nothing.
 //!
-//! Not offered: APOP (it needs passwords in the clear on the server), LAST (gone since RFC 1460),
-//! UTF8 and LANG (RFC 6856: they promise to rewrite mail for old clients).
+//! UTF8 and LANG (RFC 6856): names and passwords are UTF-8, and mail is sent as it came, to clients
+//! that have not said UTF8, too. RFC 6856 §5 would have it rewritten for them; here nothing is.
+//!
+//! Not offered: APOP (it needs passwords in the clear on the server), LAST (gone since RFC 1460).
 
 mod body;
 mod command;
+mod language;
 mod question;
 mod session;
 mod sign_in;

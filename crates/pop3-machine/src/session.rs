@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use mail_types::{Machine, Step, Timestamp, TlsFacts};
+use mail_types::{ChannelBindings, Machine, Step, Timestamp, TlsFacts};
 use sasl::Exchange;
 
 use crate::command::Command;
@@ -15,6 +15,10 @@ pub(crate) const RESPONSE_OCTETS_MAX: usize = 8192;
 const INPUT_OCTETS_MAX: usize = 2 * RESPONSE_OCTETS_MAX;
 /// Octets of input capacity that an idle session keeps.
 const INPUT_KEPT_OCTETS_MAX: usize = 512;
+/// Octets a client may send before it has signed in, TLS aside.
+const STRANGER_OCTETS_MAX: usize = 256 * 1024;
+/// Octets of one line that are read over; past that the session ends.
+const SKIPPED_OCTETS_MAX: usize = 1024 * 1024;
 /// Failed sign-ins after which the session ends.
 pub(crate) const SIGN_IN_FAILURES_MAX: u32 = 3;
 /// Lines that are no command after which the session ends, so that a stray HTTP client or a
@@ -35,6 +39,10 @@ pub struct Config {
     pub nonce: String,
     /// RFC 1939 §3: autologout after this time without input, at least ten minutes. Default 600 s.
     pub idle: Duration,
+    /// The client has so long to sign in, whatever it sends meanwhile. Default 60 s. (RFC 1939 §3
+    /// gives ten minutes to a session; there is none before the sign-in, and a stranger who may
+    /// wait so long is one of many.)
+    pub sign_in_timeout: Duration,
 }
 
 /// How TLS begins.
@@ -52,7 +60,8 @@ impl Config {
     /// For a host, with the defaults.
     #[must_use]
     pub const fn new(host: String, tls: TlsOffer, nonce: String) -> Self {
-        Self { host, tls, sign_in_without_tls: false, nonce, idle: Duration::from_secs(600) }
+        let (idle, sign_in_timeout) = (Duration::from_secs(600), Duration::from_secs(60));
+        Self { host, tls, sign_in_without_tls: false, nonce, idle, sign_in_timeout }
     }
 }
 
@@ -64,10 +73,17 @@ pub struct Session {
     pub(crate) output: Vec<u8>,
     /// TLS stands.
     pub(crate) secure: bool,
+    /// What a sign-in can be bound to.
+    pub(crate) bindings: ChannelBindings,
     pub(crate) sign_in_failures: u32,
+    pub(crate) sign_in_attempts: u32,
     input: Vec<u8>,
     /// The rest of a line that was too long is being thrown away.
     skipping: bool,
+    /// Of it, so many octets.
+    skipped: usize,
+    /// Octets that came before the sign-in.
+    stranger_octets: usize,
     bad_commands: u32,
     /// To be put to the service by the next step.
     asking: Option<Question>,
@@ -106,16 +122,20 @@ impl Session {
     /// Begins a session; the greeting comes at once, or after implicit TLS.
     #[must_use]
     pub fn new(config: Config, now: Timestamp) -> Self {
-        let deadline = now.after(config.idle);
+        let deadline = now.after(config.sign_in_timeout);
         let implicit = config.tls == TlsOffer::Implicit;
         let mut session = Self {
             config,
             state: if implicit { State::Handshake } else { State::Authorization { user: None } },
             output: Vec::new(),
             secure: false,
+            bindings: ChannelBindings::default(),
             sign_in_failures: 0,
+            sign_in_attempts: 0,
             input: Vec::new(),
             skipping: false,
+            skipped: 0,
+            stranger_octets: 0,
             bad_commands: 0,
             asking: None,
             awaiting: false,
@@ -152,12 +172,18 @@ impl Session {
         // quirk: a bare LF ends a line, too, for people who type into a socket.
         let Some(end) = self.input.iter().position(|&octet| octet == b'\n') else {
             if self.input.len() >= octets_max {
+                self.skipped += self.input.len();
                 self.input.clear();
                 self.skipping = true;
+                if self.skipped > SKIPPED_OCTETS_MAX {
+                    self.err("that line has no end");
+                    self.close();
+                }
             }
             return None;
         };
         let mut line: Vec<u8> = self.input.drain(..=end).collect();
+        self.skipped = 0;
         if std::mem::take(&mut self.skipping) || line.len() > octets_max {
             return Some(Err(TooLong));
         }
@@ -245,12 +271,35 @@ impl Session {
         self.closing = true;
     }
 
+    /// The client has shown that it is there; before it has signed in, that is not enough.
+    fn touch(&mut self, now: Timestamp) -> Known {
+        match self.state {
+            State::Transaction(_) | State::Sending(..) | State::Update => {
+                self.deadline = now.after(self.config.idle);
+                Known::Yes
+            }
+            State::Handshake
+            | State::Authorization { .. }
+            | State::Exchange(_)
+            | State::SigningIn(_)
+            | State::Opening
+            | State::Over => Known::No,
+        }
+    }
+
     const fn takes_lines(&self) -> bool {
         matches!(
             self.state,
             State::Authorization { .. } | State::Exchange(_) | State::Transaction(_)
         )
     }
+}
+
+/// Whether the client has signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    No,
+    Yes,
 }
 
 /// A line was longer than it may be; it has been read to its end.
@@ -267,9 +316,15 @@ impl Machine for Session {
             // A closing session reads no more: what comes is taken, and forgotten.
             return if self.closing { bytes.len() } else { 0 };
         }
-        self.deadline = now.after(self.config.idle);
         let taken = bytes.len().min(INPUT_OCTETS_MAX - self.input.len());
         self.input.extend_from_slice(&bytes[..taken]);
+        if self.touch(now) == Known::No {
+            self.stranger_octets += taken;
+            if self.stranger_octets > STRANGER_OCTETS_MAX {
+                self.err("too much without a sign-in");
+                self.close();
+            }
+        }
         taken
     }
 
@@ -289,6 +344,8 @@ impl Machine for Session {
             let line = if self.takes_lines() { self.line() } else { None };
             match line {
                 Some(line) => self.handle(line),
+                // A line without an end.
+                None if self.closing => {}
                 // Between two commands is where a stop does no harm. POP3 has no unasked reply
                 // to say it with: the client sees the end, and that nothing was deleted.
                 None if self.stopping && self.takes_lines() => self.close(),
@@ -306,12 +363,15 @@ impl Machine for Session {
         if !std::mem::take(&mut self.awaiting) {
             return self.close();
         }
-        self.deadline = now.after(self.config.idle);
+        self.touch(now);
         match (std::mem::replace(&mut self.state, State::Over), answer) {
             (State::SigningIn(exchange), Answer::SignIn(answer)) => {
                 self.sign_in_answer(exchange, answer);
             }
-            (State::Opening, Answer::Open(opened)) => self.opened(opened),
+            (State::Opening, Answer::Open(opened)) => {
+                self.opened(opened);
+                self.touch(now);
+            }
             (State::Sending(maildrop, sending), Answer::Read(read)) => {
                 self.read(maildrop, sending, read);
             }
@@ -339,15 +399,19 @@ impl Machine for Session {
         }
     }
 
-    fn event(&mut self, (): (), _now: Timestamp) {}
+    /// The account is gone, or its password is another one. What was marked stays.
+    fn event(&mut self, (): (), _now: Timestamp) {
+        self.close();
+    }
 
     fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
     }
 
-    fn tls_started(&mut self, _tls: TlsFacts, now: Timestamp) {
-        self.deadline = now.after(self.config.idle);
+    fn tls_started(&mut self, tls: TlsFacts, now: Timestamp) {
+        self.deadline = now.after(self.config.sign_in_timeout);
         self.secure = true;
+        self.bindings = tls.bindings;
         let greets = matches!(self.state, State::Handshake);
         // RFC 2595 §4: what the client said before is forgotten.
         self.state = State::Authorization { user: None };

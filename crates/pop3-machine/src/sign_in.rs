@@ -21,6 +21,11 @@ impl Session {
                 self.close();
             }
             Command::Stls => self.stls(),
+            Command::Utf8 => self.utf8(),
+            Command::Lang(tag) => {
+                self.lang(tag.as_deref());
+                self.state = State::Authorization { user };
+            }
             Command::User(_) | Command::Pass(_) | Command::Auth(_) if !self.may_sign_in() => {
                 self.bad_command(TLS_FIRST);
             }
@@ -64,10 +69,13 @@ impl Session {
         self.write_line("PIPELINING", "");
         // RFC 2449 §6.7: mail stays until it is removed.
         self.write_line("EXPIRE NEVER", "");
+        // RFC 6856 §2.2: names and passwords may be UTF-8, too.
+        self.write_line("UTF8 USER", "");
+        self.write_line("LANG", "");
         if self.may_sign_in() {
             self.write_line("USER", "");
-            let names = Mechanism::ALL.map(Mechanism::name).join(" ");
-            self.write_line("SASL ", &names);
+            let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+            self.write_line("SASL ", &names.join(" "));
         }
         // RFC 2595 §4: STLS only in AUTHORIZATION, and not under TLS.
         if self.config.tls == TlsOffer::Stls && !self.secure && !signed_in {
@@ -92,18 +100,22 @@ impl Session {
     /// what learned from it) expect, though no RFC says so.
     fn list_mechanisms(&mut self) {
         self.ok("mechanisms follow");
-        for mechanism in Mechanism::ALL {
-            self.write_line(mechanism.name(), "");
+        let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+        for name in names {
+            self.write_line(name, "");
         }
         self.write_line(".", "");
     }
 
     /// RFC 5034 §4.
     fn auth(&mut self, auth: &AuthCommand) {
-        let Some(mechanism) = Mechanism::from_name(&auth.mechanism) else {
+        let Some(mechanism) = Mechanism::from_name(&auth.mechanism, &self.bindings) else {
             return self.bad_command("unknown mechanism");
         };
-        let mut exchange = Box::new(Exchange::start(mechanism, &self.config.nonce));
+        // RFC 5802 §5.1: each exchange has a nonce of its own.
+        self.sign_in_attempts += 1;
+        let nonce = format!("{}{}", self.config.nonce, self.sign_in_attempts);
+        let mut exchange = Box::new(Exchange::start(mechanism, &nonce, &self.bindings));
         let Some(initial) = &auth.initial else {
             self.challenge(mechanism.first_challenge());
             self.state = State::Exchange(exchange);

@@ -102,10 +102,12 @@ impl Session {
                 self.ok("nothing is marked for removal");
             }
             Command::Noop => self.ok("still here"),
+            Command::Lang(tag) => self.lang(tag.as_deref()),
             Command::Capa => {
                 self.state = State::Transaction(maildrop);
                 return self.capabilities();
             }
+            Command::Utf8 => self.bad_command("UTF8 comes before the sign-in"),
             Command::Stls | Command::User(_) | Command::Pass(_) | Command::Auth(_) => {
                 self.bad_command("signed in already");
             }

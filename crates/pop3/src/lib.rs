@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::Domain;
-use net::{Link, Stop, drive, now};
+use net::{Bell, Link, Stop, drive, now};
 use pop3_machine::{Config, TlsOffer};
 use sign_in::SignIn;
 use store::Store;
@@ -28,12 +28,16 @@ pub struct Shared {
     pub store: Store,
     /// Who signs in.
     pub sign_in: Arc<SignIn>,
+    /// Rung when accounts have changed: sessions of those that are gone end.
+    pub accounts: Bell,
     /// Our name, for the greeting.
     pub hostname: Domain,
     /// Whether passwords are taken without TLS from loopback.
     pub plain_sign_in_from_loopback: bool,
     /// A session without input for so long is ended; RFC 1939 §3: at least ten minutes.
     pub idle: Duration,
+    /// A client has so long to sign in.
+    pub sign_in_timeout: Duration,
     /// Which maildrops are open; one for the whole server.
     pub locks: Locks,
 }
@@ -57,6 +61,7 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
     let mut config = Config::new(shared.hostname.to_string(), tls, nonce);
     config.sign_in_without_tls = shared.plain_sign_in_from_loopback && peer.is_loopback();
     config.idle = shared.idle;
+    config.sign_in_timeout = shared.sign_in_timeout;
     let mut machine = pop3_machine::Session::new(config, now());
     let mut session = Session::new(shared, peer.ip);
     let ended = drive(&mut link, &mut machine, &mut session, &stop).await;

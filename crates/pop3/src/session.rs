@@ -3,8 +3,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{AccountId, MailId, MailboxId, Uid};
-use net::{Service, now};
+use net::{Ear, Service, now};
 use pop3_machine::{Answer, Entry, Question, Trouble, TroubleCode};
+use sign_in::Version;
 use store::{INBOX, SessionActor, Store, UidRanges, Via};
 
 use crate::Shared;
@@ -17,6 +18,9 @@ pub struct Session {
     maildrop: Option<Maildrop>,
     /// The message being sent, from its first part to its last.
     reading: Option<(usize, Vec<u8>)>,
+    /// By which credentials it has signed in.
+    signed_in: Option<(AccountId, Version)>,
+    accounts: Ear,
 }
 
 /// The inbox as it was at sign-in.
@@ -41,25 +45,32 @@ impl Service for Session {
             Question::Remove { messages } => Answer::Remove(self.remove(&messages).await),
         }
     }
+
+    /// Its account is gone, or has another password.
+    async fn event(&mut self) {
+        match self.signed_in {
+            Some((account, version)) => {
+                let sign_in = &self.shared.sign_in;
+                self.accounts.until(|| sign_in.version(account) != Some(version)).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Session {
-    pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, maildrop: None, reading: None }
+    pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let accounts = shared.accounts.listen();
+        Self { shared, peer, maildrop: None, reading: None, signed_in: None, accounts }
     }
 
-    async fn sign_in(&self, question: sasl::Question) -> sasl::Answer {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                held.answer
-            }
-            Err(_) => sasl::Answer::Unavailable,
+    async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
+        let sign_in = &self.shared.sign_in;
+        let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
+        if let sasl::Answer::Accepted { account, .. } = &answer {
+            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
         }
+        answer
     }
 
     async fn open(&mut self, account: AccountId) -> Result<Vec<Entry>, Trouble> {

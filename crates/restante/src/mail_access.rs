@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use config::{Config, Service};
+use net::Bell;
 use sign_in::SignIn;
 use store::Store;
 
@@ -14,13 +15,16 @@ pub fn listen_pop3(
     config: &Config,
     store: &Store,
     sign_in: &Arc<SignIn>,
+    accounts: &Bell,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(pop3::Shared {
         store: store.clone(),
         sign_in: Arc::clone(sign_in),
+        accounts: accounts.clone(),
         hostname: config.hostname.clone(),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         idle: config.timeouts.pop3_autologout,
+        sign_in_timeout: config.timeouts.before_sign_in,
         locks: pop3::Locks::default(),
     });
     for service in [Service::Pop3, Service::Pop3s] {
@@ -38,10 +42,12 @@ pub fn listen_imap(
     config: &Config,
     store: &Store,
     sign_in: &Arc<SignIn>,
+    accounts: &Bell,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(imap::Shared {
         store: store.clone(),
         sign_in: Arc::clone(sign_in),
+        accounts: accounts.clone(),
         hostname: config.hostname.clone(),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         limits: imap_limits(config),

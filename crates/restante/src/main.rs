@@ -5,6 +5,7 @@ mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod file_limit;
 mod init;
 mod mail_access;
 mod outbound;

@@ -8,7 +8,9 @@ use anyhow::Context;
 use config::{Config, Service};
 use deliver::{Parts, Runner};
 use mail_types::{Address, Domain, Host};
-use net::{Link, LinkLimits, ListenLimits, Listener, Resolver, Security, ServerTls, Stop, Stopped};
+use net::{
+    Link, LinkLimits, ListenLimits, Listener, Places, Resolver, Security, ServerTls, Stop, Stopped,
+};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
@@ -18,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::file_limit;
 use crate::mail_access;
 use crate::outbound::Outbound;
 
@@ -61,6 +64,8 @@ pub struct Running {
     listeners: JoinSet<Stopped>,
     stop: Stop,
     limits: ListenLimits,
+    /// All services share them.
+    places: Places,
     tls: ServerTls,
 }
 
@@ -102,7 +107,8 @@ impl Running {
                     "nothing was started; set another port for `{service}` under [listen] in \
                      restante.toml, or stop what uses this one"
                 )
-            })?;
+            })?
+            .sharing(&self.places);
         let stop = self.stop.clone();
         self.listeners.spawn(listener.run(serve, stop));
         Ok(())
@@ -120,8 +126,9 @@ async fn run(
     let tls = ServerTls::from_pem_files(&certificate, &key)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
-        connections_max: config.limits.connections_max,
+        connections_max: file_limit::connections_max(&config),
         connections_per_source_max: config.limits.connections_per_ip_max,
+        loopback_is_counted: config.limits.loopback_is_limited,
         stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
         link: LinkLimits {
             handshake: config.timeouts.tls_handshake,
@@ -129,20 +136,29 @@ async fn run(
             grace: config.timeouts.shut_down,
         },
     };
-    let mut running =
-        Running { listeners: JoinSet::new(), stop: stop.clone(), limits, tls: tls.clone() };
+    let mut running = Running {
+        listeners: JoinSet::new(),
+        stop: stop.clone(),
+        limits,
+        places: Places::default(),
+        tls: tls.clone(),
+    };
     let directory = store.clone();
     let sign_in = Arc::new(SignIn::new(
         move || directory.directory(),
         net::random_bytes()?,
         config.sign_in.remember_for,
+        sign_in_limits(&config),
     )?);
+    let accounts = net::Bell::default();
+    let bell = accounts.clone();
+    store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
     let runner = runner(&config, &store)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
     listen_smtp(&mut running, &config, &store, &sign_in)?;
-    mail_access::listen_imap(&mut running, &config, &store, &sign_in)?;
-    mail_access::listen_pop3(&mut running, &config, &store, &sign_in)?;
+    mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
+    mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
@@ -196,6 +212,18 @@ impl Signals {
                 },
             }
         }
+    }
+}
+
+fn sign_in_limits(config: &Config) -> sign_in::Limits {
+    let settings = &config.sign_in;
+    sign_in::Limits {
+        failure_delay: settings.failure_delay,
+        failure_delay_max: settings.failure_delay_max,
+        failure_forgotten_each: settings.failure_forgotten_each,
+        account_failures_free: settings.account_failures_free,
+        network_known_for: settings.network_known_for,
+        loopback_is_limited: config.limits.loopback_is_limited,
     }
 }
 

@@ -1,7 +1,7 @@
-use mail_types::AccountId;
+use mail_types::{AccountId, ChannelBindings};
 
 use crate::mechanism::Mechanism;
-use crate::scram::{Challenge, ClientFirst, ScramError, ScramKeys};
+use crate::scram::{Binding, Challenge, ClientFirst, ScramError, ScramKeys};
 use crate::secret::Secret;
 
 /// Octets of one client response, of a name or a password within it. RFC 4616 §2 wants 255 octets
@@ -39,12 +39,34 @@ pub enum Question {
         /// The name given.
         authcid: String,
     },
+    /// The client's proof was looked at: who guesses has to be slowed down here, too. Answer
+    /// `Accepted` where it is right, `Refused` or `Unavailable`.
+    ScramProof {
+        /// The name given.
+        authcid: String,
+        /// Whether it proves the password of the keys.
+        right: bool,
+        /// What was proved: for one account the same for the same password, right or wrong.
+        guess: [u8; 32],
+    },
+}
+
+impl Question {
+    /// The name that the client has given.
+    #[must_use]
+    pub fn authcid(&self) -> &str {
+        match self {
+            Self::Password { authcid, .. }
+            | Self::ScramKeys { authcid }
+            | Self::ScramProof { authcid, .. } => authcid,
+        }
+    }
 }
 
 /// The service's answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The password is right.
+    /// The password, or the proof of it, is right.
     Accepted {
         /// Whose it is.
         account: AccountId,
@@ -99,7 +121,10 @@ enum State {
     /// A key question is open.
     KeysAsked(ClientFirst),
     /// The server's first message is out.
-    ScramProof { challenge: Challenge, account: AccountId, name: String },
+    ScramProof { challenge: Challenge },
+    /// The proof was looked at, and the service hears of it; with the server's final message if it
+    /// was right.
+    ProofAsked { server_final: Option<String> },
     /// The server's final message is out; the client's empty response is due (RFC 4422 §3.6).
     ScramLast { account: AccountId, name: String },
     /// Done or failed.
@@ -111,18 +136,21 @@ enum State {
 pub struct Exchange {
     mechanism: Mechanism,
     nonce: String,
+    bindings: ChannelBindings,
     state: State,
 }
 
 impl Exchange {
     /// Begins. `nonce` is printable randomness without commas that no other exchange uses; only
-    /// SCRAM needs it (RFC 5802 §5.1; 18 random bytes in base64 are enough).
+    /// SCRAM needs it (RFC 5802 §5.1; 18 random bytes in base64 are enough). `bindings` are those
+    /// of the connection.
     ///
     /// Where the client gave no initial response, send [`Mechanism::first_challenge`] and feed the
     /// response to it.
     #[must_use]
-    pub fn start(mechanism: Mechanism, nonce: &str) -> Self {
-        Self { mechanism, nonce: nonce.to_owned(), state: State::Start }
+    pub fn start(mechanism: Mechanism, nonce: &str, bindings: &ChannelBindings) -> Self {
+        let bindings = bindings.clone();
+        Self { mechanism, nonce: nonce.to_owned(), bindings, state: State::Start }
     }
 
     /// Takes a decoded response of the client: the initial one, or one to a challenge.
@@ -136,19 +164,23 @@ impl Exchange {
                 Some(password) => self.ask_password(authcid, None, password),
                 None => self.fail(Failure::Malformed),
             },
-            State::ScramProof { challenge, account, name } => match challenge.finish(response) {
-                Ok(server_final) => {
-                    self.state = State::ScramLast { account, name };
-                    Next::Challenge(server_final.into_bytes())
+            State::ScramProof { challenge } => match challenge.finish(response) {
+                Ok(proof) => {
+                    let right = proof.server_final.is_some();
+                    self.state = State::ProofAsked { server_final: proof.server_final };
+                    let authcid = challenge.into_authcid();
+                    Next::Ask(Question::ScramProof { authcid, right, guess: proof.guess })
                 }
                 Err(error) => self.fail(error.into()),
             },
             State::ScramLast { account, name } if response.is_empty() => {
                 Next::Done(SignedIn { account, name, mechanism: self.mechanism })
             }
-            State::ScramLast { .. } | State::PasswordAsked | State::KeysAsked(_) | State::Over => {
-                self.fail(Failure::Malformed)
-            }
+            State::ScramLast { .. }
+            | State::PasswordAsked
+            | State::KeysAsked(_)
+            | State::ProofAsked { .. }
+            | State::Over => self.fail(Failure::Malformed),
         }
     }
 
@@ -159,15 +191,23 @@ impl Exchange {
             (State::PasswordAsked, Answer::Accepted { account, name }) => {
                 Next::Done(SignedIn { account, name, mechanism: self.mechanism })
             }
-            (State::KeysAsked(first), Answer::Keys { account, name, keys }) => {
+            (
+                State::ProofAsked { server_final: Some(text) },
+                Answer::Accepted { account, name },
+            ) => {
+                self.state = State::ScramLast { account, name };
+                Next::Challenge(text.into_bytes())
+            }
+            (State::KeysAsked(first), Answer::Keys { keys, .. }) => {
                 let challenge = Challenge::new(first, &self.nonce, keys);
                 let server_first = challenge.server_first.clone().into_bytes();
-                self.state = State::ScramProof { challenge, account, name };
+                self.state = State::ScramProof { challenge };
                 Next::Challenge(server_first)
             }
-            (State::PasswordAsked | State::KeysAsked(_), Answer::Refused) => {
-                self.fail(Failure::Refused)
-            }
+            (
+                State::PasswordAsked | State::KeysAsked(_) | State::ProofAsked { .. },
+                Answer::Refused,
+            ) => self.fail(Failure::Refused),
             (_, Answer::Accepted { .. } | Answer::Keys { .. })
             | (_, Answer::Refused | Answer::Unavailable) => self.fail(Failure::Unavailable),
         }
@@ -183,15 +223,27 @@ impl Exchange {
                 }
                 None => self.fail(Failure::Malformed),
             },
-            Mechanism::ScramSha256 => match ClientFirst::parse(response) {
-                Ok(first) => {
-                    let authcid = first.authcid.clone();
-                    self.state = State::KeysAsked(first);
-                    Next::Ask(Question::ScramKeys { authcid })
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+                match self.client_first(response) {
+                    Ok(first) => {
+                        let authcid = first.authcid.clone();
+                        self.state = State::KeysAsked(first);
+                        Next::Ask(Question::ScramKeys { authcid })
+                    }
+                    Err(error) => self.fail(error.into()),
                 }
-                Err(error) => self.fail(error.into()),
-            },
+            }
         }
+    }
+
+    fn client_first(&self, response: &[u8]) -> Result<ClientFirst, ScramError> {
+        let binding = match self.mechanism {
+            Mechanism::ScramSha256Plus => Binding::Wanted(&self.bindings),
+            Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => {
+                if self.bindings.is_empty() { Binding::Impossible } else { Binding::Declined }
+            }
+        };
+        ClientFirst::parse(response, binding)
     }
 
     /// RFC 4616 §2: `message = [authzid] UTF8NUL authcid UTF8NUL passwd`.

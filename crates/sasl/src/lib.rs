@@ -1,6 +1,6 @@
 //! SASL sign-in (RFC 4422), server side: PLAIN (RFC 4616), LOGIN (the never standardised one that
-//! old mail programs still speak) and SCRAM-SHA-256 (RFC 5802, RFC 7677), shared by SMTP, IMAP and
-//! POP3.
+//! old mail programs still speak) and SCRAM-SHA-256 (RFC 5802, RFC 7677), also bound to the TLS
+//! session (RFC 9266, RFC 5929), shared by SMTP, IMAP and POP3.
 //!
 //! An [`Exchange`] takes decoded client responses and the service's answers, and says what comes
 //! next. It knows no account, opens no socket, draws no randomness (the nonce is an argument) and

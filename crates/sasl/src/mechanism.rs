@@ -1,3 +1,5 @@
+use mail_types::ChannelBindings;
+
 /// A way to sign in, by its name in the IANA registry of SASL mechanisms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
@@ -7,11 +9,13 @@ pub enum Mechanism {
     Login,
     /// RFC 7677: the password never crosses the wire, and the server proves itself too.
     ScramSha256,
+    /// The same, bound to the TLS session it runs in (RFC 5802 §6): nobody between can pass it on.
+    ScramSha256Plus,
 }
 
 impl Mechanism {
     /// Every mechanism, in the order to offer them: the strongest first.
-    pub const ALL: [Self; 3] = [Self::ScramSha256, Self::Plain, Self::Login];
+    pub const ALL: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
 
     /// The name on the wire.
     #[must_use]
@@ -20,13 +24,23 @@ impl Mechanism {
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
         }
     }
 
-    /// The mechanism of this name, case ignored.
+    /// What is offered to a connection with these channel bindings.
+    pub fn offered(bindings: &ChannelBindings) -> impl Iterator<Item = Self> {
+        let plus = !bindings.is_empty();
+        Self::ALL.into_iter().filter(move |mechanism| match mechanism {
+            Self::ScramSha256Plus => plus,
+            Self::ScramSha256 | Self::Plain | Self::Login => true,
+        })
+    }
+
+    /// The mechanism of this name, case ignored, if it is offered to such a connection.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+    pub fn from_name(name: &str, bindings: &ChannelBindings) -> Option<Self> {
+        Self::offered(bindings).find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
     }
 
     /// The challenge to send where the client named the mechanism without an initial response
@@ -34,7 +48,7 @@ impl Mechanism {
     #[must_use]
     pub const fn first_challenge(self) -> &'static [u8] {
         match self {
-            Self::Plain | Self::ScramSha256 => b"",
+            Self::Plain | Self::ScramSha256 | Self::ScramSha256Plus => b"",
             Self::Login => b"Username:",
         }
     }

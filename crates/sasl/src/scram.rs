@@ -1,6 +1,8 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use mail_types::ChannelBindings;
+
 use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
 
 use crate::encoding::{base64_decode, base64_encode};
@@ -38,15 +40,21 @@ impl ScramKeys {
     }
 
     /// Whether `proof` proves the password for this conversation (RFC 5802 §3: ClientKey is
-    /// ClientProof XOR ClientSignature), compared in constant time.
-    fn proves(&self, auth_message: &str, proof: &[u8]) -> Option<ServerSignature> {
-        let proof: [u8; HASH_OCTETS] = proof.try_into().ok()?;
+    /// ClientProof XOR ClientSignature), compared in constant time. Also what was proved: the
+    /// StoredKey of the password that the client has.
+    fn proves(
+        &self,
+        auth_message: &str,
+        proof: [u8; HASH_OCTETS],
+    ) -> ([u8; HASH_OCTETS], Option<ServerSignature>) {
         let mut client_key = hmac_sha256(&self.stored_key, auth_message.as_bytes());
         for (byte, other) in client_key.iter_mut().zip(proof) {
             *byte ^= other;
         }
-        constant_time::verify_slices_are_equal(&sha256(&client_key), &self.stored_key).ok()?;
-        Some(ServerSignature(hmac_sha256(&self.server_key, auth_message.as_bytes())))
+        let guess = sha256(&client_key);
+        let right = constant_time::verify_slices_are_equal(&guess, &self.stored_key).is_ok();
+        let signature = hmac_sha256(&self.server_key, auth_message.as_bytes());
+        (guess, right.then_some(ServerSignature(signature)))
     }
 }
 
@@ -80,11 +88,25 @@ pub(crate) enum ScramError {
     Refused,
 }
 
+/// What may be said of channel binding (RFC 5802 §6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Binding<'a> {
+    /// The connection has nothing to bind to: -PLUS is not offered.
+    Impossible,
+    /// -PLUS is offered, and the client chose the mechanism without it.
+    Declined,
+    /// The client chose -PLUS: one of these.
+    Wanted(&'a ChannelBindings),
+}
+
 /// The client's first message.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientFirst {
-    /// `n,,` with what the client put into it: comes back in the final message.
-    gs2_header: String,
+    /// `n,,` with what the client put into it: comes back in the final message, and behind it the
+    /// channel's binding.
+    channel: Vec<u8>,
+    /// Of it, the header's.
+    header_octets: usize,
     bare: String,
     nonce: String,
     /// Whom it signs in.
@@ -93,13 +115,11 @@ pub(crate) struct ClientFirst {
 
 impl ClientFirst {
     /// RFC 5802 §7: `client-first-message = gs2-header client-first-message-bare`.
-    pub(crate) fn parse(message: &[u8]) -> Result<Self, ScramError> {
+    pub(crate) fn parse(message: &[u8], binding: Binding<'_>) -> Result<Self, ScramError> {
         let text = std::str::from_utf8(message).map_err(|_| ScramError::Malformed)?;
-        // gs2-cbind-flag: "p=" wants channel binding, which needs a -PLUS mechanism. "y" says that
-        // the client could, and thinks we cannot, which is so.
-        let rest = text.strip_prefix("n,").or_else(|| text.strip_prefix("y,"));
-        let (authzid, bare) =
-            rest.and_then(|rest| rest.split_once(',')).ok_or(ScramError::Malformed)?;
+        let (flag, rest) = text.split_once(',').ok_or(ScramError::Malformed)?;
+        let bound_to = bound_to(flag, binding)?;
+        let (authzid, bare) = rest.split_once(',').ok_or(ScramError::Malformed)?;
         let gs2_header = &text[..text.len() - bare.len()];
         let mut attributes = bare.split(',');
         // RFC 5802 §5.1: "m=" is a mandatory extension; it must fail where it is not understood,
@@ -122,11 +142,28 @@ impl ClientFirst {
             }
         }
         Ok(Self {
-            gs2_header: gs2_header.to_owned(),
+            header_octets: gs2_header.len(),
+            channel: [gs2_header.as_bytes(), bound_to].concat(),
             bare: bare.to_owned(),
             nonce: nonce.to_owned(),
             authcid,
         })
+    }
+}
+
+/// RFC 5802 §6, §7: gs2-cbind-flag = ("p=" cb-name) / "n" / "y". What the sign-in is bound to.
+fn bound_to<'a>(flag: &str, binding: Binding<'a>) -> Result<&'a [u8], ScramError> {
+    match (flag, binding) {
+        ("n", Binding::Impossible | Binding::Declined) | ("y", Binding::Impossible) => Ok(&[]),
+        // The client can, and thinks that we cannot: somebody between has taken -PLUS from what
+        // we offered. RFC 5802 §6: this MUST fail.
+        ("y", Binding::Declined) => Err(ScramError::Refused),
+        (_, Binding::Wanted(bindings)) => {
+            let name = flag.strip_prefix("p=").ok_or(ScramError::Malformed)?;
+            bindings.named(name).ok_or(ScramError::Malformed)
+        }
+        // RFC 5802 §6: "p=" goes with -PLUS alone.
+        (_, Binding::Impossible | Binding::Declined) => Err(ScramError::Malformed),
     }
 }
 
@@ -150,6 +187,15 @@ fn saslname(text: &str) -> Result<String, ScramError> {
     Ok(name)
 }
 
+/// What a client's final message came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    /// The StoredKey of the password that the client has.
+    pub(crate) guess: [u8; HASH_OCTETS],
+    /// What to answer; `None` where the proof is wrong.
+    pub(crate) server_final: Option<String>,
+}
+
 /// A SCRAM conversation after the server's first message.
 #[derive(Clone, Debug)]
 pub(crate) struct Challenge {
@@ -168,8 +214,8 @@ impl Challenge {
         Self { first, nonce, keys, server_first }
     }
 
-    /// Checks the client's final message; the server's final message where it holds.
-    pub(crate) fn finish(&self, message: &[u8]) -> Result<String, ScramError> {
+    /// Checks the client's final message.
+    pub(crate) fn finish(&self, message: &[u8]) -> Result<Proof, ScramError> {
         let text = std::str::from_utf8(message).map_err(|_| ScramError::Malformed)?;
         // RFC 5802 §7: the proof is the last attribute.
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or(ScramError::Malformed)?;
@@ -182,11 +228,24 @@ impl Challenge {
         };
         // RFC 5802 §5.1: both nonces and the GS2 header must come back as they were.
         let binding = base64_decode(binding.as_bytes()).map_err(|_| ScramError::Malformed)?;
-        if binding != self.first.gs2_header.as_bytes() || nonce != self.nonce {
+        if !binding.starts_with(&self.first.channel[..self.first.header_octets])
+            || nonce != self.nonce
+        {
             return Err(ScramError::Malformed);
         }
+        // RFC 5802 §6: another channel than ours. Somebody is between the client and us.
+        if binding != self.first.channel {
+            return Err(ScramError::Refused);
+        }
         let auth_message = format!("{},{},{without_proof}", self.first.bare, self.server_first);
-        let signature = self.keys.proves(&auth_message, &proof).ok_or(ScramError::Refused)?;
-        Ok(format!("v={}", base64_encode(&signature.0)))
+        let proof = proof.try_into().map_err(|_| ScramError::Malformed)?;
+        let (guess, signature) = self.keys.proves(&auth_message, proof);
+        let server_final = signature.map(|signature| format!("v={}", base64_encode(&signature.0)));
+        Ok(Proof { guess, server_final })
+    }
+
+    /// Whom it was to sign in.
+    pub(crate) fn into_authcid(self) -> String {
+        self.first.authcid
     }
 }

@@ -2,60 +2,52 @@
 //! about them, remembers what it has verified, and slows down guessing.
 //!
 //! Argon2id (RFC 9106) costs 19 MiB and some ten milliseconds on purpose, so a verified password
-//! is remembered for a while as a keyed hash in memory, and a reconnect costs microseconds. An
-//! unknown name costs the same as a known one. It never keeps or logs a password, opens no socket
-//! and draws no randomness of its own. Calls may block for those milliseconds: async callers use a
-//! thread for them.
+//! is remembered for a while as a keyed hash in memory, and a reconnect costs microseconds. A
+//! thread of its own verifies, one password at a time.
+//!
+//! An unknown name costs what a known one does: the same hash to verify against, the same tables,
+//! the same waits. Tries wait before they are looked at, right ones too, so that the answer's delay
+//! tells nothing and many connections are no way around it. Nobody is locked out: the longest wait
+//! is a few seconds, and an account that is attacked keeps its speed where it is at home.
+//!
+//! It never keeps or logs a password, opens no socket, reads no clock and draws no randomness of its
+//! own.
 //!
 //! RFCs: 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN).
 
-use std::collections::HashMap;
+mod credentials;
+mod generations;
+mod hashing;
+mod slowdown;
+
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use mail_types::{AccountId, Timestamp};
-use sasl::{Answer, Question, ScramKeys};
+use sasl::{Answer, Question, ScramKeys, Secret};
 use store::{Account, Credentials, Directory};
 
-/// PBKDF2 rounds of SCRAM keys. RFC 7677 §4 wants at least 4096; more make a stolen store dearer
-/// to guess from, and every SCRAM client slower.
-const SCRAM_ITERATIONS: u32 = 16_384;
-/// Verified passwords remembered at most.
-const REMEMBERED_MAX: usize = 100_000;
-/// Sources whose failures are counted at most.
-const SOURCES_MAX: usize = 100_000;
-/// The first failure's wait; each further one doubles it.
-const DELAY_FIRST: Duration = Duration::from_millis(250);
-/// The longest wait.
-const DELAY_MAX: Duration = Duration::from_secs(8);
-/// After this long without a failure a source starts anew.
-const FAILURES_FORGOTTEN: Duration = Duration::from_secs(15 * 60);
+use crate::credentials::SCRAM_ITERATIONS;
+pub use crate::credentials::{CredentialsError, credentials};
+use crate::generations::Generations;
+use crate::hashing::Hashing;
+pub use crate::slowdown::Limits;
+use crate::slowdown::{GuessKey, NameKey, Slowdown, TooMany, Try};
 
-/// Credentials could not be made.
+/// Verified passwords remembered: so many, or twice as many.
+const REMEMBERED_MAX: usize = 50_000;
+
+/// Sign-in cannot be made ready.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot hash the password: {0}")]
-pub struct CredentialsError(String);
-
-/// The credentials of a password; `salt` is fresh randomness.
-///
-/// # Errors
-/// Only where Argon2 lacks memory.
-pub fn credentials(password: &str, salt: &[u8; 16]) -> Result<Credentials, CredentialsError> {
-    let hash = Argon2::default()
-        .hash_password_with_salt(password.as_bytes(), salt)
-        .map_err(|error| CredentialsError(error.to_string()))?;
-    let keys = ScramKeys::derive(password, salt, SCRAM_ITERATIONS);
-    Ok(Credentials {
-        argon2id: hash.to_string(),
-        scram_salt: keys.salt,
-        scram_iterations: keys.iterations,
-        scram_stored_key: keys.stored_key,
-        scram_server_key: keys.server_key,
-    })
+pub enum SignInError {
+    /// Argon2 lacks memory.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The system gives no thread.
+    #[error("cannot start the thread that verifies passwords: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// Answers sign-in questions of all services.
@@ -66,166 +58,207 @@ pub struct SignIn {
     /// What an unknown name is verified against, so that it takes as long.
     nobody: Credentials,
     remember_for: Duration,
+    hashing: Hashing,
     state: Mutex<State>,
-    /// Argon2 takes 19 MiB: one at a time is what a small machine can stand, and a slow start for
-    /// whoever guesses.
-    hashing: Mutex<()>,
 }
 
-#[derive(Default)]
 struct State {
     /// By account: keyed hash of password and stored hash, and until when it holds.
-    remembered: HashMap<AccountId, ([u8; 32], Timestamp)>,
-    /// By source: failures in a row, and the last one's time.
-    failures: HashMap<IpAddr, (u32, Timestamp)>,
+    remembered: Generations<AccountId, ([u8; 32], Timestamp)>,
+    slowdown: Slowdown,
 }
 
-/// An answer, and how long to hold it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The answer.
-    pub answer: Answer,
-    /// Send it after this long.
-    pub delay: Duration,
-}
+/// What an account's credentials are, in one number: they have changed where it is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version([u8; 8]);
 
 impl SignIn {
     /// `directory` gives the accounts as of now; `secret` is fresh randomness.
     ///
     /// # Errors
-    /// As [`credentials`].
+    /// See [`SignInError`].
     pub fn new(
         directory: impl Fn() -> Arc<Directory> + Send + Sync + 'static,
         secret: [u8; 32],
         remember_for: Duration,
-    ) -> Result<Self, CredentialsError> {
+        limits: Limits,
+    ) -> Result<Self, SignInError> {
         let mut salt = [0; 16];
         salt.copy_from_slice(&secret[..16]);
+        let remembered = Generations::new(REMEMBERED_MAX);
         Ok(Self {
             directory: Box::new(directory),
             secret,
             nobody: credentials("nobody signs in with this", &salt)?,
             remember_for,
-            state: Mutex::default(),
-            hashing: Mutex::new(()),
+            hashing: Hashing::start()?,
+            state: Mutex::new(State { remembered, slowdown: Slowdown::new(limits) }),
         })
     }
 
-    /// Answers a question of a client at `ip`.
-    #[must_use]
-    pub fn answer(&self, question: &Question, ip: IpAddr, now: Timestamp) -> Held {
+    /// Answers a question of a client at `ip`, which may take seconds: `sleep` waits so long.
+    pub async fn answer<S: Future<Output = ()>>(
+        &self,
+        question: Question,
+        ip: IpAddr,
+        now: impl Fn() -> Timestamp,
+        sleep: impl FnOnce(Duration) -> S,
+    ) -> Answer {
+        let account = self.account(question.authcid());
+        let name = self.name_key(question.authcid(), account.as_deref());
+        let who = Try { ip, name, account: account.as_ref().map(|account| account.id) };
         match question {
-            Question::ScramKeys { authcid } => {
-                let answer = self.scram_keys(authcid);
-                Held { answer, delay: Duration::ZERO }
-            }
             Question::Password { authcid, authzid, password } => {
-                let account = (self.directory)().sign_in_name(authcid).cloned();
-                let itself = account.as_ref().is_none_or(|account| {
-                    // RFC 4616 §2: acting as somebody else is for nobody here.
-                    authzid.as_ref().is_none_or(|wanted| {
-                        wanted.is_empty()
-                            || wanted == authcid
-                            || *wanted == account.address.to_string()
-                    })
+                // RFC 4616 §2: acting as somebody else is for nobody here.
+                let itself = authzid.is_none_or(|wanted| {
+                    let address = account.as_ref().map(|account| account.address.to_string());
+                    wanted.is_empty() || wanted == authcid || Some(wanted) == address
                 });
-                let right = self.verify(account.as_deref(), password.expose(), now) && itself;
-                match account.filter(|_| right) {
-                    Some(account) => {
-                        self.state().failures.remove(&ip);
-                        let name = account.address.to_string();
-                        let answer = Answer::Accepted { account: account.id, name };
-                        Held { answer, delay: Duration::ZERO }
-                    }
-                    None => Held { answer: Answer::Refused, delay: self.failed(ip, now) },
+                self.password(who, account.as_deref(), password, itself, now, sleep).await
+            }
+            Question::ScramKeys { authcid } => {
+                let wait = self.state().slowdown.wait(&who, now());
+                match wait {
+                    Ok(wait) => sleep(wait).await,
+                    Err(TooMany) => return Answer::Unavailable,
                 }
+                self.scram_keys(&authcid, account.as_deref())
             }
+            Question::ScramProof { right, guess, .. } => match account.filter(|_| right) {
+                Some(account) => {
+                    self.state().slowdown.succeeded(&who, now());
+                    accepted(&account)
+                }
+                None => {
+                    let guess = self.guess_key(who.name, &guess);
+                    self.state().slowdown.failed(&who, guess, now());
+                    Answer::Refused
+                }
+            },
         }
     }
 
-    fn scram_keys(&self, authcid: &str) -> Answer {
-        match (self.directory)().sign_in_name(authcid) {
-            Some(account) => {
-                let kept = &account.credentials;
-                let keys = ScramKeys {
-                    salt: kept.scram_salt.clone(),
-                    iterations: kept.scram_iterations,
-                    stored_key: kept.scram_stored_key,
-                    server_key: kept.scram_server_key,
-                };
-                Answer::Keys { account: account.id, name: account.address.to_string(), keys }
-            }
-            None => {
-                // Made up, the same for the same name, and proved by no password.
-                let mut made_up = [0; 80];
-                let mut hasher = blake3::Hasher::new_keyed(&self.secret);
-                hasher.update(authcid.to_lowercase().as_bytes()).finalize_xof().fill(&mut made_up);
-                let (mut stored_key, mut server_key) = ([0; 32], [0; 32]);
-                stored_key.copy_from_slice(&made_up[16..48]);
-                server_key.copy_from_slice(&made_up[48..]);
-                let salt = made_up[..16].to_vec();
-                let iterations = SCRAM_ITERATIONS;
-                let keys = ScramKeys { salt, iterations, stored_key, server_key };
-                Answer::Keys { account: AccountId(0), name: authcid.to_owned(), keys }
-            }
-        }
+    /// What the credentials of an account are now; `None` where it is gone. A session whose account
+    /// has another version than at its sign-in has to end.
+    #[must_use]
+    pub fn version(&self, account: AccountId) -> Option<Version> {
+        let directory = (self.directory)();
+        let account = directory.account(account)?;
+        let hash = blake3::keyed_hash(&self.secret, account.credentials.argon2id.as_bytes());
+        let mut version = [0; 8];
+        version.copy_from_slice(&hash.as_bytes()[..8]);
+        Some(Version(version))
     }
 
-    fn verify(&self, account: Option<&Account>, password: &str, now: Timestamp) -> bool {
-        let kept = account.map_or(&self.nobody, |account| &account.credentials);
-        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
-        // The stored hash is part of it, so that a new password forgets the old one.
-        hasher.update(&(kept.argon2id.len() as u64).to_le_bytes());
-        hasher.update(kept.argon2id.as_bytes()).update(password.as_bytes());
-        let fingerprint = hasher.finalize();
-        if let Some(account) = account
-            && let Some((known, until)) = self.state().remembered.get(&account.id)
-            && now < *until
-            && fingerprint == *known
-        {
-            return true;
-        }
-        let right = {
-            let _one = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
-            PasswordHash::new(&kept.argon2id).is_ok_and(|hash| {
-                Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-            })
+    async fn password<S: Future<Output = ()>>(
+        &self,
+        who: Try,
+        account: Option<&Account>,
+        password: Secret,
+        itself: bool,
+        now: impl Fn() -> Timestamp,
+        sleep: impl FnOnce(Duration) -> S,
+    ) -> Answer {
+        let hash = account.map_or(&self.nobody, |account| &account.credentials).argon2id.clone();
+        let fingerprint = self.fingerprint(&hash, &password);
+        let (known, remembered, wait) = {
+            let mut state = self.state();
+            let at = now();
+            let remembered = account
+                .and_then(|account| state.remembered.get(&account.id))
+                .is_some_and(|(of, until)| at < *until && fingerprint == *of);
+            let known = state.slowdown.is_known(&who, at);
+            // What a program of the owner does all day waits for nothing.
+            let wait = if known && remembered {
+                Ok(Duration::ZERO)
+            } else {
+                state.slowdown.wait(&who, at)
+            };
+            (known, remembered, wait)
         };
-        let Some(account) = account.filter(|_| right) else { return false };
+        match wait {
+            Ok(Duration::ZERO) => {}
+            Ok(wait) => sleep(wait).await,
+            Err(TooMany) => return Answer::Unavailable,
+        }
+        let right = remembered
+            || match self.hashing.verify(hash, password, known).await {
+                Some(right) => right,
+                None => return Answer::Unavailable,
+            };
         let mut state = self.state();
-        if state.remembered.len() >= REMEMBERED_MAX {
-            state.remembered.retain(|_, (_, until)| now < *until);
+        let Some(account) = account.filter(|_| right && itself) else {
+            let guess = self.guess_key(who.name, fingerprint.as_bytes());
+            state.slowdown.failed(&who, guess, now());
+            return Answer::Refused;
+        };
+        state.slowdown.succeeded(&who, now());
+        if !remembered {
+            let until = now().after(self.remember_for);
+            state.remembered.put(account.id, (*fingerprint.as_bytes(), until));
         }
-        if state.remembered.len() < REMEMBERED_MAX {
-            let until = now.after(self.remember_for);
-            state.remembered.insert(account.id, (*fingerprint.as_bytes(), until));
-        }
-        true
+        accepted(account)
     }
 
-    /// Counts a failure and says how long its answer waits. Loopback does not wait.
-    fn failed(&self, ip: IpAddr, now: Timestamp) -> Duration {
-        if ip.is_loopback() {
-            return Duration::ZERO;
+    fn account(&self, authcid: &str) -> Option<Arc<Account>> {
+        (self.directory)().sign_in_name(authcid).cloned()
+    }
+
+    /// One key for all spellings of an account's name, and one for each name that has none.
+    fn name_key(&self, authcid: &str, account: Option<&Account>) -> NameKey {
+        let name = account.map_or_else(|| authcid.to_lowercase(), |known| known.address.folded());
+        let mut key = NameKey::default();
+        blake3::Hasher::new_keyed(&self.secret)
+            .update(name.as_bytes())
+            .finalize_xof()
+            .fill(&mut key);
+        key
+    }
+
+    fn guess_key(&self, name: NameKey, guess: &[u8; 32]) -> GuessKey {
+        let mut key = GuessKey::default();
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&name).update(guess).finalize_xof().fill(&mut key);
+        key
+    }
+
+    /// The stored hash is part of it, so that a new password forgets the old one.
+    fn fingerprint(&self, hash: &str, password: &Secret) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&(hash.len() as u64).to_le_bytes());
+        hasher.update(hash.as_bytes()).update(password.expose().as_bytes());
+        hasher.finalize()
+    }
+
+    fn scram_keys(&self, authcid: &str, account: Option<&Account>) -> Answer {
+        if let Some(account) = account {
+            let kept = &account.credentials;
+            let keys = ScramKeys {
+                salt: kept.scram_salt.clone(),
+                iterations: kept.scram_iterations,
+                stored_key: kept.scram_stored_key,
+                server_key: kept.scram_server_key,
+            };
+            return Answer::Keys { account: account.id, name: account.address.to_string(), keys };
         }
-        let mut state = self.state();
-        if state.failures.len() >= SOURCES_MAX {
-            state.failures.retain(|_, (_, last)| now.since(*last) < FAILURES_FORGOTTEN);
-        }
-        if state.failures.len() >= SOURCES_MAX {
-            return DELAY_MAX;
-        }
-        let (count, last) = state.failures.entry(ip).or_insert((0, now));
-        if now.since(*last) >= FAILURES_FORGOTTEN {
-            *count = 0;
-        }
-        let doublings = (*count).min(16);
-        *count = count.saturating_add(1);
-        *last = now;
-        DELAY_FIRST.saturating_mul(1 << doublings).min(DELAY_MAX)
+        // Made up, the same for the same name, and proved by no password.
+        let mut made_up = [0; 80];
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(authcid.to_lowercase().as_bytes()).finalize_xof().fill(&mut made_up);
+        let (mut stored_key, mut server_key) = ([0; 32], [0; 32]);
+        stored_key.copy_from_slice(&made_up[16..48]);
+        server_key.copy_from_slice(&made_up[48..]);
+        let salt = made_up[..16].to_vec();
+        let keys = ScramKeys { salt, iterations: SCRAM_ITERATIONS, stored_key, server_key };
+        Answer::Keys { account: AccountId(0), name: authcid.to_owned(), keys }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        // What is guarded here is whole at every moment, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn accepted(account: &Account) -> Answer {
+    Answer::Accepted { account: account.id, name: account.address.to_string() }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
 use net::{Service, now};
+use sign_in::Version;
 use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
 use store::{Actor, Arrived, Receipt, Refused, Resolution, Source, Via};
@@ -16,6 +17,8 @@ pub struct Session {
     peer: IpAddr,
     /// Who has signed in, as of the last MAIL.
     account: Option<AccountId>,
+    /// Its credentials at the sign-in.
+    version: Option<Version>,
     arriving: Option<Box<Arriving>>,
 }
 
@@ -50,21 +53,16 @@ fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
 
 impl Session {
     pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, account: None, arriving: None }
+        Self { shared, peer, account: None, version: None, arriving: None }
     }
 
-    async fn sign_in(&self, question: sasl::Question) -> Answer<Receipt> {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        // Argon2 takes its milliseconds on a thread of its own.
-        let held =
-            tokio::task::spawn_blocking(move || shared.sign_in.answer(&question, peer, now()));
-        match held.await {
-            Ok(held) => {
-                tokio::time::sleep(held.delay).await;
-                Answer::SignIn(held.answer)
-            }
-            Err(_) => Answer::SignIn(sasl::Answer::Unavailable),
+    async fn sign_in(&mut self, question: sasl::Question) -> Answer<Receipt> {
+        let sign_in = &self.shared.sign_in;
+        let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
+        if let sasl::Answer::Accepted { account, .. } = &answer {
+            self.version = sign_in.version(*account);
         }
+        Answer::SignIn(answer)
     }
 
     fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {
@@ -73,6 +71,12 @@ impl Session {
         if let Some(reason) = self.shared.store.stopped() {
             tracing::error!(reason, "mail is turned away, the store has stopped");
             return Err(Refusal::transient(451, 3, 0, "This server cannot store mail now"));
+        }
+        if let Some(account) = self.account
+            && self.shared.sign_in.version(account) != self.version
+        {
+            let text = "The password of this account has changed; sign in anew";
+            return Err(Refusal::permanent(530, 7, 0, text));
         }
         match (self.shared.role, self.account, &sender.reverse_path) {
             (Role::Submission, Some(account), ReversePath::Address(address))
@@ -242,7 +246,7 @@ fn refusal(refused: &Refused) -> Refusal {
         }
         // RFC 5321 §4.2.2: 452; RFC 3463 §3.3: X.2.2. There may be room when it comes again.
         Refused::OverQuota => Refusal::transient(452, 2, 2, "The mailbox is full, try again later"),
-        Refused::NotAllowed => {
+        Refused::MetadataTooLarge | Refused::MetadataTooMany | Refused::NotAllowed => {
             tracing::error!("a message was not accepted: not allowed");
             Refusal::transient(451, 3, 0, "The message cannot be stored now, try again later")
         }

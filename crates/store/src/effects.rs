@@ -34,6 +34,7 @@ impl Effects {
             Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
             Record::Subscription { .. }
             | Record::QuotaSet { .. }
+            | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::AttemptBegun { .. }

@@ -27,6 +27,7 @@ mod flags;
 mod index;
 mod live;
 mod mailboxes;
+mod metadata;
 mod naming;
 mod open;
 mod operator;
@@ -60,6 +61,7 @@ pub use flags::{FlagsChange, FlagsOutcome};
 pub use index::Mailbox;
 pub use live::{MessageRow, OpenMailbox, Vanished};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
+pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
@@ -71,7 +73,7 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
-pub use shared::{Alarm, QueueWake};
+pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
@@ -98,6 +100,12 @@ pub enum Refused {
     /// It may be seen, but this may not be done with it.
     #[error("not allowed")]
     NotAllowed,
+    /// An annotation's value is above [`METADATA_BYTES_MAX`].
+    #[error("the value is too large")]
+    MetadataTooLarge,
+    /// There are as many annotations as there may be.
+    #[error("there are too many annotations")]
+    MetadataTooMany,
     /// The account may keep no more.
     #[error("the quota is used up")]
     OverQuota,

@@ -97,6 +97,7 @@ impl<D: Disk> Store<D> {
                 crate::mailboxes::check_all_can_move(work, mailbox)?;
                 create_all(work, actor, owner, missing, parent)?;
                 let to = create_like(work, actor, owner, (to, None), parent)?;
+                crate::metadata::copy_all(work, &actor.into(), owner, (mailbox, to))?;
                 return crate::mailboxes::move_all(work, actor, mailbox, to);
             }
             let children = children(work, owner, &from, &to);

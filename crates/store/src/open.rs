@@ -15,7 +15,7 @@ use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
 use crate::live::Live;
-use crate::shared::{Alarm, QueueWake, Shared};
+use crate::shared::{Alarm, DirectoryWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::{Pending, Refused, StoreError};
@@ -283,6 +283,11 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.shared.stopped()
+    }
+
+    /// Has `wake` called whenever the directory has changed, when it can be read already.
+    pub fn on_directory(&self, wake: DirectoryWake) {
+        self.shared.set_directory_wake(wake);
     }
 
     /// Has `wake` called whenever something may be due in the queue earlier than before.

@@ -283,6 +283,17 @@ pub enum Record {
         /// Its limits.
         quota: Quota,
     },
+    /// An annotation has this value (RFC 5464).
+    MetadataSet {
+        /// Of which mailbox; none: of the server.
+        mailbox: Option<MailboxId>,
+        /// Whose own; none: everybody's.
+        account: Option<AccountId>,
+        /// Its name, in lower case.
+        entry: String,
+        /// Its value; none where it is gone.
+        value: Option<Vec<u8>>,
+    },
 }
 
 /// How much an account may keep (RFC 9208 §5).

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -26,6 +26,9 @@ CREATE TABLE acl (
   mailbox INTEGER NOT NULL, account INTEGER NOT NULL, negative INTEGER NOT NULL,
   rights INTEGER NOT NULL, PRIMARY KEY (mailbox, account, negative)) WITHOUT ROWID;
 CREATE INDEX acl_account ON acl (account);
+CREATE TABLE metadata (
+  mailbox INTEGER NOT NULL, account INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (mailbox, account, entry)) WITHOUT ROWID;
 CREATE TABLE quota (
   account INTEGER PRIMARY KEY, storage INTEGER NOT NULL, messages INTEGER NOT NULL);
 CREATE TABLE mail (
@@ -63,7 +66,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 17] = [
+pub const TABLES: [(&str, &str); 18] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -77,6 +80,10 @@ pub const TABLES: [(&str, &str); 17] = [
     (
         "acl",
         "SELECT mailbox, account, negative, rights FROM acl ORDER BY mailbox, account, negative",
+    ),
+    (
+        "metadata",
+        "SELECT mailbox, account, entry, value FROM metadata ORDER BY mailbox, account, entry",
     ),
     ("quota", "SELECT account, storage, messages FROM quota ORDER BY account"),
     (

@@ -18,13 +18,15 @@ use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
 
-/// Idle read connections kept open.
-const READERS_IDLE_MAX: usize = 8;
+/// Idle read connections kept open; each holds up to 2 MiB of the index.
+const READERS_IDLE_MAX: usize = 4;
 
 /// Called with every failure that an operator must hear of.
 pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;
 /// Called when mail was put into the queue or became due at once.
 pub type QueueWake = Box<dyn Fn() + Send + Sync>;
+/// Called when accounts, domains, aliases or routes have changed.
+pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
 
 /// What the writer and the handles share.
 pub struct Shared {
@@ -50,6 +52,7 @@ pub struct Shared {
     pub views: Views,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
+    directory_wake: RwLock<Option<DirectoryWake>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,6 +83,7 @@ impl Shared {
             views: Views::default(),
             alarm,
             queue_wake: RwLock::new(None),
+            directory_wake: RwLock::new(None),
         }
     }
 
@@ -122,6 +126,10 @@ impl Shared {
         *self.queue_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    pub fn set_directory_wake(&self, wake: DirectoryWake) {
+        *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
     pub fn take_reader(&self) -> Option<Sqlite> {
         lock(&self.readers).pop()
     }
@@ -143,6 +151,11 @@ impl Shared {
         if directory {
             let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);
             *current = Arc::clone(&index.directory);
+        }
+        if directory
+            && let Some(wake) = &*self.directory_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
         }
         if queue
             && let Some(wake) = &*self.queue_wake.read().unwrap_or_else(PoisonError::into_inner)

@@ -85,7 +85,7 @@ fn answer(question: Question, removed: &mut Option<Vec<usize>>) -> Answer {
         Question::SignIn(sasl::Question::Password { .. }) => {
             Answer::SignIn(sasl::Answer::Accepted { account, name })
         }
-        Question::SignIn(sasl::Question::ScramKeys { .. }) => {
+        Question::SignIn(sasl::Question::ScramKeys { .. } | sasl::Question::ScramProof { .. }) => {
             Answer::SignIn(sasl::Answer::Unavailable)
         }
         Question::Open { .. } => Answer::Open(Ok((0..3)

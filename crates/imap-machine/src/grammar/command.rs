@@ -5,6 +5,7 @@ use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::{MailboxName, Names};
 use super::manage::Manage;
+use super::resync::SelectParams;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
 use super::sequence::SequenceSet;
@@ -87,8 +88,8 @@ pub enum Command {
         mailbox: MailboxName,
         /// EXAMINE.
         read_only: bool,
-        /// RFC 7162 §3.1.8: with CONDSTORE.
-        condstore: bool,
+        /// RFC 4466 §2.1
+        params: SelectParams,
     },
     /// CREATE
     Create {
@@ -391,13 +392,10 @@ fn compress(scan: &mut Scan<'_>) -> Parsed<Command> {
     Ok(Command::Compress(algorithm))
 }
 
-// RFC 3501 §9, RFC 7162 §7: select = "SELECT" SP mailbox [SP "(" "CONDSTORE" ")"]
+// RFC 3501 §9, RFC 4466 §6: select = "SELECT" SP mailbox [select-params]
 fn select(scan: &mut Scan<'_>, read_only: bool) -> Parsed<Command> {
     let mailbox = mailbox(scan)?;
-    let condstore = scan.eat(b' ');
-    if condstore && !scan.eat_text("(CONDSTORE)") {
-        return Err(SyntaxError("the only parameter of SELECT is CONDSTORE"));
-    }
+    let params = SelectParams::parse(scan)?;
     scan.end()?;
-    Ok(Command::Select { mailbox, read_only, condstore })
+    Ok(Command::Select { mailbox, read_only, params })
 }

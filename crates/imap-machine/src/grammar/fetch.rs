@@ -118,6 +118,8 @@ pub struct Fetch {
     pub attributes: Vec<FetchAttribute>,
     /// RFC 7162 §3.1.4.1: only messages changed after this.
     pub changed_since: Option<u64>,
+    /// RFC 7162 §3.2.6: tell what has gone since, too.
+    pub vanished: bool,
     /// RFC 9394 §3.4: only these of the messages that there are.
     pub partial: Option<PartialRange>,
 }
@@ -141,7 +143,8 @@ impl Fetch {
         } else if !macro_name(scan, &mut attributes) {
             attribute(scan, &mut attributes)?;
         }
-        let mut fetch = Self { uid, set, attributes, changed_since: None, partial: None };
+        let mut fetch =
+            Self { uid, set, attributes, changed_since: None, vanished: false, partial: None };
         if scan.eat(b' ') {
             fetch.modifiers(scan)?;
         }
@@ -160,6 +163,8 @@ impl Fetch {
                     scan.space()?;
                     self.changed_since = Some(scan.number64()?);
                 }
+                // RFC 7162 §7: of UID FETCH only
+                "VANISHED" if self.uid && !self.vanished => self.vanished = true,
                 // RFC 9394 §4: "PARTIAL" SP partial-range, of UID FETCH only
                 "PARTIAL" if self.uid && self.partial.is_none() => {
                     scan.space()?;
@@ -168,10 +173,14 @@ impl Fetch {
                 _ => return Err(SyntaxError("unknown modifier of FETCH, or the second of it")),
             }
             if scan.eat(b')') {
-                return Ok(());
+                break;
             }
             scan.space()?;
         }
+        if self.vanished && self.changed_since.is_none() {
+            return Err(SyntaxError("VANISHED comes with CHANGEDSINCE"));
+        }
+        Ok(())
     }
 }
 

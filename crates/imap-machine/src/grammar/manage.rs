@@ -2,6 +2,7 @@ use mail_types::Rights;
 
 use super::command::mailbox;
 use super::mailbox::MailboxName;
+use super::metadata::{GetMetadata, SetMetadata, get_metadata, set_metadata};
 use super::scan::{Parsed, Scan, SyntaxError};
 
 /// Octets of an identifier or of the name of a quota root.
@@ -31,6 +32,10 @@ pub enum Manage {
     GetQuotaRoot(MailboxName),
     /// SETQUOTA (RFC 9208 §4.1.3): the name of the quota root, and limits that are not read on
     SetQuota(String),
+    /// GETMETADATA (RFC 5464 §4.2)
+    GetMetadata(GetMetadata),
+    /// SETMETADATA (RFC 5464 §4.3)
+    SetMetadata(SetMetadata),
 }
 
 /// What becomes of an entry of an access control list.
@@ -57,6 +62,8 @@ impl Manage {
             "GETQUOTA" => name_of(scan).map(Self::GetQuota),
             "GETQUOTAROOT" => mailbox(scan).map(Self::GetQuotaRoot),
             "SETQUOTA" => set_quota(scan),
+            "GETMETADATA" => get_metadata(scan),
+            "SETMETADATA" => set_metadata(scan),
             "DELETEACL" => two(scan).map(|(mailbox, identifier)| Self::SetAcl {
                 mailbox,
                 identifier,

@@ -10,6 +10,8 @@ mod filter;
 mod list;
 mod mailbox;
 mod manage;
+mod metadata;
+mod resync;
 mod returns;
 pub(crate) mod scan;
 mod search;
@@ -34,6 +36,8 @@ pub use mailbox::{
     mutf7_encode,
 };
 pub use manage::{Manage, RightsChange};
+pub use metadata::{Depth, ENTRY_NAME_OCTETS_MAX, EntryName, GetMetadata, SetMetadata};
+pub use resync::{Resync, SelectParams};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;
 pub use search::{

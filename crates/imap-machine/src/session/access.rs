@@ -33,6 +33,8 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn manage(&mut self, command: Manage) -> Flow {
         let Some(account) = self.account() else { return self.misfit() };
         let (mailbox, identifier, what) = match command {
+            Manage::GetMetadata(get) => return self.get_metadata(get),
+            Manage::SetMetadata(set) => return self.set_metadata(set),
             Manage::GetQuota(root) => return self.quota(QuotaQuestion::Root(root)),
             Manage::GetQuotaRoot(mailbox) => return self.quota(QuotaQuestion::Of(mailbox)),
             // RFC 9208 §4.1.3: only the operator sets limits, and not over IMAP.

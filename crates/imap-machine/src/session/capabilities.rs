@@ -1,6 +1,8 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, TlsFacts};
+use sasl::Mechanism;
 
 use super::Session;
+use crate::write::{push_human, push_text};
 
 /// Listed always.
 const ALWAYS: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"];
@@ -16,6 +18,7 @@ const SIGNED_IN: &[&str] = &[
     "CHILDREN",
     "SPECIAL-USE",
     "CONDSTORE",
+    "QRESYNC",
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",
@@ -42,6 +45,7 @@ const SIGNED_IN: &[&str] = &[
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "METADATA",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
@@ -69,10 +73,33 @@ impl<R: Acceptance> Session<R> {
             names.push("STARTTLS");
         }
         if self.may_sign_in() {
-            names.extend(["AUTH=SCRAM-SHA-256", "AUTH=PLAIN"]);
+            // RFC 5802 §6: -PLUS where there is something to bind to. LOGIN is a command here.
+            let offered = Mechanism::offered(self.bindings());
+            names.extend(offered.filter_map(|mechanism| match mechanism {
+                Mechanism::ScramSha256Plus => Some("AUTH=SCRAM-SHA-256-PLUS"),
+                Mechanism::ScramSha256 => Some("AUTH=SCRAM-SHA-256"),
+                Mechanism::Plain => Some("AUTH=PLAIN"),
+                Mechanism::Login => None,
+            }));
         } else {
             names.push("LOGINDISABLED");
         }
         names.join(" ")
+    }
+
+    // RFC 3501 §7.1.1
+    pub(super) fn greet(&mut self) {
+        let greeting = format!("* OK [CAPABILITY {}] {} ", self.capabilities(), self.config.host);
+        push_human(&mut self.output, &greeting);
+        push_text(&mut self.output, "IMAP4rev2 server ready\r\n");
+    }
+
+    /// The handshake is done.
+    pub(super) fn tls_stands(&mut self, tls: TlsFacts) {
+        // TLS from the first octet: the greeting tells what there is now.
+        if self.tls.replace(tls).is_some() {
+            self.output.clear();
+            self.greet();
+        }
     }
 }

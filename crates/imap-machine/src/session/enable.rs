@@ -26,10 +26,29 @@ impl<R: Acceptance> Session<R> {
         if has("CONDSTORE") {
             enabled.push_str(" CONDSTORE");
         }
+        // RFC 7162 §3.2.3: it enables CONDSTORE too.
+        if has("QRESYNC") {
+            self.qresync = true;
+            enabled.push_str(" QRESYNC");
+        }
         push_text(&mut self.output, &format!("* ENABLED{enabled}\r\n"));
-        if has("CONDSTORE") {
+        if has("CONDSTORE") || has("QRESYNC") {
             self.enable_condstore();
         }
         self.finish(Status::Ok, "", "Done")
+    }
+
+    // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with
+    // HIGHESTMODSEQ.
+    pub(super) fn enable_condstore(&mut self) {
+        if self.condstore {
+            return;
+        }
+        self.condstore = true;
+        if let Some(mailbox) = &self.selected {
+            let highest = mailbox.view.highest_modseq().0.max(1);
+            let line = format!("* OK [HIGHESTMODSEQ {highest}] CONDSTORE is enabled\r\n");
+            push_text(&mut self.output, &line);
+        }
     }
 }

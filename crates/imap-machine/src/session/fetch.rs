@@ -8,6 +8,7 @@ use message::{SectionText, filter_fields, header_range};
 use super::binary::{write_binary, write_binary_size};
 use super::large::Large;
 use super::plan::{Item, Plan, RowItem};
+use super::resync::Resyncing;
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Content, Contents, Octets, Question};
 use crate::grammar::date::write_date_time;
@@ -62,6 +63,9 @@ impl<R: Acceptance> Session<R> {
         if fetch.changed_since.is_some() || fetch.attributes.contains(&FetchAttribute::ModSeq) {
             self.enable_condstore();
         }
+        if fetch.vanished && !self.qresync {
+            return self.not_enabled();
+        }
         let Some(mailbox) = &self.selected else { return self.misfit() };
         let Some(mut places) = mailbox.view.places(&fetch.set, fetch.uid) else {
             return self.bad("", "There is no message of that number");
@@ -69,10 +73,15 @@ impl<R: Acceptance> Session<R> {
         if let Some(partial) = fetch.partial {
             places = some_of(&mailbox.view, &places, fetch.changed_since, partial);
         }
+        let vanished = fetch.changed_since.filter(|_| fetch.vanished);
+        let vanished = vanished.map(|since| (since, fetch.set.clone()));
         let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
         let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
-        let work = Fetching { plan, places, range: 0, stage, lost, unknown_cte };
-        self.again(Work::Fetch(Box::new(work)))
+        let work = Box::new(Fetching { plan, places, range: 0, stage, lost, unknown_cte });
+        match vanished {
+            Some((since, set)) => self.ask_vanished(since, Resyncing::Fetch(set, work)),
+            None => self.again(Work::Fetch(work)),
+        }
     }
 
     pub(super) fn fetch_goes_on(

@@ -30,6 +30,11 @@ enum Stage {
 }
 
 impl Finish {
+    /// Tells the flags of these rows, then the rest.
+    pub(super) const fn telling(changed: Vec<usize>, line: Vec<u8>) -> Self {
+        Self { stage: Stage::Flags(changed, 0), line: Some(line) }
+    }
+
     /// Goes on with EXPUNGE.
     pub(super) const fn counting(line: Option<Vec<u8>>) -> Self {
         Self { stage: Stage::Counts, line }
@@ -106,9 +111,10 @@ impl<R: Acceptance> Session<R> {
             Stage::Counts => {
                 if let Some(mailbox) = &mut self.selected {
                     let view = &mut mailbox.view;
-                    if self.expunge_allowed
-                        && view.write_expunges(EXPUNGES_PER_ROUND, &mut self.output)
-                    {
+                    // RFC 7162 §3.2.10: VANISHED in place of EXPUNGE, where that may be.
+                    let write =
+                        if self.qresync { View::write_vanished } else { View::write_expunges };
+                    if self.expunge_allowed && write(view, EXPUNGES_PER_ROUND, &mut self.output) {
                         return self.again(Work::Finish(Finish { stage: Stage::Counts, line }));
                     }
                     view.write_exists(&mut self.output);

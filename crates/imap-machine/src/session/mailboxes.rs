@@ -17,6 +17,8 @@ pub(super) enum Asked {
     Status(MailboxName, Vec<StatusItem>),
     /// CLOSE: its EXPUNGE, of which nothing is told.
     Close,
+    /// The mailbox is closed; the response code to say so with.
+    Closed(String),
 }
 
 impl<R: Acceptance> Session<R> {
@@ -69,7 +71,15 @@ impl<R: Acceptance> Session<R> {
                 self.deselect()
             }
             (Asked::Close, Some(Answer::No(refusal))) => self.refuse(&refusal),
-            (Asked::Close, Some(Answer::Newest(_) | Answer::Gone)) => self.deselect(),
+            (Asked::Close, Some(Answer::Newest(newest))) => {
+                let before = self.selected.as_ref().map(|mailbox| mailbox.view.highest_modseq());
+                let now = newest.rows.highest_modseq();
+                // RFC 7162 §3.2.8
+                let code = self.highest_code(before.unwrap_or(now), now);
+                self.deselect_with(code)
+            }
+            (Asked::Close, Some(Answer::Gone)) => self.deselect(),
+            (Asked::Closed(code), Some(Answer::Done)) => self.finish(Ended::Ok, &code, "Closed"),
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Plain(text), Some(Answer::Done)) => self.finish(Ended::Ok, "", text),
             // RFC 8474 §4.1: CREATE tells the new mailbox's id.
@@ -103,13 +113,16 @@ impl<R: Acceptance> Session<R> {
 
     /// Back to the authenticated state.
     pub(super) fn deselect(&mut self) -> Flow {
+        self.deselect_with(String::new())
+    }
+
+    /// The same, with a response code.
+    fn deselect_with(&mut self, code: String) -> Flow {
         self.stirred = false;
         match self.selected.take() {
-            Some(mailbox) => self.ask(
-                Work::Asked(Asked::Plain("Closed")),
-                Question::Deselect { mailbox: mailbox.id },
-            ),
-            None => self.finish(Ended::Ok, "", "Closed"),
+            Some(mailbox) => self
+                .ask(Work::Asked(Asked::Closed(code)), Question::Deselect { mailbox: mailbox.id }),
+            None => self.finish(Ended::Ok, &code, "Closed"),
         }
     }
 

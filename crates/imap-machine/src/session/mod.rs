@@ -15,10 +15,12 @@ mod idle;
 mod large;
 mod listing;
 mod mailboxes;
+mod metadata;
 mod multisearch;
 mod order;
 mod plan;
 mod quota;
+mod resync;
 mod search;
 mod select;
 mod settle;
@@ -38,7 +40,7 @@ use crate::view::View;
 use crate::write::{push_human, push_text};
 
 /// Capacity that an empty output buffer may keep.
-const IDLE_OUTPUT_CAPACITY_MAX: usize = 4 * 1024;
+const IDLE_OUTPUT_CAPACITY_MAX: usize = 512;
 
 /// One IMAP connection. `R` is the service's proof that a message is kept.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Session<R> {
     selected: Option<Box<Mailbox>>,
     /// CONDSTORE is enabled: tell modification sequences.
     condstore: bool,
+    /// QRESYNC is enabled: VANISHED in place of EXPUNGE.
+    qresync: bool,
     /// IMAP4rev2 is enabled.
     rev2: bool,
     /// UTF8=ACCEPT is enabled.
@@ -124,6 +128,7 @@ enum Work {
     Lines(Box<listing::Lines>),
     Acl(Box<access::AskedAcl>),
     Quota(Option<MailboxName>),
+    Metadata(metadata::AskedMetadata),
     Select(select::Select),
     Append(Box<append::Append>),
     /// The service is asked what has become of messages; then this goes on.
@@ -132,6 +137,7 @@ enum Work {
     Fetch(Box<fetch::Fetching>),
     Store(Box<flags::Storing>),
     Transfer(transfer::Transfer),
+    Resync(resync::Resyncing),
     Search(Box<search::Searching>),
     Multisearch(multisearch::Multisearch),
     Idle,
@@ -169,6 +175,7 @@ impl<R: Acceptance> Session<R> {
             signed_in: None,
             selected: None,
             condstore: false,
+            qresync: false,
             rev2: false,
             utf8: false,
             compressed: false,
@@ -190,10 +197,7 @@ impl<R: Acceptance> Session<R> {
             ending: Ending::No,
             config,
         };
-        let greeting =
-            format!("* OK [CAPABILITY {}] {} ", session.capabilities(), session.config.host);
-        push_human(&mut session.output, &greeting);
-        push_text(&mut session.output, "IMAP4rev2 server ready\r\n");
+        session.greet();
         session
     }
 
@@ -232,6 +236,7 @@ impl<R: Acceptance> Session<R> {
             Work::Lines(work) => self.lines_go_on(work),
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Quota(of) => self.quota_answered(of, answer),
+            Work::Metadata(work) => self.metadata_answered(work, answer),
             Work::Select(work) => self.select_answered(work, answer),
             Work::Append(work) => self.append_goes_on(work, answer),
             Work::Urls(work) => self.urls_answered(*work, answer),
@@ -239,6 +244,7 @@ impl<R: Acceptance> Session<R> {
             Work::Fetch(work) => self.fetch_goes_on(work, answer),
             Work::Store(work) => self.store_goes_on(work, answer),
             Work::Transfer(work) => self.transfer_answered(work, answer),
+            Work::Resync(work) => self.resync_answered(work, answer),
             Work::Search(work) => self.search_goes_on(work, answer),
             Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
@@ -382,8 +388,8 @@ impl<R: Acceptance> Session<R> {
             Command::Enable(names) => self.enable(&names),
             Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => self.namespace(),
-            Command::Select { mailbox, read_only, condstore } => {
-                self.select(mailbox, read_only, condstore)
+            Command::Select { mailbox, read_only, params } => {
+                self.select(mailbox, read_only, params)
             }
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
@@ -404,20 +410,6 @@ impl<R: Acceptance> Session<R> {
             | Command::Unsubscribe(_)
             | Command::List(_)
             | Command::Status(..)) => self.ask_about_mailboxes(command),
-        }
-    }
-
-    // RFC 7162 §3.1.2: the first CONDSTORE-enabling command in a selected mailbox is answered with
-    // HIGHESTMODSEQ.
-    fn enable_condstore(&mut self) {
-        if self.condstore {
-            return;
-        }
-        self.condstore = true;
-        if let Some(mailbox) = &self.selected {
-            let highest = mailbox.view.highest_modseq().0.max(1);
-            let line = format!("* OK [HIGHESTMODSEQ {highest}] CONDSTORE is enabled\r\n");
-            push_text(&mut self.output, &line);
         }
     }
 
@@ -559,6 +551,7 @@ impl<R: Acceptance> Machine for Session<R> {
         match event {
             Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
             Event::Appended => self.appends.decided(),
+            Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
         }
     }
 
@@ -567,7 +560,7 @@ impl<R: Acceptance> Machine for Session<R> {
     }
 
     fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        self.tls = Some(tls);
+        self.tls_stands(tls);
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use mail_types::{Acceptance, Keyword};
 
 use super::access::{can_change, permanent_flags};
-use super::{Flow, Mailbox, Session, Status, Work};
+use super::{Flow, Mailbox, Session, Work};
 use crate::ask::{Answer, Question, Selected};
-use crate::grammar::MailboxName;
+use crate::grammar::{MailboxName, Resync, SelectParams};
 use crate::view::{Rows, View};
 use crate::write::{push_number, push_object_id, push_text};
 
@@ -19,6 +19,7 @@ const SYSTEM_FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
 pub(super) struct Select {
     mailbox: MailboxName,
     read_only: bool,
+    resync: Option<Box<Resync>>,
 }
 
 impl<R: Acceptance> Session<R> {
@@ -27,8 +28,12 @@ impl<R: Acceptance> Session<R> {
         &mut self,
         mailbox: MailboxName,
         read_only: bool,
-        condstore: bool,
+        params: SelectParams,
     ) -> Flow {
+        // RFC 7162 §3.2.5: only behind ENABLE QRESYNC.
+        if params.qresync.is_some() && !self.qresync {
+            return self.not_enabled();
+        }
         // Proven: `out_of_state` lets SELECT through only after sign-in.
         let Some(account) = self.signed_in.as_ref().map(|signed_in| signed_in.account) else {
             return self.misfit();
@@ -39,11 +44,11 @@ impl<R: Acceptance> Session<R> {
             // RFC 7162 §3.2.11
             push_text(&mut self.output, "* OK [CLOSED] Previous mailbox is closed\r\n");
         }
-        if condstore {
+        if params.condstore {
             self.enable_condstore();
         }
         let question = Question::Select { account, mailbox: mailbox.clone(), read_only };
-        self.ask(Work::Select(Select { mailbox, read_only }), question)
+        self.ask(Work::Select(Select { mailbox, read_only, resync: params.qresync }), question)
     }
 
     pub(super) fn select_answered(&mut self, work: Select, answer: Option<Answer<R>>) -> Flow {
@@ -92,11 +97,9 @@ impl<R: Acceptance> Session<R> {
         push_text(out, "] Id of this mailbox\r\n");
         let (name, contexts) = (work.mailbox, Vec::new());
         self.selected = Some(Box::new(Mailbox { id, name, read_only, view, contexts }));
-        if read_only {
-            self.finish(Status::Ok, "[READ-ONLY]", "Examined")
-        } else {
-            self.finish(Status::Ok, "[READ-WRITE]", "Selected")
-        }
+        let ends =
+            if read_only { ("[READ-ONLY]", "Examined") } else { ("[READ-WRITE]", "Selected") };
+        self.select_ends(work.resync, uid_validity.get(), ends)
     }
 }
 

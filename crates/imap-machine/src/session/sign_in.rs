@@ -1,4 +1,4 @@
-use mail_types::{Acceptance, Timestamp};
+use mail_types::{Acceptance, ChannelBindings, Timestamp};
 use sasl::{Exchange, Failure, Mechanism, Next, Secret, SignedIn, base64_decode, base64_encode};
 
 use super::{Flow, Session, Status, Work};
@@ -31,13 +31,13 @@ impl<R: Acceptance> Session<R> {
         if !self.may_sign_in() {
             return self.no(Code::PrivacyRequired, "Sign-in needs TLS: STARTTLS first");
         }
-        let Some(mechanism) = Mechanism::from_name(mechanism) else {
+        let Some(mechanism) = Mechanism::from_name(mechanism, self.bindings()) else {
             return self.no(Code::Cannot, "There is no such mechanism here");
         };
         // No two exchanges share a nonce.
         self.sign_in_attempts += 1;
         let nonce = format!("{}{}", self.config.nonce, self.sign_in_attempts);
-        let mut exchange = Box::new(Exchange::start(mechanism, &nonce));
+        let mut exchange = Box::new(Exchange::start(mechanism, &nonce, self.bindings()));
         match initial.map(Secret::expose) {
             None => {
                 self.challenge(mechanism.first_challenge());
@@ -125,6 +125,12 @@ impl<R: Acceptance> Session<R> {
             (Next::Done(_), None) => self.sign_in_failed(Failure::Malformed),
             (Next::Failed(failure), _) => self.sign_in_failed(failure),
         }
+    }
+
+    /// What a sign-in over this connection can be bound to.
+    pub(super) fn bindings(&self) -> &ChannelBindings {
+        static NONE: ChannelBindings = ChannelBindings { exporter: None, server_end_point: None };
+        self.tls.as_ref().map_or(&NONE, |tls| &tls.bindings)
     }
 
     fn challenge(&mut self, challenge: &[u8]) {

@@ -88,12 +88,16 @@ impl<R: Acceptance> Session<R> {
             (Transfer::Expunge, Some(Answer::Newest(newest))) => (None, Some(newest)),
             (Transfer::Copy | Transfer::Move | Transfer::Expunge, _) => return self.misfit(),
         };
+        let mut highest = String::new();
         if let (Some(mailbox), Some(newest)) = (&mut self.selected, newest) {
+            let before = mailbox.view.highest_modseq();
             mailbox.view.take(&newest, |_, _, _| false);
+            let now = mailbox.view.highest_modseq();
+            highest = self.highest_code(before, now);
         }
         // What was copied may have come into this very mailbox.
         self.stirred = copied.is_some();
-        let code = copied.as_ref().and_then(copy_uid).unwrap_or_default();
+        let code = copied.as_ref().and_then(copy_uid).unwrap_or(highest);
         self.finish(Status::Ok, &code, "Done")
     }
 }

@@ -160,6 +160,17 @@ impl View {
         }
     }
 
+    /// The same as VANISHED (RFC 7162 §3.2.10), which names UIDs.
+    pub(crate) fn write_vanished(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {
+        let (places, more) = self.gone_places(count_max);
+        let uids: UidSet = places.iter().map(|&place| self.rows.at(place).uid).collect();
+        if !uids.is_empty() {
+            push_text(out, &format!("* VANISHED {uids}\r\n"));
+        }
+        self.told_gone(&places, more);
+        more
+    }
+
     /// Writes EXPUNGE for messages that are gone, at most `count_max` of them; returns whether more
     /// are left.
     pub fn write_expunges(&mut self, count_max: usize, out: &mut Vec<u8>) -> bool {

@@ -12,5 +12,6 @@ mod hostile;
 mod model;
 mod properties;
 mod service;
+mod service_names;
 mod sign_in;
 mod urls;

@@ -1,7 +1,7 @@
 //! Random sessions on one mailbox against a client that believes what it is told: sequence numbers
 //! never lie, EXPUNGE comes only when it may, and after NOOP everybody knows the truth.
 
-use imap_machine::grammar::StoreMode;
+use imap_machine::grammar::{SequenceSet, StoreMode};
 use mail_types::{Flags, SystemFlag, Timestamp};
 
 use crate::client::{Client, config};
@@ -29,8 +29,11 @@ struct Believer {
 }
 
 impl Believer {
-    fn new(service: &mut Service) -> Self {
+    fn new(service: &mut Service, qresync: bool) -> Self {
         let mut believer = Self { client: Client::signed_in(config(), service), known: Vec::new() };
+        if qresync {
+            believer.say(service, "ENABLE QRESYNC");
+        }
         believer.say(service, "SELECT INBOX");
         believer.say(service, "FETCH 1:* (UID FLAGS)");
         believer
@@ -57,6 +60,21 @@ impl Believer {
             ["*", number, "EXPUNGE"] => {
                 assert!(expunge_allowed, "{command}: EXPUNGE where it must not be");
                 self.known.remove(number.parse::<usize>().unwrap() - 1);
+            }
+            ["*", "VANISHED", uids] => {
+                assert!(expunge_allowed, "{command}: VANISHED where it must not be");
+                let set = SequenceSet::from_wire(uids.as_bytes()).unwrap().resolve(u32::MAX);
+                for uid in set.iter() {
+                    let place = self.known.iter().position(|known| known.uid == Some(uid));
+                    // One whose UID was never asked for lies behind all that have a lower one.
+                    let below = |known: &Known| known.uid.is_some_and(|known| known < uid);
+                    let behind = self.known.iter().rposition(below).map_or(0, |place| place + 1);
+                    let unknown = || {
+                        let mut rest = self.known[behind..].iter();
+                        rest.position(|known| known.uid.is_none()).map(|place| behind + place)
+                    };
+                    self.known.remove(place.or_else(unknown).unwrap());
+                }
             }
             ["*", number, "FETCH", ..] => {
                 let known = &mut self.known[number.parse::<usize>().unwrap() - 1];
@@ -137,7 +155,7 @@ fn sessions_believe_the_truth() {
         for _ in 0..random.below(6) {
             service.deliver("INBOX", b"Subject: x\r\n\r\n", Flags::default(), Timestamp::default());
         }
-        let mut all = [Believer::new(&mut service), Believer::new(&mut service)];
+        let mut all = [false, true].map(|qresync| Believer::new(&mut service, qresync));
         for _ in 0..120 {
             let who = random.below(3);
             match all.get_mut(who) {

@@ -3,14 +3,14 @@
 
 use std::num::NonZeroU32;
 
-use imap_machine::grammar::{ContentKey, MailboxName, RightsChange, StoreMode, UidSet};
+use imap_machine::grammar::{ContentKey, MailboxName, StoreMode, UidSet};
 use imap_machine::view::{Newest, Row, Rows};
 use imap_machine::{
-    AclAnswer, AclQuestion, Answer, Code, Content, Contents, Copied, Fact, Listed, Octets,
-    Question, QuotaQuestion, QuotaRoot, Refusal, Selected, Status, Wanted,
+    Answer, Code, Content, Contents, Copied, Fact, Listed, Octets, Question, Refusal, Selected,
+    Status, Wanted,
 };
 use mail_types::{
-    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Right, Rights, SpecialUse,
+    Acceptance, AccountId, Flags, MailId, MailboxId, ModSeq, ReceiptId, Rights, SpecialUse,
     SystemFlag, Timestamp, Uid, UidValidity,
 };
 use message::{Limits, SortFacts, Summary};
@@ -61,6 +61,7 @@ pub struct Mailbox {
 pub struct Service {
     pub mailboxes: Vec<Mailbox>,
     pub mails: Vec<Vec<u8>>,
+    pub metadata: std::collections::BTreeMap<(Option<MailboxId>, String), Vec<u8>>,
     pub changed: Vec<MailboxId>,
     /// Refuse the next question so.
     pub refuse_next: Option<Refusal>,
@@ -180,6 +181,12 @@ impl Service {
                 Some(newest) => Answer::Newest(newest),
                 None => Answer::Gone,
             },
+            Question::Vanished { mailbox, since } => {
+                let Some(found) = self.by_id(mailbox) else { return Ok(Answer::Gone) };
+                // Of what is long ago nothing is known.
+                let gone = found.expunged.iter().filter(|(_, modseq)| *modseq > since.0);
+                Answer::Vanished((since.0 > 1).then(|| gone.map(|&(uid, _)| uid).collect()))
+            }
             Question::Fetch { messages, need, .. } => {
                 let mut contents = Contents::default();
                 for wanted in messages.iter().take(self.batch_max) {
@@ -211,18 +218,6 @@ impl Service {
                 self.changed.push(mailbox);
                 Answer::Newest(self.newest(mailbox).unwrap())
             }
-            Question::Quota { what, .. } => {
-                match what {
-                    QuotaQuestion::Root(root) if root.is_empty() => {}
-                    QuotaQuestion::Of(mailbox) => drop(self.by_name(&mailbox)?),
-                    QuotaQuestion::Root(_) => {
-                        return Err(Refusal::new(Code::NonExistent, "No such quota root"));
-                    }
-                }
-                let resources = vec![("STORAGE", 10, 512)];
-                Answer::Quota(QuotaRoot { name: String::new(), resources })
-            }
-            Question::Acl { mailbox, what, .. } => self.by_name(&mailbox)?.acl(what)?,
             Question::AppendBegin { .. }
             | Question::AppendNext(_)
             | Question::AppendBytes(_)
@@ -233,35 +228,13 @@ impl Service {
             | Question::ResetUrlKeys { .. }
             | Question::UrlFetch { .. }
             | Question::AppendAbort => self.append(question, appending)?,
-            Question::Create { mailbox, special_use, .. } => {
-                if self.by_name(&mailbox).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                let made = self.create(mailbox.as_str(), special_use);
-                made.subscribed = false;
-                Answer::Created(made.id)
-            }
-            Question::Delete { mailbox, .. } => {
-                let mailbox = self.by_name(&mailbox)?;
-                mailbox.exists = false;
-                let id = mailbox.id;
-                self.changed.push(id);
-                Answer::Done
-            }
-            Question::Rename { from, to, .. } => {
-                if self.by_name(&to).is_ok() {
-                    return Err(Refusal::new(Code::AlreadyExists, "It exists"));
-                }
-                self.by_name(&from)?.name = to;
-                Answer::Done
-            }
-            Question::Subscribe { mailbox, subscribed, .. } => {
-                match self.mailboxes.iter_mut().find(|known| known.name == mailbox) {
-                    Some(known) => known.subscribed = subscribed,
-                    None => self.create(mailbox.as_str(), None).exists = false,
-                }
-                Answer::Done
-            }
+            question @ (Question::Metadata { .. }
+            | Question::Quota { .. }
+            | Question::Acl { .. }) => self.manage(question)?,
+            question @ (Question::Create { .. }
+            | Question::Delete { .. }
+            | Question::Rename { .. }
+            | Question::Subscribe { .. }) => self.rename_and_so_on(question)?,
             Question::Match { messages, keys, .. } => {
                 let messages = messages.iter().take(self.batch_max);
                 Answer::Matches(messages.flat_map(|wanted| self.matches(wanted, &keys)).collect())
@@ -290,6 +263,10 @@ impl Service {
                     sasl::Answer::Refused
                 }
             }
+            sasl::Question::ScramProof { right: true, .. } => {
+                sasl::Answer::Accepted { account, name }
+            }
+            sasl::Question::ScramProof { .. } => sasl::Answer::Refused,
             sasl::Question::ScramKeys { authcid } => {
                 let password = if authcid == name { "open sesame" } else { "made up" };
                 let keys = sasl::ScramKeys::derive(password, b"0123456789abcdef", 4096);
@@ -454,34 +431,6 @@ pub fn thread_number(header: &[u8]) -> u64 {
 }
 
 impl Mailbox {
-    fn acl(&mut self, what: AclQuestion) -> Result<Answer<Proof>, Refusal> {
-        if what != AclQuestion::Mine && !self.rights.has(Right::Administer) {
-            return Err(Refusal::new(Code::NoPerm, "Not allowed"));
-        }
-        Ok(Answer::Acl(match what {
-            AclQuestion::List => AclAnswer::List(self.acl.clone()),
-            AclQuestion::Mine => AclAnswer::Mine(self.rights),
-            AclQuestion::Possible(identifier) if identifier == "ann@example.org" => {
-                AclAnswer::Possible { always: Rights::parse("la").unwrap() }
-            }
-            AclQuestion::Possible(_) => AclAnswer::Possible { always: Rights::NONE },
-            AclQuestion::Set(identifier, change) => {
-                let place = self.acl.iter().position(|(known, _)| *known == identifier);
-                let before = place.map_or(Rights::NONE, |place| self.acl.remove(place).1);
-                let after = match change {
-                    RightsChange::Replace(rights) => rights,
-                    RightsChange::Add(rights) => before.union(rights),
-                    RightsChange::Remove(rights) => before.without(rights),
-                    RightsChange::Delete => Rights::NONE,
-                };
-                if !after.is_empty() {
-                    self.acl.push((identifier, after));
-                }
-                return Ok(Answer::Done);
-            }
-        }))
-    }
-
     fn add(&mut self, flags: Flags, date: Timestamp, mail: usize) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;

@@ -8,6 +8,7 @@ mod mailboxes;
 mod news;
 mod searches;
 mod sharing;
+mod small;
 mod tls;
 mod urls;
 mod world;

@@ -78,3 +78,22 @@ async fn a_mailbox_is_shared_as_far_as_its_list_says() {
     assert!(bob.response().await.starts_with("* BYE "));
     world.stop().await;
 }
+
+// RFC 5464
+#[tokio::test]
+async fn annotations_are_kept() {
+    let world = World::new().await;
+    let mut ann = world.signed_in().await;
+    ann.ok("SETMETADATA INBOX (/private/comment \"mine\" /shared/comment \"ours\")").await;
+    ann.ok("SETMETADATA \"\" (/private/vendor/x \"of the server\")").await;
+    assert!(ann.no("SETMETADATA \"\" (/shared/comment \"x\")").await.starts_with("[NOPERM] "));
+    let large = "x".repeat(16_385);
+    let refused = ann.no(&format!("SETMETADATA INBOX (/private/a \"{large}\")")).await;
+    assert!(refused.starts_with("[METADATA MAXSIZE 16384] "), "{refused}");
+    assert!(ann.no("GETMETADATA Elsewhere /private/a").await.starts_with("[NONEXISTENT] "));
+    let found = ann.ok("GETMETADATA INBOX (DEPTH infinity) (/private /shared)").await;
+    assert_eq!(found, ["* METADATA INBOX (/private/comment \"mine\" /shared/comment \"ours\")"]);
+    let found = ann.ok("GETMETADATA \"\" (DEPTH 1) /private/vendor").await;
+    assert_eq!(found, ["* METADATA \"\" (/private/vendor/x \"of the server\")"]);
+    world.stop().await;
+}

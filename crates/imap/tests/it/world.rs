@@ -41,10 +41,13 @@ impl World {
         let ann = store.add_account(operator(), ann, credentials).await.unwrap();
         let of_accounts = store.clone();
         let accounts = move || of_accounts.directory();
-        let sign_in = SignIn::new(accounts, [9; 32], Duration::from_secs(60)).unwrap();
+        let sign_in =
+            SignIn::new(accounts, [9; 32], Duration::from_secs(60), sign_in::Limits::default())
+                .unwrap();
         let shared = Arc::new(imap::Shared {
             store: store.clone(),
             sign_in: Arc::new(sign_in),
+            accounts: net::Bell::default(),
             hostname: "mail.example.org".parse().unwrap(),
             plain_sign_in_from_loopback: matches!(security, Security::Plain),
             limits: imap_machine::Limits::default(),

@@ -14,6 +14,7 @@ fn received_fields() {
     let name = Domain::new("client.example.net").unwrap();
     let recipient = Address::parse("ann@example.org").unwrap();
     let tls = TlsFacts {
+        bindings: mail_types::ChannelBindings::default(),
         version: "TLSv1.3".into(),
         cipher: "TLS_AES_256_GCM_SHA384".into(),
         server_name: None,

@@ -47,6 +47,50 @@ async fn says(client: &mut BufReader<TcpStream>, command: &str) -> String {
 }
 
 #[tokio::test]
+async fn listeners_that_share_places_share_the_limits() {
+    let (_stopper, stop) = stopper();
+    let limits = ListenLimits {
+        connections_per_source_max: 2,
+        loopback_is_counted: true,
+        ..ListenLimits::default()
+    };
+    let places = net::Places::default();
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let listener =
+            Listener::bind("toy", &any_port()[..1], Security::Plain, limits.clone(), REFUSAL)
+                .unwrap()
+                .sharing(&places);
+        addresses.extend(listener.addresses());
+        let serve_stop = stop.clone();
+        let serve = move |mut link: Link| {
+            let stop = serve_stop.clone();
+            async move {
+                let (_, events) = mpsc::unbounded_channel();
+                let mut service = ToyService { gate: Arc::default(), events };
+                net::drive(&mut link, &mut Toy::new(None), &mut service, &stop).await;
+            }
+        };
+        tokio::spawn(listener.run(serve, stop.clone()));
+    }
+    let mut one = client(addresses[0]).await;
+    assert_eq!(says(&mut one, "ECHO one").await, "one");
+    let mut two = client(addresses[1]).await;
+    assert_eq!(says(&mut two, "ECHO two").await, "two");
+    assert_eq!(says(&mut client(addresses[0]).await, "ECHO three").await, "no room");
+    assert_eq!(says(&mut client(addresses[1]).await, "ECHO three").await, "no room");
+    // A place that is given back at one is free at the other.
+    assert_eq!(says(&mut one, "QUIT").await, "bye");
+    assert_eq!(line(&mut one).await, "<end>");
+    drop(one);
+    timeout(PATIENCE, async {
+        while says(&mut client(addresses[1]).await, "ECHO again").await != "again" {}
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn all_addresses_are_served_and_a_stop_ends_all() {
     let (stopper, stop) = stopper();
     let (addresses, running) = start(ListenLimits::default(), Arc::default(), stop);

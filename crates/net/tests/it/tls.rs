@@ -171,3 +171,36 @@ async fn a_reload_serves_the_new_certificate_and_keeps_the_old_after_an_error() 
     assert!(matches!(tls.reload(&missing, &key), Err(net::TlsError::Read { .. })));
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// RFC 9266, RFC 5929: both ends come to the same values, and no two sessions to the same exporter.
+#[tokio::test]
+async fn channel_bindings_are_the_clients_own() {
+    let certificate = certificate();
+    let tls = server_tls(&certificate);
+    let leaf = CertificateDer::from_pem_slice(certificate.certificate_pem.as_bytes()).unwrap();
+    // The certificate of this test is signed with ECDSA and SHA-256.
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &leaf);
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let security = Security::ServerImplicit(tls.clone());
+        let running =
+            serve_one(security, LinkLimits::default(), Toy::new(None), Stop::never()).await;
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let client = connector(&certificate.certificate_pem);
+        let stream = client.connect(name("mail.example.org"), stream).await.unwrap();
+        let session = stream.get_ref().1;
+        let label = b"EXPORTER-Channel-Binding";
+        let exported = session.export_keying_material([0; 32], label, None).unwrap();
+        let mut client = BufReader::new(stream);
+        client.get_mut().write_all(b"QUIT\r\n").await.unwrap();
+        assert_eq!(line(&mut client).await, "secure TLSv1.3");
+        assert_eq!(line(&mut client).await, "bye");
+        drop(client);
+        let bindings = running.ended.await.unwrap().1.tls.unwrap().bindings;
+        assert_eq!(bindings.named("tls-exporter"), Some(&exported[..]));
+        assert_eq!(bindings.named("tls-server-end-point"), Some(hash.as_ref()));
+        assert_eq!(bindings.named("tls-unique"), None);
+        assert!(!seen.contains(&exported));
+        seen.push(exported);
+    }
+}

@@ -167,11 +167,24 @@ fn scram_goes_through_its_four_messages() {
     let reply = run.text().lines().last().unwrap().to_owned();
     let server_first = sasl::base64_decode(reply.strip_prefix("+ ").unwrap().as_bytes()).unwrap();
     let server_first = String::from_utf8(server_first).unwrap();
-    assert!(server_first.starts_with("r=rOprNGfwEbeRWgbNEkqO3rfcNHYJY1ZVvWVs7j,s="));
+    assert!(server_first.starts_with("r=rOprNGfwEbeRWgbNEkqO3rfcNHYJY1ZVvWVs7j1,s="));
     // A wrong proof.
     let nonce = server_first.split(',').next().unwrap();
     let proof = sasl::base64_encode(&[0; 32]);
     let last = sasl::base64_encode(format!("c=biws,{nonce},p={proof}").as_bytes());
     run.feed(format!("{last}\r\n").as_bytes());
     assert!(run.text().ends_with("-ERR [AUTH] wrong name or password\r\n"), "{}", run.text());
+}
+
+/// Before the sign-in, words do not prolong the minute.
+#[test]
+fn a_stranger_is_not_waited_for() {
+    let mut run = run(message(b"A: 1\r\n\r\nx\r\n"));
+    let deadline = START.after(Duration::from_secs(60));
+    run.now = START.after(Duration::from_secs(59));
+    run.feed(b"CAPA\r\nUSER ann@example.org\r\nAUTH PLAIN\r\n");
+    assert_eq!(run.session.deadline(), Some(deadline));
+    run.session.deadline_passed(deadline);
+    run.turn();
+    assert_eq!(run.state, RunState::Closed);
 }

@@ -77,6 +77,10 @@ impl Maildrop {
                 sasl::Answer::Accepted { account, name }
             }
             sasl::Question::Password { .. } => sasl::Answer::Refused,
+            sasl::Question::ScramProof { right: true, .. } => {
+                sasl::Answer::Accepted { account, name }
+            }
+            sasl::Question::ScramProof { .. } => sasl::Answer::Refused,
             sasl::Question::ScramKeys { .. } => {
                 let keys = sasl::ScramKeys::derive("secret pass", b"salt", 4096);
                 sasl::Answer::Keys { account, name, keys }

@@ -80,6 +80,19 @@ impl House {
         Self { installation, running: None, directory }
     }
 
+    /// Writes a line into a section of the settings; before the start.
+    pub fn set(&self, section: &str, line: &str) {
+        let path = self.installation.data.join("restante.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let header = format!("[{section}]\n");
+        let text = if text.contains(&header) {
+            text.replacen(&header, &format!("{header}{line}\n"), 1)
+        } else {
+            format!("{text}\n{header}{line}\n")
+        };
+        std::fs::write(&path, text).unwrap();
+    }
+
     pub fn start(&mut self) {
         self.running = Some(self.installation.start().unwrap());
     }
@@ -133,6 +146,7 @@ impl House {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(script);
         let mut command = Command::new("python3");
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
+        command.env("BINARY", RESTANTE);
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
         for (name, port) in ports.into_iter().chain([("IMAPS", 993), ("POP3", 110), ("POP3S", 995)])
         {

@@ -1,12 +1,12 @@
 use mail_types::AccountId;
-use sasl::{Answer, Exchange, Failure, Mechanism, Next, Question, Secret};
+use sasl::{Answer, Failure, Mechanism, Next, Question, Secret};
 
 use crate::ann;
 
 #[test]
 fn name_then_password() {
     assert_eq!(Mechanism::Login.first_challenge(), b"Username:");
-    let mut exchange = Exchange::start(Mechanism::Login, "unused");
+    let mut exchange = crate::start(Mechanism::Login, "unused");
     assert_eq!(exchange.client(b"ann"), Next::Challenge(b"Password:".to_vec()));
     assert_eq!(
         exchange.client(b"pw"),
@@ -22,9 +22,9 @@ fn name_then_password() {
 
 #[test]
 fn empty_name_or_password() {
-    let mut exchange = Exchange::start(Mechanism::Login, "unused");
+    let mut exchange = crate::start(Mechanism::Login, "unused");
     assert_eq!(exchange.client(b""), Next::Failed(Failure::Malformed));
-    let mut exchange = Exchange::start(Mechanism::Login, "unused");
+    let mut exchange = crate::start(Mechanism::Login, "unused");
     assert_eq!(exchange.client(b"ann"), Next::Challenge(b"Password:".to_vec()));
     assert_eq!(exchange.client(b""), Next::Failed(Failure::Malformed));
 }

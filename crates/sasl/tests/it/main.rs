@@ -4,23 +4,31 @@
 mod login;
 mod plain;
 mod scram;
+mod scram_plus;
 
-use mail_types::AccountId;
-use sasl::{Mechanism, SignedIn, base64_decode, base64_encode};
+use mail_types::{AccountId, ChannelBindings};
+use sasl::{Exchange, Mechanism, SignedIn, base64_decode, base64_encode};
 
 fn ann(mechanism: Mechanism) -> SignedIn {
     SignedIn { account: AccountId(7), name: "ann@example.org".into(), mechanism }
 }
 
+/// An exchange where there is nothing to bind to.
+fn start(mechanism: Mechanism, nonce: &str) -> Exchange {
+    Exchange::start(mechanism, nonce, &ChannelBindings::default())
+}
+
 #[test]
 fn mechanism_names() {
+    let none = ChannelBindings::default();
+    let some = ChannelBindings { exporter: Some([1; 32]), server_end_point: None };
     for mechanism in Mechanism::ALL {
-        assert_eq!(Mechanism::from_name(mechanism.name()), Some(mechanism));
+        assert_eq!(Mechanism::from_name(mechanism.name(), &some), Some(mechanism));
         let lower = mechanism.name().to_ascii_lowercase();
-        assert_eq!(Mechanism::from_name(&lower), Some(mechanism));
+        assert_eq!(Mechanism::from_name(&lower, &some), Some(mechanism));
     }
-    assert_eq!(Mechanism::from_name("SCRAM-SHA-256-PLUS"), None);
-    assert_eq!(Mechanism::from_name(""), None);
+    assert_eq!(Mechanism::from_name("SCRAM-SHA-256-PLUS", &none), None);
+    assert_eq!(Mechanism::from_name("", &some), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use sasl::{Answer, Exchange, Failure, Mechanism, Next, Question, Secret};
 use crate::ann;
 
 fn start() -> Exchange {
-    Exchange::start(Mechanism::Plain, "unused")
+    crate::start(Mechanism::Plain, "unused")
 }
 
 fn asked(message: &[u8]) -> Next {

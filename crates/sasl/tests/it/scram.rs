@@ -13,12 +13,25 @@ const CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)
      p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 const SERVER_FINAL: &str = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
+/// The service hears of the proof, and says that the account may sign in.
+fn proved(exchange: &mut Exchange, message: &str) -> Next {
+    match exchange.client(message.as_bytes()) {
+        Next::Ask(Question::ScramProof { authcid, right, .. }) => {
+            assert_eq!(authcid, "user");
+            let name = "ann@example.org".into();
+            let accepted = Answer::Accepted { account: AccountId(7), name };
+            exchange.answer(if right { accepted } else { Answer::Refused })
+        }
+        next => next,
+    }
+}
+
 fn keys(password: &str) -> ScramKeys {
     ScramKeys::derive(password, &base64_decode(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(), 4096)
 }
 
 fn challenged(password: &str) -> Exchange {
-    let mut exchange = Exchange::start(Mechanism::ScramSha256, SERVER_NONCE);
+    let mut exchange = crate::start(Mechanism::ScramSha256, SERVER_NONCE);
     assert_eq!(
         exchange.client(CLIENT_FIRST.as_bytes()),
         Next::Ask(Question::ScramKeys { authcid: "user".into() })
@@ -35,7 +48,7 @@ fn challenged(password: &str) -> Exchange {
 #[test]
 fn example_of_rfc_7677() {
     let mut exchange = challenged("pencil");
-    assert_eq!(exchange.client(CLIENT_FINAL.as_bytes()), Next::Challenge(SERVER_FINAL.into()));
+    assert_eq!(proved(&mut exchange, CLIENT_FINAL), Next::Challenge(SERVER_FINAL.into()));
     assert_eq!(exchange.client(b""), Next::Done(ann(Mechanism::ScramSha256)));
     assert_eq!(exchange.client(b""), Next::Failed(Failure::Malformed));
 }
@@ -43,14 +56,14 @@ fn example_of_rfc_7677() {
 #[test]
 fn wrong_password() {
     let mut exchange = challenged("Pencil");
-    assert_eq!(exchange.client(CLIENT_FINAL.as_bytes()), Next::Failed(Failure::Refused));
+    assert_eq!(proved(&mut exchange, CLIENT_FINAL), Next::Failed(Failure::Refused));
     assert_eq!(exchange.client(b""), Next::Failed(Failure::Malformed));
 }
 
 #[test]
 fn the_last_response_must_be_empty() {
     let mut exchange = challenged("pencil");
-    assert!(matches!(exchange.client(CLIENT_FINAL.as_bytes()), Next::Challenge(_)));
+    assert!(matches!(proved(&mut exchange, CLIENT_FINAL), Next::Challenge(_)));
     assert_eq!(exchange.client(b"x"), Next::Failed(Failure::Malformed));
 }
 
@@ -62,14 +75,14 @@ fn tampered_final_messages() {
         // Another nonce: replayed.
         ("$k0,", "$k1,", Failure::Malformed),
         ("p=dH", "p=dG", Failure::Refused),
-        ("p=dHzb", "p=", Failure::Refused),
+        ("p=dHzb", "p=", Failure::Malformed),
         ("VQ=", "VQ", Failure::Malformed),
         (",p=", ",q=", Failure::Malformed),
         ("c=biws,", "", Failure::Malformed),
     ] {
         let tampered = CLIENT_FINAL.replacen(from, to, 1);
         assert_ne!(tampered, CLIENT_FINAL, "{from:?} does not occur");
-        let next = challenged("pencil").client(tampered.as_bytes());
+        let next = proved(&mut challenged("pencil"), &tampered);
         assert_eq!(next, Next::Failed(failure), "{tampered}");
     }
 }
@@ -77,7 +90,7 @@ fn tampered_final_messages() {
 #[test]
 fn first_messages() {
     let first = |message: &str| {
-        Exchange::start(Mechanism::ScramSha256, SERVER_NONCE).client(message.as_bytes())
+        crate::start(Mechanism::ScramSha256, SERVER_NONCE).client(message.as_bytes())
     };
     for (good, authcid) in [
         ("n,,n=a=2Cb=3Dc,r=x", "a,b=c"),
@@ -116,7 +129,7 @@ fn answers_without_keys() {
         (Answer::Unavailable, Failure::Unavailable),
         (Answer::Accepted { account: AccountId(7), name: "ann".into() }, Failure::Unavailable),
     ] {
-        let mut exchange = Exchange::start(Mechanism::ScramSha256, SERVER_NONCE);
+        let mut exchange = crate::start(Mechanism::ScramSha256, SERVER_NONCE);
         assert!(matches!(exchange.client(CLIENT_FIRST.as_bytes()), Next::Ask(_)));
         assert_eq!(exchange.answer(answer), Next::Failed(failure));
     }
@@ -125,4 +138,27 @@ fn answers_without_keys() {
 #[test]
 fn keys_are_not_printed() {
     assert_eq!(format!("{:?}", keys("pencil")), "ScramKeys { iterations: 4096, .. }");
+}
+
+/// Whoever counts guesses can tell the same wrong password from another one, and nobody is signed in
+/// whose proof was wrong, whatever the service says.
+#[test]
+fn the_service_hears_of_every_proof() {
+    let guess = |client: &str, password: &str| {
+        let mut exchange = challenged(password);
+        let next = exchange.client(client.as_bytes());
+        let Next::Ask(Question::ScramProof { right, guess, .. }) = next else { panic!("{next:?}") };
+        (right, guess, exchange)
+    };
+    let (right, first, _) = guess(CLIENT_FINAL, "pencil");
+    assert!(right);
+    let (right, second, mut exchange) = guess(CLIENT_FINAL, "Pencil");
+    assert!(!right);
+    assert_ne!(first, second);
+    assert_eq!(guess(CLIENT_FINAL, "Pencil").1, second);
+    let accepted = Answer::Accepted { account: AccountId(7), name: "ann@example.org".into() };
+    assert!(matches!(exchange.answer(accepted), Next::Failed(_)));
+    // And nobody whom the service refuses.
+    let (_, _, mut exchange) = guess(CLIENT_FINAL, "pencil");
+    assert_eq!(exchange.answer(Answer::Refused), Next::Failed(Failure::Refused));
 }

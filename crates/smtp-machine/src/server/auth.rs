@@ -1,4 +1,4 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, ChannelBindings};
 use sasl::{Exchange, Failure, Mechanism, Next, base64_decode, base64_encode};
 
 use super::{Answer, Asked, Question, Role, Server, State, Tls};
@@ -26,19 +26,25 @@ impl<R: Acceptance> Server<R> {
             };
             return self.refuse_with(538, 7, 11, how);
         }
-        let Some(mechanism) = Mechanism::from_name(mechanism) else {
+        let Some(mechanism) = Mechanism::from_name(mechanism, self.bindings()) else {
             return self.refuse_with(504, 5, 4, "No such mechanism; EHLO lists those there are");
         };
         // RFC 5802 §5.1: each exchange has a nonce of its own.
         let nonce = format!("{}{}", self.config.nonce, self.counts.sign_ins);
         self.counts.sign_ins += 1;
-        self.exchange = Some(Exchange::start(mechanism, &nonce));
+        self.exchange = Some(Exchange::start(mechanism, &nonce, self.bindings()));
         match initial {
             None => self.challenge(mechanism.first_challenge()),
             // RFC 4954 §4: "=" is the empty initial response.
             Some("=") => self.sasl_response(b""),
             Some(text) => self.encoded_response(text.as_bytes()),
         }
+    }
+
+    /// What a sign-in over this connection can be bound to.
+    pub(super) fn bindings(&self) -> &ChannelBindings {
+        static NONE: ChannelBindings = ChannelBindings { exporter: None, server_end_point: None };
+        self.tls.as_ref().map_or(&NONE, |tls| &tls.bindings)
     }
 
     /// A line in answer to a challenge; `None` for one that ended with a bare LF.

@@ -179,7 +179,8 @@ impl<R: Acceptance> Server<R> {
             lines.push("STARTTLS".to_owned());
         }
         if self.auth_offered() && self.signed_in.is_none() {
-            let names = sasl::Mechanism::ALL.map(sasl::Mechanism::name);
+            let offered = sasl::Mechanism::offered(self.bindings());
+            let names: Vec<_> = offered.map(sasl::Mechanism::name).collect();
             lines.push(format!("AUTH {}", names.join(" ")));
         }
         self.say_reply(&Reply { code: 250, status: None, lines });

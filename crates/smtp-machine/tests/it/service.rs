@@ -158,6 +158,10 @@ impl Service {
                     _ => sasl::Answer::Refused,
                 }
             }
+            sasl::Question::ScramProof { right: true, .. } => {
+                sasl::Answer::Accepted { account, name }
+            }
+            sasl::Question::ScramProof { .. } => sasl::Answer::Refused,
             sasl::Question::ScramKeys { authcid } => {
                 self.log.push(format!("keys of {authcid}"));
                 // RFC 7677 §3.

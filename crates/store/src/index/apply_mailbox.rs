@@ -63,6 +63,8 @@ impl<E: Executor> Index<E> {
         )?;
         self.sql.execute("DELETE FROM message WHERE mailbox = $1", &[id.0.into()])?;
         self.acl_gone(id)?;
+        // RFC 5464 §4.1: annotations go with their mailbox.
+        self.sql.execute("DELETE FROM metadata WHERE mailbox = $1", &[id.0.into()])?;
         if let Some(mailbox) = self.mailboxes.get(&id) {
             let (messages, bytes) = (mailbox.messages, mailbox.bytes);
             self.used_less(id, messages, bytes);

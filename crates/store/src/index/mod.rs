@@ -320,6 +320,9 @@ impl<E: Executor> Index<E> {
                 self.acl_set(*mailbox, *grantee, *rights)
             }
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
+            Record::MetadataSet { mailbox, account, entry, value } => {
+                crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! The store on a real disk and on the simulated one.
 
 mod accounts;
+mod annotations;
 mod appends;
 mod extracted;
 mod groups;
