@@ -147,6 +147,10 @@ fn read_items(
                 return Ok((items, within));
             }
             AppendWithin::Mailbox | AppendWithin::Message => {
+                // Quirk: IMAPClient's multiappend puts a second space before the second message.
+                if within == AppendWithin::Message && scan.rest().starts_with(b"  ") {
+                    scan.space()?;
+                }
                 within = message(scan, &mut items)?;
             }
             AppendWithin::Utf8 => {

@@ -1,5 +1,7 @@
 //! Drives a session as `net` would: one session, its service, a clock.
 
+use std::time::Duration;
+
 use imap_machine::{Config, Event, Limits, Session};
 use mail_types::{Machine, Step, Timestamp, TlsFacts};
 
@@ -21,6 +23,8 @@ pub struct Client {
     pub compression_asked: usize,
     /// Events are not passed on.
     pub deaf: bool,
+    /// Time that the service takes to answer.
+    pub secs_per_answer: u64,
     /// Questions, without flushes.
     pub questions: usize,
 }
@@ -47,6 +51,7 @@ impl Client {
             tls_asked: false,
             compression_asked: 0,
             deaf: false,
+            secs_per_answer: 0,
             questions: 0,
         }
     }
@@ -76,6 +81,7 @@ impl Client {
                 Step::Ask(question) => {
                     self.questions += usize::from(question != imap_machine::Question::Flush);
                     let answer = service.answer(question, &mut self.appending);
+                    self.now = self.now.after(Duration::from_secs(self.secs_per_answer));
                     self.session.answer(answer, self.now);
                 }
                 Step::StartTls => {

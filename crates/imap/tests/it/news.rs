@@ -150,3 +150,38 @@ async fn a_stop_says_goodbye() {
     };
     tokio::join!(hears, world.stop());
 }
+
+/// RFC 7162 §3.2: what went and what changed while a client was away, from the store's own memory.
+#[tokio::test]
+async fn who_was_away_is_told_what_was_missed() {
+    let world = World::new().await;
+    for _ in 0..5 {
+        world.deliver(MAIL).await;
+    }
+    let mut other = world.in_inbox().await;
+    let mut away = world.signed_in().await;
+    away.ok("ENABLE QRESYNC").await;
+    let selected = away.ok("SELECT INBOX").await;
+    let number = |name: &str| {
+        let line = selected.iter().find(|line| line.contains(name)).unwrap();
+        line.split([' ', ']']).nth(3).unwrap().to_owned()
+    };
+    let (validity, highest) = (number("[UIDVALIDITY "), number("[HIGHESTMODSEQ "));
+    away.ok("UNSELECT").await;
+    other.ok("STORE 2,4 +FLAGS.SILENT (\\Deleted)").await;
+    other.ok("EXPUNGE").await;
+    other.ok("STORE 3 +FLAGS.SILENT (\\Flagged)").await;
+    world.deliver(MAIL).await;
+    let told = away.ok(&format!("SELECT INBOX (QRESYNC ({validity} {highest}))")).await;
+    let missed: Vec<_> = told.iter().filter(|line| !line.starts_with("* OK")).collect();
+    assert!(missed.iter().any(|line| *line == "* 4 EXISTS"), "{told:?}");
+    assert!(missed.iter().any(|line| *line == "* VANISHED (EARLIER) 2,4"), "{told:?}");
+    let fetched: Vec<_> = missed.iter().filter(|line| line.contains(" FETCH ")).collect();
+    assert_eq!(fetched.len(), 2, "{told:?}");
+    assert!(fetched[0].starts_with("* 3 FETCH (UID 5 FLAGS (\\Flagged) MODSEQ ("), "{told:?}");
+    assert!(fetched[1].starts_with("* 4 FETCH (UID 6 FLAGS ("), "{told:?}");
+    // Now it counts along.
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    other.ok("EXPUNGE").await;
+    assert_eq!(away.ok("NOOP").await, ["* VANISHED 1"]);
+}
