@@ -169,3 +169,16 @@ async fn a_stream_that_ends_is_a_close() {
     let (ended, _) = timeout(PATIENCE, client.running.ended).await.unwrap().unwrap();
     assert!(matches!(ended, Ended::PeerClosed));
 }
+
+/// One compressor serves all connections of a thread: nothing of one may come into another's.
+#[tokio::test]
+async fn connections_share_no_history() {
+    let (mut one, mut two) = (Packed::begin(6).await, Packed::begin(6).await);
+    for number in 0..20 {
+        for client in [&mut one, &mut two] {
+            let text = format!("the same for both, number {number}\r\n");
+            client.say(format!("ECHO {text}").as_bytes()).await;
+            client.wants(&text).await;
+        }
+    }
+}

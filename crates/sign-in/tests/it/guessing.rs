@@ -61,6 +61,9 @@ fn the_owner_gets_in_while_a_crowd_guesses() {
     }
     // Another address of the same /24.
     assert_eq!(world.tries("192.0.2.99", "ann", "swordfish"), (true, 0));
+    // Nor does it wait once the password is no longer remembered.
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.tries("192.0.2.99", "ann", "swordfish"), (true, 0));
     // The crowd waits as long as may be, and so does a stranger, who then gets in.
     assert_eq!(world.tries("203.0.1.9", "ann", "one more guess"), (false, 8000));
     assert_eq!(world.tries(ELSEWHERE, "ann", "swordfish"), (true, 8000));
