@@ -117,6 +117,9 @@ impl Drill {
         }
         let uids: Vec<u32> = self.truth.work.uids().into_iter().step_by(2).collect();
         let session = &mut self.sessions[who];
+        // What the session has not been told of, it cannot change.
+        session.ok("NOOP")?;
+        session.learn()?;
         session.ok(&format!("UID STORE {} +FLAGS (\\Deleted)", set(&uids)))?;
         let flags = Flags::from(["\\Deleted".to_owned()]);
         self.truth.store(Change { uids: uids.clone(), mode: Mode::Add, flags });

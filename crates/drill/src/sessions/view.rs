@@ -189,8 +189,7 @@ impl Session {
                 if expunge == Expunge::Forbidden {
                     return Err("VANISHED where it must not come".to_owned());
                 }
-                let gone = numbers(uids);
-                self.view.retain(|known| !gone.contains(&known.uid));
+                numbers(uids).into_iter().try_for_each(|uid| self.vanished(uid))?;
             }
             ["*", number, "FETCH", ..] => {
                 let place = number.parse::<usize>().unwrap_or(0).wrapping_sub(1);
@@ -203,6 +202,24 @@ impl Session {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Its place is known by its UID, or by its neighbours where EXISTS has announced it and nobody
+    /// has asked for its UID yet.
+    fn vanished(&mut self, uid: u32) -> Result<(), String> {
+        let named = self.view.iter().position(|known| known.uid == uid);
+        let place = named.or_else(|| {
+            let behind = self.view.iter().position(|known| known.uid > uid);
+            let until = behind.unwrap_or(self.view.len());
+            let before = self.view[..until].iter().rposition(|known| (1..uid).contains(&known.uid));
+            let place = before.map_or(0, |place| place + 1);
+            (place < until).then_some(place)
+        });
+        let Some(place) = place else {
+            return Err(format!("VANISHED {uid}, which was not there"));
+        };
+        self.view.remove(place);
         Ok(())
     }
 
