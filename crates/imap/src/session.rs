@@ -7,7 +7,7 @@ use imap_machine::view::Newest;
 use imap_machine::{Answer, Copied, Event, Question, Refusal, Selected as Opened};
 use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity};
 use net::{Ear, Service, now};
-use sign_in::Version;
+use sign_in::Standing;
 use store::{
     FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred,
     Vanished, Via,
@@ -36,7 +36,7 @@ pub struct Session {
     /// What a URL names and is sent in pieces.
     pub url_held: Option<UrlHeld>,
     /// By which credentials it has signed in.
-    signed_in: Option<(AccountId, Version)>,
+    standing: Option<Standing>,
     accounts: Ear,
 }
 
@@ -51,7 +51,7 @@ impl Service for Session {
     }
 
     async fn event(&mut self) -> Event {
-        let Self { selected, appends, shared, signed_in, accounts, .. } = self;
+        let Self { selected, appends, shared, standing, accounts, .. } = self;
         let changed = async {
             match selected {
                 Some(selected) => selected.changed().await,
@@ -59,10 +59,8 @@ impl Service for Session {
             }
         };
         let signed_out = async {
-            match *signed_in {
-                Some((account, version)) => {
-                    accounts.until(|| shared.sign_in.version(account) != Some(version)).await;
-                }
+            match standing {
+                Some(standing) => accounts.until(|| !shared.sign_in.stands(standing)).await,
                 None => std::future::pending().await,
             }
         };
@@ -85,7 +83,7 @@ impl Session {
             account: None,
             appends,
             url_held: None,
-            signed_in: None,
+            standing: None,
             accounts,
         }
     }
@@ -191,9 +189,7 @@ impl Session {
     async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
         let sign_in = &self.shared.sign_in;
         let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
-        if let sasl::Answer::Accepted { account, .. } = &answer {
-            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
-        }
+        self.standing = sign_in.standing(&answer);
         answer
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mail_types::{AccountId, MailId, MailboxId, Uid};
 use net::{Ear, Service, now};
 use pop3_machine::{Answer, Entry, Question, Trouble, TroubleCode};
-use sign_in::Version;
+use sign_in::Standing;
 use store::{INBOX, SessionActor, Store, UidRanges, Via};
 
 use crate::Shared;
@@ -19,7 +19,7 @@ pub struct Session {
     /// The message being sent, from its first part to its last.
     reading: Option<(usize, Vec<u8>)>,
     /// By which credentials it has signed in.
-    signed_in: Option<(AccountId, Version)>,
+    standing: Option<Standing>,
     accounts: Ear,
 }
 
@@ -48,10 +48,9 @@ impl Service for Session {
 
     /// Its account is gone, or has another password.
     async fn event(&mut self) {
-        match self.signed_in {
-            Some((account, version)) => {
-                let sign_in = &self.shared.sign_in;
-                self.accounts.until(|| sign_in.version(account) != Some(version)).await;
+        match &self.standing {
+            Some(standing) => {
+                self.accounts.until(|| !self.shared.sign_in.stands(standing)).await;
             }
             None => std::future::pending().await,
         }
@@ -61,15 +60,13 @@ impl Service for Session {
 impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let accounts = shared.accounts.listen();
-        Self { shared, peer, maildrop: None, reading: None, signed_in: None, accounts }
+        Self { shared, peer, maildrop: None, reading: None, standing: None, accounts }
     }
 
     async fn sign_in(&mut self, question: sasl::Question) -> sasl::Answer {
         let sign_in = &self.shared.sign_in;
         let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
-        if let sasl::Answer::Accepted { account, .. } = &answer {
-            self.signed_in = sign_in.version(*account).map(|version| (*account, version));
-        }
+        self.standing = sign_in.standing(&answer);
         answer
     }
 

@@ -68,9 +68,13 @@ struct State {
     slowdown: Slowdown,
 }
 
-/// What an account's credentials are, in one number: they have changed where it is another one.
+/// Who a session has signed in as, and by which credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version([u8; 8]);
+pub struct Standing {
+    account: AccountId,
+    /// A hash of the credentials: they have changed where it is another one.
+    version: [u8; 8],
+}
 
 impl SignIn {
     /// `directory` gives the accounts as of now; `secret` is fresh randomness.
@@ -138,16 +142,28 @@ impl SignIn {
         }
     }
 
-    /// What the credentials of an account are now; `None` where it is gone. A session whose account
-    /// has another version than at its sign-in has to end.
+    /// What the session that has this answer stands on; `None` where it is not signed in by it, or
+    /// its account is gone.
     #[must_use]
-    pub fn version(&self, account: AccountId) -> Option<Version> {
+    pub fn standing(&self, answer: &Answer) -> Option<Standing> {
+        let Answer::Accepted { account, .. } = answer else { return None };
+        Some(Standing { account: *account, version: self.version(*account)? })
+    }
+
+    /// Whether the account is there and has the credentials of the sign-in. A session for which
+    /// this is no longer so has to end.
+    #[must_use]
+    pub fn stands(&self, standing: &Standing) -> bool {
+        self.version(standing.account) == Some(standing.version)
+    }
+
+    fn version(&self, account: AccountId) -> Option<[u8; 8]> {
         let directory = (self.directory)();
         let account = directory.account(account)?;
         let hash = blake3::keyed_hash(&self.secret, account.credentials.argon2id.as_bytes());
         let mut version = [0; 8];
         version.copy_from_slice(&hash.as_bytes()[..8]);
-        Some(Version(version))
+        Some(version)
     }
 
     async fn password<S: Future<Output = ()>>(

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
 use net::{Service, now};
-use sign_in::Version;
+use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
 use store::{Actor, Arrived, Receipt, Refused, Resolution, Source, Via};
@@ -17,8 +17,8 @@ pub struct Session {
     peer: IpAddr,
     /// Who has signed in, as of the last MAIL.
     account: Option<AccountId>,
-    /// Its credentials at the sign-in.
-    version: Option<Version>,
+    /// By which credentials it has signed in.
+    standing: Option<Standing>,
     arriving: Option<Box<Arriving>>,
 }
 
@@ -53,15 +53,13 @@ fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
 
 impl Session {
     pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, account: None, version: None, arriving: None }
+        Self { shared, peer, account: None, standing: None, arriving: None }
     }
 
     async fn sign_in(&mut self, question: sasl::Question) -> Answer<Receipt> {
         let sign_in = &self.shared.sign_in;
         let answer = sign_in.answer(question, self.peer, now, tokio::time::sleep).await;
-        if let sasl::Answer::Accepted { account, .. } = &answer {
-            self.version = sign_in.version(*account);
-        }
+        self.standing = sign_in.standing(&answer);
         Answer::SignIn(answer)
     }
 
@@ -72,9 +70,8 @@ impl Session {
             tracing::error!(reason, "mail is turned away, the store has stopped");
             return Err(Refusal::transient(451, 3, 0, "This server cannot store mail now"));
         }
-        if let Some(account) = self.account
-            && self.shared.sign_in.version(account) != self.version
-        {
+        let stands = |standing| self.shared.sign_in.stands(standing);
+        if self.account.is_some() && !self.standing.as_ref().is_some_and(stands) {
             let text = "The password of this account has changed; sign in anew";
             return Err(Refusal::permanent(530, 7, 0, text));
         }

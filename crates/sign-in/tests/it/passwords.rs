@@ -29,20 +29,22 @@ fn a_remembered_password_is_forgotten_when_it_changes() {
 }
 
 #[test]
-fn the_version_changes_with_the_password_and_ends_with_the_account() {
+fn a_session_stands_until_the_password_changes_or_the_account_goes() {
     let world = World::new(Limits::default());
-    let (Answer::Accepted { account, .. }, _) = world.ask(HERE, "ann", "swordfish") else {
-        panic!()
-    };
-    let first = world.sign_in.version(account);
-    assert!(first.is_some());
-    assert_eq!(world.sign_in.version(account), first);
+    let (refused, _) = world.ask(HERE, "ann", "herring");
+    assert_eq!(world.sign_in.standing(&refused), None);
+    let (accepted, _) = world.ask(HERE, "ann", "swordfish");
+    let first = world.sign_in.standing(&accepted).unwrap();
+    assert!(world.sign_in.stands(&first));
+    assert_eq!(world.sign_in.standing(&accepted), Some(first));
     let new = credentials("herring", &[8; 16]).unwrap();
     world.store.set_credentials(operator(), ann(), new).wait().unwrap();
-    let second = world.sign_in.version(account);
-    assert!(second.is_some() && second != first);
+    assert!(!world.sign_in.stands(&first));
+    let second = world.sign_in.standing(&accepted).unwrap();
+    assert!(second != first && world.sign_in.stands(&second));
     world.store.remove_account(operator(), ann()).wait().unwrap();
-    assert_eq!(world.sign_in.version(account), None);
+    assert!(!world.sign_in.stands(&second));
+    assert_eq!(world.sign_in.standing(&accepted), None);
 }
 
 /// RFC 5802: who asks for keys learns nothing of who exists.
