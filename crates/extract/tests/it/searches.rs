@@ -116,9 +116,7 @@ fn plainly(mail: &[u8], key: &Key) -> bool {
     let structure = Structure::parse(mail, &limits);
     match key {
         Key::Header { name, text } => {
-            let name = fold(name);
-            let mut named = Fields::new(head)
-                .filter(|field| fold(&String::from_utf8_lossy(field.name)).trim() == name);
+            let mut named = Fields::new(head).filter(|field| field.is(name));
             let text = fold(text);
             named.any(|field| {
                 // The space that stands between name and value belongs to neither.
