@@ -45,6 +45,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("imap-machine", "sasl"),
     ("imap-machine", "message"),
     ("imap-machine", "mailbox"),
+    ("sender-auth", "message"),
     ("pop3-machine", "sasl"),
     ("store", "journal"),
     ("store", "extract"),

@@ -1,0 +1,3 @@
+//! Each rule of the RFCs, by cases that pass and cases that fail.
+
+mod dns;
