@@ -23,6 +23,7 @@ mod resolve;
 mod stop;
 mod tls_client;
 mod tls_server;
+mod wire;
 
 pub use bell::{Bell, Ear};
 pub use certificate::{CertificateError, SelfSigned, self_signed};
@@ -37,3 +38,4 @@ pub use resolve::{
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
+pub use wire::Wire;
