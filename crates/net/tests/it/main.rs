@@ -3,6 +3,7 @@
 
 mod deflate;
 mod drive;
+mod http_client;
 mod listen;
 mod resolve;
 mod small;
