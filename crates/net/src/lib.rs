@@ -10,6 +10,7 @@
 //! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
 //! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped).
 
+mod authority;
 mod bell;
 mod certificate;
 mod clock;
@@ -26,6 +27,7 @@ mod tls_client;
 mod tls_server;
 mod trust;
 
+pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
 pub use certificate::{CertificateError, SelfSigned, self_signed};
 pub use clock::now;
