@@ -11,6 +11,8 @@ pub struct Effects {
     pub directory: bool,
     /// There is something to send on.
     pub queue: bool,
+    /// Something that hooks may tell of, or other hooks.
+    pub events: bool,
     /// Mailboxes that were made, renamed, deleted, shared, or have other messages or flags; some more than
     /// once.
     pub mailboxes: Vec<MailboxId>,
@@ -30,9 +32,19 @@ impl Effects {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.directory = true,
-            Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
+            | Record::RouteRemoved { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRemoved { .. } => self.directory = true,
+            Record::HookSet { .. } | Record::HookRemoved { .. } => self.events = true,
+            Record::Rescheduled { .. } => self.queue = true,
+            Record::Attempted { .. } => {
+                self.queue = true;
+                self.events = true;
+            }
             Record::Subscription { .. }
+            | Record::SendKeyUsed { .. }
+            | Record::Imported { .. }
+            | Record::HookReached { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
@@ -48,6 +60,7 @@ impl Effects {
             Record::Copied { to, .. } => self.mailboxes.push(*to),
             Record::Moved { from, to, .. } => self.mailboxes.extend([*from, *to]),
             Record::Accepted(mail) => {
+                self.events = true;
                 self.accepted.push((mail.mail, mail.body_at));
                 for custody in &mail.custodies {
                     match &custody.fate {

@@ -28,6 +28,9 @@ pub type QueueWake = Box<dyn Fn() + Send + Sync>;
 /// Called when accounts, domains, aliases or routes have changed.
 pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
 
+/// Called when something happened to mail that may be told of.
+pub type EventWake = Box<dyn Fn() + Send + Sync>;
+
 /// What the writer and the handles share.
 pub struct Shared {
     pub index_path: PathBuf,
@@ -53,6 +56,7 @@ pub struct Shared {
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
     directory_wake: RwLock<Option<DirectoryWake>>,
+    event_wake: RwLock<Option<EventWake>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -84,6 +88,7 @@ impl Shared {
             alarm,
             queue_wake: RwLock::new(None),
             directory_wake: RwLock::new(None),
+            event_wake: RwLock::new(None),
         }
     }
 
@@ -130,6 +135,10 @@ impl Shared {
         *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    pub fn set_event_wake(&self, wake: EventWake) {
+        *self.event_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
     pub fn take_reader(&self) -> Option<Sqlite> {
         lock(&self.readers).pop()
     }
@@ -143,7 +152,7 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, mailboxes, accepted } = effects;
+        let Effects { directory, queue, events, mailboxes, accepted } = effects;
         self.mailboxes.update(mailboxes, index);
         for (mail, at) in accepted {
             self.extracting.accepted(mail, at);
@@ -154,6 +163,11 @@ impl Shared {
         }
         if directory
             && let Some(wake) = &*self.directory_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
+        }
+        if events
+            && let Some(wake) = &*self.event_wake.read().unwrap_or_else(PoisonError::into_inner)
         {
             wake();
         }
