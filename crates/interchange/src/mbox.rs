@@ -87,11 +87,11 @@ impl Mbox {
     }
 
     /// The next thing found; `None` where more bytes are needed, or all is found.
-    pub fn next(&mut self) -> Option<Found> {
+    pub fn find(&mut self) -> Option<Found> {
         if self.buffer.is_empty() {
             return None;
         }
-        if !self.passing && self.from_line_end(0).is_none() {
+        if !self.passing && self.separator_end(0).is_none() {
             return self.without_separator();
         }
         loop {
@@ -100,7 +100,7 @@ impl Mbox {
                     let end = self.message_end()?;
                     self.drop_front(end);
                     self.passing = false;
-                    return self.next();
+                    return self.find();
                 }
                 Some(end) => {
                     let message = self.message(end);
@@ -134,7 +134,7 @@ impl Mbox {
                 break self.buffer.len();
             };
             at += found + 1;
-            if self.from_line_end(at).is_some() {
+            if self.separator_end(at).is_some() {
                 break at;
             }
         };
@@ -160,7 +160,7 @@ impl Mbox {
                 self.scanned = begin - 1;
                 return None;
             }
-            if is_behind_blank_line(&self.buffer[..begin]) && self.from_line_end(begin).is_some() {
+            if is_behind_blank_line(&self.buffer[..begin]) && self.separator_end(begin).is_some() {
                 return Some(begin);
             }
             at = begin;
@@ -202,19 +202,19 @@ impl Mbox {
             };
         }
         let at_end = next == self.buffer.len() && self.ended;
-        let at_separator = next > end && self.from_line_end(next).is_some();
+        let at_separator = next > end && self.separator_end(next).is_some();
         if at_end || at_separator { ByLength::Ends(next) } else { ByLength::Wrong }
     }
 
     fn is_header_open(&self) -> bool {
-        let begin = self.from_line_end(0).unwrap_or(0);
+        let begin = self.separator_end(0).unwrap_or(0);
         let window = &self.buffer[begin..];
         window.len() < HEADER_BYTES_MAX && header_end(window).is_none()
     }
 
     /// Where the header ends, and the value of its Content-Length.
     fn content_length(&self) -> Option<(usize, usize)> {
-        let begin = self.from_line_end(0)?;
+        let begin = self.separator_end(0)?;
         let window = &self.buffer[begin..self.buffer.len().min(begin + HEADER_BYTES_MAX)];
         let end = header_end(window)?;
         let limits = message::Limits::default();
@@ -224,7 +224,7 @@ impl Mbox {
     }
 
     fn message(&self, end: usize) -> Message {
-        let begin = self.from_line_end(0).unwrap_or(0);
+        let begin = self.separator_end(0).unwrap_or(0);
         let line = String::from_utf8_lossy(&self.buffer[..begin]);
         let content = without_blank_line(&self.buffer[begin..end]);
         let by_length = self.end_by_length() == ByLength::Ends(end);
@@ -240,7 +240,7 @@ impl Mbox {
 
     /// Where the separator at this place ends, if one is there whole: `From ` and, somewhere behind
     /// it, a time of day and a year. Less is text that begins with the word.
-    fn from_line_end(&self, at: usize) -> Option<usize> {
+    fn separator_end(&self, at: usize) -> Option<usize> {
         let rest = self.buffer.get(at..)?;
         let window = &rest[..rest.len().min(FROM_LINE_BYTES_MAX)];
         if !window.starts_with(b"From ") {

@@ -9,7 +9,7 @@ use mail_types::{Address, Domain};
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::request::{Request, Which};
-use crate::{control, demo, serve, show, verify};
+use crate::{control, demo, serve, show, transfer, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -64,6 +64,10 @@ enum Command {
     Queue(Queue),
     /// The whole story of a message
     Trace(Trace),
+    /// Bring mail in from a Maildir or mbox files: nothing twice, all of it compared
+    Import(transfer::ImportArgs),
+    /// Write an account's mail out as Maildir or mbox
+    Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify,
     /// Make the index anew from the journal; the server must not run
@@ -196,6 +200,8 @@ impl Cli {
                 serve::serve(&data, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Import(args) => return transfer::import(&data, &args, self.json),
+            Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
             Command::Drill(drill) => {

@@ -13,6 +13,7 @@ mod request;
 mod serve;
 mod show;
 mod story;
+mod transfer;
 mod verify;
 mod view;
 mod web_access;

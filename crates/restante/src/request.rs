@@ -77,6 +77,10 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// Go on as a session of import or export (`transfer`).
+    Transfer {
+        account: Address,
+    },
 }
 
 /// Which messages.
@@ -191,6 +195,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
                 store.set_quota(actor, address, quota).wait()?;
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
+        }
+        Request::Transfer { .. } => {
+            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {

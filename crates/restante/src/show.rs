@@ -163,6 +163,11 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Rows as a table.
+pub fn table_of(rows: &Value, columns: &[&str], nothing: &str) {
+    self::rows(rows, columns, nothing);
+}
+
 fn rows(answer: &Value, columns: &[&str], nothing: &str) {
     let Some(rows) = answer.as_array().filter(|rows| !rows.is_empty()) else {
         return println!("{nothing}");

@@ -7,12 +7,12 @@ fn read(bytes: &[u8], dialect: Dialect, piece: usize) -> Vec<Found> {
     let mut found = Vec::new();
     for piece in bytes.chunks(piece) {
         mbox.push(piece);
-        while let Some(one) = mbox.next() {
+        while let Some(one) = mbox.find() {
             found.push(one);
         }
     }
     mbox.end();
-    while let Some(one) = mbox.next() {
+    while let Some(one) = mbox.find() {
         found.push(one);
     }
     found

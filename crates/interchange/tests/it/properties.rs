@@ -49,12 +49,12 @@ proptest! {
         let mut found = Vec::new();
         for piece in file.chunks(piece) {
             mbox.push(piece);
-            while let Some(one) = mbox.next() {
+            while let Some(one) = mbox.find() {
                 found.push(one);
             }
         }
         mbox.end();
-        while let Some(one) = mbox.next() {
+        while let Some(one) = mbox.find() {
             found.push(one);
         }
         prop_assert_eq!(found.len(), letters.len());

@@ -19,6 +19,7 @@ mod https_answers;
 mod imap_changes_mailboxes;
 mod imap_compresses;
 mod imap_idle_pushes;
+mod mail_comes_in_and_goes_out;
 mod mail_programs_read;
 mod mbsync_keeps_both_sides;
 mod pop3_programs_fetch;
