@@ -24,6 +24,7 @@ mod results;
 mod setback;
 mod settings;
 mod settle;
+mod tries;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -37,6 +38,7 @@ pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
 pub use settings::Settings;
+pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
 use results::Settled;

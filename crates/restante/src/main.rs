@@ -13,6 +13,7 @@ mod request;
 mod serve;
 mod show;
 mod story;
+mod story_tries;
 mod verify;
 mod view;
 
