@@ -16,6 +16,7 @@ mod story;
 mod story_tries;
 mod verify;
 mod view;
+mod web_access;
 
 use std::process::ExitCode;
 
