@@ -301,7 +301,7 @@ fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>
     resolver.cache_entries = dns.cache_entries;
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
-        queue: Arc::new(Outbound::new(store.clone())),
+        queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         resolver: Arc::new(Resolver::new(&resolver)?),
         tls: net::ClientTls::with_public_roots()?,
         clock: Arc::new(deliver::WallClock),
