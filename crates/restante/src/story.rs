@@ -195,7 +195,7 @@ impl<'a> Teller<'a> {
                         Some(source) => format!(", from {source} again"),
                         None => String::new(),
                     };
-                    Some(attempt(to, tried.peer.as_ref(), outcome) + &next)
+                    Some(attempt(to, tried.peer.as_ref(), outcome, reader(self.story)) + &next)
                 }));
                 told
             }
