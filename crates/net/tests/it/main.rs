@@ -4,6 +4,7 @@
 mod authority;
 mod deflate;
 mod drive;
+mod http_client;
 mod listen;
 mod resolve;
 mod small;
