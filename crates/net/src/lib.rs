@@ -26,6 +26,7 @@ mod stop;
 mod tls_client;
 mod tls_server;
 mod trust;
+mod wire;
 
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
@@ -43,3 +44,4 @@ pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
 pub use trust::Trust;
+pub use wire::Wire;

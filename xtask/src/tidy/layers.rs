@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("mail-types", 0),
     ("config", 0),
     ("message", 1),
+    ("interchange", 1),
     ("mailbox", 1),
     ("sasl", 1),
     ("smtp-machine", 1),
