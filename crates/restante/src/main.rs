@@ -1,6 +1,7 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod check;
 mod cli;
 mod control;
 mod data_dir;
