@@ -6,5 +6,9 @@
 //! opens a socket, reads a clock, or decides what becomes of a message.
 
 mod dns;
+mod outcome;
+mod spf;
 
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
+pub use outcome::{Outcome, Verdict};
+pub use spf::{SpfResult, SpfScope, SpfSession, spf_helo, spf_mail_from};
