@@ -246,7 +246,9 @@ impl<Q: Queue> Service for Exchange<Q> {
                 Answer::Go
             }
             Question::Done(report) => {
-                let ends = words::ends(report.outcomes, &self.courier.peer);
+                let current = self.courier.current().and_then(|job| job.items.first());
+                let octets = current.map_or(0, |item| item.mail.body_bytes);
+                let ends = words::ends(report.outcomes, octets, &self.courier.peer);
                 self.courier.over(ends, report.dsn).await;
                 Answer::Noted
             }

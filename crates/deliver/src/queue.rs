@@ -77,6 +77,14 @@ pub trait Queue: Send + Sync + 'static {
         &self,
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
+    /// before the first mail is taken. Where they cannot be read there are none.
+    fn reached_lately(&self, hosts_max: usize) -> impl Future<Output = Vec<Host>> + Send;
+
+    /// Who is told of a failure that nobody else may be told of, because the message came from
+    /// `<>`: the postmaster, where there is one here.
+    fn postmaster(&self) -> Option<Address>;
 }
 
 /// What to take.
@@ -121,6 +129,9 @@ pub struct Mail {
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// It is for the postmaster in the first place, who is told of no failure of it: a report of
+    /// it would fail as it does.
+    pub for_postmaster: bool,
 }
 
 /// A custody that is to be sent.

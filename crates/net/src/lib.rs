@@ -30,6 +30,7 @@ mod tls_client;
 mod tls_server;
 mod tlsa;
 mod trust;
+mod wire;
 mod x509;
 
 pub use authority::{Authority, Driven};
@@ -51,4 +52,5 @@ pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
 pub use tlsa::Tlsa;
 pub use trust::Trust;
+pub use wire::Wire;
 pub use x509::validity as certificate_validity;

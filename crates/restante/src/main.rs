@@ -16,6 +16,7 @@ mod show;
 mod story;
 mod verify;
 mod view;
+mod web_access;
 
 use std::process::ExitCode;
 

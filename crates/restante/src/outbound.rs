@@ -4,13 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
-use mail_types::{CustodyId, MailId};
-use store::{MailFacts, NewReport, Pending, QueueItem, Refused, Settled, Store, StoreError};
+use mail_types::{Address, CustodyId, Domain, Host, MailId};
+use store::{
+    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    StoreError,
+};
 use tokio::sync::Notify;
 
 /// The store as the queue runner sees it.
 pub struct Outbound {
     store: Store,
+    hostname: Domain,
     changed: Arc<Notify>,
     open: Mutex<Open>,
 }
@@ -27,11 +31,11 @@ struct Open {
 }
 
 impl Outbound {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, hostname: Domain) -> Self {
         let changed = Arc::new(Notify::new());
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
-        Self { store, changed, open: Mutex::default() }
+        Self { store, hostname, changed, open: Mutex::default() }
     }
 
     /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
@@ -164,6 +168,19 @@ impl Queue for Outbound {
         results
     }
 
+    async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {
+        let store = self.store.clone();
+        let read = blocking(move || store.reached_lately(hosts_max)).await;
+        read.and_then(|hosts| hosts.map_err(failed)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing is known of hosts that mail has reached");
+            Vec::new()
+        })
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        postmaster(&self.store.directory(), &self.hostname)
+    }
+
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
         let begun: Vec<CustodyId> = {
             let open = self.open();
@@ -176,6 +193,18 @@ impl Queue for Outbound {
         });
         Ok(())
     }
+}
+
+/// The postmaster of the host's name or, where that is no mail domain, of a local one.
+fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
+    let of = |domain: &Domain| {
+        let address = Address::parse(&format!("postmaster@{domain}")).ok()?;
+        match directory.resolve(&address) {
+            Resolution::Account(_) | Resolution::Alias(_) => Some(address),
+            Resolution::UnknownUser | Resolution::Remote => None,
+        }
+    };
+    of(hostname).or_else(|| directory.domains().find_map(of))
 }
 
 /// Messages below this are read without a thread of their own.
@@ -209,7 +238,16 @@ fn mail_of(item: &QueueItem) -> Mail {
         smtp_utf8: accepted.smtp_utf8,
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
+        for_postmaster: accepted
+            .custodies
+            .first()
+            .is_some_and(|first| is_postmaster(&first.recipient)),
     }
+}
+
+/// RFC 5321 §4.5.1: the name is reserved, in any case.
+fn is_postmaster(address: &Address) -> bool {
+    address.localpart.as_str().eq_ignore_ascii_case("postmaster")
 }
 
 fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {

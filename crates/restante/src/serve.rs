@@ -8,9 +8,7 @@ use anyhow::Context;
 use config::{Config, Service};
 use deliver::{Parts, Runner};
 use mail_types::{Address, Domain, Host};
-use net::{
-    Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped,
-};
+use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
@@ -24,6 +22,7 @@ use crate::file_limit;
 use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
+use crate::web_access;
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
@@ -97,7 +96,17 @@ impl Running {
             return Ok(());
         }
         let security = if service.is_implicit_tls() {
-            Security::ServerImplicit(self.tls.clone())
+            let tls = match service {
+                Service::Https => self.tls.for_http(),
+                Service::Smtp
+                | Service::Submission
+                | Service::Submissions
+                | Service::Imap
+                | Service::Imaps
+                | Service::Pop3
+                | Service::Pop3s => self.tls.clone(),
+            };
+            Security::ServerImplicit(tls)
         } else {
             Security::ServerStartTls(self.tls.clone())
         };
@@ -161,6 +170,7 @@ async fn run(
     listen_smtp(&mut running, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
+    web_access::listen_https(&mut running, &config, Vec::new())?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
@@ -282,9 +292,9 @@ fn runner(
 ) -> anyhow::Result<Arc<Runner<Outbound>>> {
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
-        queue: Arc::new(Outbound::new(store.clone())),
         resolver: Arc::clone(&outside.resolver),
         tls: outside.tls.clone(),
+        queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         clock: Arc::new(deliver::WallClock),
         random: Box::new(|| {
             // Jitter is the only use: without randomness it is merely even.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, Timestamp};
+use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, ReversePath, Timestamp};
 use store::{
     Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
     Story, Via,
@@ -33,10 +33,19 @@ pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String
 
 /// Where the message is now, a sentence for each recipient.
 pub fn now_sentences(story: &Story) -> Vec<String> {
-    story.custodies.iter().map(now_sentence).collect()
+    let reader = reader(story);
+    story.custodies.iter().map(|custody| now_sentence(custody, reader)).collect()
 }
 
-fn now_sentence(custody: &CustodyStory) -> String {
+/// Who reads reports about the message: where it came from `<>`, the postmaster alone.
+const fn reader(story: &Story) -> &'static str {
+    match story.accepted.reverse_path {
+        ReversePath::Address(_) => "the sender",
+        ReversePath::Null => "the postmaster",
+    }
+}
+
+fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
     let to = &custody.recipient;
     match custody.state {
         CustodyState::Queued => {
@@ -60,7 +69,7 @@ fn now_sentence(custody: &CustodyStory) -> String {
         CustodyState::Relayed => format!("{to}: relayed, the next server has it"),
         CustodyState::Returned => match custody.report {
             Some(report) => {
-                format!("{to}: returned, the sender was told in {}", short_receipt(report))
+                format!("{to}: returned, {reader} was told in {}", short_receipt(report))
             }
             None => format!("{to}: returned, and nobody was to be told"),
         },
@@ -170,7 +179,9 @@ impl<'a> Teller<'a> {
                 .map(|to| format!("the attempt for {to} ended before anything was sent"))
                 .collect(),
             Record::Attempted { custody, peer, outcome } => {
-                let told = self.recipient(*custody).map(|to| attempt(to, peer.as_ref(), outcome));
+                let told = self
+                    .recipient(*custody)
+                    .map(|to| attempt(to, peer.as_ref(), outcome, reader(self.story)));
                 told.into_iter().collect()
             }
             Record::Rescheduled { custodies, .. } => custodies
@@ -231,7 +242,7 @@ fn host(peer: &Peer) -> String {
     format!("{} [{}]:{} {security}", peer.host, peer.ip, peer.port)
 }
 
-fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome) -> String {
+fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome, reader: &str) -> String {
     let by = peer.map(|peer| format!(" by {} [{}]", peer.host, peer.ip)).unwrap_or_default();
     let said = |reply: &Option<mail_types::Reply>| match reply {
         Some(reply) => format!(", which said “{reply}”"),
@@ -263,7 +274,7 @@ fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome) -> String {
         Outcome::Returned { reason, status, reply, notice } => {
             let told = match notice {
                 Notice::Sent { report } => {
-                    format!("the sender was told in {}", short_receipt(*report))
+                    format!("{reader} was told in {}", short_receipt(*report))
                 }
                 Notice::NullReversePath => {
                     "nobody is told, since it came from <> (RFC 5321 §4.5.5)".to_owned()

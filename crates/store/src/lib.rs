@@ -35,6 +35,7 @@ mod pending;
 mod published;
 mod queue;
 mod quota;
+mod reached;
 mod read;
 mod receipt;
 mod record;
