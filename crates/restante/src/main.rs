@@ -10,6 +10,7 @@ mod file_limit;
 mod init;
 mod mail_access;
 mod outbound;
+mod outside;
 mod request;
 mod serve;
 mod show;
