@@ -29,6 +29,7 @@ impl Config {
         self.ports_too_high(&mut found);
         self.listeners_in_each_others_way(&mut found);
         self.limits_out_of_order(&mut found);
+        self.proxies_without_networks(&mut found);
         found
     }
 
@@ -64,6 +65,17 @@ impl Config {
                     },
                 });
             }
+        }
+    }
+
+    fn proxies_without_networks(&self, found: &mut Vec<Contradiction>) {
+        let proxy = &self.proxy;
+        if !proxy.services.is_empty() && proxy.networks.is_empty() {
+            found.push(Contradiction {
+                keys: vec!["proxy.services".to_owned(), "proxy.networks".to_owned()],
+                what: "nobody could connect to these services".to_owned(),
+                mend: "write the proxies' addresses into proxy.networks".to_owned(),
+            });
         }
     }
 

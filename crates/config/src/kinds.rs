@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
+use crate::listeners::Service;
 use crate::parse::Fault;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 
@@ -340,6 +341,25 @@ unlimited_kind!(
         .filter(|text| !text.is_empty() && !text.contains('\0'))
         .map(PathBuf::from),
     |path| quoted(&path.display())
+);
+unlimited_kind!(
+    OptionalPath,
+    Option<PathBuf>,
+    "path or false",
+    "the path of a file, such as \"lmtp.sock\", or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        _ => Path::read(value).map(Some),
+    },
+    |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
+);
+unlimited_kind!(
+    Services,
+    Vec<Service>,
+    "list of services",
+    "a list of services as they are named under [listen], such as [\"smtp\", \"imaps\"]",
+    |value| list(value, |text| Service::ALL.into_iter().find(|service| service.as_str() == text)),
+    |services| write_list(services, quoted)
 );
 unlimited_kind!(
     ResolverAt,
