@@ -7,10 +7,9 @@ use toml::de::DeValue;
 
 use crate::kinds::{
     Bytes, Count, Count32, Count64, Durations, IpAddrs, Kind, Level, Listen, Listens, LogLevel,
-    MemoryBytes, Network, Networks, OptionalPath, Path, Percent, Port, Resolver, ResolverAt,
-    Services, Time, YesNo, ZstdLevel,
+    MemoryBytes, Network, Networks, OptionalPath, Path, Percent, Port, ProxyAt, ProxyListeners,
+    Resolver, ResolverAt, Time, YesNo, ZstdLevel,
 };
-use crate::listeners::Service;
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 
@@ -188,10 +187,11 @@ settings! {
     /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
     /// counts for limits, SPF and traces.
     proxy: Proxy {
-        /// Services that proxies alone may connect to, each connection beginning with a PROXY
-        /// header. One without is closed.
-        services: Vec<Service> as Services = Vec::new();
-        /// The proxies. Connections to those services from elsewhere are closed.
+        /// What proxies alone may connect to, each connection beginning with a PROXY header:
+        /// services as they are named under [listen], or single addresses of theirs. A connection
+        /// without the header is closed.
+        listeners: Vec<ProxyAt> as ProxyListeners = Vec::new();
+        /// The proxies. Connections to those listeners from elsewhere are closed.
         networks: Vec<Network> as Networks = Vec::new();
         /// How long a proxy may take to send its header.
         header_timeout: Duration as Time = secs(5), Duration::from_millis(100)..=MINUTE;

@@ -8,15 +8,17 @@
 //!
 //! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
 //! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
-//! TLS), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped);
-//! haproxy's PROXY protocol, versions 1 and 2.
+//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver),
+//! RFC 4291 §2.5.5.2 (IPv4-mapped); haproxy's PROXY protocol, versions 1 and 2.
 
+mod authority;
 mod bell;
 mod certificate;
 mod clock;
 mod deflate;
 mod drive;
 mod end_point;
+mod http_client;
 mod link;
 mod listen;
 mod proxy;
@@ -25,11 +27,14 @@ mod resolve;
 mod stop;
 mod tls_client;
 mod tls_server;
+mod trust;
 
+pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
 pub use certificate::{CertificateError, SelfSigned, self_signed};
 pub use clock::now;
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
+pub use http_client::{HttpClient, HttpError, HttpLimits, HttpRequest, HttpResponse, Reach};
 pub use link::{Link, LinkLimits, Peer, Security};
 pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped, Trusted};
 pub use proxy::{PROXY_OCTETS_MAX, ProxyError, ProxyHeader, ProxyRead, read_proxy};
@@ -40,3 +45,4 @@ pub use resolve::{
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
+pub use trust::Trust;

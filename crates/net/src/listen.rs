@@ -3,7 +3,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{future, io};
+use std::{fmt, future, io};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{JoinError, JoinSet};
@@ -92,6 +92,17 @@ pub struct Listener {
     places: Places,
     /// Where every connection must come from a proxy: which ones are believed.
     proxies: Option<Trusted>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let behind_proxies = self.proxies.is_some();
+        f.debug_struct("Listener")
+            .field("name", &self.name)
+            .field("sockets", &self.sockets)
+            .field("behind_proxies", &behind_proxies)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What connections come in at.

@@ -90,14 +90,25 @@ pub fn read_proxy(octets: &[u8]) -> Result<ProxyRead, ProxyError> {
 fn read_line(octets: &[u8]) -> Result<ProxyRead, ProxyError> {
     let line = &octets[..octets.len().min(V1_OCTETS_MAX)];
     let Some(end) = memchr::memchr(b'\n', line) else {
-        return if line.len() < V1_OCTETS_MAX { Ok(ProxyRead::Partial) } else { Err(ProxyError::Line) };
+        return if line.len() < V1_OCTETS_MAX {
+            Ok(ProxyRead::Partial)
+        } else {
+            Err(ProxyError::Line)
+        };
     };
     let text = line[..end].strip_suffix(b"\r").ok_or(ProxyError::Line)?;
     let text = std::str::from_utf8(text).map_err(|_| ProxyError::Line)?;
     let words: Vec<&str> = text.split(' ').collect();
     let header = match words[..] {
         ["PROXY", "UNKNOWN", ..] => ProxyHeader::Own,
-        ["PROXY", family @ ("TCP4" | "TCP6"), source, destination, source_port, destination_port] => {
+        [
+            "PROXY",
+            family @ ("TCP4" | "TCP6"),
+            source,
+            destination,
+            source_port,
+            destination_port,
+        ] => {
             let end = |ip: &str, port: &str| {
                 let ip: IpAddr = ip.parse().map_err(|_| ProxyError::Line)?;
                 // §2.1: no sign, no leading zero.

@@ -232,7 +232,8 @@ impl Resolver {
         .await
     }
 
-    async fn records<T>(
+    /// Records of a name that need not be a host's.
+    pub(crate) async fn records<T>(
         &self,
         name: &str,
         kind: RecordType,

@@ -2,13 +2,12 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use crate::tls_server::TlsError;
+use crate::trust::Trust;
 
 /// What the client side of TLS needs to be opportunistic (RFC 7435 §3): the handshake takes any
 /// certificate, since encryption to an unknown party is better than none, and afterwards the chain
@@ -26,8 +25,7 @@ impl ClientTls {
     /// # Errors
     /// Where rustls refuses the set-up.
     pub fn with_public_roots() -> Result<Self, TlsError> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::with_roots(roots)
+        Self::new(&Trust::public())
     }
 
     /// Checks against these certificates (DER) instead, for a private authority.
@@ -37,25 +35,21 @@ impl ClientTls {
     pub fn with_authorities<'a>(
         authorities: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(CertificateDer::from(authority.to_vec()))?;
-        }
-        Self::with_roots(roots)
+        Self::new(&Trust::only(authorities)?)
     }
 
-    fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let roots =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsError::Chain(error.to_string()))?;
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    /// Checks against these roots.
+    ///
+    /// # Errors
+    /// Where rustls refuses the set-up.
+    pub fn new(trust: &Trust) -> Result<Self, TlsError> {
+        let provider = trust.provider();
+        let config = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Opportunistic(provider)))
+            .with_custom_certificate_verifier(Arc::new(Opportunistic(Arc::clone(provider))))
             .with_no_client_auth();
-        Ok(Self { config: Arc::new(config), roots })
+        Ok(Self { config: Arc::new(config), roots: trust.verifier()? })
     }
 
     pub(crate) fn config(&self) -> Arc<ClientConfig> {

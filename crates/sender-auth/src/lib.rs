@@ -6,5 +6,7 @@
 //! opens a socket, reads a clock, or decides what becomes of a message.
 
 mod dns;
+mod outcome;
 
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
+pub use outcome::{Outcome, Verdict};

@@ -1,9 +1,13 @@
 //! The crate over real loopback sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod authority;
 mod deflate;
 mod drive;
+mod fuzz_proxy;
+mod http_client;
 mod listen;
+mod proxy;
 mod resolve;
 mod small;
 mod tls;

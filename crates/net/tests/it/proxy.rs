@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{
-    Link, ListenLimits, Listener, ProxyError, ProxyHeader, ProxyRead, Security, Stopper, read_proxy,
-    stopper,
+    Link, ListenLimits, Listener, ProxyError, ProxyHeader, ProxyRead, Security, Stopper,
+    read_proxy, stopper,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
@@ -100,6 +100,20 @@ fn version_2_is_binary() {
     assert_eq!(read_proxy(&v2(0x21, 0x11, &[0; 4081])), Err(ProxyError::TooLong(4097)));
 }
 
+/// What the fuzz target found worth keeping, and every begin of it.
+#[test]
+fn the_corpus_holds() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/proxy_header");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let octets = std::fs::read(entry.unwrap().path()).unwrap();
+        (0..=octets.len()).for_each(|end| proxy_header(&octets[..end]));
+        count += 1;
+    }
+    assert!(count > 2, "the corpus is gone");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -115,7 +129,10 @@ proptest! {
 }
 
 /// A listener behind proxies at loopback, if `trusted`; what it serves says whose it thinks it is.
-fn start(trusted: bool, per_source: usize) -> (SocketAddr, mpsc::UnboundedReceiver<String>, Stopper) {
+fn start(
+    trusted: bool,
+    per_source: usize,
+) -> (SocketAddr, mpsc::UnboundedReceiver<String>, Stopper) {
     let (stopper, stop) = stopper();
     let limits = ListenLimits {
         connections_per_source_max: per_source,
