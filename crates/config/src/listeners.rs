@@ -23,11 +23,13 @@ pub enum Service {
     Pop3s,
     /// Mail from hosts of our own in front of us, RFC 2033.
     Lmtp,
+    /// The HTTP API, TLS from the first byte, RFC 9110.
+    Https,
 }
 
 impl Service {
     /// All services, in the order of the file.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
@@ -35,6 +37,7 @@ impl Service {
         Self::Imaps,
         Self::Pop3,
         Self::Pop3s,
+        Self::Https,
         Self::Lmtp,
     ];
 
@@ -50,6 +53,7 @@ impl Service {
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
             Self::Lmtp => "lmtp",
+            Self::Https => "https",
         }
     }
 
@@ -57,7 +61,7 @@ impl Service {
     #[must_use]
     pub const fn is_implicit_tls(self) -> bool {
         match self {
-            Self::Submissions | Self::Imaps | Self::Pop3s => true,
+            Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https => true,
             Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 | Self::Lmtp => false,
         }
     }
@@ -91,6 +95,7 @@ impl Config {
             Service::Pop3 => &self.listen.pop3,
             Service::Pop3s => &self.listen.pop3s,
             Service::Lmtp => &self.listen.lmtp,
+            Service::Https => &self.listen.https,
         }
     }
 

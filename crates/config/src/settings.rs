@@ -168,6 +168,8 @@ settings! {
         pop3: Listen as Listens = Listen::Port(110);
         /// Fetching mail, TLS from the first byte (POP3).
         pop3s: Listen as Listens = Listen::Port(995);
+        /// The HTTP API, TLS from the first byte (HTTPS).
+        https: Listen as Listens = Listen::Port(443);
         /// Mail from mail servers of your own in front of this one (LMTP, RFC 2033): a port (24 is
         /// usual), addresses with ports, or false.
         lmtp: Listen as Listens = Listen::Off;
@@ -300,6 +302,24 @@ settings! {
         /// For so long a network (IPv4 /24, IPv6 /48) from which an account has signed in is the
         /// account's own.
         network_known_for: Duration as Time = 30 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// The HTTP API.
+    web: Web {
+        /// For a request's header to come whole, and for the next request of a connection.
+        header_timeout: Duration as Time = secs(30), secs(1)..=secs(600);
+        /// For a whole request to come, its body included.
+        request_timeout: Duration as Time = secs(300), secs(5)..=HOUR;
+        /// The header of one request.
+        header_bytes_max: usize as Count ["bytes"] = 32_768, 8192..=1_048_576;
+        /// Requests under way at a time in one HTTP/2 connection.
+        streams_max: u32 as Count32 ["requests"] = 32, 1..=1000;
+        /// Bodies of requests that are held in memory at a time, of all connections together; one
+        /// more is told 503.
+        body_bytes_held_max: usize as Count ["bytes"] = 268_435_456, 67_108_864..=17_179_869_184;
+        /// How long an Idempotency-Key is remembered: for so long a request that is sent again
+        /// with it is not done again.
+        idempotency_keys_for: Duration as Time = 7 * DAY, HOUR..=30 * DAY;
     }
 
     /// Mail on its way to other servers.

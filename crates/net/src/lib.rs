@@ -28,6 +28,7 @@ mod stop;
 mod tls_client;
 mod tls_server;
 mod trust;
+mod wire;
 
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
@@ -46,3 +47,4 @@ pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
 pub use trust::Trust;
+pub use wire::Wire;

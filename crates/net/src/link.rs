@@ -126,7 +126,7 @@ pub struct Link {
 }
 
 #[derive(Debug)]
-enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -238,6 +238,11 @@ impl Link {
     #[must_use]
     pub const fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What is below, for whoever speaks its protocol by other means.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
     }
 
     /// Whether the machine may offer or ask for a handshake.
@@ -409,7 +414,7 @@ impl Link {
 }
 
 impl Stream {
-    fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -422,7 +427,11 @@ impl Stream {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),

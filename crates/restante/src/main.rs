@@ -1,6 +1,7 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod check;
 mod cli;
 mod control;
 mod data_dir;
@@ -14,8 +15,10 @@ mod request;
 mod serve;
 mod show;
 mod story;
+mod story_tries;
 mod verify;
 mod view;
+mod web_access;
 
 use std::process::ExitCode;
 

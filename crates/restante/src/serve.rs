@@ -24,6 +24,7 @@ use crate::file_limit;
 use crate::incoming;
 use crate::mail_access;
 use crate::outbound::Outbound;
+use crate::web_access;
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
@@ -116,7 +117,17 @@ impl Running {
         refusal: &'static [u8],
     ) -> anyhow::Result<Listener> {
         let security = if service.is_implicit_tls() {
-            Security::ServerImplicit(self.tls.clone())
+            let tls = match service {
+                Service::Https => self.tls.for_http(),
+                Service::Smtp
+                | Service::Submission
+                | Service::Submissions
+                | Service::Imap
+                | Service::Imaps
+                | Service::Pop3
+                | Service::Pop3s => self.tls.clone(),
+            };
+            Security::ServerImplicit(tls)
         } else {
             Security::ServerStartTls(self.tls.clone())
         };
@@ -202,6 +213,7 @@ async fn run(
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
+    web_access::listen_https(&mut running, &config, Vec::new())?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
@@ -289,7 +301,7 @@ fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>
     resolver.cache_entries = dns.cache_entries;
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
-        queue: Arc::new(Outbound::new(store.clone())),
+        queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         resolver: Arc::new(Resolver::new(&resolver)?),
         tls: net::ClientTls::with_public_roots()?,
         clock: Arc::new(deliver::WallClock),

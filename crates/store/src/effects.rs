@@ -31,7 +31,9 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.directory = true,
-            Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
+            Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
+                self.queue = true;
+            }
             Record::Subscription { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }

@@ -35,9 +35,11 @@ mod pending;
 mod published;
 mod queue;
 mod quota;
+mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_tried;
 mod schema;
 mod shared;
 mod sql;
@@ -73,6 +75,7 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
+pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

@@ -120,6 +120,7 @@ fn services_have_their_standard_ports() {
         ("imaps", 993),
         ("pop3", 110),
         ("pop3s", 995),
+        ("https", 443),
     ];
     // LMTP has no standard port, and not everybody needs it.
     let mut wanted = expected.map(|(name, port)| (name, Some(port))).to_vec();

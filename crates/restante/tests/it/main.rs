@@ -15,6 +15,7 @@ mod deleted_over_pop3;
 mod delivered_at_once;
 mod drills;
 mod faults_of_the_disk;
+mod https_answers;
 mod imap_changes_mailboxes;
 mod imap_compresses;
 mod imap_idle_pushes;
