@@ -6,9 +6,15 @@ use mail_types::Domain;
 use toml::de::DeValue;
 
 use crate::kinds::{
+<<<<<<< HEAD
     Bytes, Count, Count32, Count64, Durations, IpAddrs, Kind, Level, Listen, Listens, LogLevel,
     MemoryBytes, Network, Networks, OptionalPath, Path, Percent, Port, ProxyAt, ProxyListeners,
     Resolver, ResolverAt, Time, YesNo, ZstdLevel,
+=======
+    Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, IpAddrs, Kind, Level, Listen,
+    Listens, LogLevel, MemoryBytes, Network, Networks, Path, Paths, Percent, Port, Resolver,
+    ResolverAt, Time, YesNo, ZstdLevel,
+>>>>>>> main
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -211,6 +217,13 @@ settings! {
         timeout: Duration as Time = secs(20), secs(1)..=secs(300);
         /// Answers kept in memory.
         cache_entries: u64 as Count64 ["answers"] = 8192, 0..=1_000_000;
+        /// Who checks the signatures of DNSSEC, which DANE rests on: `trust` believes the DNS
+        /// server (it must validate, and the way to it must be safe), `validate` checks them here,
+        /// `off` nobody, `auto` trusts a server on this machine and checks the answers of others.
+        dnssec: Dnssec as DnssecBy = Dnssec::Auto;
+        /// Files with other trust anchors than the root's key, one DNSKEY record a line; for closed
+        /// networks.
+        trust_anchors: Vec<PathBuf> as Paths = Vec::new();
     }
 
     /// Certificate of this host. Paths without a leading `/` begin at the data directory.
@@ -219,6 +232,24 @@ settings! {
         certificate: PathBuf as Path = PathBuf::from("tls/certificate.pem");
         /// PEM file of its private key.
         key: PathBuf as Path = PathBuf::from("tls/key.pem");
+        /// PEM files of authorities that are trusted besides the public ones, where this host is
+        /// the client: other mail servers, policies, web hooks, ACME.
+        authorities: Vec<PathBuf> as Paths = Vec::new();
+    }
+
+    /// TLS towards other mail servers.
+    outgoing_tls: OutgoingTls {
+        /// Whether DANE is used (RFC 7672): a mail host whose signed TLSA records name its
+        /// certificate gets mail over TLS with that certificate, or not at all.
+        dane: bool as YesNo = true;
+        /// Whether MTA-STS is used (RFC 8461): a domain that publishes a policy to enforce gets
+        /// mail over verified TLS at the hosts it names, or not at all.
+        mta_sts: bool as YesNo = true;
+        /// The port where policies are fetched. 443 on the Internet; another one is for closed
+        /// networks.
+        mta_sts_port: u16 as Port = 443, 1..=65_535;
+        /// How long fetching a policy may take (RFC 8461 §3.3 advises a minute).
+        mta_sts_timeout: Duration as Time = MINUTE, secs(1)..=secs(300);
     }
 
     /// What a client may ask of the server at most. Every refusal says which limit it met.

@@ -11,6 +11,7 @@ mod incoming;
 mod init;
 mod mail_access;
 mod outbound;
+mod outside;
 mod request;
 mod serve;
 mod show;

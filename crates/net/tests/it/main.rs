@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod authority;
+mod dane;
 mod deflate;
 mod drive;
 mod fuzz_proxy;
