@@ -405,7 +405,6 @@ unlimited_kind!(
     |path| quoted(&path.display())
 );
 unlimited_kind!(
-<<<<<<< HEAD
     OptionalPath,
     Option<PathBuf>,
     "path or false",
@@ -423,7 +422,8 @@ unlimited_kind!(
     "a list of services and addresses, such as [\"smtp\", \"192.0.2.1:993\"]",
     |value| list(value, ProxyAt::read),
     |listeners| write_list(listeners, quoted)
-=======
+);
+unlimited_kind!(
     Paths,
     Vec<PathBuf>,
     "list of paths",
@@ -440,7 +440,6 @@ unlimited_kind!(
     "\"auto\", \"trust\", \"validate\" or \"off\"",
     |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
     |mode| quoted(mode.as_str())
->>>>>>> main
 );
 unlimited_kind!(
     ResolverAt,

@@ -6,15 +6,9 @@ use mail_types::Domain;
 use toml::de::DeValue;
 
 use crate::kinds::{
-<<<<<<< HEAD
-    Bytes, Count, Count32, Count64, Durations, IpAddrs, Kind, Level, Listen, Listens, LogLevel,
-    MemoryBytes, Network, Networks, OptionalPath, Path, Percent, Port, ProxyAt, ProxyListeners,
-    Resolver, ResolverAt, Time, YesNo, ZstdLevel,
-=======
     Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, IpAddrs, Kind, Level, Listen,
-    Listens, LogLevel, MemoryBytes, Network, Networks, Path, Paths, Percent, Port, Resolver,
-    ResolverAt, Time, YesNo, ZstdLevel,
->>>>>>> main
+    Listens, LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port,
+    ProxyAt, ProxyListeners, Resolver, ResolverAt, Time, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
