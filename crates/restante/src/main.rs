@@ -7,6 +7,7 @@ mod control;
 mod data_dir;
 mod demo;
 mod file_limit;
+mod incoming;
 mod init;
 mod mail_access;
 mod outbound;
