@@ -4,13 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
-use mail_types::{CustodyId, MailId};
-use store::{MailFacts, NewReport, Pending, QueueItem, Refused, Settled, Store, StoreError};
+use mail_types::{Address, CustodyId, Domain, Host, MailId};
+use store::{
+    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    StoreError,
+};
 use tokio::sync::Notify;
 
 /// The store as the queue runner sees it.
 pub struct Outbound {
     store: Store,
+    hostname: Domain,
     changed: Arc<Notify>,
     open: Mutex<Open>,
 }
@@ -27,11 +31,11 @@ struct Open {
 }
 
 impl Outbound {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, hostname: Domain) -> Self {
         let changed = Arc::new(Notify::new());
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
-        Self { store, changed, open: Mutex::default() }
+        Self { store, hostname, changed, open: Mutex::default() }
     }
 
     /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
@@ -57,7 +61,8 @@ impl Outbound {
             .into_iter()
             .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
             .collect();
-        Ok(self.store.settle(settled, report))
+        let tries = attempt.tries.iter().map(|tried| try_of(tried, peer.as_ref())).collect();
+        Ok(self.store.settle(settled, tries, report))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -164,6 +169,19 @@ impl Queue for Outbound {
         results
     }
 
+    async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {
+        let store = self.store.clone();
+        let read = blocking(move || store.reached_lately(hosts_max)).await;
+        read.and_then(|hosts| hosts.map_err(failed)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing is known of hosts that mail has reached");
+            Vec::new()
+        })
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        postmaster(&self.store.directory(), &self.hostname)
+    }
+
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
         let begun: Vec<CustodyId> = {
             let open = self.open();
@@ -176,6 +194,18 @@ impl Queue for Outbound {
         });
         Ok(())
     }
+}
+
+/// The postmaster of the host's name or, where that is no mail domain, of a local one.
+fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
+    let of = |domain: &Domain| {
+        let address = Address::parse(&format!("postmaster@{domain}")).ok()?;
+        match directory.resolve(&address) {
+            Resolution::Account(_) | Resolution::Alias(_) => Some(address),
+            Resolution::UnknownUser | Resolution::Remote => None,
+        }
+    };
+    of(hostname).or_else(|| directory.domains().find_map(of))
 }
 
 /// Messages below this are read without a thread of their own.
@@ -209,7 +239,16 @@ fn mail_of(item: &QueueItem) -> Mail {
         smtp_utf8: accepted.smtp_utf8,
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
+        for_postmaster: accepted
+            .custodies
+            .first()
+            .is_some_and(|first| is_postmaster(&first.recipient)),
     }
+}
+
+/// RFC 5321 §4.5.1: the name is reserved, in any case.
+fn is_postmaster(address: &Address) -> bool {
+    address.localpart.as_str().eq_ignore_ascii_case("postmaster")
 }
 
 fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
@@ -237,6 +276,45 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
 fn peer_of(peer: deliver::Peer) -> store::Peer {
     let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
     store::Peer { host, ip, port, tls, tls_verified, tls_failure }
+}
+
+/// A host that is also the one asked last is not written twice.
+fn try_of(tried: &deliver::Try, last: Option<&store::Peer>) -> store::Try {
+    let peer = peer_of(tried.peer.clone());
+    store::Try {
+        begun: tried.begun,
+        path: match tried.path {
+            deliver::Path::Direct => store::Path::Direct,
+            deliver::Path::SmartHost => store::Path::SmartHost,
+        },
+        peer: (last != Some(&peer)).then_some(peer),
+        preference: tried.preference,
+        source: tried.source,
+        policy: tried.policy.clone(),
+        policy_said: tried.policy_said.clone(),
+        before: tried.before,
+        phases: tried.phases.iter().map(phase_of).collect(),
+    }
+}
+
+fn phase_of(phase: &deliver::Phase) -> store::Phase {
+    use deliver::PhaseName as From;
+    use store::PhaseName as To;
+    let name = match phase.name {
+        From::Dns => To::Dns,
+        From::Connect => To::Connect,
+        From::Greeting => To::Greeting,
+        From::Hello => To::Hello,
+        From::StartTls => To::StartTls,
+        From::Handshake => To::Handshake,
+        From::Rset => To::Rset,
+        From::Mail => To::Mail,
+        From::Rcpt => To::Rcpt,
+        From::Data => To::Data,
+        From::Content => To::Content,
+        From::Dot => To::Dot,
+    };
+    store::Phase { name, reply: phase.reply.clone(), millis: phase.millis }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {

@@ -42,7 +42,10 @@ impl<D: Disk> Store<D> {
                 JournalEntry::Record { seq, payload, .. } => {
                     read += 1;
                     let entry = Entry::decode(&payload)?;
-                    if matches!(entry.record, Record::Accepted(_) | Record::Attempted { .. }) {
+                    if matches!(
+                        entry.record,
+                        Record::Accepted(_) | Record::Attempted { .. } | Record::Tried(_)
+                    ) {
                         group.push(Happening { seq, entry });
                     }
                 }
