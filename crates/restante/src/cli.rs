@@ -9,7 +9,7 @@ use mail_types::{Address, Domain};
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::request::{Request, Which};
-use crate::{check, control, demo, serve, show, transfer, verify};
+use crate::{check, control, demo, doors, serve, show, transfer, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -56,6 +56,9 @@ enum Command {
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
+    /// Tokens by which programs send over the HTTP API as an account
+    #[command(subcommand)]
+    Token(doors::Token),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
@@ -220,6 +223,12 @@ impl Cli {
                 if let Some((address, password)) = generated {
                     show::generated(&address, &password, self.json);
                 }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Token(command) => {
+                let (request, made) = doors::token(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                doors::answer(&request, &answer, made.as_deref(), self.json);
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Domain(command) => domain(command),

@@ -6,6 +6,7 @@ mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod doors;
 mod file_limit;
 mod incoming;
 mod init;

@@ -81,6 +81,15 @@ pub enum Request {
     Transfer {
         account: Address,
     },
+    TokenList,
+    TokenAdd {
+        address: Address,
+        label: String,
+        text: String,
+    },
+    TokenRemove {
+        token: u64,
+    },
 }
 
 /// Which messages.
@@ -195,6 +204,15 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
                 store.set_quota(actor, address, quota).wait()?;
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
+        }
+        Request::TokenList => Ok(view::tokens(&store.directory())),
+        Request::TokenAdd { address, label, text } => {
+            let token = store.add_token(actor, &address, label, &text).wait()?;
+            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+        }
+        Request::TokenRemove { token } => {
+            store.remove_token(actor, token).wait()?;
+            Ok(did(format!("token {token} is worth nothing any more")))
         }
         Request::Transfer { .. } => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })

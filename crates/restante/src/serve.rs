@@ -11,6 +11,7 @@ use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
+use smtp_machine::server::Role;
 use store::{Started, Store};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -214,7 +215,9 @@ async fn run(
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
-    web_access::listen_https(&mut running, &config, Vec::new())?;
+    let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
+    let api = web_access::api(&config, &store, Arc::new(submission));
+    web_access::listen_https(&mut running, &config, Vec::new(), Some(api))?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
