@@ -3,6 +3,7 @@
 use mail_types::{MailId, MailboxId};
 
 use crate::record::{Fate, Place, Record};
+use crate::record_held::Condition;
 
 /// What a group did that others must hear of.
 #[derive(Debug, Default)]
@@ -34,6 +35,16 @@ impl Effects {
             Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
             }
+            Record::CustodiesChanged(change) => {
+                for item in &change.items {
+                    match &item.is {
+                        Condition::Queued(_) => self.queue = true,
+                        Condition::Delivered { mailbox, .. } => self.mailboxes.push(*mailbox),
+                        Condition::Held { .. } | Condition::Purged => {}
+                    }
+                }
+            }
+            Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
@@ -54,7 +65,7 @@ impl Effects {
                 for custody in &mail.custodies {
                     match &custody.fate {
                         Fate::Queued { .. } => self.queue = true,
-                        Fate::Expanded { .. } => {}
+                        Fate::Expanded { .. } | Fate::Held(_) => {}
                         Fate::Delivered { mailbox, .. } => self.mailboxes.push(*mailbox),
                     }
                 }
