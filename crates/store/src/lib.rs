@@ -52,6 +52,7 @@ mod url_key;
 mod verify;
 mod verify_extract;
 mod waiting;
+mod watch;
 
 use mail_types::Address;
 
@@ -90,6 +91,7 @@ pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
 pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};
+pub use watch::{MailboxNews, News, Seen, Watch};
 
 /// Why a change was not made. Nothing of it is in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

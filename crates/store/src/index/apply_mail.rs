@@ -264,7 +264,7 @@ impl<E: Executor> Index<E> {
 pub(super) const fn sender_account(mail: &Accepted) -> u64 {
     match &mail.source {
         Source::Submission { account, .. } | Source::Append { account } => account.0,
-        Source::Smtp { .. } | Source::Report { .. } => 0,
+        Source::Smtp { .. } | Source::Report { .. } | Source::Lmtp { .. } => 0,
     }
 }
 
