@@ -25,6 +25,7 @@ mod results;
 mod setback;
 mod settings;
 mod settle;
+mod tries;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -38,6 +39,7 @@ pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
 pub use settings::Settings;
+pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
 use familiar::Familiar;
@@ -125,6 +127,12 @@ impl<Q: Queue> Runner<Q> {
     /// told that its mail is due.
     pub fn forget_pauses(&self) {
         self.desk.forget_pauses();
+    }
+
+    /// Gives back what waits here for a connection, to be taken anew: it was changed in the queue.
+    pub async fn take_anew(&self) {
+        let custodies = self.desk.take_all(self.clock.now());
+        self.give_back(&custodies).await;
     }
 
     /// Connections now, those being made included.

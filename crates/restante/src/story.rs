@@ -8,6 +8,8 @@ use store::{
     Story, Via,
 };
 
+use crate::{story_changes, story_tries};
+
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
     let text = ReceiptId { mail, check: 0 }.to_string();
@@ -73,7 +75,10 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             }
             None => format!("{to}: returned, and nobody was to be told"),
         },
-        CustodyState::Held => format!("{to}: held"),
+        CustodyState::Held => match &custody.hold {
+            Some(hold) => story_changes::held(to, hold),
+            None => format!("{to}: held"),
+        },
         CustodyState::Expanded => format!("{to}: an alias, see its targets"),
         CustodyState::Purged => format!("{to}: purged"),
     }
@@ -130,6 +135,9 @@ impl<'a> Teller<'a> {
                 self.account(*account),
                 over(tls)
             ),
+            Source::Lmtp { ip, lhlo, tls } => {
+                format!("taken over LMTP from {ip} (“{lhlo}”) {}, sender {from}", over(tls))
+            }
             Source::Append { account } => {
                 format!("stored by {} over IMAP", self.account(*account))
             }
@@ -156,7 +164,13 @@ impl<'a> Teller<'a> {
                     .map_or("a mailbox", |place| place.1.as_str());
                 Some(format!("delivered for {to} to {mailbox} as UID {uid}, in the same commit"))
             }
+            Fate::Queued { due } if *due > self.story.facts.accepted => {
+                Some(format!("queued for {to}, to be sent at {due}"))
+            }
             Fate::Queued { .. } => Some(format!("queued for {to}")),
+            Fate::Held(hold) => {
+                Some(format!("held for {to} ({}): {}", hold.by.word(), hold.reason))
+            }
             Fate::Expanded { into } => {
                 let targets: Vec<&str> =
                     into.iter().filter_map(|target| self.recipient(*target)).collect();
@@ -183,6 +197,27 @@ impl<'a> Teller<'a> {
                     .recipient(*custody)
                     .map(|to| attempt(to, peer.as_ref(), outcome, reader(self.story)));
                 told.into_iter().collect()
+            }
+            Record::Tried(tried) => {
+                let mut told = story_tries::sentences(tried);
+                let outcomes = tried.outcomes.iter();
+                told.extend(outcomes.filter_map(|(custody, outcome)| {
+                    let to = self.recipient(*custody)?;
+                    let next = match same_address(tried, outcome) {
+                        Some(source) => format!(", from {source} again"),
+                        None => String::new(),
+                    };
+                    Some(attempt(to, tried.peer.as_ref(), outcome, reader(self.story)) + &next)
+                }));
+                told
+            }
+            Record::CustodiesChanged(change) => {
+                let told = change.items.iter();
+                told.filter_map(|item| {
+                    let to = self.recipient(item.custody)?;
+                    Some(story_changes::sentence(change, item, to, &who))
+                })
+                .collect()
             }
             Record::Rescheduled { custodies, .. } => custodies
                 .iter()
@@ -227,6 +262,14 @@ impl<'a> Teller<'a> {
             Actor::Operator { name } => format!("the operator ({name})"),
             Actor::Server => "the server".to_owned(),
         }
+    }
+}
+
+/// Our address of the last try, where it is tried again: the same one is used.
+fn same_address(tried: &store::Tried, outcome: &Outcome) -> Option<std::net::IpAddr> {
+    match outcome {
+        Outcome::Deferred { .. } | Outcome::Uncertain { .. } => tried.tries.last()?.source,
+        Outcome::Relayed { .. } | Outcome::Returned { .. } => None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::commit::Work;
 use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
+use crate::record_held::Hold;
 use crate::{Pending, Receipt, Refused, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
@@ -92,10 +93,45 @@ impl<D: Disk> Store<D> {
     }
 }
 
+impl<D: Disk> Store<D> {
+    /// Accepts a message and holds it for every recipient: it is safe, and neither delivered nor
+    /// sent until somebody releases it ([`Store::change_custodies`]). What may not be relayed, or
+    /// goes to nobody, is refused as by [`Store::accept`].
+    pub fn accept_held(&self, arrived: Arrived, hold: Hold) -> Pending<Receipt> {
+        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        self.change_and(
+            move |work| {
+                let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
+                for recipient in &arrived.recipients {
+                    fates.add(recipient)?;
+                }
+                let mut custodies = fates.custodies;
+                for custody in &mut custodies {
+                    match custody.fate {
+                        Fate::Delivered { .. } | Fate::Queued { .. } => {
+                            custody.fate = Fate::Held(hold.clone());
+                        }
+                        Fate::Expanded { .. } | Fate::Held(_) => {}
+                    }
+                }
+                record(work, arrived, custodies, None)?;
+                Ok(work.now)
+            },
+            move |at, synced| Receipt::committed(id, at, synced),
+        )
+    }
+}
+
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
 /// of what they report.
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
-    let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
+    // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
+    // anywhere.
+    let may_relay = match arrived.source {
+        Source::Smtp { .. } | Source::Lmtp { .. } => false,
+        Source::Submission { .. } | Source::Append { .. } | Source::Report { .. } => true,
+    };
+    let mut fates = Fates::new(work, may_relay);
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }

@@ -84,6 +84,8 @@ pub struct Work<'a> {
     failure: &'a mut Option<StoreError>,
     seq: &'a mut RecordSeq,
     effects: &'a mut Effects,
+    /// Which handle asks, among those whose watchers hear of changes.
+    pub origin: Option<u64>,
     /// The open mailboxes, with everything that jobs before this one did.
     pub live: &'a mut Live,
 }
@@ -120,6 +122,11 @@ impl Work<'_> {
         Ok(at)
     }
 
+    /// The number that the next record has.
+    pub const fn next_seq(&self) -> RecordSeq {
+        RecordSeq(self.seq.0 + 1)
+    }
+
     /// How much was added to the group so far, by this job and those before it.
     pub const fn frames(&self) -> usize {
         *self.frames
@@ -141,7 +148,7 @@ impl Work<'_> {
         *self.seq = seq;
         *self.records += 1;
         *self.frames += 1;
-        self.effects.add(&entry.record);
+        self.effects.add(&entry.record, self.origin);
         self.live.apply(entry, self.index, |index, entry| index.apply(entry, seq, at))?;
         Ok(())
     }
@@ -300,6 +307,7 @@ impl<D: Disk> Writer<D> {
             failure: &mut group.failure,
             seq: &mut self.seq,
             effects: &mut group.effects,
+            origin: None,
             live: &mut self.live,
         };
         // A job that panics has done half of something: the group fails, the server goes on.
@@ -326,6 +334,7 @@ impl<D: Disk> Writer<D> {
                 if records > 0 {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
                     self.shared.note_quotas(self.index.take_quota_news());
+                    self.shared.add_queue_news(self.seq, self.index.take_queue_news());
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
@@ -413,6 +422,7 @@ impl<D: Disk> Writer<D> {
         self.index = index;
         self.live.forget_deferred();
         self.index_lost = false;
+        self.index.queue_news = Some(Vec::new());
         self.shared.note_quotas(self.index.take_quota_news());
         self.seq = self.journal.head().last_seq;
         self.shared.published.store(self.seq.0, Ordering::Release);

@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use mail_types::AccountId;
+use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::effects::Effects;
 use crate::extracting::Extracting;
 use crate::index::Index;
+use crate::lanes::{Lane, News};
 use crate::live::Views;
 use crate::published::Published;
 use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
+use crate::watch::{BeforeAndNow, Watches};
 
 /// Idle read connections kept open; each holds up to 2 MiB of the index.
 const READERS_IDLE_MAX: usize = 4;
@@ -50,8 +52,11 @@ pub struct Shared {
     pub mailboxes: Published,
     /// The open mailboxes.
     pub views: Views,
+    /// Who watches mailboxes.
+    pub watches: Arc<Watches>,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
+    queue_news: Mutex<Vec<News>>,
     directory_wake: RwLock<Option<DirectoryWake>>,
 }
 
@@ -81,8 +86,10 @@ impl Shared {
             readers: Mutex::new(Vec::new()),
             mailboxes: Published::default(),
             views: Views::default(),
+            watches: Arc::default(),
             alarm,
             queue_wake: RwLock::new(None),
+            queue_news: Mutex::default(),
             directory_wake: RwLock::new(None),
         }
     }
@@ -122,6 +129,25 @@ impl Shared {
         lock(&self.stopped).get_or_insert_with(|| reason.to_owned());
     }
 
+    /// Something has become due in lanes of the queue, by records up to `seq`.
+    pub fn add_queue_news(&self, seq: RecordSeq, news: Vec<(Lane, Timestamp)>) {
+        if !news.is_empty() {
+            let news = news.into_iter().map(|(lane, due)| News { seq, lane, due });
+            lock(&self.queue_news).extend(news);
+        }
+    }
+
+    /// Tells and forgets what a reader at `seen` sees of it.
+    pub fn take_queue_news(&self, seen: RecordSeq, tell: &mut dyn FnMut(&Lane, Timestamp)) {
+        lock(&self.queue_news).retain(|news| {
+            let is_seen = news.seq <= seen;
+            if is_seen {
+                tell(&news.lane, news.due);
+            }
+            !is_seen
+        });
+    }
+
     pub fn set_queue_wake(&self, wake: QueueWake) {
         *self.queue_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
@@ -143,8 +169,19 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, mailboxes, accepted } = effects;
-        self.mailboxes.update(mailboxes, index);
+        let Effects { directory, queue, mailboxes, accepted, made } = effects;
+        let watched = !self.watches.is_empty();
+        let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();
+        self.mailboxes.update(mailboxes, index, |id, before, now| {
+            if watched {
+                // Of several changes in one group, what was before the first.
+                let known = before_and_now.entry(id).or_insert((before, None));
+                known.1 = now.cloned();
+            }
+        });
+        if watched {
+            self.watches.tell(&made, &before_and_now);
+        }
         for (mail, at) in accepted {
             self.extracting.accepted(mail, at);
         }

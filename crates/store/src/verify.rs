@@ -9,7 +9,7 @@ use std::path::Path;
 use journal::{
     BodyFile, DamageKind, Disk, Entry as JournalEntry, Head, Position, Reader, RealDisk,
 };
-use mail_types::{BodyHash, RecordSeq};
+use mail_types::{BodyHash, CustodyId, RecordSeq};
 
 use crate::StoreError;
 use crate::custody::CustodyState;
@@ -379,13 +379,22 @@ fn check_entry(entry: &Entry, bodies: &Bodies, report: &mut Report) {
                 report.add(Invariant::OneState, what);
             }
         }
-        Record::Attempted { custody, outcome: Outcome::Relayed { reply, .. }, .. }
-            if !matches!(reply.code, 200..=299) =>
-        {
-            let what = format!("custody {custody} counts as relayed on the reply “{reply}”");
-            report.add(Invariant::RelayedReply, what);
+        Record::Attempted { custody, outcome, .. } => check_outcome(*custody, outcome, report),
+        Record::Tried(tried) => {
+            for (custody, outcome) in &tried.outcomes {
+                check_outcome(*custody, outcome, report);
+            }
         }
         _ => {}
+    }
+}
+
+fn check_outcome(custody: CustodyId, outcome: &Outcome, report: &mut Report) {
+    if let Outcome::Relayed { reply, .. } = outcome
+        && !matches!(reply.code, 200..=299)
+    {
+        let what = format!("custody {custody} counts as relayed on the reply “{reply}”");
+        report.add(Invariant::RelayedReply, what);
     }
 }
 
@@ -419,6 +428,22 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
         "queue row without an open custody",
         "SELECT custody FROM queue WHERE NOT EXISTS \
          (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::OneState,
+        "held custody without what it is held for",
+        "SELECT id FROM custody WHERE state = 4 \
+         AND NOT EXISTS (SELECT 1 FROM held WHERE held.custody = custody.id)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::OneState,
+        "custody that is held, and in another state too",
+        "SELECT custody FROM held WHERE NOT EXISTS \
+         (SELECT 1 FROM custody WHERE custody.id = held.custody AND custody.state = 4)",
     )?;
     none(
         sql,

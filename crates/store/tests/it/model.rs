@@ -1,6 +1,6 @@
 //! Random operations beside a simple model of what they mean; close, kill and rebuild in between.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use journal::Body;
 use journal::sim::SimDisk;
@@ -256,12 +256,12 @@ fn settle_again(store: &Store<SimDisk>, item: &QueueItem, settled: Settled) {
         message_id: None,
     };
     let again = Settled { outcome, reported: true, ..settled };
-    store.settle(vec![again], Some(report)).wait().unwrap();
+    store.settle(vec![again], Vec::new(), Some(report)).wait().unwrap();
 }
 
 fn send(store: &Store<SimDisk>, model: &mut Model, random: &mut Random) {
     let later = Timestamp(i64::MAX);
-    let (items, _) = store.take_due(later, 1 + random.below(3) as usize, &HashSet::new()).unwrap();
+    let (items, _) = store.take_due(later, 1 + random.below(3) as usize, &|_| false).unwrap();
     for item in &items {
         let body = String::from_utf8(store.body(&item.mail.facts).unwrap()).unwrap();
         let text = body.rsplit("\r\n").next().unwrap().to_owned();
@@ -276,7 +276,7 @@ fn send(store: &Store<SimDisk>, model: &mut Model, random: &mut Random) {
                 let outcome = Outcome::Relayed { reply, report: None, may_be_duplicate: false };
                 let settled =
                     Settled { custody: item.custody, peer: None, outcome, reported: false };
-                store.settle(vec![settled.clone()], None).wait().unwrap();
+                store.settle(vec![settled.clone()], Vec::new(), None).wait().unwrap();
                 model.queue.remove(&text);
                 settle_again(store, item, settled);
             }
