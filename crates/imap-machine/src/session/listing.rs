@@ -59,6 +59,10 @@ impl<R: Acceptance> Session<R> {
     }
 
     pub(super) fn lines_go_on(&mut self, mut lines: Box<Lines>) -> Flow {
+        lines.entries.match_some();
+        if !lines.entries.are_matched() {
+            return self.pause(Work::Lines(lines));
+        }
         while !self.output_is_full() {
             let Some(entry) = lines.entries.next() else {
                 return self.finish(Ended::Ok, "", "Done");

@@ -148,6 +148,8 @@ enum Work {
 enum Flow {
     /// Go on.
     Again,
+    /// Go on when others have had their turn.
+    Pause,
     /// Ask this.
     Ask(Question),
     /// More input is needed.
@@ -475,6 +477,12 @@ impl<R: Acceptance> Session<R> {
         Flow::Again
     }
 
+    /// Goes on with this work, which takes long, when others have had their turn.
+    fn pause(&mut self, work: Work) -> Flow {
+        self.work = work;
+        Flow::Pause
+    }
+
     /// What to do with nothing to do: give memory back, or close if nothing can come.
     fn need_input(&mut self) -> Step<Question> {
         match self.ending {
@@ -527,6 +535,10 @@ impl<R: Acceptance> Machine for Session<R> {
             }
             match self.advance(now) {
                 Flow::Again => {}
+                Flow::Pause => {
+                    self.open = Open::Flush;
+                    return Step::Ask(Question::Flush);
+                }
                 Flow::Ask(question) => {
                     self.open = Open::Question;
                     return Step::Ask(question);

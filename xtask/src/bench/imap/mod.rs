@@ -17,6 +17,7 @@ mod adding;
 mod arriving;
 mod idle;
 mod mailbox;
+mod maildrop;
 mod table;
 
 pub(super) use table::table;
@@ -246,6 +247,18 @@ pub(super) fn measure(bench: &Bench<'_>, mut host: Host) -> Result<Results, Benc
     }
     if bench.wants(Part::ImapLarge) {
         mailbox::measure(&mut host, LARGE, bench.scaled(100_000), &mut results)?;
+    }
+    if bench.wants(Part::Pop3) {
+        for (part, account, messages) in
+            [(Part::Imap, SMALL, 10_000), (Part::ImapLarge, LARGE, 100_000)]
+        {
+            let messages = bench.scaled(messages);
+            if !bench.wants(part) {
+                mailbox::load(&host, account, messages, &mut results)?;
+            }
+            host.restart()?;
+            maildrop::measure(&host, account, messages, &mut results)?;
+        }
     }
     if bench.wants(Part::Imap) || bench.wants(Part::ImapLarge) {
         let after = host.settled_memory_kib() as f64 / 1024.0;
