@@ -121,7 +121,7 @@ impl Victim {
         };
         for (what, search) in [
             ("SEARCH NOT 7:9, 10,000 times", many("NOT 7:9")),
-            ("SEARCH NOT LARGER n, 10,000 of them", numbered("NOT LARGER 10000000")),
+            ("SEARCH NOT LARGER n, 10,000 of them", numbered("NOT LARGER 10000")),
             ("SEARCH BODY abc, 10,000 times", many("BODY abc")),
             ("SEARCH FROM a, 10,000 times", many("FROM a")),
             ("SEARCH NOT BODY zq...n, 10,000 of them", numbered("NOT BODY zq")),

@@ -130,6 +130,18 @@ impl Imap {
         Ok((answers, bytes))
     }
 
+    /// Searches the opened mailbox; adds the UIDs found, with spaces between them.
+    ///
+    /// # Errors
+    /// When the server refuses or the connection fails.
+    pub fn search(&mut self, key: &str, uids: &mut String) -> Result<(), ImapError> {
+        self.command("SEARCH", &format!("UID SEARCH {key}"), |answer| {
+            if let Some(found) = answer.strip_prefix(b"* SEARCH ") {
+                uids.push_str(String::from_utf8_lossy(found).trim());
+            }
+        })
+    }
+
     /// Stores a message; the server's whole `OK` line, which is its receipt.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod manual;
 pub mod pop3_wire;
 pub mod powercut;
 pub mod random;
+pub mod reading;
 pub mod server;
 pub mod sessions;
 pub mod sink;
@@ -148,6 +149,7 @@ fn kill_text(report: &kill::KillReport) -> String {
         "{} kills ({} while starting), slowest start {} ms\n\
          {} acknowledged: {} found, {} open, {} lost, {} doubled, {} unexplained\n\
          {} without a reply, of which {} exist; {} sent twice after an uncertain attempt\n\
+         {} read in every way, {} of them misread\n\
          verify: {}",
         report.kills,
         report.kills_while_starting,
@@ -161,9 +163,11 @@ fn kill_text(report: &kill::KillReport) -> String {
         verdict.uncertain,
         verdict.uncertain_found,
         verdict.doubled_after_uncertain,
+        report.read,
+        report.misread.len(),
         if report.verified { "clean" } else { report.verify_output.as_str() },
     );
-    for line in &verdict.listed {
+    for line in verdict.listed.iter().chain(&report.misread) {
         text.push('\n');
         text.push_str(line);
     }

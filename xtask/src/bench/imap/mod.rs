@@ -36,7 +36,7 @@ const QUIET_LOOKS: u32 = 5;
 const QUIET_LOOKS_MAX: u32 = 1_500;
 /// Threads of the server that work out passwords and the like end after ten seconds.
 const SETTLED_AFTER: Duration = Duration::from_secs(11);
-const CONNECTIONS_MAX: &str = "connections_max = 20000";
+const CONNECTIONS_MAX: usize = 20_000;
 
 /// What a figure is to be.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -127,11 +127,7 @@ impl Host {
         let directory = bench.directory.join("imap");
         std::fs::create_dir_all(&directory).map_err(BenchError::io("making a directory"))?;
         let installation = Installation::init(&bench.binary, &directory, ACCOUNTS)?;
-        let settings = installation.data.join("restante.toml");
-        let text =
-            std::fs::read_to_string(&settings).map_err(BenchError::io("reading the settings"))?;
-        let text = text.replace("# connections_max = 4096", CONNECTIONS_MAX);
-        std::fs::write(&settings, text).map_err(BenchError::io("writing the settings"))?;
+        installation.allow_connections(CONNECTIONS_MAX)?;
         let running = installation.start()?;
         let target = our_target(&installation, &running);
         Ok(Self { target, ours: Some((installation, Some(running))), peer: None })
