@@ -9,7 +9,7 @@ use mail_types::{Address, Domain};
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::request::{Request, Which};
-use crate::{control, demo, serve, show, verify};
+use crate::{check, control, demo, serve, show, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -68,6 +68,9 @@ enum Command {
     Verify,
     /// Make the index anew from the journal; the server must not run
     Rebuild,
+    /// What SPF, DKIM, DMARC and ARC say of a sender or a message; needs no server
+    #[command(subcommand)]
+    Check(check::Check),
     /// Load a server, kill it, pull its plug, and count what is left
     #[command(subcommand)]
     Drill(drill::Drill),
@@ -198,6 +201,7 @@ impl Cli {
             }
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
                 return Ok(drill::run(&drill::Args { drill }));
             }

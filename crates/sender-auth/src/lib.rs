@@ -7,6 +7,8 @@
 
 mod dns;
 mod outcome;
+mod spf;
 
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
 pub use outcome::{Outcome, Verdict};
+pub use spf::{SpfResult, SpfScope, SpfSession, spf_helo, spf_mail_from};
