@@ -17,6 +17,8 @@ const FOLDERS: usize = 9_990;
 /// Octets of a folder's name: as long as names may be.
 const NAME_OCTETS: usize = 1_000;
 const TERMS: usize = 10_000;
+/// Octets of a text of odd characters.
+const TEXT_OCTETS: usize = 512 << 10;
 
 /// The server, and whose mailbox is abused.
 #[derive(Clone, Debug)]
@@ -185,7 +187,7 @@ impl Victim {
         self.appended_and_read("100,000 parts", parts.as_bytes(), &["BODY.PEEK[99999]"], tell)
     }
 
-    /// A megabyte of combining marks behind one letter, of ligatures that grow when folded, and of
+    /// Half a megabyte of combining marks behind one letter, of ligatures that grow when folded, and of
     /// syllables in pieces.
     ///
     /// # Errors
@@ -198,7 +200,7 @@ impl Victim {
             ("syllables in pieces", "", "\u{1112}\u{1161}\u{11ab}"),
             ("invisible characters", "a", "\u{200b}\u{ad}"),
         ] {
-            let text = begin.to_owned() + &again.repeat((1 << 20) / again.len());
+            let text = begin.to_owned() + &again.repeat(TEXT_OCTETS / again.len());
             let message = format!(
                 "Subject: {}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n",
                 text.chars().take(20_000).collect::<String>()

@@ -119,8 +119,21 @@ impl Imap {
         item: &str,
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(u64, u64), ImapError> {
+        self.fetch_of("1:*", item, each)
+    }
+
+    /// The same of the messages with these sequence numbers.
+    ///
+    /// # Errors
+    /// When the server refuses or the connection fails.
+    pub fn fetch_of(
+        &mut self,
+        set: &str,
+        item: &str,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(u64, u64), ImapError> {
         let (mut answers, mut bytes) = (0, 0);
-        self.command("FETCH", &format!("FETCH 1:* ({item})"), |answer| {
+        self.command("FETCH", &format!("FETCH {set} ({item})"), |answer| {
             if is_fetch(answer) {
                 answers += 1;
                 bytes += answer.len() as u64;

@@ -11,8 +11,11 @@ const WAIT: Duration = Duration::from_secs(120);
 const ITEMS: &str = "UID RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER] BODY.PEEK[]";
 /// Misread messages that are told of.
 const LISTED_MAX: usize = 20;
-/// Messages of a mailbox that are searched for one by one.
-const SEARCHED_MAX: usize = 5;
+/// Messages of a mailbox that are read in every way, evenly spread.
+const READ_MAX: u64 = 200;
+/// One of so many of them is searched for, among so many neighbours.
+const SEARCHED_ONE_IN: usize = 20;
+const NEIGHBOURS: u64 = 20;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +26,7 @@ pub struct Reading {
     pub misread: Vec<String>,
 }
 
-/// Reads all messages of all accounts in every way.
+/// Reads messages of all mailboxes of all accounts in every way.
 ///
 /// # Errors
 /// When a mailbox cannot be read.
@@ -33,27 +36,37 @@ pub fn read_all(installation: &Installation) -> Result<Reading, ImapError> {
         let server = installation.address(143);
         let mut imap = Imap::sign_in(server, account, &installation.password, WAIT)?;
         for mailbox in ["INBOX", crate::append::MAILBOX] {
-            if imap.examine(mailbox)? > 0 {
-                read_mailbox(&mut imap, &format!("{account}/{mailbox}"), &mut reading)?;
+            let count = imap.examine(mailbox)?;
+            let name = format!("{account}/{mailbox}");
+            if count > 0 {
+                read_mailbox(&mut imap, &name, count, &mut reading)?;
             }
         }
     }
     Ok(reading)
 }
 
-fn read_mailbox(imap: &mut Imap, name: &str, reading: &mut Reading) -> Result<(), ImapError> {
+fn read_mailbox(
+    imap: &mut Imap,
+    name: &str,
+    count: u64,
+    reading: &mut Reading,
+) -> Result<(), ImapError> {
+    let numbers: Vec<u64> = (1..=count).step_by(count.div_ceil(READ_MAX) as usize).collect();
+    let set: Vec<String> = numbers.iter().map(u64::to_string).collect();
     let mut found = Vec::new();
     let mut wrong = Vec::new();
-    let (count, _) = imap.fetch(ITEMS, &mut |answer| match misread(answer) {
+    let (read, _) = imap.fetch_of(&set.join(","), ITEMS, &mut |answer| match misread(answer) {
         Ok(seen) => found.push(seen),
         Err(why) => wrong.push(why),
     })?;
-    reading.read += count;
-    let step = found.len().div_ceil(SEARCHED_MAX).max(1);
-    for (uid, token) in found.iter().step_by(step) {
+    reading.read += read;
+    for (number, (uid, token)) in numbers.iter().zip(&found).step_by(SEARCHED_ONE_IN) {
+        let (first, last) =
+            (number.saturating_sub(NEIGHBOURS).max(1), (number + NEIGHBOURS).min(count));
         for key in ["SUBJECT", "TEXT", "BODY"] {
             let mut hits = String::new();
-            imap.search(&format!("{key} {token}"), &mut hits)?;
+            imap.search(&format!("{first}:{last} {key} {token}"), &mut hits)?;
             if hits != *uid {
                 wrong.push(format!("SEARCH {key} {token} finds {hits:?}, not UID {uid}"));
             }
