@@ -14,5 +14,7 @@ mod properties;
 mod service;
 #[path = "../../crates/imap-machine/tests/it/service_names.rs"]
 mod service_names;
+#[path = "../../crates/imap-machine/tests/it/service_news.rs"]
+mod service_news;
 
 libfuzzer_sys::fuzz_target!(|octets: &[u8]| properties::imap_commands(octets));
