@@ -35,7 +35,7 @@ mod x509;
 
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
-pub use certificate::{CertificateError, SelfSigned, self_signed};
+pub use certificate::{CertificateError, CertificateFacts, SelfSigned, self_signed};
 pub use clock::now;
 pub use dane::{Dane, DaneMatch, Demand, TlsRefusal};
 pub use dnssec::{Dnssec, Proof, Proven};
@@ -53,4 +53,3 @@ pub use tls_server::{ServerTls, TlsError};
 pub use tlsa::Tlsa;
 pub use trust::Trust;
 pub use wire::Wire;
-pub use x509::validity as certificate_validity;

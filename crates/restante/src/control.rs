@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::request::{Failure, Request, perform};
+use crate::tls;
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -90,6 +91,9 @@ async fn answer(
     let mut line = String::new();
     tokio::io::BufReader::new(reader).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
     let result = match serde_json::from_str::<Request>(&line) {
+        Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
+            tls::policy(&runner, &domain).await
+        }
         Ok(request) => {
             if matches!(request, Request::QueueRetry { .. }) {
                 runner.forget_pauses();

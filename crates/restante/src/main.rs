@@ -1,6 +1,7 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod certificates;
 mod check;
 mod cli;
 mod control;
@@ -8,6 +9,7 @@ mod data_dir;
 mod demo;
 mod file_limit;
 mod init;
+mod kept_file;
 mod mail_access;
 mod outbound;
 mod outside;
@@ -16,6 +18,8 @@ mod serve;
 mod show;
 mod story;
 mod story_tries;
+mod sts_files;
+mod tls;
 mod verify;
 mod view;
 mod web_access;
