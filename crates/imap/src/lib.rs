@@ -25,6 +25,7 @@ mod refusals;
 mod selected;
 mod session;
 mod url_octets;
+mod watching;
 
 use std::sync::Arc;
 

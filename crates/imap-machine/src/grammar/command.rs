@@ -5,6 +5,7 @@ use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::{MailboxName, Names};
 use super::manage::Manage;
+use super::notify::Notify;
 use super::resync::SelectParams;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
@@ -141,6 +142,8 @@ pub enum Command {
     Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
+    /// NOTIFY (RFC 5465)
+    Notify(Box<Notify>),
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
     /// elsewhere.
     Append(Box<AppendHead>),
@@ -217,6 +220,7 @@ impl Command {
             "UNSELECT" => alone(scan, Self::Unselect)?,
             "IDLE" => alone(scan, Self::Idle)?,
             "EXPUNGE" => alone(scan, Self::Expunge(None))?,
+            "NOTIFY" => Self::Notify(Box::new(Notify::parse(scan)?)),
             "ID" => id(scan)?,
             "AUTHENTICATE" => authenticate(scan)?,
             "LOGIN" => login(scan)?,

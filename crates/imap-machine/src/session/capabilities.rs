@@ -46,6 +46,7 @@ const SIGNED_IN: &[&str] = &[
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
     "METADATA",
+    "NOTIFY",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",

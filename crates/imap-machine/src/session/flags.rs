@@ -100,9 +100,7 @@ impl<R: Acceptance> Session<R> {
                     continue;
                 }
                 let out = &mut self.output;
-                out.extend_from_slice(b"* ");
-                push_number(out, place as u64 + 1);
-                out.extend_from_slice(b" FETCH (");
+                view.write_head(place, out);
                 if work.store.uid || self.condstore {
                     out.extend_from_slice(b"UID ");
                     push_number(out, u64::from(row.uid));

@@ -106,15 +106,26 @@ impl<R: Acceptance> Session<R> {
         }
     }
 
-    // RFC 3501 §7.2.4
     pub(super) fn write_status(
         &mut self,
         mailbox: &MailboxName,
         items: &[StatusItem],
         status: &Status,
     ) {
+        let line = self.status_line(mailbox, items, status);
+        self.output.extend_from_slice(&line);
+    }
+
+    // RFC 3501 §7.2.4
+    pub(super) fn status_line(
+        &self,
+        mailbox: &MailboxName,
+        items: &[StatusItem],
+        status: &Status,
+    ) -> Vec<u8> {
         let append_limit = self.config.limits.message_octets_max;
-        let out = &mut self.output;
+        let mut line = Vec::with_capacity(128);
+        let out = &mut line;
         push_text(out, "* STATUS ");
         self.reader.names.write(mailbox.as_str(), out);
         push_text(out, " (");
@@ -144,6 +155,7 @@ impl<R: Acceptance> Session<R> {
             push_number(out, number);
         }
         push_text(out, ")\r\n");
+        line
     }
 }
 

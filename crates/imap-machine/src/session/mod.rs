@@ -11,12 +11,14 @@ mod enable;
 mod fetch;
 mod finish;
 mod flags;
+mod fresh;
 mod idle;
 mod large;
 mod listing;
 mod mailboxes;
 mod metadata;
 mod multisearch;
+mod notify;
 mod order;
 mod plan;
 mod quota;
@@ -32,9 +34,11 @@ mod urls;
 use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
 use sasl::SignedIn;
 
+use self::finish::Then;
+
 use crate::ask::{Answer, Code, Event, Question, Refusal};
 use crate::config::Config;
-use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag};
+use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag, UidSet};
 use crate::reader::{Read, Reader};
 use crate::view::View;
 use crate::write::{push_human, push_text};
@@ -72,6 +76,10 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// What NOTIFY has asked for; none before the first.
+    wants: Option<Box<notify::Wants>>,
+    /// The service has news of watched mailboxes.
+    heard: bool,
     /// The time, as of the last step.
     now: Timestamp,
     /// Messages whose commits are under way.
@@ -95,6 +103,10 @@ struct Mailbox {
     view: View,
     /// Results that are kept up to date (RFC 5267).
     contexts: Vec<context::Context>,
+    /// New messages from this UID on have not been looked at for what is fetched of them unasked.
+    fresh_from: u32,
+    /// New messages that came by this session's own commands.
+    own: UidSet,
 }
 
 /// Whether a question is open.
@@ -140,6 +152,7 @@ enum Work {
     Resync(resync::Resyncing),
     Search(Box<search::Searching>),
     Multisearch(multisearch::Multisearch),
+    Hear(notify::Hearing),
     Idle,
     Finish(finish::Finish),
 }
@@ -186,6 +199,8 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            wants: None,
+            heard: false,
             now,
             appends: settle::Appends::default(),
             read: None,
@@ -247,6 +262,7 @@ impl<R: Acceptance> Session<R> {
             Work::Resync(work) => self.resync_answered(work, answer),
             Work::Search(work) => self.search_goes_on(work, answer),
             Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
+            Work::Hear(work) => self.hearing_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
             Work::Finish(work) => self.finish_goes_on(work, answer),
         }
@@ -261,7 +277,7 @@ impl<R: Acceptance> Session<R> {
         }
         let Some(read) = self.read_behind_appends() else { return self.settle(Work::Ready) };
         match read {
-            Read::Incomplete => Flow::NeedInput,
+            Read::Incomplete => self.unasked(Then::Next).unwrap_or(Flow::NeedInput),
             Read::Continue => {
                 push_text(&mut self.output, "+ Go on\r\n");
                 Flow::Again
@@ -339,6 +355,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Manage(_)
             | Command::Append(_)
             | Command::Url(_)
+            | Command::Notify(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
             Command::Search(search) if search.sources.is_some() => {
@@ -394,6 +411,7 @@ impl<R: Acceptance> Session<R> {
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
+            Command::Notify(command) => self.notify(*command),
             Command::Append(head) => self.append_begins(*head),
             Command::Url(command) => self.url_command(command),
             Command::Fetch(fetch) => self.fetch(fetch),
@@ -550,6 +568,7 @@ impl<R: Acceptance> Machine for Session<R> {
     fn event(&mut self, event: Event, _now: Timestamp) {
         match event {
             Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
+            Event::News => self.heard = true,
             Event::Appended => self.appends.decided(),
             Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
         }

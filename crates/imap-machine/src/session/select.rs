@@ -5,7 +5,7 @@ use mail_types::{Acceptance, Keyword};
 use super::access::{can_change, permanent_flags};
 use super::{Flow, Mailbox, Session, Work};
 use crate::ask::{Answer, Question, Selected};
-use crate::grammar::{MailboxName, Resync, SelectParams};
+use crate::grammar::{MailboxName, Resync, SelectParams, UidSet};
 use crate::view::{Rows, View};
 use crate::write::{push_number, push_object_id, push_text};
 
@@ -96,7 +96,9 @@ impl<R: Acceptance> Session<R> {
         push_object_id(out, id);
         push_text(out, "] Id of this mailbox\r\n");
         let (name, contexts) = (work.mailbox, Vec::new());
-        self.selected = Some(Box::new(Mailbox { id, name, read_only, view, contexts }));
+        let (fresh_from, own) = (view.rows().uid_next(), UidSet::new());
+        let mailbox = Mailbox { id, name, read_only, view, contexts, fresh_from, own };
+        self.selected = Some(Box::new(mailbox));
         let ends =
             if read_only { ("[READ-ONLY]", "Examined") } else { ("[READ-WRITE]", "Selected") };
         self.select_ends(work.resync, uid_validity.get(), ends)

@@ -66,6 +66,10 @@ pub struct Service {
     pub url_key: u64,
     /// At most this many messages in an answer.
     pub batch_max: usize,
+    /// What a watching session was told last.
+    pub watched: Option<Vec<Mailbox>>,
+    pub overflow: bool,
+    pub metadata_news: Vec<(Option<MailboxName>, String)>,
     next_id: u64,
 }
 
@@ -239,6 +243,11 @@ impl Service {
                 let messages = messages.iter().take(self.batch_max);
                 Answer::SortFacts(messages.map(|wanted| self.sort_facts(wanted)).collect())
             }
+            Question::Watch { on, .. } => {
+                self.watched = on.then(|| self.mailboxes.clone());
+                Answer::Done
+            }
+            Question::News { .. } => Answer::News(self.news()),
             Question::Glance { mailbox, .. } => {
                 let rows = self.rows_of(&mailbox)?;
                 Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
@@ -371,7 +380,7 @@ impl Mailbox {
         self.messages.retain(|message| !is_gone(message));
     }
 
-    fn status(&self) -> Status {
+    pub fn status(&self) -> Status {
         let count = |count: usize| u32::try_from(count).unwrap();
         let recent = self.messages.iter().filter(|message| message.uid >= self.recent_from);
         let unseen = self.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen));
