@@ -1,3 +1,6 @@
+//! What TLS must be towards a domain.
+#![allow(clippy::print_stdout)]
+
 use deliver::Runner;
 use mail_types::Domain;
 use serde_json::{Value, json};

@@ -1,3 +1,6 @@
+//! The certificates of this host.
+#![allow(clippy::print_stdout)]
+
 use std::path::Path;
 use std::process::ExitCode;
 
