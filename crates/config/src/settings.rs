@@ -6,9 +6,10 @@ use mail_types::Domain;
 use toml::de::DeValue;
 
 use crate::kinds::{
-    Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, IpAddrs, Kind, Level, Listen,
-    Listens, LogLevel, MemoryBytes, Network, Networks, Path, Paths, Percent, Port, Resolver,
-    ResolverAt, Time, YesNo, ZstdLevel,
+    AcmeChallengeKind, AcmeProofBy, Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations,
+    HttpsUrl, IpAddrs, Kind, Level, Listen, Listens, LogLevel, MemoryBytes, Network, Networks,
+    OptionalPath, Path, Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver, ResolverAt,
+    StsMode, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -170,6 +171,35 @@ settings! {
         pop3s: Listen as Listens = Listen::Port(995);
         /// The HTTP API, TLS from the first byte (HTTPS).
         https: Listen as Listens = Listen::Port(443);
+        /// Proofs for ACME in clear (HTTP): 80 where acme.challenge is http-01, else false.
+        http: Listen as Listens = Listen::Off;
+        /// Mail from mail servers of your own in front of this one (LMTP, RFC 2033): a port (24 is
+        /// usual), addresses with ports, or false.
+        lmtp: Listen as Listens = Listen::Off;
+    }
+
+    /// Taking mail over LMTP from mail servers of your own, which have judged it already.
+    lmtp: Lmtp {
+        /// A Unix socket to listen on, too. A path without a leading `/` begins at the data
+        /// directory, which other users may not enter.
+        socket: Option<PathBuf> as OptionalPath = None;
+        /// Whether every user of this machine may open that socket; else its owner and group.
+        socket_for_everybody: bool as YesNo = false;
+        /// Who may connect to the addresses under [listen]. Others are turned away.
+        networks: Vec<Network> as Networks = loopback();
+    }
+
+    /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
+    /// counts for limits, SPF and traces.
+    proxy: Proxy {
+        /// What proxies alone may connect to, each connection beginning with a PROXY header:
+        /// services as they are named under [listen], or single addresses of theirs. A connection
+        /// without the header is closed.
+        listeners: Vec<ProxyAt> as ProxyListeners = Vec::new();
+        /// The proxies. Connections to those listeners from elsewhere are closed.
+        networks: Vec<Network> as Networks = Vec::new();
+        /// How long a proxy may take to send its header.
+        header_timeout: Duration as Time = secs(5), Duration::from_millis(100)..=MINUTE;
     }
 
     /// Looking up names.
@@ -217,6 +247,39 @@ settings! {
         mta_sts_port: u16 as Port = 443, 1..=65_535;
         /// How long fetching a policy may take (RFC 8461 §3.3 advises a minute).
         mta_sts_timeout: Duration as Time = MINUTE, secs(1)..=secs(300);
+    }
+
+    /// The MTA-STS policy of the domains whose mail is kept here (RFC 8461). It is shown at
+    /// https://mta-sts.DOMAIN/ by the HTTPS service; others heed it once `_mta-sts.DOMAIN` has its
+    /// TXT record.
+    mta_sts: MtaSts {
+        /// Whether it is shown.
+        publish: bool as YesNo = true;
+        /// `enforce` only with a certificate that others verify: mail does not come otherwise.
+        mode: StsMode as StsModeKind = StsMode::Testing;
+        /// Mail hosts besides this one, wildcards such as `*.example.org` allowed.
+        hosts: Vec<String> as Words = Vec::new();
+        /// For so long others may remember it.
+        max_age: Duration as Time = 7 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their
+    /// time is left. They go before the certificate of [tls], which stays as it is.
+    acme: Acme {
+        /// Whether certificates are ordered. To say yes is to agree to the authority's terms.
+        enabled: bool as YesNo = false;
+        /// The authority's directory.
+        directory: String as HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        /// Mail addresses that the authority may write to.
+        contact: Vec<String> as Words = Vec::new();
+        /// Names in the certificate besides the host's own, such as mta-sts.example.org.
+        names: Vec<String> as Words = Vec::new();
+        /// How the names are shown to be ours: `tls-alpn-01` on port 443 (the HTTPS service),
+        /// `http-01` on port 80 (set listen.http), or `dns-01` by a command.
+        challenge: AcmeProofBy as AcmeChallengeKind = AcmeProofBy::TlsAlpn;
+        /// The command for `dns-01` with its arguments. `set OWNER VALUE` is added, and the TXT
+        /// record must be seen by everybody once it ends; afterwards `unset OWNER VALUE`.
+        dns_hook: Vec<String> as Words = Vec::new();
     }
 
     /// What a client may ask of the server at most. Every refusal says which limit it met.
@@ -283,6 +346,9 @@ settings! {
     sign_in: SignIn {
         /// Whether passwords are taken without TLS from loopback. Never from elsewhere.
         allow_plaintext_from_loopback: bool as YesNo = true;
+        /// Whether an IMAP program may sign out and in again as somebody else on one connection
+        /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
+        imap_unauthenticate: bool as YesNo = true;
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).
@@ -395,6 +461,14 @@ settings! {
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
     }
+}
+
+/// This machine.
+fn loopback() -> Vec<Network> {
+    vec![
+        Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
+        Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
+    ]
 }
 
 /// The one setting that has no default.

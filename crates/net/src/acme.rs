@@ -149,9 +149,8 @@ impl instant_acme::HttpClient for Http {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
         let client = self.0.clone();
         Box::pin(async move {
-            let other = |error: Box<dyn std::error::Error + Send + Sync>| {
-                instant_acme::Error::Other(error)
-            };
+            let other =
+                |error: Box<dyn std::error::Error + Send + Sync>| instant_acme::Error::Other(error);
             let (parts, body) = request.into_parts();
             let body = http_body_util::BodyExt::collect(body)
                 .await
@@ -298,9 +297,11 @@ async fn prove(
         let outcome = prover.show(&name, &proof).await;
         shown.push((name.clone(), proof));
         outcome.map_err(|source| AcmeError::Show { name, source })?;
-        challenge.set_ready().await.map_err(|source| failed("saying that proofs are there", source))?;
+        challenge
+            .set_ready()
+            .await
+            .map_err(|source| failed("saying that proofs are there", source))?;
     }
-    drop(authorizations);
     let status = open
         .poll_ready(&RetryPolicy::new().timeout(PATIENCE))
         .await

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use config::Config;
 use net::{ServerTls, Stop, TlsError};
 
+use crate::acme;
 use crate::data_dir::DataDir;
 
 /// How often the files are looked at.
@@ -22,7 +23,8 @@ pub struct Pair {
     pub key: PathBuf,
 }
 
-/// The certificate of the settings first, then those by name.
+/// The one that an authority has signed for us first, then that of the settings, then those by
+/// name.
 pub fn pairs(data: &DataDir, config: &Config) -> Vec<Pair> {
     let first = Pair {
         certificate: data.resolve(&config.tls.certificate),
@@ -38,7 +40,10 @@ pub fn pairs(data: &DataDir, config: &Config) -> Vec<Pair> {
     }
     more.sort();
     more.truncate(PAIRS_MAX);
-    std::iter::once(first).chain(more).collect()
+    let file = data.path().join(acme::FILE);
+    let ordered = (config.acme.enabled && file.exists())
+        .then(|| Pair { certificate: file.clone(), key: file });
+    ordered.into_iter().chain([first]).chain(more).collect()
 }
 
 /// Loads all of them.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use crate::acme::Keeper;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::request::{Failure, Request, perform};
@@ -53,6 +54,7 @@ pub fn listen(
     path: &Path,
     store: Store,
     runner: Arc<Runner<Outbound>>,
+    keeper: Option<Arc<Keeper>>,
 ) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
@@ -65,8 +67,9 @@ pub fn listen(
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (store, runner) = (store.clone(), Arc::clone(&runner));
+                    let keeper = keeper.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, store, runner).await {
+                        if let Err(error) = answer(stream, store, runner, keeper).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -85,6 +88,7 @@ async fn answer(
     stream: UnixStream,
     store: Store,
     runner: Arc<Runner<Outbound>>,
+    keeper: Option<Arc<Keeper>>,
 ) -> std::io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
@@ -94,6 +98,7 @@ async fn answer(
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
             tls::policy(&runner, &domain).await
         }
+        Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
         Ok(request) => {
             if matches!(request, Request::QueueRetry { .. }) {
                 runner.forget_pauses();

@@ -1,6 +1,7 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod acme;
 mod certificates;
 mod check;
 mod cli;
@@ -8,9 +9,11 @@ mod control;
 mod data_dir;
 mod demo;
 mod file_limit;
+mod incoming;
 mod init;
 mod kept_file;
 mod mail_access;
+mod mta_sts;
 mod outbound;
 mod outside;
 mod request;

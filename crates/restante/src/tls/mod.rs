@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use mail_types::Domain;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::control;
+use crate::acme::Keeper;
 use crate::data_dir::DataDir;
-use crate::request::Request;
+use crate::request::{Failure, Request};
+use crate::{control, show};
 
 pub use policy::policy;
 
@@ -23,8 +25,10 @@ pub enum Tls {
         /// The domain mail is for
         domain: Domain,
     },
-    /// The certificates of this host: names, issuer, how long they are good
+    /// The certificates of this host: names, how long they are good
     Status,
+    /// Order a certificate now, from the authority of the settings ([acme])
+    Renew,
 }
 
 const POLICY_EXAMPLES: &str = "\
@@ -39,16 +43,47 @@ It asks the running server, which looks up what it would look up to send.";
 #[serde(rename_all = "kebab-case")]
 pub enum Ask {
     Policy { domain: Domain },
+    Renew,
 }
 
-pub fn tls(data: &DataDir, command: Tls, json: bool) -> anyhow::Result<ExitCode> {
+/// Has the running server order a certificate, and waits for it.
+pub async fn renew(keeper: Option<&Keeper>) -> Result<Value, Failure> {
+    let Some(keeper) = keeper else {
+        return Err(Failure {
+            what: "no authority is set up".to_owned(),
+            mend: Some("set enabled = true under [acme] in restante.toml, and restart".to_owned()),
+        });
+    };
+    match keeper.renew().await {
+        Ok(facts) => {
+            let did = format!(
+                "a certificate for {} is in use, good until {}",
+                facts.names.join(", "),
+                facts.to
+            );
+            Ok(json!({ "did": did, "names": facts.names, "to": facts.to.to_string() }))
+        }
+        Err(error) => Err(Failure {
+            what: format!("no new certificate: {error:#}"),
+            mend: Some("the old one stays in use; see the log, mend, and try again".to_owned()),
+        }),
+    }
+}
+
+pub fn tls(data: &DataDir, command: Tls, as_json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Tls::Policy { domain } => {
             let ask = Ask::Policy { domain: domain.clone() };
             let answer = control::ask(data, Request::Tls { ask })?;
-            policy::show(&domain, &answer, json);
+            policy::show(&domain, &answer, as_json);
             Ok(ExitCode::SUCCESS)
         }
-        Tls::Status => status::status(data, json),
+        Tls::Renew => {
+            let request = Request::Tls { ask: Ask::Renew };
+            let answer = control::ask(data, request.clone())?;
+            show::answer(&request, &answer, as_json);
+            Ok(ExitCode::SUCCESS)
+        }
+        Tls::Status => status::status(data, as_json),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Pair, pairs};
 use crate::data_dir::DataDir;
-use crate::show;
+use crate::{mta_sts, show};
 
 /// A certificate that ends sooner is worth a word.
 const SOON_DAYS: i64 = 14;
@@ -21,8 +21,9 @@ pub fn status(data: &DataDir, as_json: bool) -> anyhow::Result<ExitCode> {
     let now = net::now();
     let told: Vec<Value> = pairs(data, &config).iter().map(|pair| one(pair, now)).collect();
     let is_well = told.iter().all(|one| one["state"] == "good" || one["state"] == "ends soon");
+    let record = mta_sts::txt_record(&config);
     if as_json {
-        show::json(&json!(told));
+        show::json(&json!({ "certificates": told, "mta_sts_txt": record }));
     } else {
         for one in &told {
             let word = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
@@ -41,6 +42,9 @@ pub fn status(data: &DataDir, as_json: bool) -> anyhow::Result<ExitCode> {
                 );
             }
         }
+    }
+    if let Some(record) = record.filter(|_| !as_json) {
+        println!("MTA-STS: _mta-sts.DOMAIN TXT \"{record}\" leads others to the policy shown here");
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
