@@ -100,7 +100,13 @@ async fn answer(
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
         Ok(request) => {
-            if matches!(request, Request::QueueRetry { .. }) {
+            let changes_queue = matches!(
+                request,
+                Request::QueueChange { dry_run: false, .. }
+                    | Request::QueueUndo { .. }
+                    | Request::QueuePause { .. }
+            );
+            if changes_queue {
                 runner.forget_pauses();
             }
             let changes_routes =
@@ -108,6 +114,10 @@ async fn answer(
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            if changes_queue {
+                // What lies ready to be sent is not what it was.
+                runner.take_anew().await;
+            }
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }
