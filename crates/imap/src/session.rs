@@ -108,7 +108,11 @@ impl Session {
 
     async fn answered(&mut self, question: Question) -> Answered {
         match question {
-            Question::Flush => Ok(Answer::Done),
+            Question::Flush => {
+                // What takes long is asked for in pieces, so that other sessions have their turn.
+                tokio::task::yield_now().await;
+                Ok(Answer::Done)
+            }
             Question::SignIn(question) => Ok(Answer::SignIn(self.sign_in(question).await)),
             Question::List { account, counts } => self.list(account, counts).await,
             Question::Status { account, mailbox, counts } => {
