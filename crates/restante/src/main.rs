@@ -10,6 +10,7 @@ mod data_dir;
 mod demo;
 mod doors;
 mod file_limit;
+mod hook_command;
 mod incoming;
 mod init;
 mod kept_file;

@@ -106,6 +106,9 @@ pub enum Request {
     TokenRemove {
         token: u64,
     },
+    Hook {
+        ask: crate::hook_command::Ask,
+    },
 }
 
 /// Which messages.
@@ -225,6 +228,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
         }
+        Request::Hook { ask } => crate::hook_command::perform(store, ask, actor),
         Request::TokenList => Ok(view::tokens(&store.directory())),
         Request::TokenAdd { address, label, text } => {
             let token = store.add_token(actor, &address, label, &text).wait()?;

@@ -17,6 +17,7 @@ mod delivered_at_once;
 mod drills;
 mod faults_of_the_disk;
 mod foreign_servers;
+mod hooks_are_told;
 mod https_answers;
 mod imap_changes_mailboxes;
 mod imap_compresses;
