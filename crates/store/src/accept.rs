@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use journal::{Body, Disk};
 use mail_types::{
     AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
-    Timestamp, Uid,
+    SpecialUse, Timestamp, Uid,
 };
 
 use crate::commit::Work;
 use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
+use crate::record_judged::{Judged, JudgedAct};
 use crate::{Pending, Receipt, Refused, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
@@ -62,6 +63,15 @@ pub struct Recipient {
     pub original_recipient: Option<String>,
 }
 
+/// Where local recipients get a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// In their inbox.
+    Inbox,
+    /// In their folder for junk (RFC 6154 `\\Junk`); in the inbox of those without one.
+    Junk,
+}
+
 impl<D: Disk> Store<D> {
     /// Accepts a message: local recipients have it in their mailbox in the same commit, others are
     /// queued in it. What may not be relayed, or goes to nobody, is refused as a whole.
@@ -76,11 +86,30 @@ impl<D: Disk> Store<D> {
         arrived: Arrived,
         report: Option<NewReport>,
     ) -> Pending<Receipt> {
+        self.accept_judged(arrived, report, None)
+    }
+
+    /// Records the verdict on a message that is turned away. Nobody waits for it.
+    pub fn turned_away(&self, actor: Actor, judged: Judged) -> Pending<()> {
+        let judged = Judged { mail: None, ..judged };
+        self.change(move |work| work.record(&actor, Record::Judged(Box::new(judged))))
+    }
+
+    /// The same for a message that was judged; what was found stands beside it in the same commit.
+    pub fn accept_judged(
+        &self,
+        arrived: Arrived,
+        report: Option<NewReport>,
+        judged: Option<Judged>,
+    ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
         self.change_and(
             move |work| {
-                accept(work, arrived)?;
+                match judged {
+                    None => accept(work, arrived)?,
+                    Some(judged) => accept_as(work, arrived, judged)?,
+                }
                 if let Some((mail, report)) = report {
                     // A sender that does not exist here is told nothing.
                     crate::queue::accept_report(work, mail, report)?;
@@ -97,16 +126,39 @@ impl<D: Disk> Store<D> {
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
     // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
     // anywhere.
+    let fates = fates(work, &arrived, Placement::Inbox)?;
+    record(work, arrived, fates, None)
+}
+
+/// The same as a verdict has it.
+fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<(), Refused> {
+    let placement = match judged.act {
+        JudgedAct::Junk => Placement::Junk,
+        JudgedAct::Deliver | JudgedAct::Hold | JudgedAct::Reject | JudgedAct::Defer => {
+            Placement::Inbox
+        }
+    };
+    let fates = fates(work, &arrived, placement)?;
+    let actor = arrived.actor.clone();
+    record(work, arrived, fates, None)?;
+    work.record(&actor, Record::Judged(Box::new(judged)))
+}
+
+/// What becomes of every recipient.
+fn fates(
+    work: &Work<'_>,
+    arrived: &Arrived,
+    placement: Placement,
+) -> Result<Vec<NewCustody>, Refused> {
     let may_relay = match arrived.source {
         Source::Smtp { .. } | Source::Lmtp { .. } => false,
         Source::Submission { .. } | Source::Append { .. } | Source::Report { .. } => true,
     };
-    let mut fates = Fates::new(work, may_relay);
+    let mut fates = Fates::new(work, may_relay, placement);
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }
-    let custodies = fates.custodies;
-    record(work, arrived, custodies, None)
+    Ok(fates.custodies)
 }
 
 /// Records the message with these custodies.
@@ -171,14 +223,15 @@ pub fn next_in(work: &Work<'_>, mailbox: MailboxId) -> Result<(Uid, ModSeq), Ref
 struct Fates<'a, 'b> {
     work: &'a Work<'b>,
     may_relay: bool,
+    placement: Placement,
     custodies: Vec<NewCustody>,
     /// Accounts that have the message already.
     delivered: HashMap<AccountId, Fate>,
 }
 
 impl<'a, 'b> Fates<'a, 'b> {
-    fn new(work: &'a Work<'b>, may_relay: bool) -> Self {
-        Self { work, may_relay, custodies: Vec::new(), delivered: HashMap::new() }
+    fn new(work: &'a Work<'b>, may_relay: bool, placement: Placement) -> Self {
+        Self { work, may_relay, placement, custodies: Vec::new(), delivered: HashMap::new() }
     }
 
     fn add(&mut self, recipient: &Recipient) -> Result<(), Refused> {
@@ -243,12 +296,19 @@ impl<'a, 'b> Fates<'a, 'b> {
         if let Some(fate) = self.delivered.get(&account) {
             return Ok(fate.clone());
         }
-        let mailbox = self
-            .work
-            .index
-            .mailbox_names
-            .get(&account)
-            .and_then(|names| names.get(crate::mailboxes::INBOX))
+        let names = self.work.index.mailbox_names.get(&account);
+        let junk = match self.placement {
+            Placement::Inbox => None,
+            Placement::Junk => names.and_then(|names| {
+                let is_junk = |id: &&MailboxId| {
+                    let mailbox = self.work.index.mailboxes.get(id);
+                    mailbox.is_some_and(|mailbox| mailbox.special_use == Some(SpecialUse::Junk))
+                };
+                names.values().find(is_junk)
+            }),
+        };
+        let mailbox = junk
+            .or_else(|| names.and_then(|names| names.get(crate::mailboxes::INBOX)))
             .copied()
             .ok_or_else(|| Refused::Unavailable(format!("account {account} has no inbox")))?;
         let (uid, mod_seq) = next_in(self.work, mailbox)?;

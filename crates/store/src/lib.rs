@@ -39,6 +39,7 @@ mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_judged;
 mod record_tried;
 mod schema;
 mod shared;
@@ -76,6 +77,7 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
+pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;

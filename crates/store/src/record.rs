@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::record_judged::Judged;
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -298,6 +299,8 @@ pub enum Record {
     /// An attempt is over, with everything that is known of it. Stands in place of
     /// [`Record::Attempted`] wherever hosts were asked.
     Tried(Box<Tried>),
+    /// What was found out about the sender of a message, and what was made of it.
+    Judged(Box<Judged>),
 }
 
 /// How much an account may keep (RFC 9208 §5).

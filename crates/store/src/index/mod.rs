@@ -316,6 +316,11 @@ impl<E: Executor> Index<E> {
                 }
                 Ok(())
             }
+            // What was turned away has no story.
+            Record::Judged(judged) => match judged.mail {
+                Some(mail) => self.tell_story(mail, seq, at),
+                None => Ok(()),
+            },
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
             Record::UrlKeySet { account, mailbox, key } => {
                 crate::url_key::set(&mut self.sql, *account, *mailbox, key)
