@@ -310,6 +310,9 @@ settings! {
     sign_in: SignIn {
         /// Whether passwords are taken without TLS from loopback. Never from elsewhere.
         allow_plaintext_from_loopback: bool as YesNo = true;
+        /// Whether an IMAP program may sign out and in again as somebody else on one connection
+        /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
+        imap_unauthenticate: bool as YesNo = true;
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).

@@ -59,6 +59,9 @@ pub enum Question {
         /// Which.
         mailbox: MailboxName,
     },
+    /// Nobody is signed in any more (RFC 8437), nothing selected, nothing watched:
+    /// [`Answer::Done`].
+    Forget,
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
         /// The one that was.

@@ -114,9 +114,17 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
+            Question::Forget => {
+                self.forget();
+                Ok(Answer::Done)
+            }
             Question::Vanished { mailbox, since } => self.vanished(mailbox, since).await,
+            Question::Poll { .. } if self.may_read().is_err() => Ok(Answer::Gone),
             Question::Poll { .. } => self.newest(Answer::Newest),
-            Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
+            Question::Fetch { messages, need, .. } => {
+                self.may_read()?;
+                self.fetch(&messages, &need).await
+            }
             Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
                 self.store(mailbox, &uids, (mode, flags), unchanged_since).await
             }
@@ -174,12 +182,28 @@ impl Session {
                 let actor = self.actor(account);
                 done(self.handle().set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
-            Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
-            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Match { messages, keys, .. } => {
+                self.may_read()?;
+                self.matches(&messages, &keys).await
+            }
+            Question::SortFacts { messages, .. } => {
+                self.may_read()?;
+                self.sort_facts(&messages).await
+            }
             Question::Watch { account, on } => self.watch(account, on),
             Question::News { .. } => self.news(),
             Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
+    }
+
+    /// UNAUTHENTICATE (RFC 8437): nothing of who was signed in is left.
+    fn forget(&mut self) {
+        self.selected = None;
+        self.account = None;
+        self.watching = None;
+        self.standing = None;
+        self.appends = Appends::default();
+        self.url_held = None;
     }
 
     pub const fn actor(&self, account: AccountId) -> SessionActor {
@@ -256,6 +280,17 @@ impl Session {
             Vanished::Uids(uids) => Some(uids.into_iter().collect()),
             Vanished::TooMany => None,
         }))
+    }
+
+    /// RFC 4314 §4: whoever is no longer let to read reads no more, the selected mailbox included.
+    /// (What was in one that is deleted can still be fetched, RFC 2180 §4.1.)
+    fn may_read(&self) -> Result<(), Refusal> {
+        let (Some(selected), Some(account)) = (&self.selected, self.account) else { return Ok(()) };
+        let rights = self.shared.store.rights_on(account, selected.mailbox());
+        if rights.is_some_and(|rights| !rights.has(Right::Read)) {
+            return Err(refusal(&Refused::NotAllowed, Missing::NonExistent));
+        }
+        Ok(())
     }
 
     /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use imap_machine::grammar::MailboxName;
 use imap_machine::{Answer, Event, Listed, MailboxNews, News};
 use mail_types::{AccountId, Right};
@@ -79,7 +81,7 @@ impl Session {
     fn listed(&self, seen: Seen) -> Option<Listed> {
         let name = name_of(&seen)?;
         let Seen { rights, mailbox, .. } = seen;
-        let status = rights.has(Right::Read).then(|| self.status_of(&mailbox, &Default::default()));
+        let status = rights.has(Right::Read).then(|| self.status_of(&mailbox, &HashMap::new()));
         Some(Listed {
             name,
             exists: true,

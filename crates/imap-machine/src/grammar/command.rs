@@ -77,6 +77,8 @@ pub enum Command {
         /// Password.
         password: Secret,
     },
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
     /// ENABLE (RFC 5161): names in upper case.
     Enable(Vec<String>),
     /// COMPRESS (RFC 4978): the algorithm in upper case.
@@ -214,6 +216,7 @@ impl Command {
             "NOOP" => alone(scan, Self::Noop)?,
             "LOGOUT" => alone(scan, Self::Logout)?,
             "STARTTLS" => alone(scan, Self::StartTls)?,
+            "UNAUTHENTICATE" => alone(scan, Self::Unauthenticate)?,
             "NAMESPACE" => alone(scan, Self::Namespace)?,
             "CHECK" => alone(scan, Self::Check)?,
             "CLOSE" => alone(scan, Self::Close)?,

@@ -58,7 +58,7 @@ pub(super) struct Batch {
 }
 
 impl<R: Acceptance> Session<R> {
-    pub(super) fn fetch(&mut self, fetch: Fetch) -> Flow {
+    pub(super) fn fetch(&mut self, mut fetch: Fetch) -> Flow {
         self.by_uid = fetch.uid;
         // RFC 3501 §7.4.1
         self.expunge_allowed = fetch.uid;
@@ -78,6 +78,8 @@ impl<R: Acceptance> Session<R> {
         }
         let vanished = fetch.changed_since.filter(|_| fetch.vanished);
         let vanished = vanished.map(|since| (since, fetch.set.clone()));
+        // RFC 9586 §3.3: UIDFETCH names the UID already.
+        fetch.uid &= !self.uid_only;
         let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
         let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
         let unasked = None;

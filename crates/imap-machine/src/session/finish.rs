@@ -124,8 +124,11 @@ impl<R: Acceptance> Session<R> {
                 if let Some(mailbox) = &mut self.selected {
                     let view = &mut mailbox.view;
                     // RFC 7162 §3.2.10: VANISHED in place of EXPUNGE, where that may be.
-                    let write =
-                        if self.qresync { View::write_vanished } else { View::write_expunges };
+                    let write = if self.qresync || self.uid_only {
+                        View::write_vanished
+                    } else {
+                        View::write_expunges
+                    };
                     if self.expunge_allowed && write(view, EXPUNGES_PER_ROUND, &mut self.output) {
                         return self.again(Work::Finish(Finish { stage: Stage::Counts, then }));
                     }
@@ -160,7 +163,7 @@ impl<R: Acceptance> Session<R> {
             let row = rows.at(place);
             let out = &mut self.output;
             mailbox.view.write_head(place, out);
-            if self.by_uid || self.condstore {
+            if !self.uid_only && (self.by_uid || self.condstore) {
                 out.extend_from_slice(b"UID ");
                 push_number(out, u64::from(row.uid));
                 out.push(b' ');

@@ -101,7 +101,7 @@ impl<R: Acceptance> Session<R> {
                 }
                 let out = &mut self.output;
                 view.write_head(place, out);
-                if work.store.uid || self.condstore {
+                if !self.uid_only && (work.store.uid || self.condstore) {
                     out.extend_from_slice(b"UID ");
                     push_number(out, u64::from(row.uid));
                     out.push(b' ');

@@ -82,7 +82,7 @@ impl<R: Acceptance> Session<R> {
         let Some(mailbox) = &self.selected else { return self.finished(fresh.then) };
         // RFC 7162 §3.2.4: both in every FETCH that nobody asked for.
         for (attribute, is_due) in
-            [(FetchAttribute::Uid, true), (FetchAttribute::ModSeq, self.condstore)]
+            [(FetchAttribute::Uid, !self.uid_only), (FetchAttribute::ModSeq, self.condstore)]
         {
             if is_due && !attributes.contains(&attribute) {
                 attributes.insert(0, attribute);

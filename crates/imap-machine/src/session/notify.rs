@@ -3,7 +3,7 @@
 //! What is wanted is kept here; what has happened, the service keeps until it is asked. So a session
 //! holds no more than its client's command said, and the names that it subscribes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use mail_types::{Acceptance, MailboxId, Right, Rights};
 
@@ -56,7 +56,7 @@ pub(super) struct Lines {
     /// Names to be told by LIST: what they were called before, and whether one may not read them.
     names: BTreeMap<MailboxName, Name>,
     /// Rendered.
-    rest: std::collections::VecDeque<Vec<u8>>,
+    rest: VecDeque<Vec<u8>>,
 }
 
 #[derive(Debug, Default)]

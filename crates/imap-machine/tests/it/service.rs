@@ -169,6 +169,10 @@ impl Service {
     ) -> Result<Answer<Proof>, Refusal> {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
+            Question::Forget => {
+                self.watched = None;
+                Answer::Done
+            }
             Question::SignIn(question) => Answer::SignIn(self.sign_in(question)),
             Question::List { counts, .. } => Answer::Mailboxes(self.list(counts.is_some())),
             Question::Status { mailbox, .. } => Answer::Status(self.by_name(&mailbox)?.status()),

@@ -29,7 +29,7 @@ impl Service {
                 seen(mailbox).then_some((name, rights))
             };
             let (old, new) = (was.and_then(named), named(now));
-            if was.map_or(true, |was| was.subscribed) != now.subscribed {
+            if was.is_none_or(|was| was.subscribed) != now.subscribed {
                 news.subscriptions.push((now.name.clone(), now.subscribed));
             }
             let uids = |mailbox: &Mailbox| -> Vec<u32> {
