@@ -12,6 +12,7 @@ use crate::commit::Work;
 use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
+use crate::record_held::{HeldBy, Hold, REASON_BYTES_MAX};
 use crate::record_judged::{Judged, JudgedAct};
 use crate::{Pending, Receipt, Refused, Store};
 
@@ -121,6 +122,23 @@ impl<D: Disk> Store<D> {
     }
 }
 
+impl<D: Disk> Store<D> {
+    /// Accepts a message and holds it for every recipient: it is safe, and neither delivered nor
+    /// sent until somebody releases it ([`Store::change_custodies`]). What may not be relayed, or
+    /// goes to nobody, is refused as by [`Store::accept`].
+    pub fn accept_held(&self, arrived: Arrived, hold: Hold) -> Pending<Receipt> {
+        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        self.change_and(
+            move |work| {
+                let fates = held(fates(work, &arrived, Placement::Inbox)?, &hold);
+                record(work, arrived, fates, None)?;
+                Ok(work.now)
+            },
+            move |at, synced| Receipt::committed(id, at, synced),
+        )
+    }
+}
+
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
 /// of what they report.
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
@@ -132,16 +150,33 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
 
 /// The same as a verdict has it.
 fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<(), Refused> {
-    let placement = match judged.act {
-        JudgedAct::Junk => Placement::Junk,
-        JudgedAct::Deliver | JudgedAct::Hold | JudgedAct::Reject | JudgedAct::Defer => {
-            Placement::Inbox
+    let fates = match judged.act {
+        JudgedAct::Deliver | JudgedAct::Reject | JudgedAct::Defer => {
+            fates(work, &arrived, Placement::Inbox)?
+        }
+        JudgedAct::Junk => fates(work, &arrived, Placement::Junk)?,
+        JudgedAct::Hold => {
+            let reason = shortened_to(judged.reasons.join("; "), REASON_BYTES_MAX);
+            let hold = Hold { by: HeldBy::Verdict, reason, purge_at: None };
+            held(fates(work, &arrived, Placement::Inbox)?, &hold)
         }
     };
-    let fates = fates(work, &arrived, placement)?;
     let actor = arrived.actor.clone();
     record(work, arrived, fates, None)?;
     work.record(&actor, Record::Judged(Box::new(judged)))
+}
+
+/// The same custodies, none of them delivered or queued.
+fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
+    for custody in &mut custodies {
+        match custody.fate {
+            Fate::Delivered { .. } | Fate::Queued { .. } => {
+                custody.fate = Fate::Held(hold.clone());
+            }
+            Fate::Expanded { .. } | Fate::Held(_) => {}
+        }
+    }
+    custodies
 }
 
 /// What becomes of every recipient.
@@ -319,9 +354,13 @@ impl<'a, 'b> Fates<'a, 'b> {
 }
 
 /// At most 255 bytes, cut between characters.
-fn shortened(mut text: String) -> String {
-    if text.len() > FIELD_BYTES_MAX {
-        let end = (0..=FIELD_BYTES_MAX).rev().find(|&end| text.is_char_boundary(end));
+fn shortened(text: String) -> String {
+    shortened_to(text, FIELD_BYTES_MAX)
+}
+
+fn shortened_to(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|&end| text.is_char_boundary(end));
         text.truncate(end.unwrap_or(0));
     }
     text

@@ -24,6 +24,7 @@ mod mail_programs_read;
 mod mbsync_keeps_both_sides;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
+mod queue_is_changed_and_undone;
 mod relay_refused;
 mod relayed_to_another_server;
 mod restart_under_load;
