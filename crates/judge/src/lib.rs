@@ -9,8 +9,10 @@
 
 mod facts;
 mod policy;
+mod results;
 mod verdict;
 
 pub use facts::Facts;
 pub use policy::{Act, DnsTrouble, Policy, PolicyError};
+pub use results::auth_results;
 pub use verdict::{Overridden, Verdict, judge};

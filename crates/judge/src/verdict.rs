@@ -7,7 +7,10 @@ use crate::{Act, DnsTrouble, Facts, Policy};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Delivered.
-    Accept,
+    Accept {
+        /// What is worth telling all the same, in plain words; mostly nothing.
+        reasons: Vec<String>,
+    },
     /// Delivered into the folder for junk.
     Junk {
         /// Why, in plain words; at least one.
@@ -70,8 +73,11 @@ pub fn judge(
     let asked = facts.dmarc.requested != DmarcPolicy::None;
     let failed = facts.dmarc.outcome.verdict == Word::Fail;
     if failed && let Some(sealer) = vouched(facts, trusted_sealers) {
-        let _ = sealer;
-        return (Verdict::Accept, asked.then_some(Overridden::TrustedForwarder));
+        let reasons = vec![format!(
+            "it fails DMARC now, but was right when it came to {sealer}, which is trusted and passed \
+             it on (ARC)"
+        )];
+        return (Verdict::Accept { reasons }, asked.then_some(Overridden::TrustedForwarder));
     }
     let mildest = |met: fn(&Facts, &Policy) -> Option<Met>| {
         let all = policies.iter().map(|policy| met(facts, policy));
@@ -85,7 +91,7 @@ pub fn judge(
         all.iter().filter(|met| met.act == act).map(|met| met.reason.clone()).collect();
     let overridden = (asked && act < wanted(&facts.dmarc)).then_some(Overridden::LocalPolicy);
     let verdict = match (act, all.into_iter().find(|met| met.act == act)) {
-        (Act::Note, _) | (_, None) => Verdict::Accept,
+        (Act::Note, _) | (_, None) => Verdict::Accept { reasons: Vec::new() },
         (Act::Junk, Some(_)) => Verdict::Junk { reasons },
         (Act::Hold, Some(_)) => Verdict::Hold { reasons },
         (Act::Reject, Some(met)) => Verdict::Reject { refusal: met.refusal, reasons },
@@ -125,8 +131,8 @@ fn vouched<'a>(facts: &'a Facts, trusted: &[Domain]) -> Option<&'a Domain> {
     let from = sets.iter().rposition(|set| !trusted.contains(&set.sealer)).map_or(0, |at| at + 1);
     let first = sets.get(from)?;
     let results = AuthResults::parse(first.results.as_bytes())?;
-    let passed = |method: &str| results.of(method).any(|one| one.verdict() == Some(Word::Pass));
-    (passed("dmarc") || (from > 0 && passed("arc"))).then_some(&first.sealer)
+    let passed = results.of("dmarc").any(|one| one.verdict() == Some(Word::Pass));
+    passed.then_some(&first.sealer)
 }
 
 fn dmarc_met(facts: &Facts, policy: &Policy) -> Option<Met> {
@@ -149,7 +155,7 @@ fn dmarc_met(facts: &Facts, policy: &Policy) -> Option<Met> {
         dmarc.from,
         dmarc.outcome.reason()
     );
-    // RFC 9989 §5.4, RFC 7372 §3.3 has no code for DMARC; 5.7.1 is what its §... examples use.
+    // RFC 9989 §5.4 leaves the code open; X.7.1 (RFC 3463 §3.8) says that a policy refuses it.
     let text = format!(
         "Not authenticated as mail of {}, whose DMARC policy asks to reject it: {}",
         dmarc.from,

@@ -151,9 +151,7 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
 /// The same as a verdict has it.
 fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<(), Refused> {
     let fates = match judged.act {
-        JudgedAct::Deliver | JudgedAct::Reject | JudgedAct::Defer => {
-            fates(work, &arrived, Placement::Inbox)?
-        }
+        JudgedAct::Deliver | JudgedAct::Reject => fates(work, &arrived, Placement::Inbox)?,
         JudgedAct::Junk => fates(work, &arrived, Placement::Junk)?,
         JudgedAct::Hold => {
             let reason = shortened_to(judged.reasons.join("; "), REASON_BYTES_MAX);

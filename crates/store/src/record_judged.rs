@@ -39,8 +39,6 @@ pub enum JudgedAct {
     Hold,
     /// Refused for good, while it was offered.
     Reject,
-    /// Refused for now, since the DNS did not answer.
-    Defer,
 }
 
 /// What one check came to.
@@ -93,7 +91,6 @@ impl JudgedAct {
             Self::Junk => "junk",
             Self::Hold => "hold",
             Self::Reject => "reject",
-            Self::Defer => "defer",
         }
     }
 }
