@@ -27,6 +27,7 @@ mod relayed_to_another_server;
 mod restart_under_load;
 mod returned_to_the_sender;
 mod rfc_dialogs;
+mod senders_are_checked;
 mod shared_and_limited;
 mod sign_in_is_guarded;
 mod submission_needs_a_sign_in;
