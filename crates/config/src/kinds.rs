@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
+use crate::listeners::{Listener, Service};
 use crate::parse::Fault;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 
@@ -58,6 +59,40 @@ impl fmt::Display for Network {
     }
 }
 
+/// What only proxies may connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyAt {
+    /// All addresses of a service.
+    Service(Service),
+    /// One address that a service listens on.
+    Address(SocketAddr),
+}
+
+impl ProxyAt {
+    fn read(text: &str) -> Option<Self> {
+        let service = Service::ALL.into_iter().find(|service| service.as_str() == text);
+        service.map(Self::Service).or_else(|| text.parse().ok().map(Self::Address))
+    }
+
+    /// Whether this is one of the addresses that are meant.
+    #[must_use]
+    pub fn covers(&self, listener: &Listener) -> bool {
+        match self {
+            Self::Service(service) => *service == listener.service,
+            Self::Address(address) => *address == listener.address,
+        }
+    }
+}
+
+impl fmt::Display for ProxyAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(service) => service.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -85,6 +120,34 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+/// Who checks DNSSEC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dnssec {
+    /// The resolver where it is on this machine, else we.
+    Auto,
+    /// The resolver.
+    Trust,
+    /// We.
+    Validate,
+    /// Nobody.
+    Off,
+}
+
+impl Dnssec {
+    const ALL: [Self; 4] = [Self::Auto, Self::Trust, Self::Validate, Self::Off];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Trust => "trust",
+            Self::Validate => "validate",
+            Self::Off => "off",
         }
     }
 }
@@ -340,6 +403,43 @@ unlimited_kind!(
         .filter(|text| !text.is_empty() && !text.contains('\0'))
         .map(PathBuf::from),
     |path| quoted(&path.display())
+);
+unlimited_kind!(
+    OptionalPath,
+    Option<PathBuf>,
+    "path or false",
+    "the path of a file, such as \"lmtp.sock\", or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        _ => Path::read(value).map(Some),
+    },
+    |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
+);
+unlimited_kind!(
+    ProxyListeners,
+    Vec<ProxyAt>,
+    "list of listeners",
+    "a list of services and addresses, such as [\"smtp\", \"192.0.2.1:993\"]",
+    |value| list(value, ProxyAt::read),
+    |listeners| write_list(listeners, quoted)
+);
+unlimited_kind!(
+    Paths,
+    Vec<PathBuf>,
+    "list of paths",
+    "a list of up to 64 paths of files, such as [\"tls/authority.pem\"]",
+    |value| list(value, |text| {
+        (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
+    }),
+    |paths| write_list(paths, |path| quoted(&path.display()))
+);
+unlimited_kind!(
+    DnssecBy,
+    Dnssec,
+    "DNSSEC mode",
+    "\"auto\", \"trust\", \"validate\" or \"off\"",
+    |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
 );
 unlimited_kind!(
     ResolverAt,

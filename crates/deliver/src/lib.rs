@@ -25,6 +25,7 @@ mod results;
 mod setback;
 mod settings;
 mod settle;
+mod tries;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -38,6 +39,7 @@ pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
 pub use settings::Settings;
+pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
 use familiar::Familiar;

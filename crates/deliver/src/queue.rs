@@ -6,6 +6,8 @@ use mail_types::{
     Address, CustodyId, EnhancedStatus, Host, MailId, ReceiptId, Reply, ReversePath, Timestamp,
 };
 
+use crate::tries::Try;
+
 /// The queue did not do what it was asked, in its words. Always our own trouble.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue: {0}")]
@@ -199,6 +201,8 @@ pub struct Attempt {
     pub peer: Option<Peer>,
     /// Each recipient once.
     pub results: Vec<(CustodyId, Outcome)>,
+    /// Every host that was asked in it, in order; none where it did not come so far.
+    pub tries: Vec<Arc<Try>>,
     /// What to accept in the same commit: a DSN about those results that say so.
     pub report: Option<Report>,
 }

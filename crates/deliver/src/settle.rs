@@ -1,5 +1,7 @@
 //! From the end of an attempt to what is recorded of it, and to whom it is told.
 
+use std::sync::Arc;
+
 use mail_types::{Address, EnhancedStatus, Reply, ReversePath, Timestamp};
 use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
@@ -7,6 +9,7 @@ use route::{Class, Next};
 
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Peer, Queue, Report};
 use crate::setback::Setback;
+use crate::tries::Try;
 use crate::{Runner, Settings};
 
 /// Octets of a header that a report returns.
@@ -30,6 +33,8 @@ pub(crate) struct Ended {
     pub(crate) peer: Option<Peer>,
     /// Whether the peer sends DSNs itself (RFC 3461).
     pub(crate) peer_reports: bool,
+    /// Every host that was asked.
+    pub(crate) tries: Vec<Arc<Try>>,
 }
 
 /// What a recipient's sender is to be told.
@@ -82,6 +87,7 @@ impl<Q: Queue> Runner<Q> {
             mail: mail.id,
             peer: ended.peer.clone(),
             results: custodies.zip(outcomes).collect(),
+            tries: ended.tries.clone(),
             report,
         })
     }

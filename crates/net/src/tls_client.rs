@@ -6,6 +6,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
+use crate::dane::{Demand, TlsRefusal};
 use crate::tls_server::TlsError;
 use crate::trust::Trust;
 
@@ -17,6 +18,8 @@ use crate::trust::Trust;
 pub struct ClientTls {
     config: Arc<ClientConfig>,
     roots: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+    demand: Demand,
 }
 
 impl ClientTls {
@@ -49,15 +52,49 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Opportunistic(Arc::clone(provider))))
             .with_no_client_auth();
-        Ok(Self { config: Arc::new(config), roots: trust.verifier()? })
+        let (roots, provider) = (trust.verifier()?, Arc::clone(provider));
+        Ok(Self { config: Arc::new(config), roots, provider, demand: Demand::Nothing })
+    }
+
+    /// The same, for connections on which nothing is said before this holds.
+    #[must_use]
+    pub fn demanding(&self, demand: Demand) -> Self {
+        Self { demand, ..self.clone() }
     }
 
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 
-    /// Whether this chain (leaf first) leads to a root and is for this name, now.
+    /// Whether what was demanded holds of this chain (leaf first), and whether it is known to be
+    /// this server's.
+    ///
+    /// This is asked of every session behind its handshake, and not within it: a resumed session
+    /// (RFC 8446 §2.2) has no certificate in its handshake, and sessions that were begun under a
+    /// weaker demand may be resumed under this one.
+    ///
+    /// # Errors
+    /// Why what was demanded does not hold.
     pub(crate) fn check(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Result<bool, TlsRefusal> {
+        match (&self.demand, self.check_chain(chain, name)) {
+            (Demand::Dane(dane), _) => {
+                dane.check(chain, &self.provider, UnixTime::now()).map(|_| true)
+            }
+            (Demand::Nothing | Demand::Chain, Ok(())) => Ok(true),
+            (Demand::Nothing, Err(error)) => {
+                tracing::debug!(?name, %error, "the certificate does not verify");
+                Ok(false)
+            }
+            (Demand::Chain, Err(error)) => Err(TlsRefusal::of(&error, &name.to_str())),
+        }
+    }
+
+    /// Whether this chain leads to a root and is for this name, now.
+    fn check_chain(
         &self,
         chain: &[CertificateDer<'_>],
         name: &ServerName<'_>,

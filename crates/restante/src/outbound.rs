@@ -61,7 +61,8 @@ impl Outbound {
             .into_iter()
             .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
             .collect();
-        Ok(self.store.settle(settled, report))
+        let tries = attempt.tries.iter().map(|tried| try_of(tried, peer.as_ref())).collect();
+        Ok(self.store.settle(settled, tries, report))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -275,6 +276,45 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
 fn peer_of(peer: deliver::Peer) -> store::Peer {
     let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
     store::Peer { host, ip, port, tls, tls_verified, tls_failure }
+}
+
+/// A host that is also the one asked last is not written twice.
+fn try_of(tried: &deliver::Try, last: Option<&store::Peer>) -> store::Try {
+    let peer = peer_of(tried.peer.clone());
+    store::Try {
+        begun: tried.begun,
+        path: match tried.path {
+            deliver::Path::Direct => store::Path::Direct,
+            deliver::Path::SmartHost => store::Path::SmartHost,
+        },
+        peer: (last != Some(&peer)).then_some(peer),
+        preference: tried.preference,
+        source: tried.source,
+        policy: tried.policy.clone(),
+        policy_said: tried.policy_said.clone(),
+        before: tried.before,
+        phases: tried.phases.iter().map(phase_of).collect(),
+    }
+}
+
+fn phase_of(phase: &deliver::Phase) -> store::Phase {
+    use deliver::PhaseName as From;
+    use store::PhaseName as To;
+    let name = match phase.name {
+        From::Dns => To::Dns,
+        From::Connect => To::Connect,
+        From::Greeting => To::Greeting,
+        From::Hello => To::Hello,
+        From::StartTls => To::StartTls,
+        From::Handshake => To::Handshake,
+        From::Rset => To::Rset,
+        From::Mail => To::Mail,
+        From::Rcpt => To::Rcpt,
+        From::Data => To::Data,
+        From::Content => To::Content,
+        From::Dot => To::Dot,
+    };
+    store::Phase { name, reply: phase.reply.clone(), millis: phase.millis }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {

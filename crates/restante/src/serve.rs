@@ -8,21 +8,21 @@ use anyhow::Context;
 use config::{Config, Service};
 use deliver::{Parts, Runner};
 use mail_types::{Address, Domain, Host};
-use net::{
-    Link, LinkLimits, ListenLimits, Listener, Places, Resolver, Security, ServerTls, Stop, Stopped,
-};
+use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
-use smtp_machine::server::Role;
 use store::{Started, Store};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::file_limit;
+use crate::incoming;
 use crate::mail_access;
 use crate::outbound::Outbound;
+use crate::outside::{self, Outside};
 use crate::web_access;
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
@@ -87,15 +87,34 @@ impl Running {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let addresses: Vec<_> = config
+        let behind_proxy = |listener: &config::Listener| {
+            config.proxy.listeners.iter().any(|at| at.covers(listener))
+        };
+        let (proxied, direct): (Vec<_>, Vec<_>) = config
             .listeners()
             .into_iter()
             .filter(|listener| listener.service == service)
-            .map(|listener| listener.address)
-            .collect();
-        if addresses.is_empty() {
-            return Ok(());
+            .partition(behind_proxy);
+        let serve = Arc::new(serve);
+        if !direct.is_empty() {
+            let serve = Arc::clone(&serve);
+            let listener = self.bind(service, &direct, refusal)?;
+            self.listeners.spawn(listener.run(move |link| serve(link), self.stop.clone()));
         }
+        if !proxied.is_empty() {
+            let listener = self.bind(service, &proxied, refusal)?;
+            let listener = listener.behind_proxies(trusted(&config.proxy.networks));
+            self.listeners.spawn(listener.run(move |link| serve(link), self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn bind(
+        &self,
+        service: Service,
+        listeners: &[config::Listener],
+        refusal: &'static [u8],
+    ) -> anyhow::Result<Listener> {
         let security = if service.is_implicit_tls() {
             let tls = match service {
                 Service::Https => self.tls.for_http(),
@@ -105,12 +124,14 @@ impl Running {
                 | Service::Imap
                 | Service::Imaps
                 | Service::Pop3
-                | Service::Pop3s => self.tls.clone(),
+                | Service::Pop3s
+                | Service::Lmtp => self.tls.clone(),
             };
             Security::ServerImplicit(tls)
         } else {
             Security::ServerStartTls(self.tls.clone())
         };
+        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         let limits = self.limits.clone();
         let listener = Listener::bind(service.as_str(), &addresses, security, limits, refusal)
             .with_context(|| {
@@ -118,12 +139,33 @@ impl Running {
                     "nothing was started; set another port for `{service}` under [listen] in \
                      restante.toml, or stop what uses this one"
                 )
-            })?
-            .sharing(&self.places);
-        let stop = self.stop.clone();
-        self.listeners.spawn(listener.run(serve, stop));
-        Ok(())
+            })?;
+        Ok(listener.sharing(&self.places))
     }
+
+    /// The same for a Unix socket that is bound.
+    pub fn listen_unix<F>(
+        &mut self,
+        name: &str,
+        socket: UnixListener,
+        refusal: &'static [u8],
+        serve: impl Fn(Link) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = Listener::unix(name, socket, self.limits.clone(), refusal);
+        let stop = self.stop.clone();
+        self.listeners.spawn(listener.sharing(&self.places).run(serve, stop));
+    }
+}
+
+/// Whether an address is in one of these networks.
+pub fn trusted(networks: &[config::Network]) -> net::Trusted {
+    let networks: Vec<_> = networks
+        .iter()
+        .map(|network| route::Network::new(network.ip, network.prefix_bits))
+        .collect();
+    Arc::new(move |ip| networks.iter().any(|network| network.contains(ip)))
 }
 
 async fn run(
@@ -141,6 +183,7 @@ async fn run(
         connections_per_source_max: config.limits.connections_per_ip_max,
         loopback_is_counted: config.limits.loopback_is_limited,
         stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
+        proxy_header: config.proxy.header_timeout,
         link: LinkLimits {
             handshake: config.timeouts.tls_handshake,
             write_stall: config.timeouts.send,
@@ -165,9 +208,10 @@ async fn run(
     let bell = accounts.clone();
     store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
-    let runner = runner(&config, &store)?;
+    let outside = Outside::new(data, &config)?;
+    let runner = runner(&config, &store, &outside)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
-    listen_smtp(&mut running, &config, &store, &sign_in)?;
+    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     web_access::listen_https(&mut running, &config, Vec::new())?;
@@ -186,6 +230,9 @@ async fn run(
         // A server that takes mail and sends none is worse than one that is started again.
         Some(ended) => ended,
     };
+    if let Some(lmtp) = lmtp {
+        lmtp.remove();
+    }
     control.close().await;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
@@ -239,71 +286,16 @@ fn sign_in_limits(config: &Config) -> sign_in::Limits {
     }
 }
 
-fn listen_smtp(
-    running: &mut Running,
+fn runner(
     config: &Config,
     store: &Store,
-    sign_in: &Arc<SignIn>,
-) -> anyhow::Result<()> {
-    for (service, role) in [
-        (Service::Smtp, Role::Mx),
-        (Service::Submission, Role::Submission),
-        (Service::Submissions, Role::Submission),
-    ] {
-        let shared = Arc::new(smtp::Shared {
-            store: store.clone(),
-            sign_in: Arc::clone(sign_in),
-            hostname: config.hostname.clone(),
-            role,
-            plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
-            limits: smtp_limits(config),
-            received_fields_max: config.limits.received_fields_max,
-        });
-        let stop = running.stop();
-        running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
-            smtp::serve(Arc::clone(&shared), link, stop.clone())
-        })?;
-    }
-    Ok(())
-}
-
-fn smtp_limits(config: &Config) -> smtp_machine::server::Limits {
-    let (limits, timeouts) = (&config.limits, &config.timeouts);
-    smtp_machine::server::Limits {
-        message_octets_max: limits.message_bytes_max,
-        recipients_max: limits.recipients_max,
-        line_octets_max: limits.smtp_line_bytes_max,
-        path_line_octets_max: limits.smtp_path_line_bytes_max,
-        auth_line_octets_max: limits.smtp_auth_line_bytes_max,
-        commands_max: limits.smtp_commands_max,
-        errors_max: limits.smtp_errors_max,
-        refused_recipients_max: limits.smtp_refused_recipients_max,
-        failed_sign_ins_max: config.sign_in.tries_max,
-        command_wait: timeouts.smtp_command,
-        content_wait: timeouts.smtp_data,
-        message_wait: timeouts.smtp_message,
-    }
-}
-
-fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>>> {
-    let dns = &config.dns;
-    let name_server = match dns.resolver {
-        config::Resolver::System => None,
-        config::Resolver::Server(address) => Some(net::NameServer(address)),
-    };
-    let mut resolver = net::ResolverSettings::default();
-    if let Some(name_server) = name_server {
-        resolver.servers = vec![name_server];
-    }
-    resolver.attempt = dns.attempt_timeout;
-    resolver.retries = dns.retries;
-    resolver.deadline = dns.timeout;
-    resolver.cache_entries = dns.cache_entries;
+    outside: &Outside,
+) -> anyhow::Result<Arc<Runner<Outbound>>> {
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
+        resolver: Arc::clone(&outside.resolver),
+        tls: outside.tls.clone(),
         queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
-        resolver: Arc::new(Resolver::new(&resolver)?),
-        tls: net::ClientTls::with_public_roots()?,
         clock: Arc::new(deliver::WallClock),
         random: Box::new(|| {
             // Jitter is the only use: without randomness it is merely even.
@@ -322,11 +314,7 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.schedule.lifetime = queue.lifetime;
     settings.schedule.warn_after =
         (!queue.delay_warning_after.is_zero()).then_some(queue.delay_warning_after);
-    settings.inward.allowed = queue
-        .inward_networks
-        .iter()
-        .map(|network| route::Network::new(network.ip, network.prefix_bits))
-        .collect();
+    settings.inward = outside::inward(config);
     settings.own.addresses =
         config.listeners().iter().map(|listener| listener.address.ip()).collect();
     settings.port = queue.remote_port;

@@ -8,6 +8,8 @@ use store::{
     Story, Via,
 };
 
+use crate::story_tries;
+
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
     let text = ReceiptId { mail, check: 0 }.to_string();
@@ -130,6 +132,9 @@ impl<'a> Teller<'a> {
                 self.account(*account),
                 over(tls)
             ),
+            Source::Lmtp { ip, lhlo, tls } => {
+                format!("taken over LMTP from {ip} (“{lhlo}”) {}, sender {from}", over(tls))
+            }
             Source::Append { account } => {
                 format!("stored by {} over IMAP", self.account(*account))
             }
@@ -184,6 +189,19 @@ impl<'a> Teller<'a> {
                     .map(|to| attempt(to, peer.as_ref(), outcome, reader(self.story)));
                 told.into_iter().collect()
             }
+            Record::Tried(tried) => {
+                let mut told = story_tries::sentences(tried);
+                let outcomes = tried.outcomes.iter();
+                told.extend(outcomes.filter_map(|(custody, outcome)| {
+                    let to = self.recipient(*custody)?;
+                    let next = match same_address(tried, outcome) {
+                        Some(source) => format!(", from {source} again"),
+                        None => String::new(),
+                    };
+                    Some(attempt(to, tried.peer.as_ref(), outcome, reader(self.story)) + &next)
+                }));
+                told
+            }
             Record::Rescheduled { custodies, .. } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))
@@ -227,6 +245,14 @@ impl<'a> Teller<'a> {
             Actor::Operator { name } => format!("the operator ({name})"),
             Actor::Server => "the server".to_owned(),
         }
+    }
+}
+
+/// Our address of the last try, where it is tried again: the same one is used.
+fn same_address(tried: &store::Tried, outcome: &Outcome) -> Option<std::net::IpAddr> {
+    match outcome {
+        Outcome::Deferred { .. } | Outcome::Uncertain { .. } => tried.tries.last()?.source,
+        Outcome::Relayed { .. } | Outcome::Returned { .. } => None,
     }
 }
 

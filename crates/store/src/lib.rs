@@ -39,6 +39,7 @@ mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_tried;
 mod schema;
 mod shared;
 mod sql;
@@ -47,6 +48,7 @@ mod trace;
 mod url_key;
 mod verify;
 mod verify_extract;
+mod watch;
 
 use mail_types::Address;
 
@@ -74,11 +76,13 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
+pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
+pub use watch::{MailboxNews, News, Seen, Watch};
 
 /// Why a change was not made. Nothing of it is in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

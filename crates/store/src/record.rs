@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
 /// One fact with its time and who made it so.
@@ -294,6 +295,9 @@ pub enum Record {
         /// Its value; none where it is gone.
         value: Option<Vec<u8>>,
     },
+    /// An attempt is over, with everything that is known of it. Stands in place of
+    /// [`Record::Attempted`] wherever hosts were asked.
+    Tried(Box<Tried>),
 }
 
 /// How much an account may keep (RFC 9208 §5).
@@ -398,6 +402,15 @@ pub enum Source {
     Report {
         /// The message it is about.
         about: MailId,
+    },
+    /// A host of our own in front of us, over LMTP (RFC 2033).
+    Lmtp {
+        /// Its address; loopback where it came over a Unix socket.
+        ip: IpAddr,
+        /// What it called itself.
+        lhlo: String,
+        /// TLS version and cipher suite.
+        tls: Option<String>,
     },
 }
 

@@ -309,6 +309,13 @@ impl<E: Executor> Index<E> {
                 self.attempted(*custody, outcome)?;
                 self.tell_story_of_custody(*custody, seq, at)
             }
+            Record::Tried(tried) => {
+                for (custody, outcome) in &tried.outcomes {
+                    self.attempted(*custody, outcome)?;
+                    self.tell_story_of_custody(*custody, seq, at)?;
+                }
+                Ok(())
+            }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
             Record::UrlKeySet { account, mailbox, key } => {
                 crate::url_key::set(&mut self.sql, *account, *mailbox, key)
