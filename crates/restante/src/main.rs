@@ -12,6 +12,7 @@ mod init;
 mod mail_access;
 mod outbound;
 mod outside;
+mod reports;
 mod request;
 mod serve;
 mod show;

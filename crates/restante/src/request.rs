@@ -77,6 +77,8 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What the DMARC reports of others say.
+    ReportDmarc(crate::reports::Which),
 }
 
 /// Which messages.
@@ -245,6 +247,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             let count = store.retry(actor, custodies).wait()?;
             Ok(did(format!("{count} of the queue are due now")))
         }
+        Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);

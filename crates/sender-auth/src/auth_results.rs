@@ -1,6 +1,7 @@
 //! Authentication-Results (RFC 8601): written for our readers, read where others wrote it, and
 //! known where it pretends to be ours.
 
+mod methods;
 mod read;
 
 use std::fmt::Write as _;

@@ -13,6 +13,7 @@ mod connections_have_limits;
 mod curl_and_swaks_work;
 mod deleted_over_pop3;
 mod delivered_at_once;
+mod dmarc_reports_are_read;
 mod drills;
 mod faults_of_the_disk;
 mod https_answers;

@@ -185,3 +185,42 @@ proptest! {
         prop_assert_eq!(AuthResults::parse(value.as_bytes()), Some(bare(written)));
     }
 }
+
+#[test]
+fn results_stand_in_the_field() {
+    let mut zone = Zone::default();
+    for line in [
+        "example.org TXT v=spf1 ip4:192.0.2.1 -all",
+        "_dmarc.example.org TXT v=DMARC1; p=reject",
+    ] {
+        zone.add(line);
+    }
+    let session = sender_auth::SpfSession {
+        ip: "192.0.2.1".parse().unwrap(),
+        helo: "example.org",
+        mail_from: "",
+        receiver: "",
+        now_secs: 0,
+    };
+    let (spf, _) = zone.run(|answers| sender_auth::spf_mail_from(&session, answers));
+    let input = sender_auth::DmarcInput {
+        authors: sender_auth::authors(b"From: a@example.org\r\n\r\n"),
+        spf: None,
+        dkim: Vec::new(),
+    };
+    let (dmarc, _) = zone.run(|answers| sender_auth::dmarc(&input, answers));
+    let (iprev, _) = zone.run(|answers| iprev(session.ip, answers));
+    let methods = vec![spf.method(&session), dmarc.method(), iprev.method(session.ip)];
+    let field = AuthResults { authserv_id: "mx".to_owned(), methods }.to_field();
+    let bare = field.replace("\r\n\t", " ");
+    for part in [
+        "spf=pass (192.0.2.1 matched ip4:192.0.2.1 of example.org) smtp.helo=example.org;",
+        "dmarc=fail (nothing authenticates example.org: there is no DKIM signature, SPF was not \
+         checked) header.from=example.org policy.dmarc=reject;",
+        "iprev=permerror (192.0.2.1 has no name) policy.iprev=192.0.2.1\r\n",
+    ] {
+        assert!(bare.contains(part), "{part}\n{bare}");
+    }
+    let with_sender = sender_auth::SpfSession { mail_from: "ann@example.org", ..session };
+    assert_eq!(spf.method(&with_sender).properties[0].value, "ann@example.org");
+}
