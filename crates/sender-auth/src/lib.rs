@@ -5,6 +5,18 @@
 //! there, and comes to the same point. So it waits for nothing, and its tests need no DNS. It never
 //! opens a socket, reads a clock, or decides what becomes of a message.
 
+mod arc;
+mod canon;
+mod dkim;
 mod dns;
+mod examined;
+mod keys;
+mod outcome;
+mod tags;
 
+pub use arc::{ArcResult, ArcSet};
+pub use dkim::{DkimResult, KeyError, SigningKey, dkim_overall};
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
+pub use examined::{Examined, Reading};
+pub use keys::Algorithm;
+pub use outcome::{Outcome, Verdict};
