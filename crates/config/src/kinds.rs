@@ -89,6 +89,34 @@ impl LogLevel {
     }
 }
 
+/// Who checks DNSSEC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dnssec {
+    /// The resolver where it is on this machine, else we.
+    Auto,
+    /// The resolver.
+    Trust,
+    /// We.
+    Validate,
+    /// Nobody.
+    Off,
+}
+
+impl Dnssec {
+    const ALL: [Self; 4] = [Self::Auto, Self::Trust, Self::Validate, Self::Off];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Trust => "trust",
+            Self::Validate => "validate",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// A kind of setting: how its value is read, checked and written.
 pub(crate) trait Kind {
     /// The value in Rust.
@@ -340,6 +368,24 @@ unlimited_kind!(
         .filter(|text| !text.is_empty() && !text.contains('\0'))
         .map(PathBuf::from),
     |path| quoted(&path.display())
+);
+unlimited_kind!(
+    Paths,
+    Vec<PathBuf>,
+    "list of paths",
+    "a list of up to 64 paths of files, such as [\"tls/authority.pem\"]",
+    |value| list(value, |text| {
+        (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
+    }),
+    |paths| write_list(paths, |path| quoted(&path.display()))
+);
+unlimited_kind!(
+    DnssecBy,
+    Dnssec,
+    "DNSSEC mode",
+    "\"auto\", \"trust\", \"validate\" or \"off\"",
+    |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
 );
 unlimited_kind!(
     ResolverAt,

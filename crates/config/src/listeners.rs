@@ -21,11 +21,13 @@ pub enum Service {
     Pop3,
     /// The same with TLS from the first byte.
     Pop3s,
+    /// The HTTP API, TLS from the first byte, RFC 9110.
+    Https,
 }
 
 impl Service {
     /// All services, in the order of the file.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
@@ -33,6 +35,7 @@ impl Service {
         Self::Imaps,
         Self::Pop3,
         Self::Pop3s,
+        Self::Https,
     ];
 
     /// Its name in the file, in the words of IANA's port list.
@@ -46,6 +49,7 @@ impl Service {
             Self::Imaps => "imaps",
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
+            Self::Https => "https",
         }
     }
 
@@ -53,7 +57,7 @@ impl Service {
     #[must_use]
     pub const fn is_implicit_tls(self) -> bool {
         match self {
-            Self::Submissions | Self::Imaps | Self::Pop3s => true,
+            Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https => true,
             Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 => false,
         }
     }
@@ -86,6 +90,7 @@ impl Config {
             Service::Imaps => &self.listen.imaps,
             Service::Pop3 => &self.listen.pop3,
             Service::Pop3s => &self.listen.pop3s,
+            Service::Https => &self.listen.https,
         }
     }
 

@@ -6,9 +6,9 @@ use mail_types::Domain;
 use toml::de::DeValue;
 
 use crate::kinds::{
-    Bytes, Count, Count32, Count64, Durations, IpAddrs, Kind, Level, Listen, Listens, LogLevel,
-    MemoryBytes, Network, Networks, Path, Percent, Port, Resolver, ResolverAt, Time, YesNo,
-    ZstdLevel,
+    Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, IpAddrs, Kind, Level, Listen,
+    Listens, LogLevel, MemoryBytes, Network, Networks, Path, Paths, Percent, Port, Resolver,
+    ResolverAt, Time, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -168,6 +168,8 @@ settings! {
         pop3: Listen as Listens = Listen::Port(110);
         /// Fetching mail, TLS from the first byte (POP3).
         pop3s: Listen as Listens = Listen::Port(995);
+        /// The HTTP API, TLS from the first byte (HTTPS).
+        https: Listen as Listens = Listen::Port(443);
     }
 
     /// Looking up names.
@@ -182,6 +184,13 @@ settings! {
         timeout: Duration as Time = secs(20), secs(1)..=secs(300);
         /// Answers kept in memory.
         cache_entries: u64 as Count64 ["answers"] = 8192, 0..=1_000_000;
+        /// Who checks the signatures of DNSSEC, which DANE rests on: `trust` believes the DNS
+        /// server (it must validate, and the way to it must be safe), `validate` checks them here,
+        /// `off` nobody, `auto` trusts a server on this machine and checks the answers of others.
+        dnssec: Dnssec as DnssecBy = Dnssec::Auto;
+        /// Files with other trust anchors than the root's key, one DNSKEY record a line; for closed
+        /// networks.
+        trust_anchors: Vec<PathBuf> as Paths = Vec::new();
     }
 
     /// Certificate of this host. Paths without a leading `/` begin at the data directory.
@@ -190,6 +199,24 @@ settings! {
         certificate: PathBuf as Path = PathBuf::from("tls/certificate.pem");
         /// PEM file of its private key.
         key: PathBuf as Path = PathBuf::from("tls/key.pem");
+        /// PEM files of authorities that are trusted besides the public ones, where this host is
+        /// the client: other mail servers, policies, web hooks, ACME.
+        authorities: Vec<PathBuf> as Paths = Vec::new();
+    }
+
+    /// TLS towards other mail servers.
+    outgoing_tls: OutgoingTls {
+        /// Whether DANE is used (RFC 7672): a mail host whose signed TLSA records name its
+        /// certificate gets mail over TLS with that certificate, or not at all.
+        dane: bool as YesNo = true;
+        /// Whether MTA-STS is used (RFC 8461): a domain that publishes a policy to enforce gets
+        /// mail over verified TLS at the hosts it names, or not at all.
+        mta_sts: bool as YesNo = true;
+        /// The port where policies are fetched. 443 on the Internet; another one is for closed
+        /// networks.
+        mta_sts_port: u16 as Port = 443, 1..=65_535;
+        /// How long fetching a policy may take (RFC 8461 §3.3 advises a minute).
+        mta_sts_timeout: Duration as Time = MINUTE, secs(1)..=secs(300);
     }
 
     /// What a client may ask of the server at most. Every refusal says which limit it met.
@@ -273,6 +300,24 @@ settings! {
         /// For so long a network (IPv4 /24, IPv6 /48) from which an account has signed in is the
         /// account's own.
         network_known_for: Duration as Time = 30 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// The HTTP API.
+    web: Web {
+        /// For a request's header to come whole, and for the next request of a connection.
+        header_timeout: Duration as Time = secs(30), secs(1)..=secs(600);
+        /// For a whole request to come, its body included.
+        request_timeout: Duration as Time = secs(300), secs(5)..=HOUR;
+        /// The header of one request.
+        header_bytes_max: usize as Count ["bytes"] = 32_768, 8192..=1_048_576;
+        /// Requests under way at a time in one HTTP/2 connection.
+        streams_max: u32 as Count32 ["requests"] = 32, 1..=1000;
+        /// Bodies of requests that are held in memory at a time, of all connections together; one
+        /// more is told 503.
+        body_bytes_held_max: usize as Count ["bytes"] = 268_435_456, 67_108_864..=17_179_869_184;
+        /// How long an Idempotency-Key is remembered: for so long a request that is sent again
+        /// with it is not done again.
+        idempotency_keys_for: Duration as Time = 7 * DAY, HOUR..=30 * DAY;
     }
 
     /// Mail on its way to other servers.

@@ -82,6 +82,14 @@ impl Queue for MemoryQueue {
         vec![Ok(()); attempts.len()]
     }
 
+    async fn reached_lately(&self, _: usize) -> Vec<mail_types::Host> {
+        Vec::new()
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        None
+    }
+
     async fn give_back(&self, _: &[CustodyId]) -> Result<(), QueueError> {
         Ok(())
     }
@@ -98,6 +106,7 @@ fn item(number: u64, now: Timestamp) -> Item {
         smtp_utf8: false,
         body_bytes: BODY_OCTETS as u64,
         accepted: now,
+        for_postmaster: false,
     };
     Item {
         custody: CustodyId(number),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use net::{Link, LinkLimits, Security, Service, Stop, drive};
 use route::{Failure, Place, Trouble};
@@ -11,8 +12,10 @@ use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 use crate::Runner;
 use crate::courier::Courier;
 use crate::desk::Key;
+use crate::look_up::NextHop;
 use crate::queue::{Peer, Queue};
 use crate::setback::Setback;
+use crate::tries::{PhaseName, Try, Trying};
 use crate::words;
 
 /// Octets of a message that are read and sent at once.
@@ -50,17 +53,30 @@ enum Tried {
     Stopped,
 }
 
+impl Tried {
+    /// What was tried before it, at the same address.
+    fn begins_with(&mut self, mut tries: Vec<Arc<Try>>) {
+        if let Self::Refused(setback) | Self::TlsFailed(setback) = self {
+            tries.append(&mut setback.tries);
+            setback.tries = tries;
+        }
+    }
+}
+
 /// Connects to the first host of the destination that wants mail, and sends until there is no more.
 pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, stop: Stop) {
     let mut wish = stop.clone();
     let mut slot = Slot { runner: Arc::clone(&runner), key: key.clone(), stop, was_ready: false };
+    let mut trying = Trying::new(runner.clock.now(), &key.hop);
+    let looked_up = Instant::now();
     let plan = tokio::select! {
         biased;
         () = wish.requested() => return,
         plan = runner.plan(&key.hop) => plan,
     };
+    trying.over(PhaseName::Dns, looked_up.elapsed());
     let setback = match plan {
-        Ok(plan) => match slot.try_places(&plan.places, wish).await {
+        Ok(plan) => match slot.try_places(&plan.places, trying, wish).await {
             Some(setback) => setback,
             None => return,
         },
@@ -75,15 +91,25 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
 
 impl<Q: Queue> Slot<Q> {
     /// `None` once a host has taken mail, or a stop was asked for.
-    async fn try_places(&mut self, places: &[Place], mut wish: Stop) -> Option<Setback> {
+    async fn try_places(
+        &mut self,
+        places: &[Place],
+        mut trying: Trying,
+        mut wish: Stop,
+    ) -> Option<Setback> {
         let count = places.len().min(self.runner.settings.hosts_per_attempt.max(1));
         let mut setback: Option<Setback> = None;
         for (index, address) in self.candidates(&places[..count]) {
             let at = At { place: &places[index], index, count, address };
-            let mut tried = self.try_address(&at, None, &mut wish).await;
+            let mut tried = self.try_address(&at, trying.clone(), None, &mut wish).await;
+            trying.phases.clear();
+            trying.begun = self.runner.clock.now();
             if let Tried::TlsFailed(why) = tried {
                 // RFC 7435 §4: better in clear than not at all, where TLS is not demanded.
-                tried = self.try_address(&at, Some(why.reason()), &mut wish).await;
+                let again = trying.clone();
+                tried = self.try_address(&at, again, Some(why.reason()), &mut wish).await;
+                tried.begins_with(why.tries);
+                trying.begun = self.runner.clock.now();
             }
             match tried {
                 Tried::Served | Tried::Stopped => return None,
@@ -91,10 +117,7 @@ impl<Q: Queue> Slot<Q> {
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
-                    setback = Some(match setback {
-                        Some(earlier) => earlier.over_hosts(why),
-                        None => why,
-                    });
+                    setback = merge(setback, why);
                 }
             }
         }
@@ -124,6 +147,7 @@ impl<Q: Queue> Slot<Q> {
     async fn try_address(
         &mut self,
         at: &At<'_>,
+        mut trying: Trying,
         tls_failure: Option<String>,
         wish: &mut Stop,
     ) -> Tried {
@@ -141,6 +165,9 @@ impl<Q: Queue> Slot<Q> {
             tls_verified: false,
             tls_failure,
         };
+        trying.preference = at.preference(&self.key);
+        trying.policy = if settings.starttls { "opportunistic" } else { "none" }.to_owned();
+        let began = Instant::now();
         let link = tokio::select! {
             biased;
             () = wish.requested() => return Tried::Stopped,
@@ -148,16 +175,23 @@ impl<Q: Queue> Slot<Q> {
         };
         let mut link = match link {
             Ok(link) => link,
-            Err(error) => return Tried::Refused(connect_setback(&error, &peer)),
+            Err(error) => {
+                trying.over(PhaseName::Connect, began.elapsed());
+                let tried = trying.tried(&peer, 0, Vec::new());
+                return Tried::Refused(connect_setback(&error, &peer).tried(tried));
+            }
         };
+        trying.over(PhaseName::Connect, began.elapsed());
+        trying.source = Some(link.local().ip());
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
         let mut client = Client::new(self.config(with_tls));
         let places = (at.index, at.count);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
         let mut exchange = Exchange {
-            courier: Courier::new(runner, self.key.clone(), places, peer, stop.clone()),
+            courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
+            body_ended: false,
             no_session: None,
         };
         let ended = drive(&mut link, &mut client, &mut exchange, &stop).await;
@@ -167,15 +201,18 @@ impl<Q: Queue> Slot<Q> {
             self.was_ready = true;
             return Tried::Served;
         }
+        let tried = courier.trying.tried(&courier.peer, 0, client.take_said());
         match (ended, no_session) {
             (net::Ended::Handshake(error), _) => {
                 let why = error.to_string();
-                Tried::TlsFailed(Setback::new(Trouble::Tls(&why), Some(&courier.peer)))
+                let setback = Setback::new(Trouble::Tls(&why), Some(&courier.peer));
+                Tried::TlsFailed(setback.tried(tried))
             }
-            (_, Some(setback)) => Tried::Refused(setback),
+            (_, Some(setback)) => Tried::Refused(setback.tried(tried)),
             (ended, None) => {
                 let why = format!("the connection ended: {ended:?}");
-                Tried::Refused(Setback::new(Trouble::Unreachable(&why), Some(&courier.peer)))
+                let setback = Setback::new(Trouble::Unreachable(&why), Some(&courier.peer));
+                Tried::Refused(setback.tried(tried))
             }
         }
     }
@@ -204,6 +241,24 @@ struct At<'a> {
     address: SocketAddr,
 }
 
+impl At<'_> {
+    /// The preference of its MX record, where it is by MX that the mail goes there.
+    const fn preference(&self, key: &Key) -> Option<u16> {
+        match key.hop {
+            NextHop::Domain(_) => Some(self.place.preference),
+            NextHop::Literal(_) | NextHop::Relay(_) => None,
+        }
+    }
+}
+
+/// The setback of the hosts so far and of one more.
+fn merge(earlier: Option<Setback>, later: Setback) -> Option<Setback> {
+    Some(match earlier {
+        Some(earlier) => earlier.over_hosts(later),
+        None => later,
+    })
+}
+
 fn connect_setback(error: &io::Error, peer: &Peer) -> Setback {
     let words = error.to_string();
     let trouble = match error.kind() {
@@ -223,6 +278,8 @@ struct Exchange<Q: Queue> {
     courier: Courier<Q>,
     /// Octets of the current message that were read.
     body_offset: u64,
+    /// All of it was.
+    body_ended: bool,
     /// Why there was no session.
     no_session: Option<Setback>,
 }
@@ -234,7 +291,7 @@ impl<Q: Queue> Service for Exchange<Q> {
         match question {
             Question::Next(peer) => {
                 self.courier.begin(peer.tls.as_ref());
-                self.body_offset = 0;
+                (self.body_offset, self.body_ended) = (0, false);
                 match self.courier.next().await {
                     Some(job) => Answer::Send(Box::new(words::message(&job.items))),
                     None => Answer::Quit,
@@ -246,8 +303,10 @@ impl<Q: Queue> Service for Exchange<Q> {
                 Answer::Go
             }
             Question::Done(report) => {
-                let ends = words::ends(report.outcomes, &self.courier.peer);
-                self.courier.over(ends, report.dsn).await;
+                let current = self.courier.current().and_then(|job| job.items.first());
+                let octets = current.map_or(0, |item| item.mail.body_bytes);
+                let ends = words::ends(report.outcomes, octets, &self.courier.peer);
+                self.courier.over(ends, report.dsn, report.said).await;
                 Answer::Noted
             }
             Question::NoSession(setback) => {
@@ -266,18 +325,20 @@ impl<Q: Queue> Exchange<Q> {
             return Answer::Unreadable;
         };
         let mail = Arc::clone(&mail.mail);
-        if self.body_offset >= mail.body_bytes {
+        if self.body_ended {
             return Answer::End;
         }
         let read = self.courier.runner.queue.read_body(mail.id, self.body_offset, PIECE_OCTETS);
         match read.await {
-            Ok(bytes) if !bytes.is_empty() => {
+            // Fewer than were asked for are the last.
+            Ok(bytes) => {
                 self.body_offset += bytes.len() as u64;
-                Answer::Bytes(bytes)
-            }
-            Ok(_) => {
-                tracing::error!(mail = %mail.id, "the message ends before its size");
-                Answer::Unreadable
+                self.body_ended = bytes.len() < PIECE_OCTETS;
+                if self.body_offset < mail.body_bytes && self.body_ended {
+                    tracing::error!(mail = %mail.id, "the message ends before its size");
+                    return Answer::Unreadable;
+                }
+                if bytes.is_empty() { Answer::End } else { Answer::Bytes(bytes) }
             }
             Err(error) => {
                 tracing::error!(mail = %mail.id, %error, "the message cannot be read");

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use mail_types::{CustodyId, Reply, TlsFacts};
 use net::Stop;
 use route::{Then, Trouble};
+use smtp_machine::client::Said;
 
 use crate::Runner;
 use crate::desk::{Called, Idle, Job, Key, Orphan};
 use crate::queue::{Item, Peer, Queue};
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};
+use crate::tries::Trying;
 
 /// How a transaction ended for one recipient.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub(crate) struct Courier<Q: Queue> {
     place: usize,
     places: usize,
     pub(crate) peer: Peer,
+    /// How it came to this connection.
+    pub(crate) trying: Trying,
     stop: Stop,
     /// Announced to the queue, not yet begun.
     ahead: VecDeque<Job>,
@@ -59,6 +63,7 @@ impl<Q: Queue> Courier<Q> {
         key: Key,
         places: (usize, usize),
         peer: Peer,
+        trying: Trying,
         stop: Stop,
     ) -> Self {
         Self {
@@ -67,6 +72,7 @@ impl<Q: Queue> Courier<Q> {
             place: places.0,
             places: places.1,
             peer,
+            trying,
             stop,
             ahead: VecDeque::new(),
             current: None,
@@ -114,6 +120,9 @@ impl<Q: Queue> Courier<Q> {
             if !self.announce().await {
                 return None;
             }
+        }
+        if self.transactions > 0 {
+            self.trying.begun = self.runner.clock.now();
         }
         self.transactions += 1;
         self.past_dot = false;
@@ -175,13 +184,14 @@ impl<Q: Queue> Courier<Q> {
     ///
     /// A connection that was kept for more mail may have been closed by the host meanwhile, which
     /// shows only at the next MAIL: that is no answer to this mail, which gets a fresh connection.
-    pub(crate) async fn over(&mut self, ends: Vec<End>, peer_reports: bool) {
+    pub(crate) async fn over(&mut self, ends: Vec<End>, peer_reports: bool, said: Vec<Said>) {
         let Some(job) = self.current.take() else { return };
         self.past_dot = false;
         if self.transactions > 1 && !job.met_stale && ends.iter().all(End::is_stale) {
             self.put_again(job.items, job.setback, true).await;
             return;
         }
+        let tried = self.trying.tried(&self.peer, self.transactions.saturating_sub(1), said);
         let (mut done, mut again) = (Vec::new(), Vec::new());
         // Recipients with the same words of a host stay together.
         let mut next_host: Vec<(Setback, Vec<Item>)> = Vec::new();
@@ -201,13 +211,16 @@ impl<Q: Queue> Courier<Q> {
                 Then::Uncertain => done.push((item, Fate::Uncertain(failed))),
                 Then::NextTransaction => again.push(item),
                 Then::NextHost if self.has_next_host() => {
-                    let failed = merge(failed);
+                    let failed = merge(failed.tried(Arc::clone(&tried)));
                     match next_host.iter_mut().find(|(same, _)| same.verdict == failed.verdict) {
                         Some((_, items)) => items.push(item),
                         None => next_host.push((failed, vec![item])),
                     }
                 }
-                Then::NextHost | Then::Stop => done.push((item, Fate::Failed(merge(failed)))),
+                Then::NextHost | Then::Stop => {
+                    let failed = Setback { tries: Vec::new(), ..merge(failed) };
+                    done.push((item, Fate::Failed(failed)));
+                }
             }
         }
         self.put_again(again, job.setback.clone(), job.met_stale).await;
@@ -216,7 +229,9 @@ impl<Q: Queue> Courier<Q> {
         }
         if !done.is_empty() {
             let peer = Some(self.peer.clone());
-            self.runner.end(&self.key, Ended { items: done, peer, peer_reports }).await;
+            let mut tries = job.setback.map(|earlier| earlier.tries).unwrap_or_default();
+            tries.push(tried);
+            self.runner.end(&self.key, Ended { items: done, peer, peer_reports, tries }).await;
         }
     }
 

@@ -365,7 +365,9 @@ impl Desk {
         }
         // What is refused for good is refused again by whoever says so; it costs no wait.
         if setback.verdict.failure.class != Class::Permanent {
-            line.pause = Some((until, setback.clone()));
+            // What was tried is told with the mail it was tried for, not with what comes later.
+            let setback = Setback { tries: Vec::new(), ..setback.clone() };
+            line.pause = Some((until, setback));
         }
         line.jobs.drain(..).collect()
     }

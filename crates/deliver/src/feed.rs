@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mail_types::Timestamp;
 use net::Stop;
-use route::{Failure, Then, Verdict};
+use route::Failure;
 
 use crate::Runner;
 use crate::connection::run_connection;
@@ -116,28 +116,30 @@ impl<Q: Queue> Runner<Q> {
 
     /// The same setback for all recipients of a job.
     pub(crate) async fn fail(&self, key: &Key, job: Job, setback: Setback) {
-        let setback = match job.setback {
+        let mut setback = match job.setback {
             Some(earlier) => earlier.over_hosts(setback),
             None => setback,
         };
+        let tries = std::mem::take(&mut setback.tries);
         let peer = setback.peer.clone();
         let items =
             job.items.into_iter().map(|item| (item, Fate::Failed(setback.clone()))).collect();
-        self.end(key, Ended { items, peer, peer_reports: false }).await;
+        self.end(key, Ended { items, peer, peer_reports: false, tries }).await;
     }
 
     /// Mail whose connection ended with a panic: our trouble, and uncertain behind the dot.
     async fn settle_orphans(&self) {
         for orphan in self.desk.take_orphans() {
             let failure = Failure::ours(3, 0, "sending ended with an internal error");
-            let setback =
-                Setback { verdict: Verdict { failure, then: Then::Stop }, reply: None, peer: None };
+            let setback = Setback::no_way(failure);
             let fate = match orphan.past_dot {
                 true => Fate::Uncertain(setback),
                 false => Fate::Failed(setback),
             };
+            let tries = orphan.job.setback.map(|setback| setback.tries).unwrap_or_default();
             let items = orphan.job.items.into_iter().map(|item| (item, fate.clone())).collect();
-            self.end(&orphan.key, Ended { items, peer: None, peer_reports: false }).await;
+            let ended = Ended { items, peer: None, peer_reports: false, tries };
+            self.end(&orphan.key, ended).await;
         }
     }
 

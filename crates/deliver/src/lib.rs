@@ -17,6 +17,7 @@ mod clock;
 mod connection;
 mod courier;
 mod desk;
+mod familiar;
 mod feed;
 mod look_up;
 mod queue;
@@ -24,6 +25,7 @@ mod results;
 mod setback;
 mod settings;
 mod settle;
+mod tries;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -37,8 +39,10 @@ pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
 pub use settings::Settings;
+pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
+use familiar::Familiar;
 use results::Settled;
 
 /// What the runner works with.
@@ -65,6 +69,7 @@ pub struct Runner<Q: Queue> {
     random: Box<dyn Fn() -> u64 + Send + Sync>,
     routes: RwLock<Routes>,
     desk: Desk,
+    familiar: Familiar,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
     to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
@@ -78,6 +83,7 @@ impl<Q: Queue> Runner<Q> {
         let (results, to_record) = mpsc::channel(settings.results_max.max(1));
         Arc::new(Self {
             desk: Desk::new(&settings),
+            familiar: Familiar::default(),
             settings,
             queue,
             resolver,
@@ -96,6 +102,9 @@ impl<Q: Queue> Runner<Q> {
     pub async fn run(self: Arc<Self>, stop: Stop) {
         let to_record = self.to_record.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(to_record) = to_record else { return };
+        for host in self.queue.reached_lately(familiar::FAMILIAR_MAX).await {
+            self.familiar.reached(&host);
+        }
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;

@@ -118,6 +118,8 @@ fn dns_error(why: Temporary) -> DnsError {
     match why {
         Temporary::ServFail => DnsError::ServFail,
         Temporary::TimedOut => DnsError::Timeout,
-        Temporary::Refused | Temporary::Other(_) => DnsError::Other(why.to_string()),
+        Temporary::Refused | Temporary::Bogus | Temporary::Other(_) => {
+            DnsError::Other(why.to_string())
+        }
     }
 }

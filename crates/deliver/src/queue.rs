@@ -6,6 +6,8 @@ use mail_types::{
     Address, CustodyId, EnhancedStatus, Host, MailId, ReceiptId, Reply, ReversePath, Timestamp,
 };
 
+use crate::tries::Try;
+
 /// The queue did not do what it was asked, in its words. Always our own trouble.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue: {0}")]
@@ -77,6 +79,14 @@ pub trait Queue: Send + Sync + 'static {
         &self,
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
+    /// before the first mail is taken. Where they cannot be read there are none.
+    fn reached_lately(&self, hosts_max: usize) -> impl Future<Output = Vec<Host>> + Send;
+
+    /// Who is told of a failure that nobody else may be told of, because the message came from
+    /// `<>`: the postmaster, where there is one here.
+    fn postmaster(&self) -> Option<Address>;
 }
 
 /// What to take.
@@ -117,10 +127,13 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
-    /// Octets of the message.
+    /// Octets of the message; what is signed as it leaves has a few more.
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// It is for the postmaster in the first place, who is told of no failure of it: a report of
+    /// it would fail as it does.
+    pub for_postmaster: bool,
 }
 
 /// A custody that is to be sent.
@@ -188,6 +201,8 @@ pub struct Attempt {
     pub peer: Option<Peer>,
     /// Each recipient once.
     pub results: Vec<(CustodyId, Outcome)>,
+    /// Every host that was asked in it, in order; none where it did not come so far.
+    pub tries: Vec<Arc<Try>>,
     /// What to accept in the same commit: a DSN about those results that say so.
     pub report: Option<Report>,
 }

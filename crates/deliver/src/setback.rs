@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use mail_types::Reply;
 use route::{Failure, Then, Trouble, Verdict, classify};
 
 use crate::queue::Peer;
+use crate::tries::Try;
 
 /// Why mail did not go out: the verdict, with who said what.
 #[derive(Clone, Debug)]
@@ -11,6 +14,8 @@ pub(crate) struct Setback {
     pub(crate) reply: Option<Reply>,
     /// Who was asked.
     pub(crate) peer: Option<Peer>,
+    /// The hosts that were asked so far, for the record.
+    pub(crate) tries: Vec<Arc<Try>>,
 }
 
 impl Setback {
@@ -29,21 +34,30 @@ impl Setback {
             | Trouble::TooLarge { .. }
             | Trouble::Ours(_) => None,
         };
-        Self { verdict: classify(trouble), reply, peer: peer.cloned() }
+        Self { verdict: classify(trouble), reply, peer: peer.cloned(), tries: Vec::new() }
     }
 
     /// From a path that cannot be found.
     pub(crate) const fn no_way(failure: Failure) -> Self {
-        Self { verdict: Verdict { failure, then: Then::Stop }, reply: None, peer: None }
+        let verdict = Verdict { failure, then: Then::Stop };
+        Self { verdict, reply: None, peer: None, tries: Vec::new() }
     }
 
     /// The setback of a destination, `self` being that of an earlier host.
-    pub(crate) fn over_hosts(self, later: Self) -> Self {
+    pub(crate) fn over_hosts(mut self, mut later: Self) -> Self {
         let verdict = self.verdict.clone().over_hosts(later.verdict.clone());
+        let mut tries = std::mem::take(&mut self.tries);
+        tries.append(&mut later.tries);
         match verdict == self.verdict {
-            true => self,
-            false => later,
+            true => Self { tries, ..self },
+            false => Self { tries, ..later },
         }
+    }
+
+    /// The same, with the host that was asked.
+    pub(crate) fn tried(mut self, tried: Arc<Try>) -> Self {
+        self.tries.push(tried);
+        self
     }
 
     /// In words: what failed, and where.

@@ -1,12 +1,15 @@
 //! From the end of an attempt to what is recorded of it, and to whom it is told.
 
+use std::sync::Arc;
+
 use mail_types::{Address, EnhancedStatus, Reply, ReversePath, Timestamp};
 use message::MailDate;
-use message::dsn::{Action, Recipient, Report as Dsn, Returned};
+use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
 use route::{Class, Next};
 
-use crate::queue::{Attempt, Item, Notice, Notify, Outcome, Peer, Queue, Report};
+use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Peer, Queue, Report};
 use crate::setback::Setback;
+use crate::tries::Try;
 use crate::{Runner, Settings};
 
 /// Octets of a header that a report returns.
@@ -30,6 +33,8 @@ pub(crate) struct Ended {
     pub(crate) peer: Option<Peer>,
     /// Whether the peer sends DSNs itself (RFC 3461).
     pub(crate) peer_reports: bool,
+    /// Every host that was asked.
+    pub(crate) tries: Vec<Arc<Try>>,
 }
 
 /// What a recipient's sender is to be told.
@@ -39,6 +44,8 @@ struct Telling<'a> {
     status: EnhancedStatus,
     reply: Option<&'a Reply>,
     reason: &'a str,
+    /// What was probably meant.
+    meant: Option<Address>,
 }
 
 impl<Q: Queue> Runner<Q> {
@@ -52,29 +59,71 @@ impl<Q: Queue> Runner<Q> {
         let outcome = |(item, fate): &(Item, Fate)| {
             decide(&self.settings, item, fate, ended.peer_reports, now, random)
         };
-        let outcomes: Vec<Outcome> = ended.items.iter().map(outcome).collect();
-        let tellings: Vec<Telling<'_>> =
-            ended.items.iter().zip(&outcomes).filter_map(|((item, _), o)| tell(item, o)).collect();
-        let report = match (&mail.reverse_path, tellings.first()) {
-            (ReversePath::Address(to), Some(first)) => {
-                let body = self.report(to, first.item, &tellings, ended.peer.as_ref(), now).await;
-                Some(Report { to: to.clone(), about: mail.id, body })
-            }
-            (ReversePath::Null, _) | (_, None) => None,
+        let mut outcomes: Vec<Outcome> = ended.items.iter().map(outcome).collect();
+        self.tell_postmaster(mail, &mut outcomes);
+        let tellings: Vec<Telling<'_>> = ended
+            .items
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|((item, _), outcome)| self.tell(item, outcome))
+            .collect();
+        let to = match &mail.reverse_path {
+            ReversePath::Address(sender) => Some((sender.clone(), Reader::Sender)),
+            ReversePath::Null => self.queue.postmaster().map(|to| (to, Reader::Postmaster)),
         };
+        let report = match (to, tellings.first()) {
+            (Some((to, reader)), Some(first)) => {
+                let peer = ended.peer.as_ref();
+                let body = self.report(&to, reader, first.item, &tellings, peer, now).await;
+                Some(Report { to, about: mail.id, body })
+            }
+            (None, _) | (_, None) => None,
+        };
+        drop(tellings);
+        self.remember(&ended.items, &mut outcomes);
         let custodies = ended.items.iter().map(|(item, _)| item.custody);
         Some(Attempt {
             at: now,
             mail: mail.id,
             peer: ended.peer.clone(),
             results: custodies.zip(outcomes).collect(),
+            tries: ended.tries.clone(),
             report,
         })
+    }
+
+    /// RFC 5321 §4.5.5: nobody who sent a message from `<>` may be told, so that reports do not
+    /// breed. What failed may be a report that its reader waits for, so the postmaster is told.
+    fn tell_postmaster(&self, mail: &Mail, outcomes: &mut [Outcome]) {
+        if mail.for_postmaster || self.queue.postmaster().is_none() {
+            return;
+        }
+        for outcome in outcomes {
+            if let Outcome::Returned { notice: notice @ Notice::NullReversePath, .. } = outcome {
+                *notice = Notice::Reported;
+            }
+        }
+    }
+
+    /// Keeps which hosts were reached, and says in the record of a failure what was probably meant.
+    fn remember(&self, items: &[(Item, Fate)], outcomes: &mut [Outcome]) {
+        for ((item, _), outcome) in items.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Relayed { .. } => self.familiar.reached(&item.recipient.host),
+                Outcome::Returned { reason, status, .. } => {
+                    if let Some(meant) = self.familiar.meant(&item.recipient, *status) {
+                        reason.push_str(&format!("; was {meant} meant?"));
+                    }
+                }
+                Outcome::Deferred { .. } | Outcome::Uncertain { .. } => {}
+            }
+        }
     }
 
     async fn report(
         &self,
         to: &Address,
+        reader: Reader,
         item: &Item,
         tellings: &[Telling<'_>],
         peer: Option<&Peer>,
@@ -96,6 +145,7 @@ impl<Q: Queue> Runner<Q> {
                 remote_mta: peer.filter(|_| said.is_some()).map(|peer| peer.host.as_str()),
                 diagnostic: said.as_deref(),
                 reason: said.is_none().then_some(telling.reason),
+                meant: telling.meant.as_ref(),
                 last_attempt: Some(date(now)),
                 will_retry_until: (telling.action == Action::Delayed).then(|| date(end)),
             })
@@ -113,6 +163,7 @@ impl<Q: Queue> Runner<Q> {
             reporting_mta: &self.settings.hostname,
             from: &self.settings.report_from,
             to,
+            reader,
             at: date(now),
             message_id: &format!("<{unique}@{}>", self.settings.hostname),
             boundary: &format!("report-{unique}"),
@@ -146,6 +197,34 @@ impl<Q: Queue> Runner<Q> {
                 (Vec::new(), Returned::Headers)
             }
         }
+    }
+}
+
+impl<Q: Queue> Runner<Q> {
+    /// What the report says of a recipient, if anything.
+    fn tell<'a>(&self, item: &'a Item, outcome: &'a Outcome) -> Option<Telling<'a>> {
+        let (action, status, reply, reason) = match outcome {
+            Outcome::Relayed { reply, reported: true, .. } => {
+                (Action::Relayed, EnhancedStatus::new(2, 0, 0), Some(reply), "")
+            }
+            Outcome::Deferred { reason, status, reply, reported: true, .. } => {
+                (Action::Delayed, *status, reply.as_ref(), reason.as_str())
+            }
+            Outcome::Returned { reason, status, reply, notice: Notice::Reported } => {
+                (Action::Failed, *status, reply.as_ref(), reason.as_str())
+            }
+            Outcome::Relayed { .. }
+            | Outcome::Deferred { .. }
+            | Outcome::Uncertain { .. }
+            | Outcome::Returned { notice: Notice::NullReversePath | Notice::NotWanted, .. } => {
+                return None;
+            }
+        };
+        let meant = match action {
+            Action::Failed | Action::Delayed => self.familiar.meant(&item.recipient, status),
+            Action::Delivered | Action::Relayed | Action::Expanded => None,
+        };
+        Some(Telling { item, action, status, reply, reason, meant })
     }
 }
 
@@ -233,35 +312,6 @@ fn wants_delay(item: &Item) -> bool {
 fn wants_success(item: &Item) -> bool {
     item.mail.reverse_path != ReversePath::Null
         && matches!(item.notify, Some(Notify::On { success: true, .. }))
-}
-
-/// What the report says of a recipient, if anything.
-fn tell<'a>(item: &'a Item, outcome: &'a Outcome) -> Option<Telling<'a>> {
-    Some(match outcome {
-        Outcome::Relayed { reply, reported: true, .. } => Telling {
-            item,
-            action: Action::Relayed,
-            status: EnhancedStatus::new(2, 0, 0),
-            reply: Some(reply),
-            reason: "",
-        },
-        Outcome::Deferred { reason, status, reply, reported: true, .. } => Telling {
-            item,
-            action: Action::Delayed,
-            status: *status,
-            reply: reply.as_ref(),
-            reason,
-        },
-        Outcome::Returned { reason, status, reply, notice: Notice::Reported } => {
-            Telling { item, action: Action::Failed, status: *status, reply: reply.as_ref(), reason }
-        }
-        Outcome::Relayed { .. }
-        | Outcome::Deferred { .. }
-        | Outcome::Uncertain { .. }
-        | Outcome::Returned { notice: Notice::NullReversePath | Notice::NotWanted, .. } => {
-            return None;
-        }
-    })
 }
 
 /// A reply word for word, as many lines as it had.

@@ -43,18 +43,18 @@ fn recipient(item: &Item) -> Recipient {
     Recipient { address: item.recipient.clone(), notify, orcpt }
 }
 
-/// What the ends of a transaction mean, in the order of its recipients.
-pub(crate) fn ends(outcomes: Vec<Outcome>, peer: &Peer) -> Vec<End> {
+/// What the ends of a transaction mean, in the order of its recipients. `octets`: of the message.
+pub(crate) fn ends(outcomes: Vec<Outcome>, octets: u64, peer: &Peer) -> Vec<End> {
     let mut others_taken = false;
     let read = |outcome| {
-        let end = end(outcome, others_taken, peer);
+        let end = end(outcome, octets, others_taken, peer);
         others_taken |= matches!(end, End::Relayed(_));
         end
     };
     outcomes.into_iter().map(read).collect()
 }
 
-fn end(outcome: Outcome, others_taken: bool, peer: &Peer) -> End {
+fn end(outcome: Outcome, octets: u64, others_taken: bool, peer: &Peer) -> End {
     let early = |stage: At| matches!(stage, At::Between | At::Mail | At::Rcpt);
     let (trouble, is_stale) = match &outcome {
         Outcome::Taken(reply) => return End::Relayed(reply.clone()),
@@ -69,7 +69,7 @@ fn end(outcome: Outcome, others_taken: bool, peer: &Peer) -> End {
         Outcome::Uncertain(loss) => return lost(At::Dot, loss, false, peer),
         Outcome::Lacks(Lack::SmtpUtf8) => (Trouble::LacksSmtpUtf8, false),
         Outcome::Lacks(Lack::Size { octets_max }) => {
-            (Trouble::TooLarge { octets_max: *octets_max }, false)
+            (Trouble::TooLarge { octets_max: *octets_max, octets }, false)
         }
         Outcome::Unreadable => (Trouble::Ours("the message cannot be read"), false),
     };

@@ -8,32 +8,51 @@
 //!
 //! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
 //! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
-//! TLS), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4291 §2.5.5.2 (IPv4-mapped).
+//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4035 (DNSSEC),
+//! RFC 6698, RFC 7671 and RFC 7672 §3 (DANE), RFC 4291 §2.5.5.2 (IPv4-mapped).
 
+mod authority;
 mod bell;
 mod certificate;
 mod clock;
+mod dane;
 mod deflate;
+mod dnssec;
 mod drive;
 mod end_point;
+mod http_client;
 mod link;
 mod listen;
 mod random;
 mod resolve;
+mod shown;
 mod stop;
 mod tls_client;
 mod tls_server;
+mod tlsa;
+mod trust;
+mod wire;
+mod x509;
 
+pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
 pub use certificate::{CertificateError, SelfSigned, self_signed};
 pub use clock::now;
+pub use dane::{Dane, DaneMatch, Demand, TlsRefusal};
+pub use dnssec::{Dnssec, Proof, Proven};
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
+pub use http_client::{HttpClient, HttpError, HttpLimits, HttpRequest, HttpResponse, Reach};
 pub use link::{Link, LinkLimits, Peer, Security};
 pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
 };
+pub use shown::{RecordKind, tlsa_data};
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
+pub use tlsa::Tlsa;
+pub use trust::Trust;
+pub use wire::Wire;
+pub use x509::validity as certificate_validity;

@@ -123,7 +123,7 @@ pub struct Link {
 }
 
 #[derive(Debug)]
-enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// A handshake has failed, or is going on.
@@ -175,6 +175,11 @@ impl Link {
         self.local
     }
 
+    /// What is below, for whoever speaks its protocol by other means.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Whether the machine may offer or ask for a handshake.
     #[must_use]
     pub const fn can_start_tls(&self) -> bool {
@@ -212,7 +217,7 @@ impl Link {
         let stream = timeout(self.limits.handshake, handshake)
             .await
             .map_err(|_| timed_out("the TLS handshake"))??;
-        let mut facts = facts(&stream, &self.security);
+        let mut facts = facts(&stream, &self.security)?;
         facts.bindings = ChannelBindings {
             exporter: exporter(&stream),
             server_end_point: end_point.map(|end_point| end_point[..].into()),
@@ -343,7 +348,7 @@ impl Link {
 }
 
 impl Stream {
-    fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -355,7 +360,11 @@ impl Stream {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
@@ -380,9 +389,9 @@ fn timed_out(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
 }
 
-/// What is known of a session that stands. For a client, `server_name` is there only if chain and
-/// name were verified against the roots.
-fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
+/// What is known of a session that stands. For a client, `server_name` is there only if the
+/// certificate is known to be this server's. The error holds a [`TlsRefusal`](crate::TlsRefusal).
+fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> io::Result<TlsFacts> {
     let (_, session) = stream.get_ref();
     let server_name = match (stream, security) {
         (TlsStream::Server(stream), _) => stream.get_ref().1.server_name().map(str::to_owned),
@@ -391,19 +400,15 @@ fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
             Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name),
         ) => {
             let chain = session.peer_certificates().unwrap_or_default();
-            let verified = server_name(name)
-                .and_then(|server_name| tls.check(chain, &server_name).map_err(io::Error::other));
-            if let Err(error) = &verified {
-                tracing::debug!(%name, %error, "the certificate does not verify");
-            }
-            verified.is_ok().then(|| name.to_string())
+            let verified = tls.check(chain, &server_name(name)?).map_err(io::Error::other)?;
+            verified.then(|| name.to_string())
         }
         (
             TlsStream::Client(_),
             Security::Plain | Security::ServerStartTls(_) | Security::ServerImplicit(_),
         ) => None,
     };
-    TlsFacts {
+    Ok(TlsFacts {
         version: session.protocol_version().map_or_else(String::new, |version| match version {
             rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
             rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
@@ -412,7 +417,7 @@ fn facts(stream: &TlsStream<TcpStream>, security: &Security) -> TlsFacts {
         cipher: session.negotiated_cipher_suite().map_or_else(String::new, iana_name),
         server_name,
         bindings: ChannelBindings::default(),
-    }
+    })
 }
 
 /// RFC 9266 §2, and §4: only TLS 1.3 makes it unique without more conditions.

@@ -7,13 +7,17 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::lookup::Lookup as Answered;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use mail_types::Domain;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+use crate::dnssec::{AskAuthentic, Dnssec, trust_anchors};
 
 /// Where systems name their DNS servers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -43,6 +47,11 @@ pub struct ResolverSettings {
     pub cache_entries: u64,
     /// No answer is kept for longer. Default 1 day.
     pub ttl_max: Duration,
+    /// Whose word that an answer is authentic is believed. Default: nobody's.
+    pub dnssec: Dnssec,
+    /// Files of trust anchors (DNSKEY or DS records), to check signatures with; the root's key where
+    /// empty.
+    pub trust_anchors: Vec<PathBuf>,
     /// No "there is none" is kept for longer (RFC 2308 §5 advises 1 to 3 hours at most; mail to a
     /// domain that was mended should not wait for that). Default 5 min.
     pub negative_ttl_max: Duration,
@@ -57,7 +66,22 @@ impl Default for ResolverSettings {
             deadline: Duration::from_secs(20),
             cache_entries: 8192,
             ttl_max: Duration::from_secs(86_400),
+            dnssec: Dnssec::Off,
+            trust_anchors: Vec::new(),
             negative_ttl_max: Duration::from_secs(300),
+        }
+    }
+}
+
+impl ResolverSettings {
+    /// The servers that are asked: the system's where none are named.
+    ///
+    /// # Errors
+    /// Where the system's list cannot be read.
+    pub fn servers_to_ask(&self) -> Result<Vec<NameServer>, ResolveError> {
+        match self.servers.is_empty() {
+            true => system_servers(),
+            false => Ok(self.servers.clone()),
         }
     }
 }
@@ -72,6 +96,14 @@ pub enum ResolveError {
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// The file of trust anchors is none.
+    #[error("cannot read the DNSSEC trust anchors in {path}: {why}")]
+    TrustAnchors {
+        /// Of the file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
     },
     /// The library refuses the settings.
     #[error("cannot set up DNS look-ups: {0}")]
@@ -97,6 +129,37 @@ pub enum Lookup<T> {
     Temporary(Temporary),
 }
 
+impl<T> Lookup<T> {
+    fn map<U>(self, each: impl Fn(T) -> U) -> Lookup<U> {
+        match self {
+            Self::Found { records, ttl } => {
+                Lookup::Found { records: records.into_iter().map(each).collect(), ttl }
+            }
+            Self::NoData => Lookup::NoData,
+            Self::NxDomain => Lookup::NxDomain,
+            Self::Temporary(why) => Lookup::Temporary(why),
+        }
+    }
+
+    /// Both answers about one name, of two types, as one.
+    pub(crate) fn or(self, other: Self) -> Self {
+        use Lookup as L;
+        match (self, other) {
+            (L::Found { mut records, ttl }, L::Found { records: more, ttl: other }) => {
+                records.extend(more);
+                L::Found { records, ttl: ttl.min(other) }
+            }
+            (found @ L::Found { .. }, L::NoData | L::NxDomain | L::Temporary(_))
+            | (L::NoData | L::NxDomain | L::Temporary(_), found @ L::Found { .. }) => found,
+            (L::Temporary(why), L::NoData | L::NxDomain | L::Temporary(_))
+            | (L::NoData | L::NxDomain, L::Temporary(why)) => L::Temporary(why),
+            // A name that has some type exists, whatever a careless server says of another.
+            (L::NoData, L::NoData | L::NxDomain) | (L::NxDomain, L::NoData) => L::NoData,
+            (L::NxDomain, L::NxDomain) => L::NxDomain,
+        }
+    }
+}
+
 /// Why a look-up said nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Temporary {
@@ -109,6 +172,10 @@ pub enum Temporary {
     /// No answer in time.
     #[error("the DNS server did not answer in time")]
     TimedOut,
+    /// DNSSEC says that the answer is forged, or damaged (RFC 4035 §5). Never the same as "there is
+    /// none".
+    #[error("the DNS answer fails its DNSSEC check")]
+    Bogus,
     /// Anything else, in the library's words.
     #[error("the DNS look-up failed: {0}")]
     Other(String),
@@ -137,7 +204,10 @@ pub enum MxHost {
 /// Asks recursive DNS servers, and remembers what they said.
 #[derive(Debug)]
 pub struct Resolver {
-    inner: TokioResolver,
+    inner: hickory_resolver::Resolver<AskAuthentic>,
+    /// Checks signatures itself; there where we are to.
+    validating: Option<TokioResolver>,
+    pub(crate) dnssec: Dnssec,
     deadline: Duration,
     slots: Semaphore,
 }
@@ -148,15 +218,27 @@ impl Resolver {
     /// # Errors
     /// See [`ResolveError`].
     pub fn new(settings: &ResolverSettings) -> Result<Self, ResolveError> {
-        let servers =
-            if settings.servers.is_empty() { system_servers()? } else { settings.servers.clone() };
+        let servers = settings.servers_to_ask()?;
         let servers = servers.iter().map(|server| name_server(*server)).collect();
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let set_up = |error: NetError| ResolveError::Setup(error.to_string());
+        let provider = AskAuthentic::new(settings.dnssec == Dnssec::TrustServer);
+        let mut builder = hickory_resolver::Resolver::builder_with_config(config.clone(), provider);
         set_options(builder.options_mut(), settings);
-        let inner = builder.build().map_err(|error| ResolveError::Setup(error.to_string()))?;
-        Ok(Self { inner, deadline: settings.deadline, slots: Semaphore::new(LOOKUPS_MAX) })
+        let inner = builder.build().map_err(set_up)?;
+        let validating = match settings.dnssec {
+            Dnssec::Off | Dnssec::TrustServer => None,
+            Dnssec::Validate => {
+                let provider = TokioRuntimeProvider::default();
+                let mut builder = TokioResolver::builder_with_config(config, provider);
+                set_options(builder.options_mut(), settings);
+                builder.options_mut().validate = true;
+                let builder = builder.with_trust_anchor(trust_anchors(&settings.trust_anchors)?);
+                Some(builder.build().map_err(set_up)?)
+            }
+        };
+        let (dnssec, deadline) = (settings.dnssec, settings.deadline);
+        Ok(Self { inner, validating, dnssec, deadline, slots: Semaphore::new(LOOKUPS_MAX) })
     }
 
     /// MX records, as they come (not sorted).
@@ -191,25 +273,8 @@ impl Resolver {
     /// IPv6 and IPv4 addresses, in this order. What one look-up found is good even if the other
     /// failed; "there is none" must be said by both.
     pub async fn addresses(&self, host: &Domain) -> Lookup<IpAddr> {
-        use Lookup as L;
         let (aaaa, a) = tokio::join!(self.aaaa(host), self.a(host));
-        match (aaaa, a) {
-            (L::Found { records: aaaa, ttl: ttl6 }, L::Found { records: a, ttl: ttl4 }) => {
-                let records = aaaa.into_iter().map(IpAddr::V6).chain(a.into_iter().map(IpAddr::V4));
-                L::Found { records: records.collect(), ttl: ttl6.min(ttl4) }
-            }
-            (L::Found { records, ttl }, L::NoData | L::NxDomain | L::Temporary(_)) => {
-                L::Found { records: records.into_iter().map(IpAddr::V6).collect(), ttl }
-            }
-            (L::NoData | L::NxDomain | L::Temporary(_), L::Found { records, ttl }) => {
-                L::Found { records: records.into_iter().map(IpAddr::V4).collect(), ttl }
-            }
-            (L::Temporary(why), L::NoData | L::NxDomain | L::Temporary(_))
-            | (L::NoData | L::NxDomain, L::Temporary(why)) => L::Temporary(why),
-            // A name that has some type exists, whatever a careless server says of another.
-            (L::NoData, L::NoData | L::NxDomain) | (L::NxDomain, L::NoData) => L::NoData,
-            (L::NxDomain, L::NxDomain) => L::NxDomain,
-        }
+        aaaa.map(IpAddr::V6).or(a.map(IpAddr::V4))
     }
 
     /// The names of an address (RFC 1035 §3.5, RFC 3596 §2.5); those that are no host names are
@@ -232,44 +297,56 @@ impl Resolver {
         .await
     }
 
-    async fn records<T>(
+    /// Records of a name that need not be a host's.
+    pub(crate) async fn records<T>(
         &self,
         name: &str,
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Lookup<T> {
-        // As bytes: which characters a host name may have is `Domain`'s to say.
-        let mut name = match Name::from_labels(name.split_terminator('.').map(str::as_bytes)) {
-            Ok(name) => name,
-            Err(error) => return Lookup::Temporary(Temporary::Other(error.to_string())),
+        let answer = match self.ask(name, kind, false).await {
+            Ok(answer) => answer,
+            Err(nothing) => return nothing,
         };
+        picked(&answer, pick)
+    }
+
+    /// The whole answer to one question; or what its absence says.
+    pub(crate) async fn ask<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        is_proof_wanted: bool,
+    ) -> Result<Answered, Lookup<T>> {
+        // As bytes: which characters a host name may have is `Domain`'s to say.
+        let mut name = Name::from_labels(name.split_terminator('.').map(str::as_bytes))
+            .map_err(|error| Lookup::Temporary(Temporary::Other(error.to_string())))?;
         // Never tried within a search domain.
         name.set_fqdn(true);
         let ask = async {
             // The semaphore is never closed; were it, asking without it would be right.
             let _slot = self.slots.acquire().await;
-            self.inner.lookup(name, kind).await
+            match &self.validating {
+                Some(validating) if is_proof_wanted => validating.lookup(name, kind).await,
+                Some(_) | None => self.inner.lookup(name, kind).await,
+            }
         };
-        let answer = match timeout(self.deadline, ask).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return nothing(error),
-            Err(_) => return Lookup::Temporary(Temporary::TimedOut),
-        };
-        let records: Vec<T> = answer
-            .answers()
-            .iter()
-            .filter_map(|record| pick(&record.data))
-            .take(RECORDS_MAX)
-            .collect();
-        if records.is_empty() {
-            // For example a CNAME whose target has none of this type.
-            return Lookup::NoData;
-        }
-        Lookup::Found {
-            records,
-            ttl: answer.valid_until().saturating_duration_since(Instant::now()),
+        match timeout(self.deadline, ask).await {
+            Ok(answer) => answer.map_err(nothing),
+            Err(_) => Err(Lookup::Temporary(Temporary::TimedOut)),
         }
     }
+}
+
+/// What of an answer is of use.
+pub(crate) fn picked<T>(answer: &Answered, pick: impl Fn(&RData) -> Option<T>) -> Lookup<T> {
+    let records: Vec<T> =
+        answer.answers().iter().filter_map(|record| pick(&record.data)).take(RECORDS_MAX).collect();
+    if records.is_empty() {
+        // For example a CNAME whose target has none of this type.
+        return Lookup::NoData;
+    }
+    Lookup::Found { records, ttl: answer.valid_until().saturating_duration_since(Instant::now()) }
 }
 
 /// What an error of the library says about the name. Only two of its forms say that there is
@@ -285,6 +362,17 @@ fn nothing<T>(error: NetError) -> Lookup<T> {
             ResponseCode::NoError => Lookup::NoData,
             code => failed(code),
         },
+        // The same with the proof of absence that a validating look-up asks for. An unproven
+        // absence is what an attacker would send to have a TLSA record overlooked.
+        NetError::Dns(DnsError::Nsec { response, proof, .. }) => {
+            match (proof, response.response_code) {
+                (Proof::Bogus | Proof::Indeterminate, _) => Lookup::Temporary(Temporary::Bogus),
+                (Proof::Secure | Proof::Insecure, ResponseCode::NXDomain) => Lookup::NxDomain,
+                (Proof::Secure | Proof::Insecure, ResponseCode::NoError) => Lookup::NoData,
+                (Proof::Secure | Proof::Insecure, code) => failed(code),
+            }
+        }
+        NetError::Dns(DnsError::DnssecBogus) => Lookup::Temporary(Temporary::Bogus),
         NetError::Dns(DnsError::ResponseCode(code)) => failed(code),
         NetError::Timeout => Lookup::Temporary(Temporary::TimedOut),
         other => Lookup::Temporary(Temporary::Other(other.to_string())),
@@ -299,7 +387,7 @@ fn failed<T>(code: ResponseCode) -> Lookup<T> {
     })
 }
 
-fn exchange(name: &Name) -> MxHost {
+pub(crate) fn exchange(name: &Name) -> MxHost {
     if name.is_root() {
         return MxHost::Null;
     }
@@ -322,6 +410,8 @@ fn set_options(options: &mut ResolverOpts, settings: &ResolverSettings) {
     options.cache_size = settings.cache_entries;
     options.positive_max_ttl = Some(settings.ttl_max);
     options.negative_max_ttl = Some(settings.negative_ttl_max);
+    // To see where a chain of CNAMEs leads.
+    options.preserve_intermediates = true;
     options.use_hosts_file = ResolveHosts::Never;
     options.max_active_requests = LOOKUPS_MAX;
 }

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
+use crate::dane::{Demand, TlsRefusal};
 use crate::tls_server::TlsError;
+use crate::trust::Trust;
 
 /// What the client side of TLS needs to be opportunistic (RFC 7435 §3): the handshake takes any
 /// certificate, since encryption to an unknown party is better than none, and afterwards the chain
@@ -18,6 +18,8 @@ use crate::tls_server::TlsError;
 pub struct ClientTls {
     config: Arc<ClientConfig>,
     roots: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+    demand: Demand,
 }
 
 impl ClientTls {
@@ -26,8 +28,7 @@ impl ClientTls {
     /// # Errors
     /// Where rustls refuses the set-up.
     pub fn with_public_roots() -> Result<Self, TlsError> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::with_roots(roots)
+        Self::new(&Trust::public())
     }
 
     /// Checks against these certificates (DER) instead, for a private authority.
@@ -37,33 +38,63 @@ impl ClientTls {
     pub fn with_authorities<'a>(
         authorities: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(CertificateDer::from(authority.to_vec()))?;
-        }
-        Self::with_roots(roots)
+        Self::new(&Trust::only(authorities)?)
     }
 
-    fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let roots =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsError::Chain(error.to_string()))?;
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    /// Checks against these roots.
+    ///
+    /// # Errors
+    /// Where rustls refuses the set-up.
+    pub fn new(trust: &Trust) -> Result<Self, TlsError> {
+        let provider = trust.provider();
+        let config = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Opportunistic(provider)))
+            .with_custom_certificate_verifier(Arc::new(Opportunistic(Arc::clone(provider))))
             .with_no_client_auth();
-        Ok(Self { config: Arc::new(config), roots })
+        let (roots, provider) = (trust.verifier()?, Arc::clone(provider));
+        Ok(Self { config: Arc::new(config), roots, provider, demand: Demand::Nothing })
+    }
+
+    /// The same, for connections on which nothing is said before this holds.
+    #[must_use]
+    pub fn demanding(&self, demand: Demand) -> Self {
+        Self { demand, ..self.clone() }
     }
 
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 
-    /// Whether this chain (leaf first) leads to a root and is for this name, now.
+    /// Whether what was demanded holds of this chain (leaf first), and whether it is known to be
+    /// this server's.
+    ///
+    /// This is asked of every session behind its handshake, and not within it: a resumed session
+    /// (RFC 8446 §2.2) has no certificate in its handshake, and sessions that were begun under a
+    /// weaker demand may be resumed under this one.
+    ///
+    /// # Errors
+    /// Why what was demanded does not hold.
     pub(crate) fn check(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Result<bool, TlsRefusal> {
+        match (&self.demand, self.check_chain(chain, name)) {
+            (Demand::Dane(dane), _) => {
+                dane.check(chain, &self.provider, UnixTime::now()).map(|_| true)
+            }
+            (Demand::Nothing | Demand::Chain, Ok(())) => Ok(true),
+            (Demand::Nothing, Err(error)) => {
+                tracing::debug!(?name, %error, "the certificate does not verify");
+                Ok(false)
+            }
+            (Demand::Chain, Err(error)) => Err(TlsRefusal::of(&error, &name.to_str())),
+        }
+    }
+
+    /// Whether this chain leads to a root and is for this name, now.
+    fn check_chain(
         &self,
         chain: &[CertificateDer<'_>],
         name: &ServerName<'_>,

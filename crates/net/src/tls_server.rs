@@ -37,12 +37,21 @@ pub enum TlsError {
 /// What the server side of TLS needs: certificate chain, private key, and keys for session
 /// tickets. Clones share one setting; [`ServerTls::reload`] changes it for handshakes to come.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<RwLock<Setting>>);
+pub struct ServerTls {
+    shared: Arc<RwLock<Setting>>,
+    /// Whether ALPN offers the versions of HTTP.
+    http: bool,
+}
+
+/// RFC 9113 §3.2, RFC 7301 §6: what an HTTPS listener speaks.
+const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// What a handshake needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) config: Arc<ServerConfig>,
+    /// The same with ALPN for HTTP.
+    http: Arc<ServerConfig>,
     /// RFC 5929 §4, where the certificate has one.
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
@@ -61,7 +70,13 @@ impl ServerTls {
     /// # Errors
     /// See [`TlsError`].
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(Arc::new(RwLock::new(setting(chain, key)?))))
+        Ok(Self { shared: Arc::new(RwLock::new(setting(chain, key)?)), http: false })
+    }
+
+    /// The same certificate, now and after each [`ServerTls::reload`], for an HTTPS listener.
+    #[must_use]
+    pub fn for_http(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), http: true }
     }
 
     /// Reads the files again, for all clones. Sessions that stand are not touched; on an error
@@ -71,13 +86,17 @@ impl ServerTls {
     /// See [`TlsError`].
     pub fn reload(&self, chain: &Path, key: &Path) -> Result<(), TlsError> {
         let fresh = setting(&read(chain)?, &read(key)?)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
     /// The setting of now.
     pub(crate) fn setting(&self) -> Setting {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut setting = self.shared.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.http {
+            setting.config = Arc::clone(&setting.http);
+        }
+        setting
     }
 }
 
@@ -105,5 +124,7 @@ fn setting(chain: &[u8], key: &[u8]) -> Result<Setting, TlsError> {
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 1;
-    Ok(Setting { config: Arc::new(config), end_point })
+    let mut http = config.clone();
+    http.alpn_protocols = HTTP_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    Ok(Setting { config: Arc::new(config), http: Arc::new(http), end_point })
 }

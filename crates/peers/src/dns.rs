@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, MX, PTR, SOA, TXT};
+use hickory_proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
+use hickory_proto::rr::rdata::{CNAME, MX, PTR, SOA, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -54,6 +55,8 @@ struct Zone {
     faults: HashMap<Name, Fault>,
     type_faults: HashMap<(Name, RecordType), Fault>,
     counts: HashMap<(Name, RecordType), u64>,
+    /// Names below which answers are authentic.
+    signed: Vec<Name>,
     ttl_secs: u32,
 }
 
@@ -111,6 +114,22 @@ impl Dns {
     /// Adds a CNAME record.
     pub fn cname(&self, alias: &str, canonical: &str) -> &Self {
         self.add(alias, RData::CNAME(CNAME(name(canonical))))
+    }
+
+    /// Adds the TLSA record of a TCP port of a host (RFC 6698 §3).
+    pub fn tlsa(&self, host: &str, port: u16, numbers: [u8; 3], association: &[u8]) -> &Self {
+        let [usage, selector, matching] = numbers;
+        let (usage, selector) = (CertUsage::from(usage), Selector::from(selector));
+        let tlsa = TLSA::new(usage, selector, Matching::from(matching), association.to_vec());
+        self.add(&format!("_{port}._tcp.{host}"), RData::TLSA(tlsa))
+    }
+
+    /// From now on this server says of answers about this name, and names below it, that they are
+    /// authentic (the AD bit), as a validating server does for a signed zone; to those who ask so
+    /// (RFC 6840 §5.7). An answer with aliases is authentic only where all its names are.
+    pub fn sign(&self, apex: &str) -> &Self {
+        self.zone.lock().unwrap().signed.push(name(apex));
+        self
     }
 
     /// Adds any record.
@@ -295,9 +314,12 @@ fn answer(question: &[u8], zone: &Mutex<Zone>, transport: Transport) -> Option<V
             reply.add_authority(zone.soa(&asked));
         }
         (None, _) | (Some(Fault::Truncated), Transport::Tcp) => {
-            zone.fill(&mut reply, asked, kind);
+            zone.fill(&mut reply, asked.clone(), kind);
         }
     }
+    let is_told = request.metadata.authentic_data
+        || request.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+    reply.metadata.authentic_data = is_told && zone.is_signed(&reply, &asked);
     drop(zone);
     reply.to_vec().ok()
 }
@@ -340,6 +362,12 @@ impl Zone {
             }
         }
         reply.metadata.response_code = ResponseCode::ServFail;
+    }
+
+    /// Whether all of the answer is below signed names.
+    fn is_signed(&self, reply: &Message, asked: &Name) -> bool {
+        let below = |owner: &Name| self.signed.iter().any(|apex| apex.zone_of(owner));
+        below(asked) && reply.answers.iter().all(|record| below(&record.name.to_lowercase()))
     }
 
     /// RFC 8020: a name with names below it exists, though it holds nothing.

@@ -20,4 +20,4 @@ mod tls;
 pub use dns::{Dns, Fault};
 pub use script::{Act, Script, Stage};
 pub use sink::{Command, Sink, SinkState, Stored, closed_port};
-pub use tls::{SelfSigned, self_signed};
+pub use tls::{Authority, Certified, SelfSigned, self_signed};

@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::Certified;
+
 /// The moment of an SMTP session at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -82,6 +84,7 @@ pub struct Script {
     pub(crate) size_max: Option<usize>,
     greylisted: Option<HashSet<(String, String)>>,
     pub(crate) host: String,
+    pub(crate) certified: Option<Certified>,
 }
 
 impl Default for Script {
@@ -103,6 +106,7 @@ impl Script {
             size_max: None,
             greylisted: None,
             host: "sink.test".to_owned(),
+            certified: None,
         }
     }
 
@@ -170,6 +174,13 @@ impl Script {
     #[must_use]
     pub fn starttls(self) -> Self {
         self.with("STARTTLS")
+    }
+
+    /// Offers STARTTLS with this certificate.
+    #[must_use]
+    pub fn starttls_with(mut self, certified: &Certified) -> Self {
+        self.certified = Some(certified.clone());
+        self.starttls()
     }
 
     /// Knows no EHLO.

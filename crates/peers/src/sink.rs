@@ -113,7 +113,10 @@ impl Sink {
     pub async fn start_at(addr: SocketAddr, script: Script) -> Self {
         let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let acceptor = script.offers("STARTTLS").then(|| tls::acceptor(&script.host));
+        let acceptor = script.offers("STARTTLS").then(|| match &script.certified {
+            Some(certified) => certified.acceptor(),
+            None => tls::acceptor(&script.host),
+        });
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
             state: watch::channel(SinkState::default()).0,

@@ -1,4 +1,5 @@
 use mail_types::AccountId;
+use mailbox::Rows;
 
 /// What the session asks of its service. Each is answered by the [`Answer`] of the same name;
 /// anything else ends the session.
@@ -16,7 +17,7 @@ pub enum Question {
     },
     /// Read a part of a message.
     Read {
-        /// Place in the list of [`Answer::Open`], from 0.
+        /// Place among the messages of [`Answer::Open`], from 0.
         message: usize,
         /// First octet of the part.
         from: u64,
@@ -27,8 +28,9 @@ pub enum Question {
     Continue,
     /// QUIT (RFC 1939 §6): remove these messages, all or none, durably.
     Remove {
-        /// Places in the list of [`Answer::Open`], from 0, ascending, never empty.
-        messages: Vec<usize>,
+        /// Ranges of UIDs, both ends counted, ascending, never empty. Of the messages of
+        /// [`Answer::Open`] they hold none that was not marked.
+        uids: Vec<(u32, u32)>,
     },
 }
 
@@ -37,24 +39,14 @@ pub enum Question {
 pub enum Answer {
     /// Who it is, or that nobody is.
     SignIn(sasl::Answer),
-    /// The messages, oldest first.
-    Open(Result<Vec<Entry>, Trouble>),
+    /// The messages at this moment. The session keeps the reference until it ends.
+    Open(Result<Rows, Trouble>),
     /// At least one octet of the message and at most as many as asked for.
     Read(Result<Vec<u8>, Trouble>),
     /// Go on.
     Continue,
     /// `Ok` once the removal is committed, never before.
     Remove(Result<(), Trouble>),
-}
-
-/// A message of the maildrop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Size of the message in octets, with CRLF line ends.
-    pub octets: u64,
-    /// RFC 1939 §7: 1 to 70 printable ASCII characters without space, the same in every session,
-    /// never used for another message of this maildrop. UIDVALIDITY and UID together are such.
-    pub unique_id: Box<str>,
 }
 
 /// Why the service cannot do what it was asked for.

@@ -4,8 +4,9 @@ use mail_types::{ChannelBindings, Machine, Step, Timestamp, TlsFacts};
 use sasl::Exchange;
 
 use crate::command::Command;
+use crate::maildrop::Maildrop;
 use crate::question::{Answer, Question, Trouble};
-use crate::transaction::{Maildrop, Sending};
+use crate::transaction::Sending;
 
 /// RFC 2449 §4: octets of a command line, CRLF counted.
 pub(crate) const COMMAND_OCTETS_MAX: usize = 255;

@@ -1,6 +1,9 @@
+use mailbox::Rows;
+
 use crate::body::{BodyWriter, Extent};
 use crate::command::Command;
-use crate::question::{Entry, Question, Trouble, TroubleCode};
+use crate::maildrop::{Column, Maildrop};
+use crate::question::{Question, Trouble, TroubleCode};
 use crate::session::{Session, State};
 
 /// Octets of a message read at once.
@@ -9,16 +12,6 @@ const READ_OCTETS_MAX: usize = 64 * 1024;
 const TOP_READ_OCTETS_MAX: usize = 16 * 1024;
 /// Octets of a list that are written before the driver may send.
 const LIST_OCTETS_MAX: usize = 32 * 1024;
-/// Messages a maildrop shows; newer ones show once older ones are removed.
-const MESSAGES_MAX: usize = 1_000_000;
-
-/// What the session sees of the maildrop.
-#[derive(Debug)]
-pub(crate) struct Maildrop {
-    entries: Vec<Entry>,
-    /// Marked by DELE, one for each entry.
-    deleted: Vec<bool>,
-}
 
 /// A reply of many lines on its way.
 #[derive(Debug)]
@@ -29,47 +22,13 @@ pub(crate) enum Sending {
     List { next: usize, column: Column },
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Column {
-    Octets,
-    UniqueId,
-}
-
-impl Maildrop {
-    /// RFC 1939 §5: numbers begin at 1, and those marked as deleted are gone for the client.
-    fn find(&self, number: u64) -> Option<usize> {
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        (!*self.deleted.get(index)?).then_some(index)
-    }
-
-    fn remaining(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().zip(&self.deleted).filter(|(_, deleted)| !**deleted).map(|(e, _)| e)
-    }
-
-    /// Count and octets of what is not marked as deleted.
-    fn totals(&self) -> (usize, u64) {
-        self.remaining()
-            .fold((0, 0), |(count, octets), entry| (count + 1, octets.saturating_add(entry.octets)))
-    }
-
-    fn line(&self, index: usize, column: Column) -> String {
-        let entry = &self.entries[index];
-        match column {
-            Column::Octets => format!("{} {}", index + 1, entry.octets),
-            Column::UniqueId => format!("{} {}", index + 1, entry.unique_id),
-        }
-    }
-}
-
 /// The TRANSACTION and UPDATE states (RFC 1939 §5, §6).
 impl Session {
-    pub(crate) fn opened(&mut self, opened: Result<Vec<Entry>, Trouble>) {
-        let mut entries = match opened {
-            Ok(entries) => entries,
+    pub(crate) fn opened(&mut self, opened: Result<Rows, Trouble>) {
+        let maildrop = match opened {
+            Ok(rows) => Maildrop::new(rows),
             Err(trouble) => return self.not_opened(&trouble),
         };
-        entries.truncate(MESSAGES_MAX);
-        let maildrop = Maildrop { deleted: vec![false; entries.len()], entries };
         let (count, octets) = maildrop.totals();
         self.ok(&format!("{count} messages ({octets} octets)"));
         self.state = State::Transaction(maildrop);
@@ -92,13 +51,13 @@ impl Session {
             Command::Uidl(Some(number)) => self.list_one(&maildrop, number, Column::UniqueId),
             Command::Dele(number) => match maildrop.find(number) {
                 Some(index) => {
-                    maildrop.deleted[index] = true;
+                    maildrop.mark(index);
                     self.ok(&format!("message {number} is removed at QUIT"));
                 }
                 None => self.err("no such message"),
             },
             Command::Rset => {
-                maildrop.deleted.fill(false);
+                maildrop.unmark_all();
                 self.ok("nothing is marked for removal");
             }
             Command::Noop => self.ok("still here"),
@@ -117,7 +76,10 @@ impl Session {
 
     fn list_one(&mut self, maildrop: &Maildrop, number: u64, column: Column) {
         match maildrop.find(number) {
-            Some(index) => self.ok(&maildrop.line(index, column)),
+            Some(index) => {
+                self.output.extend_from_slice(b"+OK ");
+                maildrop.write_lines(index..index + 1, column, usize::MAX, &mut self.output);
+            }
             None => self.err("no such message"),
         }
     }
@@ -132,15 +94,10 @@ impl Session {
     pub(crate) fn list_on(&mut self, maildrop: Maildrop, sending: Sending) {
         let Sending::List { next, column } = sending else { return self.close() };
         let full = self.output.len() + LIST_OCTETS_MAX;
-        for index in next..maildrop.entries.len() {
-            if self.output.len() >= full {
-                self.state = State::Sending(maildrop, Sending::List { next: index, column });
-                return self.ask(Question::Continue);
-            }
-            if !maildrop.deleted[index] {
-                let line = maildrop.line(index, column);
-                self.write_line(&line, "");
-            }
+        let next = maildrop.write_lines(next..maildrop.len(), column, full, &mut self.output);
+        if next < maildrop.len() {
+            self.state = State::Sending(maildrop, Sending::List { next, column });
+            return self.ask(Question::Continue);
         }
         self.write_line(".", "");
         self.state = State::Transaction(maildrop);
@@ -163,7 +120,7 @@ impl Session {
     /// Asks for the next part of the message, or ends the reply.
     fn send_on(&mut self, maildrop: Maildrop, sending: Sending) {
         let Sending::Message { index, from, begun, writer } = sending else { return self.close() };
-        let left = maildrop.entries[index].octets.saturating_sub(from);
+        let left = maildrop.octets(index).saturating_sub(from);
         if left == 0 || writer.is_done() {
             if !begun {
                 self.begin_message(&maildrop, index);
@@ -179,7 +136,7 @@ impl Session {
     }
 
     fn begin_message(&mut self, maildrop: &Maildrop, index: usize) {
-        let text = format!("{} octets", maildrop.entries[index].octets);
+        let text = format!("{} octets", maildrop.octets(index));
         self.ok(&text);
     }
 
@@ -192,7 +149,7 @@ impl Session {
         let Sending::Message { index, from, begun, mut writer } = sending else {
             return self.close();
         };
-        let left = maildrop.entries[index].octets.saturating_sub(from);
+        let left = maildrop.octets(index).saturating_sub(from);
         // A part that is empty or goes beyond the end belongs to no message of this size.
         let read = read.and_then(|part| match part.len() as u64 {
             octets if octets > 0 && octets <= left => Ok(part),
@@ -222,14 +179,13 @@ impl Session {
 
     /// RFC 1939 §6.
     fn quit(&mut self, maildrop: &Maildrop) {
-        let marked = maildrop.deleted.iter().enumerate().filter(|(_, deleted)| **deleted);
-        let messages: Vec<usize> = marked.map(|(index, _)| index).collect();
-        if messages.is_empty() {
+        let uids = maildrop.marked();
+        if uids.is_empty() {
             self.ok("bye");
             return self.close();
         }
         self.state = State::Update;
-        self.ask(Question::Remove { messages });
+        self.ask(Question::Remove { uids });
     }
 
     pub(crate) fn removed(&mut self, removed: Result<(), Trouble>) {

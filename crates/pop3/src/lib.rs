@@ -1,12 +1,13 @@
 //! Ports 110 and 995: lets mail programs fetch the inbox over POP3.
 //!
-//! The protocol is `pop3-machine`'s; here the maildrop is a snapshot of the account's INBOX, taken
-//! at sign-in, and QUIT removes what was marked in one commit. A message is never removed by
+//! The protocol is `pop3-machine`'s; here the maildrop is a reference to the state of the account's
+//! INBOX at sign-in, of which all sessions of all protocols share one copy, and QUIT removes what was marked in one commit. A message is never removed by
 //! anything else: not by reading it, a lost connection, a timeout or a stop. What is removed stays
 //! in the store's archive.
 //!
 //! RFCs: 1939 §4 (exclusive-access lock), §7 (unique ids); 2449 §8.1.1 (IN-USE).
 
+mod ahead;
 mod locks;
 mod session;
 
@@ -19,6 +20,7 @@ use pop3_machine::{Config, TlsOffer};
 use sign_in::SignIn;
 use store::Store;
 
+pub use crate::ahead::Reads;
 pub use crate::locks::Locks;
 use crate::session::Session;
 
@@ -40,6 +42,8 @@ pub struct Shared {
     pub sign_in_timeout: Duration,
     /// Which maildrops are open; one for the whole server.
     pub locks: Locks,
+    /// Turns at reading; one for the whole server.
+    pub reads: Reads,
 }
 
 /// What a connection over a limit is told before it is closed.

@@ -9,7 +9,7 @@ use mail_types::{Address, Domain};
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::request::{Request, Which};
-use crate::{control, demo, serve, show, verify};
+use crate::{check, control, demo, dkim, domain_dns, serve, show, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ enum Command {
     /// Domains whose mail is kept here
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Keys that mail is signed with
+    #[command(subcommand)]
+    Dkim(dkim::Dkim),
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
@@ -68,6 +71,9 @@ enum Command {
     Verify,
     /// Make the index anew from the journal; the server must not run
     Rebuild,
+    /// What SPF, DKIM, DMARC and ARC say of a sender or a message; needs no server
+    #[command(subcommand)]
+    Check(check::Check),
     /// Load a server, kill it, pull its plug, and count what is left
     #[command(subcommand)]
     Drill(drill::Drill),
@@ -109,6 +115,8 @@ enum Account {
 enum DomainCommand {
     /// Keep mail for this domain here
     Add { domain: Domain },
+    /// What to publish in the DNS for it, and what of that is there
+    Dns(domain_dns::Args),
     /// No longer; its accounts must be gone
     Remove { domain: Domain },
     /// List them
@@ -198,6 +206,7 @@ impl Cli {
             }
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
                 return Ok(drill::run(&drill::Args { drill }));
             }
@@ -212,7 +221,11 @@ impl Cli {
                 }
                 return Ok(ExitCode::SUCCESS);
             }
-            Command::Domain(command) => domain(command),
+            Command::Dkim(command) => return dkim::run(&data, command, self.json),
+            Command::Domain(command) => match domain(command) {
+                Ok(request) => request,
+                Err(args) => return domain_dns::run(&data, &args, self.json),
+            },
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
             Command::Queue(command) => queue(command)?,
@@ -274,12 +287,14 @@ fn count_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-fn domain(command: DomainCommand) -> Request {
-    match command {
+/// The request; or what is wanted of the DNS, which no server is needed for.
+fn domain(command: DomainCommand) -> Result<Request, domain_dns::Args> {
+    Ok(match command {
         DomainCommand::Add { domain } => Request::DomainAdd { domain },
         DomainCommand::Remove { domain } => Request::DomainRemove { domain },
         DomainCommand::List => Request::DomainList,
-    }
+        DomainCommand::Dns(args) => return Err(args),
+    })
 }
 
 fn alias(command: Alias) -> Request {

@@ -26,6 +26,7 @@ pub fn listen_pop3(
         idle: config.timeouts.pop3_autologout,
         sign_in_timeout: config.timeouts.before_sign_in,
         locks: pop3::Locks::default(),
+        reads: pop3::Reads::default(),
     });
     for service in [Service::Pop3, Service::Pop3s] {
         let (shared, stop) = (Arc::clone(&shared), running.stop());

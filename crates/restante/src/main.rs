@@ -1,20 +1,28 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod check;
 mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod dkim;
+mod dkim_signing;
+mod domain_dns;
 mod file_limit;
 mod init;
 mod mail_access;
 mod outbound;
+mod outside;
 mod request;
 mod serve;
 mod show;
 mod story;
+mod story_tries;
 mod verify;
 mod view;
+mod web_access;
+mod zone;
 
 use std::process::ExitCode;
 

@@ -4,15 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
-use mail_types::{CustodyId, MailId};
-use store::{MailFacts, NewReport, Pending, QueueItem, Refused, Settled, Store, StoreError};
+use mail_types::{Address, CustodyId, Domain, Host, MailId};
+use store::{
+    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    StoreError,
+};
 use tokio::sync::Notify;
+
+use crate::dkim_signing::{self, Signing};
 
 /// The store as the queue runner sees it.
 pub struct Outbound {
     store: Store,
+    hostname: Domain,
     changed: Arc<Notify>,
     open: Mutex<Open>,
+    signing: Signing,
 }
 
 /// What is known of items that are taken.
@@ -22,16 +29,20 @@ struct Open {
     begun: HashSet<CustodyId>,
     /// Where the messages of taken items lie, and how many of them are taken.
     mails: HashMap<MailId, (MailFacts, u64, usize)>,
+    /// Messages of ours, with their DKIM-Signature fields once they were made: the same for all
+    /// their recipients.
+    ours: HashMap<MailId, Option<Arc<str>>>,
     /// Large messages of which pieces are being sent.
     large: HashMap<MailId, Arc<Vec<u8>>>,
 }
 
 impl Outbound {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, hostname: Domain) -> Self {
         let changed = Arc::new(Notify::new());
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
-        Self { store, changed, open: Mutex::default() }
+        let signing = Signing::new(store.clone());
+        Self { store, hostname, changed, open: Mutex::default(), signing }
     }
 
     /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
@@ -49,6 +60,33 @@ impl Outbound {
         Ok(body)
     }
 
+    /// The DKIM-Signature fields that go in front of a message of ours, made at its first read.
+    async fn signatures(
+        &self,
+        mail: MailId,
+        body: &Arc<Vec<u8>>,
+        front: usize,
+    ) -> Result<Arc<str>, QueueError> {
+        match self.open().ours.get(&mail) {
+            None => return Ok(Arc::default()),
+            Some(Some(made)) => return Ok(Arc::clone(made)),
+            Some(None) => {}
+        }
+        let (signing, whole) = (self.signing.clone(), Arc::clone(body));
+        let sign = move || signing.sign(&whole[front..], net::now());
+        let made: Arc<str> = if body.len() as u64 >= SMALL_BYTES {
+            blocking(sign).await?.into()
+        } else {
+            sign().into()
+        };
+        // Kept, so that a later piece follows on the same signatures.
+        let mut open = self.open();
+        Ok(match open.ours.get_mut(&mail) {
+            Some(place) => Arc::clone(place.get_or_insert(made)),
+            None => made,
+        })
+    }
+
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
         let report = attempt.report.map(report_of).transpose()?;
         let peer = attempt.peer.map(peer_of);
@@ -57,7 +95,8 @@ impl Outbound {
             .into_iter()
             .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
             .collect();
-        Ok(self.store.settle(settled, report))
+        let tries = attempt.tries.iter().map(|tried| try_of(tried, peer.as_ref())).collect();
+        Ok(self.store.settle(settled, tries, report))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -77,6 +116,7 @@ impl Open {
             *taken = taken.saturating_sub(count);
             if *taken == 0 {
                 self.mails.remove(&mail);
+                self.ours.remove(&mail);
                 self.large.remove(&mail);
             }
         }
@@ -98,6 +138,9 @@ impl Queue for Outbound {
                 let front = return_path_bytes(&item);
                 let id = facts.receipt.mail;
                 open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
+                if dkim_signing::is_ours(&item.mail.accepted.source) {
+                    open.ours.entry(id).or_default();
+                }
                 let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
                 item_of(item, mail)
             })
@@ -123,12 +166,17 @@ impl Queue for Outbound {
             Some(body) => body,
             None => self.read_whole(facts).await?,
         };
-        let start = usize::try_from(front + offset).unwrap_or(usize::MAX).min(body.len());
-        let end = start.saturating_add(bytes_max).min(body.len());
+        let front = usize::try_from(front).unwrap_or(usize::MAX).min(body.len());
+        let signatures = self.signatures(mail, &body, front).await?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let signature = signatures.as_bytes().get(offset..).unwrap_or_default();
+        let signature = &signature[..signature.len().min(bytes_max)];
+        let start = front + offset.saturating_sub(signatures.len()).min(body.len() - front);
+        let end = start.saturating_add(bytes_max - signature.len()).min(body.len());
         if end == body.len() {
             self.open().large.remove(&mail);
         }
-        Ok(body[start..end].to_vec())
+        Ok([signature, &body[start..end]].concat())
     }
 
     async fn begin_attempts(
@@ -164,6 +212,19 @@ impl Queue for Outbound {
         results
     }
 
+    async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {
+        let store = self.store.clone();
+        let read = blocking(move || store.reached_lately(hosts_max)).await;
+        read.and_then(|hosts| hosts.map_err(failed)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing is known of hosts that mail has reached");
+            Vec::new()
+        })
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        postmaster(&self.store.directory(), &self.hostname)
+    }
+
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
         let begun: Vec<CustodyId> = {
             let open = self.open();
@@ -176,6 +237,18 @@ impl Queue for Outbound {
         });
         Ok(())
     }
+}
+
+/// The postmaster of the host's name or, where that is no mail domain, of a local one.
+fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
+    let of = |domain: &Domain| {
+        let address = Address::parse(&format!("postmaster@{domain}")).ok()?;
+        match directory.resolve(&address) {
+            Resolution::Account(_) | Resolution::Alias(_) => Some(address),
+            Resolution::UnknownUser | Resolution::Remote => None,
+        }
+    };
+    of(hostname).or_else(|| directory.domains().find_map(of))
 }
 
 /// Messages below this are read without a thread of their own.
@@ -209,7 +282,16 @@ fn mail_of(item: &QueueItem) -> Mail {
         smtp_utf8: accepted.smtp_utf8,
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
+        for_postmaster: accepted
+            .custodies
+            .first()
+            .is_some_and(|first| is_postmaster(&first.recipient)),
     }
+}
+
+/// RFC 5321 §4.5.1: the name is reserved, in any case.
+fn is_postmaster(address: &Address) -> bool {
+    address.localpart.as_str().eq_ignore_ascii_case("postmaster")
 }
 
 fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
@@ -237,6 +319,45 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
 fn peer_of(peer: deliver::Peer) -> store::Peer {
     let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
     store::Peer { host, ip, port, tls, tls_verified, tls_failure }
+}
+
+/// A host that is also the one asked last is not written twice.
+fn try_of(tried: &deliver::Try, last: Option<&store::Peer>) -> store::Try {
+    let peer = peer_of(tried.peer.clone());
+    store::Try {
+        begun: tried.begun,
+        path: match tried.path {
+            deliver::Path::Direct => store::Path::Direct,
+            deliver::Path::SmartHost => store::Path::SmartHost,
+        },
+        peer: (last != Some(&peer)).then_some(peer),
+        preference: tried.preference,
+        source: tried.source,
+        policy: tried.policy.clone(),
+        policy_said: tried.policy_said.clone(),
+        before: tried.before,
+        phases: tried.phases.iter().map(phase_of).collect(),
+    }
+}
+
+fn phase_of(phase: &deliver::Phase) -> store::Phase {
+    use deliver::PhaseName as From;
+    use store::PhaseName as To;
+    let name = match phase.name {
+        From::Dns => To::Dns,
+        From::Connect => To::Connect,
+        From::Greeting => To::Greeting,
+        From::Hello => To::Hello,
+        From::StartTls => To::StartTls,
+        From::Handshake => To::Handshake,
+        From::Rset => To::Rset,
+        From::Mail => To::Mail,
+        From::Rcpt => To::Rcpt,
+        From::Data => To::Data,
+        From::Content => To::Content,
+        From::Dot => To::Dot,
+    };
+    store::Phase { name, reply: phase.reply.clone(), millis: phase.millis }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {

@@ -8,9 +8,7 @@ use anyhow::Context;
 use config::{Config, Service};
 use deliver::{Parts, Runner};
 use mail_types::{Address, Domain, Host};
-use net::{
-    Link, LinkLimits, ListenLimits, Listener, Places, Resolver, Security, ServerTls, Stop, Stopped,
-};
+use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
@@ -23,6 +21,8 @@ use crate::data_dir::DataDir;
 use crate::file_limit;
 use crate::mail_access;
 use crate::outbound::Outbound;
+use crate::outside::{self, Outside};
+use crate::web_access;
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
@@ -96,7 +96,17 @@ impl Running {
             return Ok(());
         }
         let security = if service.is_implicit_tls() {
-            Security::ServerImplicit(self.tls.clone())
+            let tls = match service {
+                Service::Https => self.tls.for_http(),
+                Service::Smtp
+                | Service::Submission
+                | Service::Submissions
+                | Service::Imap
+                | Service::Imaps
+                | Service::Pop3
+                | Service::Pop3s => self.tls.clone(),
+            };
+            Security::ServerImplicit(tls)
         } else {
             Security::ServerStartTls(self.tls.clone())
         };
@@ -154,11 +164,13 @@ async fn run(
     let bell = accounts.clone();
     store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
-    let runner = runner(&config, &store)?;
+    let outside = Outside::new(data, &config)?;
+    let runner = runner(&config, &store, &outside)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
     listen_smtp(&mut running, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
+    web_access::listen_https(&mut running, &config, Vec::new())?;
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
@@ -273,25 +285,16 @@ fn smtp_limits(config: &Config) -> smtp_machine::server::Limits {
     }
 }
 
-fn runner(config: &Config, store: &Store) -> anyhow::Result<Arc<Runner<Outbound>>> {
-    let dns = &config.dns;
-    let name_server = match dns.resolver {
-        config::Resolver::System => None,
-        config::Resolver::Server(address) => Some(net::NameServer(address)),
-    };
-    let mut resolver = net::ResolverSettings::default();
-    if let Some(name_server) = name_server {
-        resolver.servers = vec![name_server];
-    }
-    resolver.attempt = dns.attempt_timeout;
-    resolver.retries = dns.retries;
-    resolver.deadline = dns.timeout;
-    resolver.cache_entries = dns.cache_entries;
+fn runner(
+    config: &Config,
+    store: &Store,
+    outside: &Outside,
+) -> anyhow::Result<Arc<Runner<Outbound>>> {
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
-        queue: Arc::new(Outbound::new(store.clone())),
-        resolver: Arc::new(Resolver::new(&resolver)?),
-        tls: net::ClientTls::with_public_roots()?,
+        resolver: Arc::clone(&outside.resolver),
+        tls: outside.tls.clone(),
+        queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         clock: Arc::new(deliver::WallClock),
         random: Box::new(|| {
             // Jitter is the only use: without randomness it is merely even.
@@ -310,11 +313,7 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.schedule.lifetime = queue.lifetime;
     settings.schedule.warn_after =
         (!queue.delay_warning_after.is_zero()).then_some(queue.delay_warning_after);
-    settings.inward.allowed = queue
-        .inward_networks
-        .iter()
-        .map(|network| route::Network::new(network.ip, network.prefix_bits))
-        .collect();
+    settings.inward = outside::inward(config);
     settings.own.addresses =
         config.listeners().iter().map(|listener| listener.address.ip()).collect();
     settings.port = queue.remote_port;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, Timestamp};
+use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, ReversePath, Timestamp};
 use store::{
     Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
     Story, Via,
 };
+
+use crate::story_tries;
 
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
@@ -33,10 +35,19 @@ pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String
 
 /// Where the message is now, a sentence for each recipient.
 pub fn now_sentences(story: &Story) -> Vec<String> {
-    story.custodies.iter().map(now_sentence).collect()
+    let reader = reader(story);
+    story.custodies.iter().map(|custody| now_sentence(custody, reader)).collect()
 }
 
-fn now_sentence(custody: &CustodyStory) -> String {
+/// Who reads reports about the message: where it came from `<>`, the postmaster alone.
+const fn reader(story: &Story) -> &'static str {
+    match story.accepted.reverse_path {
+        ReversePath::Address(_) => "the sender",
+        ReversePath::Null => "the postmaster",
+    }
+}
+
+fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
     let to = &custody.recipient;
     match custody.state {
         CustodyState::Queued => {
@@ -60,7 +71,7 @@ fn now_sentence(custody: &CustodyStory) -> String {
         CustodyState::Relayed => format!("{to}: relayed, the next server has it"),
         CustodyState::Returned => match custody.report {
             Some(report) => {
-                format!("{to}: returned, the sender was told in {}", short_receipt(report))
+                format!("{to}: returned, {reader} was told in {}", short_receipt(report))
             }
             None => format!("{to}: returned, and nobody was to be told"),
         },
@@ -170,8 +181,23 @@ impl<'a> Teller<'a> {
                 .map(|to| format!("the attempt for {to} ended before anything was sent"))
                 .collect(),
             Record::Attempted { custody, peer, outcome } => {
-                let told = self.recipient(*custody).map(|to| attempt(to, peer.as_ref(), outcome));
+                let told = self
+                    .recipient(*custody)
+                    .map(|to| attempt(to, peer.as_ref(), outcome, reader(self.story)));
                 told.into_iter().collect()
+            }
+            Record::Tried(tried) => {
+                let mut told = story_tries::sentences(tried);
+                let outcomes = tried.outcomes.iter();
+                told.extend(outcomes.filter_map(|(custody, outcome)| {
+                    let to = self.recipient(*custody)?;
+                    let next = match same_address(tried, outcome) {
+                        Some(source) => format!(", from {source} again"),
+                        None => String::new(),
+                    };
+                    Some(attempt(to, tried.peer.as_ref(), outcome, reader(self.story)) + &next)
+                }));
+                told
             }
             Record::Rescheduled { custodies, .. } => custodies
                 .iter()
@@ -219,6 +245,14 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// Our address of the last try, where it is tried again: the same one is used.
+fn same_address(tried: &store::Tried, outcome: &Outcome) -> Option<std::net::IpAddr> {
+    match outcome {
+        Outcome::Deferred { .. } | Outcome::Uncertain { .. } => tried.tries.last()?.source,
+        Outcome::Relayed { .. } | Outcome::Returned { .. } => None,
+    }
+}
+
 fn host(peer: &Peer) -> String {
     let security = match (&peer.tls, peer.tls_verified) {
         (Some(tls), true) => format!("over {tls}, certificate verified"),
@@ -231,7 +265,7 @@ fn host(peer: &Peer) -> String {
     format!("{} [{}]:{} {security}", peer.host, peer.ip, peer.port)
 }
 
-fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome) -> String {
+fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome, reader: &str) -> String {
     let by = peer.map(|peer| format!(" by {} [{}]", peer.host, peer.ip)).unwrap_or_default();
     let said = |reply: &Option<mail_types::Reply>| match reply {
         Some(reply) => format!(", which said “{reply}”"),
@@ -263,7 +297,7 @@ fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome) -> String {
         Outcome::Returned { reason, status, reply, notice } => {
             let told = match notice {
                 Notice::Sent { report } => {
-                    format!("the sender was told in {}", short_receipt(*report))
+                    format!("{reader} was told in {}", short_receipt(*report))
                 }
                 Notice::NullReversePath => {
                     "nobody is told, since it came from <> (RFC 5321 §4.5.5)".to_owned()

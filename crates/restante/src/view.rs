@@ -4,7 +4,7 @@ use mail_types::AccountId;
 use serde_json::{Value, json};
 use store::{Directory, QueueItem, Store, StoreError, Story};
 
-use crate::story;
+use crate::{story, story_tries};
 
 pub fn accounts(store: &Store) -> Result<Value, StoreError> {
     let directory = store.directory();
@@ -98,12 +98,22 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
         .into_iter()
         .map(|(at, sentence)| json!({ "at": at.to_string(), "what": sentence }))
         .collect();
+    let tries: Vec<Value> = story
+        .events
+        .iter()
+        .filter_map(|event| match &event.entry.record {
+            store::Record::Tried(tried) => Some(story_tries::view(tried)),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     json!({
         "receipt": story.facts.receipt.to_string(),
         "accepted": story.facts.accepted.to_string(),
         "from": accepted.reverse_path.to_string(),
         "message_id": accepted.message_id,
         "subject": accepted.subject,
+        "tries": tries,
         "bytes": accepted.body_bytes,
         "body_hash": accepted.body_hash.to_string(),
         "recipients": recipients,

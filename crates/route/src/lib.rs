@@ -2,7 +2,8 @@
 //!
 //! [`Routes`] says whether an operator has named the way; [`hosts`] reads the MX answer; [`plan`]
 //! turns hosts and their addresses into the ordered list of places to try. [`Schedule`] says when
-//! the next attempt is due, [`classify`] what the end of an attempt means for the mail.
+//! the next attempt is due, [`classify`] what the end of an attempt means for the mail, [`meant`]
+//! which domain a mistyped one was to be.
 //!
 //! Everything is an argument: DNS answers, the time, random numbers. This crate does no I/O, keeps
 //! no state and never decides that a failure of ours (DNS that does not answer, a full disk) is
@@ -11,12 +12,14 @@
 //! RFCs: 5321 §4.2.1, §4.5.4, §5 · 7505 (null MX) · 7504 (521) · 3463 (status codes).
 
 mod failure;
+mod likeness;
 mod mx;
 mod routes;
 mod schedule;
 mod verdict;
 
 pub use failure::{Class, Failure};
+pub use likeness::meant;
 pub use mx::{
     Addresses, DnsError, Inward, MX_HOSTS_MAX, Mx, MxAnswer, Network, NetworkError, Own, Place,
     Plan, hosts, is_inward, literal, plan, smart_host,

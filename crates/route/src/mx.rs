@@ -344,7 +344,9 @@ impl Inward {
         Self { allowed }
     }
 
-    fn may_reach(&self, ip: IpAddr) -> bool {
+    /// Whether an address that a stranger's record or URL leads to may be connected to.
+    #[must_use]
+    pub fn may_reach(&self, ip: IpAddr) -> bool {
         !is_inward(ip) || self.allowed.iter().any(|network| network.contains(ip))
     }
 }

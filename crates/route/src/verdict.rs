@@ -71,6 +71,8 @@ pub enum Trouble<'a> {
     TooLarge {
         /// What it takes.
         octets_max: u64,
+        /// What it is.
+        octets: u64,
     },
     /// Our own trouble: the store, the disk, no file handles left.
     Ours(&'a str),
@@ -152,16 +154,33 @@ pub fn classify(trouble: Trouble<'_>) -> Verdict {
             ),
             then: Then::NextHost,
         },
-        Trouble::TooLarge { octets_max } => Verdict {
+        Trouble::TooLarge { octets_max, octets } => Verdict {
             failure: Failure::permanent(
                 3,
                 4,
-                format!("the server takes messages of at most {octets_max} octets"),
+                format!(
+                    "the server takes messages of at most {octets_max} octets ({}), and this one \
+                     has {octets} ({})",
+                    size_words(octets_max),
+                    size_words(octets)
+                ),
             ),
             then: Then::NextHost,
         },
         Trouble::Ours(why) => Verdict { failure: Failure::ours(3, 0, why), then: Then::Stop },
         Trouble::Reply { stage, reply, others_taken } => read_reply(stage, reply, others_taken),
+    }
+}
+
+/// A size as people say it: `9.5 MiB`.
+fn size_words(octets: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    let tenths = |unit: u64| octets.saturating_mul(10) / unit;
+    let (tenths, name) = if octets < MIB { (tenths(KIB), "KiB") } else { (tenths(MIB), "MiB") };
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        tenth => format!("{}.{tenth} {name}", tenths / 10),
     }
 }
 

@@ -59,6 +59,32 @@ pub enum Step<T> {
     Done(T),
 }
 
+impl<T> Step<T> {
+    /// This and another check side by side: what both lack is asked for at once.
+    #[must_use]
+    pub fn both<U>(self, other: Step<U>) -> Step<(T, U)> {
+        match (self, other) {
+            (Self::Done(one), Step::Done(two)) => Step::Done((one, two)),
+            (Self::Ask(queries), Step::Done(_)) | (Self::Done(_), Step::Ask(queries)) => {
+                Step::Ask(queries)
+            }
+            (Self::Ask(mut queries), Step::Ask(more)) => {
+                queries.extend(more);
+                Step::Ask(queries)
+            }
+        }
+    }
+
+    /// Makes something of the result.
+    #[must_use]
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Ask(queries) => Step::Ask(queries),
+            Self::Done(result) => Step::Done(of(result)),
+        }
+    }
+}
+
 impl Query {
     /// A look-up of this name, in any case, with or without its last dot.
     #[must_use]

@@ -12,6 +12,7 @@ mod dns;
 mod examined;
 mod keys;
 mod outcome;
+mod spf;
 mod tags;
 
 pub use arc::{ArcResult, ArcSet};
@@ -20,3 +21,4 @@ pub use dns::{Answer, Answers, Query, QueryKind, Step};
 pub use examined::{Examined, Reading};
 pub use keys::Algorithm;
 pub use outcome::{Outcome, Verdict};
+pub use spf::{SpfResult, SpfScope, SpfSession, spf_helo, spf_mail_from};

@@ -3,7 +3,7 @@
 
 use mail_types::{Address, Domain, EnhancedStatus, ReversePath, Timestamp};
 use message::MailDate;
-use message::dsn::{Action, Recipient, Report, Returned};
+use message::dsn::{Action, Reader, Recipient, Report, Returned};
 use smtp_machine::{Envelope, Notify};
 use store::{Directory, NewReport, Resolution};
 
@@ -66,6 +66,7 @@ pub fn report(
             remote_mta: None,
             diagnostic: None,
             reason: None,
+            meant: None,
             last_attempt: None,
             will_retry_until: None,
         })
@@ -81,6 +82,7 @@ pub fn report(
         reporting_mta: hostname,
         from: &from,
         to,
+        reader: Reader::Sender,
         at,
         message_id: &format!("<{message_id}>"),
         boundary: &format!("delivered-{name}-{}", now.millis()),

@@ -30,8 +30,12 @@ impl Effects {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.directory = true,
-            Record::Rescheduled { .. } | Record::Attempted { .. } => self.queue = true,
+            | Record::RouteRemoved { .. }
+            | Record::DkimKeyAdded { .. }
+            | Record::DkimStateSet { .. } => self.directory = true,
+            Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
+                self.queue = true;
+            }
             Record::Subscription { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }

@@ -20,6 +20,7 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod dkim_keys;
 mod effects;
 mod extracted;
 mod extracting;
@@ -35,9 +36,11 @@ mod pending;
 mod published;
 mod queue;
 mod quota;
+mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_tried;
 mod schema;
 mod shared;
 mod sql;
@@ -69,10 +72,12 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
+pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

@@ -12,6 +12,7 @@ use crate::commit::Work;
 use crate::index::Index;
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Peer, Record, Source};
+use crate::record_tried::{Tried, Try};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
@@ -206,12 +207,19 @@ impl<D: Disk> Store<D> {
     /// Afterwards the items are no longer taken; where it is refused they stay so, and it is to be
     /// asked for again. Items that have their outcome already keep it; where all have, nothing is
     /// done.
-    pub fn settle(&self, settled: Vec<Settled>, report: Option<NewReport>) -> Pending<()> {
+    /// `tries` are the hosts that were asked, in order; with some, all of `settled` are of one
+    /// attempt, with the same peer.
+    pub fn settle(
+        &self,
+        settled: Vec<Settled>,
+        tries: Vec<Try>,
+        report: Option<NewReport>,
+    ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
-            move |work| settle(work, settled, report),
+            move |work| settle(work, settled, tries, report),
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
                 taken.release(&custodies, synced.seq());
@@ -333,6 +341,7 @@ fn queued(work: &mut Work<'_>, custodies: &[CustodyId]) -> Result<Vec<CustodyId>
 fn settle(
     work: &mut Work<'_>,
     mut settled: Vec<Settled>,
+    tries: Vec<Try>,
     report: Option<(MailId, NewReport)>,
 ) -> Result<(), Refused> {
     let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
@@ -346,6 +355,7 @@ fn settle(
         Some((mail, report)) => accept_report(work, mail, report)?,
         None => None,
     };
+    let mut outcomes = Vec::with_capacity(settled.len());
     for Settled { custody, peer, mut outcome, reported } in settled {
         let told = report.filter(|_| reported);
         match &mut outcome {
@@ -361,9 +371,17 @@ fn settle(
             }
             Outcome::Uncertain { .. } => {}
         }
-        work.record(&Actor::Server, Record::Attempted { custody, peer, outcome })?;
+        outcomes.push((custody, peer, outcome));
     }
-    Ok(())
+    if tries.is_empty() {
+        for (custody, peer, outcome) in outcomes {
+            work.record(&Actor::Server, Record::Attempted { custody, peer, outcome })?;
+        }
+        return Ok(());
+    }
+    let peer = outcomes.first().and_then(|(_, peer, _)| peer.clone());
+    let outcomes = outcomes.into_iter().map(|(custody, _, outcome)| (custody, outcome)).collect();
+    work.record(&Actor::Server, Record::Tried(Box::new(Tried { peer, outcomes, tries })))
 }
 
 /// Accepts a report; `None` where it goes to nobody that exists (a local user that is gone).

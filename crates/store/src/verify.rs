@@ -9,7 +9,7 @@ use std::path::Path;
 use journal::{
     BodyFile, DamageKind, Disk, Entry as JournalEntry, Head, Position, Reader, RealDisk,
 };
-use mail_types::{BodyHash, RecordSeq};
+use mail_types::{BodyHash, CustodyId, RecordSeq};
 
 use crate::StoreError;
 use crate::custody::CustodyState;
@@ -379,13 +379,22 @@ fn check_entry(entry: &Entry, bodies: &Bodies, report: &mut Report) {
                 report.add(Invariant::OneState, what);
             }
         }
-        Record::Attempted { custody, outcome: Outcome::Relayed { reply, .. }, .. }
-            if !matches!(reply.code, 200..=299) =>
-        {
-            let what = format!("custody {custody} counts as relayed on the reply “{reply}”");
-            report.add(Invariant::RelayedReply, what);
+        Record::Attempted { custody, outcome, .. } => check_outcome(*custody, outcome, report),
+        Record::Tried(tried) => {
+            for (custody, outcome) in &tried.outcomes {
+                check_outcome(*custody, outcome, report);
+            }
         }
         _ => {}
+    }
+}
+
+fn check_outcome(custody: CustodyId, outcome: &Outcome, report: &mut Report) {
+    if let Outcome::Relayed { reply, .. } = outcome
+        && !matches!(reply.code, 200..=299)
+    {
+        let what = format!("custody {custody} counts as relayed on the reply “{reply}”");
+        report.add(Invariant::RelayedReply, what);
     }
 }
 

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use mail_types::{AccountId, Machine, Step, Timestamp, TlsFacts};
-use pop3_machine::{Answer, Config, Entry, Question, Session, TlsOffer};
+use mail_types::{AccountId, Flags, Machine, ModSeq, Step, Timestamp, TlsFacts, Uid};
+use mailbox::{Row, Rows};
+use pop3_machine::{Answer, Config, Question, Session, TlsOffer};
 
 const BODY: &[u8] = b"Subject: fuzz\r\n\r\n.\r\n..a\r\n\n.\r\nend";
 const STEPS_MAX: usize = 1_000_000;
@@ -21,7 +22,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(whole, octets, "the cut of the input shows in the replies");
 }
 
-fn replies(data: &[u8], piece_octets: usize) -> (Vec<u8>, Option<Vec<usize>>) {
+fn replies(data: &[u8], piece_octets: usize) -> (Vec<u8>, Option<Vec<(u32, u32)>>) {
     let now = Timestamp(0);
     let mut config = Config::new("h".to_owned(), TlsOffer::Stls, "nonce".to_owned());
     config.sign_in_without_tls = true;
@@ -55,7 +56,7 @@ fn replies(data: &[u8], piece_octets: usize) -> (Vec<u8>, Option<Vec<usize>>) {
 fn turn(
     session: &mut Session,
     sent: &mut Vec<u8>,
-    removed: &mut Option<Vec<usize>>,
+    removed: &mut Option<Vec<(u32, u32)>>,
     now: Timestamp,
 ) -> bool {
     for _ in 0..STEPS_MAX {
@@ -79,7 +80,7 @@ fn turn(
     panic!("the session spins");
 }
 
-fn answer(question: Question, removed: &mut Option<Vec<usize>>) -> Answer {
+fn answer(question: Question, removed: &mut Option<Vec<(u32, u32)>>) -> Answer {
     let (account, name) = (AccountId(1), "a".to_owned());
     match question {
         Question::SignIn(sasl::Question::Password { .. }) => {
@@ -88,18 +89,33 @@ fn answer(question: Question, removed: &mut Option<Vec<usize>>) -> Answer {
         Question::SignIn(sasl::Question::ScramKeys { .. } | sasl::Question::ScramProof { .. }) => {
             Answer::SignIn(sasl::Answer::Unavailable)
         }
-        Question::Open { .. } => Answer::Open(Ok((0..3)
-            .map(|id| Entry { octets: BODY.len() as u64, unique_id: format!("u{id}").into() })
-            .collect())),
+        Question::Open { .. } => Answer::Open(Ok(rows())),
         Question::Read { from, octets_max, .. } => {
             let rest = &BODY[usize::try_from(from).unwrap_or(BODY.len())..];
             Answer::Read(Ok(rest[..rest.len().min(octets_max).min(7)].to_vec()))
         }
         Question::Continue => Answer::Continue,
-        Question::Remove { messages } => {
-            assert!(removed.is_none() && !messages.is_empty());
-            *removed = Some(messages);
+        Question::Remove { uids } => {
+            assert!(removed.is_none() && !uids.is_empty());
+            *removed = Some(uids);
             Answer::Remove(Ok(()))
         }
     }
+}
+
+/// Three messages with gaps between their UIDs.
+fn rows() -> Rows {
+    let mut rows = Rows::new(1, 1, ModSeq(1));
+    for uid in [2, 3, 7].into_iter().filter_map(Uid::new) {
+        rows.put(&Row {
+            uid,
+            modseq: ModSeq(1),
+            flags: Flags::default(),
+            internal_date: Timestamp(0),
+            saved: Timestamp(0),
+            size: u32::try_from(BODY.len()).unwrap_or(0),
+            mail: 1,
+        });
+    }
+    rows
 }

@@ -116,6 +116,7 @@ fn services_have_their_standard_ports() {
         ("imaps", 993),
         ("pop3", 110),
         ("pop3s", 995),
+        ("https", 443),
     ];
     assert_eq!(ports, expected.map(|(name, port)| (name, Some(port))));
     let everywhere: Vec<SocketAddr> =

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use deliver::{Attempt, Due, Item, Mail, Outcome, Peer, Queue, QueueError, Report, Taken};
-use mail_types::{CustodyId, MailId, Timestamp};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, Timestamp};
 use tokio::sync::{Notify, watch};
 
 /// What is known of a custody.
@@ -223,6 +223,14 @@ impl Queue for MemoryQueue {
         self.note();
         self.changed.notify_one();
         answers
+    }
+
+    async fn reached_lately(&self, _hosts_max: usize) -> Vec<Host> {
+        vec![Host::Domain(Domain::new("familiar.test").unwrap())]
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        Some("postmaster@ours.test".parse().unwrap())
     }
 
     async fn give_back(&self, ids: &[CustodyId]) -> Result<(), QueueError> {

@@ -55,8 +55,6 @@ async fn who_is_told_of_a_failure() {
         ("sender@ours.test", on(false, true, false), Notice::Reported),
         ("sender@ours.test", on(true, false, true), Notice::NotWanted),
         ("sender@ours.test", Some(Notify::Never), Notice::NotWanted),
-        ("", None, Notice::NullReversePath),
-        ("", on(true, true, true), Notice::NullReversePath),
     ] {
         let before = reports(&world).len();
         let custody = world.add(&NewMail { from, notify, ..NewMail::to(&["bob@a.test"]) })[0];
@@ -66,6 +64,66 @@ async fn who_is_told_of_a_failure() {
         assert_eq!(notice, wanted, "{from} {notify:?}");
         let sent = reports(&world).len() - before;
         assert_eq!(sent, usize::from(wanted == Notice::Reported));
+    }
+}
+
+#[tokio::test]
+async fn the_postmaster_is_told_of_what_came_from_nobody_and_of_no_report_of_it() {
+    let (_sink, world) = refusing().await;
+    world.add(&NewMail { from: "", ..NewMail::to(&["bob@a.test"]) });
+    world.wait_all_closed().await;
+    let report = reports(&world).pop().unwrap();
+    for wanted in ["To: <postmaster@ours.test>", "You read this as the postmaster.", "no <bob>."] {
+        assert!(report.contains(wanted), "{wanted} in:\n{report}");
+    }
+    let new = NewMail { from: "", ..NewMail::to(&["postmaster@a.test", "bob@a.test"]) };
+    let custody = world.add(&new)[1];
+    assert_eq!(short(&world.outcome(custody).await), "returned 5.1.1 NullReversePath");
+    assert_eq!(reports(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_mistyped_domain_is_answered_with_the_one_that_was_meant() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::at(&sink).await;
+    for (written, meant) in [
+        ("one@gmial.com", Some("one@gmail.com")),
+        ("one@familar.test", Some("one@familiar.test")),
+        ("one@nowhere.test", None),
+    ] {
+        world.add_to(written);
+        world.wait_all_closed().await;
+        let report = reports(&world).pop().unwrap();
+        let told = meant.map(|meant| format!("Did you mean <{meant}>?"));
+        match told {
+            Some(told) => assert!(report.contains(&told), "{told} in:\n{report}"),
+            None => assert!(!report.contains("Did you mean"), "{report}"),
+        }
+    }
+    // What was reached is familiar from then on.
+    world.domain("partner.test", &sink);
+    world.add_to("two@partner.test");
+    world.add_to("two@patrner.test");
+    world.wait_all_closed().await;
+    let report = reports(&world).pop().unwrap();
+    assert!(report.contains("two@patrner.test"), "{report}");
+    world.add_to("three@partnr.test");
+    world.wait_all_closed().await;
+    let report = reports(&world).pop().unwrap();
+    assert!(report.contains("Did you mean <three@partner.test>?"), "{report}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_comes_back_with_the_limit_and_the_host() {
+    let sink = Sink::start(Script::accept().size(1000)).await;
+    let world = World::at(&sink).await;
+    world.domain("a.test", &sink);
+    let large = format!("Subject: large\r\n\r\n{}", "The text.\r\n".repeat(500));
+    world.add(&NewMail { body: &large, ..NewMail::to(&["one@a.test"]) });
+    world.wait_all_closed().await;
+    let report = reports(&world).pop().unwrap().replace("\r\n    ", " ");
+    for wanted in ["mx10.a.test", "at most 1000 octets (0.9 KiB)", "this one has 5518 (5.3 KiB)"] {
+        assert!(report.contains(wanted), "{wanted} in:\n{report}");
     }
 }
 

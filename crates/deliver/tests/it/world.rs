@@ -144,6 +144,7 @@ impl World {
             smtp_utf8: new.smtp_utf8,
             body_bytes: new.body.len() as u64,
             accepted: now,
+            for_postmaster: new.to.iter().any(|to| to.starts_with("postmaster@")),
         };
         let shared = Arc::new(mail.clone());
         let item = |(number, to): (u64, &&str)| Item {

@@ -2,7 +2,7 @@
 
 use mail_types::EnhancedStatus;
 
-use super::{Action, Recipient, Report, Returned};
+use super::{Action, Reader, Recipient, Report, Returned};
 use crate::date::format_date;
 use crate::facts::HeaderFacts;
 
@@ -20,15 +20,23 @@ pub(super) fn subject(report: &Report<'_>) -> String {
         Action::Relayed => "Handed on",
         Action::Expanded => "Sent on to a list",
     };
+    let whose = match report.reader {
+        Reader::Sender => "your message",
+        Reader::Postmaster => "a message without a sender",
+    };
     match report.recipients {
-        [one] => format!("{what}: your message to {}", one.address),
-        several => format!("{what}: your message to {} recipients", several.len()),
+        [one] => format!("{what}: {whose} to {}", one.address),
+        several => format!("{what}: {whose} to {} recipients", several.len()),
     }
 }
 
 /// The human part, with LF line ends.
 pub(super) fn human_text(report: &Report<'_>, facts: &HeaderFacts) -> String {
     let mut out = format!("This is the mail system of {}.\n\n", report.reporting_mta);
+    if report.reader == Reader::Postmaster {
+        out.push_str(&wrapped(FOR_POSTMASTER, ""));
+        out.push('\n');
+    }
     for action in
         [Action::Failed, Action::Delayed, Action::Delivered, Action::Relayed, Action::Expanded]
     {
@@ -37,7 +45,7 @@ pub(super) fn human_text(report: &Report<'_>, facts: &HeaderFacts) -> String {
         if count == 0 {
             continue;
         }
-        out.push_str(&wrapped(intro(action), ""));
+        out.push_str(&wrapped(intro(report.reader, action), ""));
         out.push('\n');
         for recipient in of_action().take(RECIPIENTS_NAMED_MAX) {
             about_recipient(&mut out, recipient);
@@ -51,8 +59,16 @@ pub(super) fn human_text(report: &Report<'_>, facts: &HeaderFacts) -> String {
     out
 }
 
-const fn intro(action: Action) -> &'static str {
+/// What the postmaster is told first.
+const FOR_POSTMASTER: &str = "You read this as the postmaster. The message below came from <>, most \
+    often because it is a report itself. Such a message is never answered, so nobody else learns \
+    that it failed.";
+
+const fn intro(reader: Reader, action: Action) -> &'static str {
     match action {
+        Action::Failed if matches!(reader, Reader::Postmaster) => {
+            "The message was not delivered to:"
+        }
         Action::Failed => "Your message was not delivered to:",
         Action::Delayed => {
             "Your message has not been delivered yet. You need not send it again: it is kept \
@@ -84,6 +100,9 @@ fn about_recipient(out: &mut String, recipient: &Recipient<'_>) {
             out.push_str(&format!("      {}\n", line.trim_end()));
         }
     }
+    if let Some(meant) = recipient.meant {
+        out.push_str(&wrapped(&format!("Did you mean <{meant}>?"), "    "));
+    }
     if matches!(recipient.action, Action::Failed | Action::Delayed)
         && let Some(advice) = advice(recipient.status)
     {
@@ -98,13 +117,17 @@ fn about_recipient(out: &mut String, recipient: &Recipient<'_>) {
 }
 
 fn about_message(out: &mut String, report: &Report<'_>, facts: &HeaderFacts) {
+    let (its, the) = match report.reader {
+        Reader::Sender => ("Your", "your"),
+        Reader::Postmaster => ("The", "the"),
+    };
     if report.kind == Action::Failed {
-        out.push_str(match report.returned {
-            Returned::Full => "Your message is attached, so nothing of it is lost.\n\n",
-            Returned::Headers => "The header of your message is attached.\n\n",
+        out.push_str(&match report.returned {
+            Returned::Full => format!("{its} message is attached, so nothing of it is lost.\n\n"),
+            Returned::Headers => format!("The header of {the} message is attached.\n\n"),
         });
     }
-    out.push_str("About your message:\n");
+    out.push_str(&format!("About {the} message:\n"));
     if let Some(subject) = &facts.subject {
         let subject: String = subject.chars().take(SUBJECT_CHARS_MAX).collect();
         out.push_str(&format!("  Subject: {subject}\n"));

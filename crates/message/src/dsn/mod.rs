@@ -57,10 +57,22 @@ pub struct Recipient<'a> {
     pub diagnostic: Option<&'a str>,
     /// Our own plain words, where no remote host said anything, such as "no such domain".
     pub reason: Option<&'a str>,
+    /// The address that was probably meant.
+    pub meant: Option<&'a Address>,
     /// When delivery was last tried.
     pub last_attempt: Option<MailDate>,
     /// For delays: when trying ends.
     pub will_retry_until: Option<MailDate>,
+}
+
+/// Who reads a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// Who sent the message.
+    Sender,
+    /// The postmaster, where the message came from `<>` and nobody else may be told (RFC 5321
+    /// §4.5.5).
+    Postmaster,
 }
 
 /// How much of the message goes back (RFC 3461 §4.3 RET).
@@ -81,8 +93,10 @@ pub struct Report<'a> {
     pub reporting_mta: &'a Domain,
     /// Address in From, `MAILER-DAEMON@` or `postmaster@`. The envelope sender is `<>`.
     pub from: &'a Address,
-    /// Who sent the message: its reverse-path.
+    /// Who sent the message: its reverse-path; or the postmaster.
     pub to: &'a Address,
+    /// Which of them.
+    pub reader: Reader,
     /// When the report is made.
     pub at: MailDate,
     /// Message-ID of the report, unique, with its angle brackets.

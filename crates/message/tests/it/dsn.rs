@@ -5,7 +5,7 @@ use mail_types::{Address, Domain, EnhancedStatus, Timestamp};
 use mailparse::{MailHeaderMap, parse_mail};
 use message::MailDate;
 use message::check::check_structure;
-use message::dsn::{Action, Recipient, Report, Returned};
+use message::dsn::{Action, Reader, Recipient, Report, Returned};
 
 use crate::support::golden;
 
@@ -30,6 +30,7 @@ fn build(
         reporting_mta: &Domain::new("mx.example.org").unwrap(),
         from: &address("MAILER-DAEMON@mx.example.org"),
         to: &address("ann@example.org"),
+        reader: Reader::Sender,
         at: AT,
         message_id: "<dsn1@mx.example.org>",
         boundary: "restante4711",
@@ -48,6 +49,7 @@ fn build(
 
 fn recipient<'a>(address: &'a Address, action: Action) -> Recipient<'a> {
     Recipient {
+        meant: None,
         address,
         original: Some("rfc822;robert@example.net"),
         action,

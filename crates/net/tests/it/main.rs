@@ -1,8 +1,11 @@
 //! The crate over real loopback sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod authority;
+mod dane;
 mod deflate;
 mod drive;
+mod http_client;
 mod listen;
 mod resolve;
 mod small;

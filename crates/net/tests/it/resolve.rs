@@ -21,9 +21,9 @@ fn name(text: &str) -> Name {
 
 /// How often the server was asked, over UDP and TCP.
 #[derive(Default)]
-struct Asked {
-    udp: AtomicUsize,
-    tcp: AtomicUsize,
+pub struct Asked {
+    pub udp: AtomicUsize,
+    pub tcp: AtomicUsize,
 }
 
 /// UDP and TCP on one port. A port that the system gives for one may be taken for the other.
@@ -158,11 +158,11 @@ fn answer(query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
     Some(reply.to_vec().unwrap())
 }
 
-async fn resolver() -> (Resolver, Arc<Asked>) {
+pub async fn resolver() -> (Resolver, Arc<Asked>) {
     resolver_that_waits(Duration::from_secs(5)).await
 }
 
-async fn resolver_that_waits(attempt: Duration) -> (Resolver, Arc<Asked>) {
+pub async fn resolver_that_waits(attempt: Duration) -> (Resolver, Arc<Asked>) {
     let (address, asked) = server().await;
     let settings = ResolverSettings {
         servers: vec![NameServer(address)],

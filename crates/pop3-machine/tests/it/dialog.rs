@@ -1,7 +1,7 @@
 //! The dialogs of `tests/dialogs`: each is run line by line, and then with its input cut into
 //! octets, at random, and not at all.
 //!
-//! `#` comment · `O:` options · `M:` id and message (with escapes) · `C:` line from the client ·
+//! `#` comment · `O:` options · `M:` UID and message (with escapes) · `C:` line from the client ·
 //! `c:` octets from it (with escapes) · `S:` line from the server (with escapes) · `T:` TLS handshake ·
 //! `R:` numbers of the messages whose removal was committed · `X:` the server closes.
 
@@ -48,8 +48,8 @@ fn parse(path: &Path) -> Dialog {
             "" | "# " | "#" => {}
             "O:" => rest.split(' ').for_each(|option| set(&mut dialog, option)),
             "M:" => {
-                let (id, body) = rest.split_once(' ').unwrap();
-                dialog.maildrop.messages.push((id.to_owned(), unescape(body)));
+                let (uid, body) = rest.split_once(' ').unwrap();
+                dialog.maildrop.messages.push((uid.parse().unwrap(), unescape(body)));
             }
             "C:" => dialog.turns.push(Turn::Client(format!("{rest}\r\n").into_bytes())),
             "c:" => dialog.turns.push(Turn::Client(unescape(rest))),

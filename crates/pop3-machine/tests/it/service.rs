@@ -1,17 +1,21 @@
 //! A maildrop in memory, and what runs a session on it.
 
-use mail_types::{AccountId, Machine, Step, Timestamp, TlsFacts};
-use pop3_machine::{Answer, Config, Entry, Question, Session, TlsOffer, Trouble, TroubleCode};
+use mail_types::{AccountId, Flags, Machine, ModSeq, Step, Timestamp, TlsFacts, Uid};
+use mailbox::{Row, Rows};
+use pop3_machine::{Answer, Config, Question, Session, TlsOffer, Trouble, TroubleCode};
 
 /// Steps that one piece of input may take; beyond, the machine spins.
 const STEPS_MAX: usize = 2_000_000;
 
 pub const START: Timestamp = Timestamp(1_800_000_000_000);
 
-/// `ann@example.org` with the password `secret pass`, and her messages.
+/// Of all maildrops here.
+const UID_VALIDITY: u32 = 7;
+
+/// `ann@example.org` with the password `secret pass`, and her messages by UID.
 #[derive(Clone, Default)]
 pub struct Maildrop {
-    pub messages: Vec<(String, Vec<u8>)>,
+    pub messages: Vec<(u32, Vec<u8>)>,
     /// Octets of a part, at most; 0 for as many as asked for.
     pub part_octets: usize,
     pub sign_in_down: bool,
@@ -19,7 +23,7 @@ pub struct Maildrop {
     /// Octet from which on reading fails.
     pub read_fails_from: Option<u64>,
     pub remove_fails: bool,
-    /// What was committed.
+    /// Places of what was committed.
     pub removed: Option<Vec<usize>>,
     pub reads: Vec<usize>,
 }
@@ -33,7 +37,7 @@ impl Maildrop {
                 assert_eq!((account, name.as_str()), (AccountId(7), "ann@example.org"));
                 Answer::Open(match self.open_fails {
                     Some(code) => Err(trouble(code)),
-                    None => Ok(self.entries()),
+                    None => Ok(self.rows()),
                 })
             }
             Question::Read { message, from, octets_max } => {
@@ -47,24 +51,36 @@ impl Maildrop {
                 Answer::Read(Ok(rest[..rest.len().min(octets_max).min(most)].to_vec()))
             }
             Question::Continue => Answer::Continue,
-            Question::Remove { messages } => {
-                assert!(!messages.is_empty() && self.removed.is_none());
-                assert!(messages.is_sorted() && *messages.last().unwrap() < self.messages.len());
+            Question::Remove { uids } => {
+                assert!(!uids.is_empty() && self.removed.is_none());
+                assert!(uids.is_sorted() && uids.iter().all(|(first, last)| first <= last));
+                let is_named = |uid: u32| uids.iter().any(|&(a, b)| (a..=b).contains(&uid));
+                let messages = self.messages.iter().enumerate();
+                let named = messages.filter(|(_, (uid, _))| is_named(*uid));
+                let named = named.map(|(place, _)| place).collect();
                 if self.remove_fails {
                     return Answer::Remove(Err(trouble(TroubleCode::Temporary)));
                 }
-                self.removed = Some(messages);
+                self.removed = Some(named);
                 Answer::Remove(Ok(()))
             }
         }
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        let entry = |(id, body): &(String, Vec<u8>)| Entry {
-            octets: body.len() as u64,
-            unique_id: id.as_str().into(),
-        };
-        self.messages.iter().map(entry).collect()
+    fn rows(&self) -> Rows {
+        let mut rows = Rows::new(UID_VALIDITY, 1, ModSeq(1));
+        for (uid, body) in &self.messages {
+            rows.put(&Row {
+                uid: Uid::new(*uid).unwrap(),
+                modseq: ModSeq(1),
+                flags: Flags::default(),
+                internal_date: START,
+                saved: START,
+                size: u32::try_from(body.len()).unwrap(),
+                mail: u64::from(*uid) + 100,
+            });
+        }
+        rows
     }
 
     fn sign_in(&self, question: sasl::Question) -> sasl::Answer {

@@ -122,3 +122,33 @@ async fn a_wrong_password_opens_nothing() {
     assert_eq!(client.ok("STAT").await, "0 0");
     client.ok("QUIT").await;
 }
+
+/// Small messages are read ahead in order, large ones in pieces; whatever the order, each comes whole.
+#[tokio::test]
+async fn any_order_of_reading_gives_the_same() {
+    let world = World::new().await;
+    let mut letters = Vec::new();
+    for number in 0..150 {
+        let mut letter = format!("Subject: {number}\r\n\r\n");
+        // Some are larger than what is read at once, some are nearly so.
+        let lines = if number % 50 == 7 { 30_000 } else { number * 40 };
+        for line in 0..lines {
+            write!(letter, "line {line} of {number}\r\n").unwrap();
+        }
+        world.deliver(&letter).await;
+        letters.push(letter);
+    }
+    let mut client = world.signed_in().await;
+    let forth = 0..letters.len();
+    let back = (0..letters.len()).rev();
+    let leaps = (0..letters.len()).map(|number| number * 7 % 150);
+    for number in forth.chain(back).chain(leaps) {
+        let read = client.lines(&format!("RETR {}", number + 1)).await.join("\r\n") + "\r\n";
+        assert!(read == letters[number], "{number}: {} octets", read.len());
+        if number % 3 == 0 {
+            let top = client.lines(&format!("TOP {} 0", number + 2 - number % 2)).await;
+            assert_eq!(top.len(), 2);
+        }
+    }
+    client.ok("QUIT").await;
+}

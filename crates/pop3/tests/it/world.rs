@@ -47,6 +47,7 @@ impl World {
             idle: Duration::from_secs(600),
             sign_in_timeout: Duration::from_secs(60),
             locks: pop3::Locks::default(),
+            reads: pop3::Reads::default(),
         });
         let (stopper, stop) = stopper();
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

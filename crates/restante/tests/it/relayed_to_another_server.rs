@@ -47,6 +47,43 @@ async fn a_temporary_refusal_is_tried_again_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_try_keeps_every_reply_and_how_long_it_took() {
+    let script = Script::accept().reply(Stage::Rcpt, "451 4.7.1 come back later").times(1);
+    let sink = Sink::start(script).await;
+    let house = House::new();
+    let at = sink.addr().to_string();
+    house.restante(&["route", "add", "far.test", &at]);
+    let receipt = house.submit(&["you@far.test"], &message("Told at length", "out-6"));
+    house.await_trace(receipt_id(&receipt), "come back later");
+    house.restante(&["queue", "retry", receipt_id(&receipt)]);
+    house.await_trace(receipt_id(&receipt), "relayed");
+    let story = house.restante(&["trace", receipt_id(&receipt)]);
+    for part in [
+        "by its route to [127.0.0.1]:",
+        "from 127.0.0.1, in clear, policy opportunistic: “451 4.7.1 come back later” (took ",
+        ", MAIL ",
+        ", content ",
+        "next try 20",
+        ", from 127.0.0.1 again",
+    ] {
+        assert!(story.contains(part), "the story does not tell {part:?}:\n{story}");
+    }
+    let json = house.restante_json(&["trace", receipt_id(&receipt)]);
+    let tries = json[0]["tries"].as_array().unwrap();
+    assert_eq!(tries.len(), 2, "{json}");
+    let phases = |one: usize| {
+        let phases = tries[one]["phases"].as_array().unwrap();
+        phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    let refused = ["DNS", "connecting", "greeting", "EHLO", "MAIL", "RCPT"];
+    assert!(phases(0).starts_with(&refused), "{json}");
+    assert!(phases(1).ends_with(&["MAIL", "RCPT", "DATA", "content", "final dot"]), "{json}");
+    let hello = tries[0]["phases"][3]["reply"].as_str().unwrap();
+    assert!(hello.starts_with("250-") && hello.contains("\n250 "), "{hello}");
+    tokio::task::block_in_place(|| drop(house));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_reply_is_uncertain_and_the_retry_is_told_as_such() {
     let sink = Sink::start(Script::accept().on(Stage::Dot, Act::StoreThenClose).times(1)).await;
     let house = House::new();

@@ -67,12 +67,18 @@ async fn a_report_is_never_answered_with_a_report() {
     let house = House::new();
     house.restante(&["route", "add", "far.test", &sink.addr().to_string()]);
     house.restante(&["alias", "add", "gone@example.test", "gone@far.test"]);
-    // From the null reverse-path, through a forward that fails: the end, and a named one.
+    house.restante(&["alias", "remove", "postmaster@example.test"]);
+    house.restante(&["alias", "add", "postmaster@example.test", "elsewhere@far.test"]);
+    // From the null reverse-path, through a forward that fails: the postmaster is told, whose mail
+    // fails too; and that is the end, a named one.
     let mut smtp = crate::harness::Smtp::connect(house.address(25));
     smtp.say("EHLO outside.test");
     smtp.expect("MAIL FROM:<>", "250");
     let receipt = smtp.send(&["gone@example.test"], &message("A bounce", "dsn-3"));
-    house.await_trace(receipt_id(&receipt), "returned");
+    let story = house.await_trace(receipt_id(&receipt), "returned");
+    let (_, report) = story.split_once("told in ").unwrap();
+    let report = report.split_whitespace().next().unwrap();
+    house.await_trace(report, "nobody is told");
     let queue = house.restante_json(&["queue", "list"]);
     assert_eq!(queue.as_array().map(Vec::len), Some(0), "{queue}");
     tokio::task::block_in_place(|| drop(house));

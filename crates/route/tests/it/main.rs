@@ -1,6 +1,7 @@
 //! What `route` decides, on tables of DNS facts, replies and times.
 #![allow(clippy::unwrap_used)]
 
+mod likeness;
 mod mx;
 mod routes;
 mod schedule;

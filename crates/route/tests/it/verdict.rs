@@ -90,7 +90,12 @@ fn connections_and_ourselves() {
         (Trouble::ConnectTimeout, Class::Temporary, "4.4.1", Then::NextHost),
         (Trouble::Tls("bad record"), Class::Temporary, "4.7.5", Then::NextHost),
         (Trouble::LacksSmtpUtf8, Class::Permanent, "5.6.7", Then::NextHost),
-        (Trouble::TooLarge { octets_max: 9 }, Class::Permanent, "5.3.4", Then::NextHost),
+        (
+            Trouble::TooLarge { octets_max: 9, octets: 10 },
+            Class::Permanent,
+            "5.3.4",
+            Then::NextHost,
+        ),
         (Trouble::Ours("disk"), Class::Ours, "4.3.0", Then::Stop),
     ];
     for (trouble, class, status, then) in wanted {

@@ -7,6 +7,7 @@
 
 mod config;
 mod question;
+mod said;
 mod transaction;
 
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use mail_types::{Machine, Reply, Step, Timestamp, TlsFacts};
 
 use crate::input::{Front, Input};
 use crate::reply::{REPLY_LINE_OCTETS_MAX, ReplyError, ReplyReader};
+use said::Sayings;
 use transaction::{After, Content, Transaction};
 
 pub use config::{Config, Tls, Waits};
 pub use question::{
     Answer, Lack, Loss, Message, Outcome, Peer, Question, Report, Setback, Size, Stage,
 };
+pub use said::{Phase, Said};
 
 /// The client side of one connection.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct Client {
     out: Vec<u8>,
     state: State,
     peer: Arc<Peer>,
+    sayings: Sayings,
     queued: Option<(Asked, Question)>,
     asked: Option<Asked>,
     /// The server still knows of a message that was not sent: RSET comes before MAIL.
@@ -88,6 +92,7 @@ impl Client {
             out: Vec::new(),
             state: State::Greeting,
             peer: Arc::new(Peer { tls, ..Peer::default() }),
+            sayings: Sayings::default(),
             queued: None,
             asked: None,
             reset_due: false,
@@ -95,6 +100,11 @@ impl Client {
             peer_closed: false,
             shutting_down: false,
         }
+    }
+
+    /// What was said since the last [`Report`]: where there was no session, all of it.
+    pub fn take_said(&mut self) -> Vec<Said> {
+        self.sayings.take()
     }
 
     fn ask(&mut self, asked: Asked, question: Question) {
@@ -155,8 +165,11 @@ impl Client {
         }
     }
 
-    fn reply(&mut self, reply: Reply) {
+    fn reply(&mut self, reply: Reply, now: Timestamp) {
         self.wait_until = None;
+        if let Some(phase) = self.phase() {
+            self.sayings.over(phase, Some(&reply), now);
+        }
         let good = reply.code / 100 == 2;
         match &mut self.state {
             State::Greeting if good => {
@@ -196,6 +209,18 @@ impl Client {
             }
             State::Quit => self.state = State::Closing,
             State::TlsDue | State::TlsAwaited | State::Ready | State::Closing => {}
+        }
+    }
+
+    /// What a reply now belongs to.
+    fn phase(&self) -> Option<Phase> {
+        match &self.state {
+            State::Greeting => Some(Phase::Greeting),
+            State::Ehlo | State::Helo => Some(Phase::Hello),
+            State::StartTls => Some(Phase::StartTls),
+            State::TlsDue | State::TlsAwaited => Some(Phase::Handshake),
+            State::Message(transaction) => Some(transaction.phase()),
+            State::Ready | State::Quit | State::Closing => None,
         }
     }
 
@@ -253,12 +278,16 @@ impl Client {
         };
         if let State::Message(transaction) = std::mem::replace(&mut self.state, next) {
             self.reset_due |= transaction.needs_reset();
-            self.ask(Asked::Report, Question::Done(transaction.report()));
+            let said = self.sayings.take();
+            self.ask(Asked::Report, Question::Done(transaction.report(said)));
         }
     }
 
     /// The connection is of no more use.
-    fn lose(&mut self, loss: Loss) {
+    fn lose(&mut self, loss: Loss, now: Timestamp) {
+        if let Some(phase) = self.phase() {
+            self.sayings.over(phase, None, now);
+        }
         let stage = match &mut self.state {
             State::Message(transaction) => {
                 transaction.lose(&loss);
@@ -302,7 +331,7 @@ impl Client {
         }
     }
 
-    fn message_answered(&mut self, asked: Asked, answer: Answer) {
+    fn message_answered(&mut self, asked: Asked, answer: Answer, now: Timestamp) {
         let State::Message(transaction) = &mut self.state else { return };
         match (asked, answer) {
             (Asked::Body, Answer::Bytes(bytes)) => {
@@ -314,7 +343,10 @@ impl Client {
             }
             // Where the connection is gone already, nothing is uncertain.
             (Asked::FinalDot, Answer::Go) if self.peer_closed => {}
-            (Asked::FinalDot, Answer::Go) => transaction.final_dot(&mut self.out),
+            (Asked::FinalDot, Answer::Go) => {
+                self.sayings.over(Phase::Content, None, now);
+                transaction.final_dot(&mut self.out);
+            }
             // `Unreadable`, or an answer to another question: no dot, so no message.
             (_, _) => {
                 transaction.decide_rest(&Outcome::Unreadable);
@@ -347,6 +379,7 @@ impl Machine for Client {
         if self.asked.is_some() {
             return Step::NeedInput;
         }
+        self.sayings.begin_once(now);
         // Ends: every turn uses up input, a question, or the connection.
         loop {
             if let Some((asked, question)) = self.queued.take() {
@@ -363,9 +396,9 @@ impl Machine for Client {
             // Replies first: one that comes while content goes out must stop it.
             let awaits = !matches!(self.state, State::Ready | State::TlsAwaited);
             match if awaits { self.next_reply() } else { Ok(None) } {
-                Ok(Some(reply)) => self.reply(reply),
-                Err(error) => self.lose(Loss::Garbage(error)),
-                Ok(None) if self.peer_closed => self.lose(Loss::Closed),
+                Ok(Some(reply)) => self.reply(reply, now),
+                Err(error) => self.lose(Loss::Garbage(error), now),
+                Ok(None) if self.peer_closed => self.lose(Loss::Closed, now),
                 Ok(None) if self.advance() => {}
                 Ok(None) => {
                     let until = now.after(self.wait());
@@ -376,11 +409,12 @@ impl Machine for Client {
         }
     }
 
-    fn answer(&mut self, answer: Answer, _now: Timestamp) {
+    fn answer(&mut self, answer: Answer, now: Timestamp) {
         self.wait_until = None;
         match self.asked.take() {
             Some(Asked::Next) => match answer {
                 Answer::Send(message) => {
+                    self.sayings.begin(now);
                     let reset = std::mem::take(&mut self.reset_due);
                     let mut transaction = Transaction::new(*message, &self.peer, reset);
                     self.reset_due = reset && !transaction.begins();
@@ -394,7 +428,9 @@ impl Machine for Client {
                 | Answer::Go
                 | Answer::Noted => self.quit(),
             },
-            Some(asked @ (Asked::Body | Asked::FinalDot)) => self.message_answered(asked, answer),
+            Some(asked @ (Asked::Body | Asked::FinalDot)) => {
+                self.message_answered(asked, answer, now)
+            }
             Some(Asked::Report) | None => {}
         }
     }
@@ -405,7 +441,8 @@ impl Machine for Client {
         &mut self.out
     }
 
-    fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
+    fn tls_started(&mut self, tls: TlsFacts, now: Timestamp) {
+        self.sayings.over(Phase::Handshake, None, now);
         Arc::make_mut(&mut self.peer).tls = Some(tls);
         if matches!(self.state, State::TlsAwaited | State::TlsDue) {
             // RFC 3207 §4.2: all that was learned before is forgotten, and EHLO said again.
@@ -421,7 +458,7 @@ impl Machine for Client {
 
     fn deadline_passed(&mut self, now: Timestamp) {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.lose(Loss::Timeout);
+            self.lose(Loss::Timeout, now);
         }
     }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use mail_types::{Reply, ReversePath, TlsFacts};
 
+use super::said::Said;
 use crate::envelope::{MailParams, Recipient};
 use crate::reply::ReplyError;
 
@@ -68,6 +69,9 @@ pub struct Report {
     /// Whether the server took over the duty to report (RFC 3461 §5.2.1). If not, and success was
     /// to be reported, the relaying MTA reports "relayed" itself (§5.2.2).
     pub dsn: bool,
+    /// Every phase since the last report, with the server's words; with the first message of a
+    /// session, those of its beginning too.
+    pub said: Vec<Said>,
 }
 
 /// How it went for one recipient.

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use mail_types::Reply;
 
 use super::question::{Lack, Loss, Message, Outcome, Peer, Report, Size, Stage};
+use super::said::{Phase, Said};
 use crate::data::DotWriter;
 use crate::envelope::{BodyType, Notify, Orcpt, Recipient, Ret};
 use crate::xtext;
@@ -123,6 +124,18 @@ impl Transaction {
             (_, Some(Awaited::Rcpt(_))) => Stage::Rcpt,
             (_, Some(Awaited::Data)) => Stage::Data,
             (_, Some(Awaited::Mail) | None) => Stage::Mail,
+        }
+    }
+
+    /// What the next reply belongs to.
+    pub(super) fn phase(&self) -> Phase {
+        match (self.content, self.awaited.front()) {
+            (Content::Open | Content::DotDue, _) => Phase::Content,
+            (Content::Sent | Content::Void, _) | (_, Some(Awaited::Dot)) => Phase::Dot,
+            (_, Some(Awaited::Rset)) => Phase::Rset,
+            (_, Some(Awaited::Rcpt(_))) => Phase::Rcpt,
+            (_, Some(Awaited::Data)) => Phase::Data,
+            (_, Some(Awaited::Mail) | None) => Phase::Mail,
         }
     }
 
@@ -260,11 +273,11 @@ impl Transaction {
         self.begins && !matches!(self.content, Content::Sent | Content::Void)
     }
 
-    pub(super) fn report(self) -> Report {
+    pub(super) fn report(self, said: Vec<Said>) -> Report {
         // Nothing is undecided here; if something were, "not known" is the truth about it.
         let unknown = || Outcome::Uncertain(Loss::Closed);
         let outcomes = self.outcomes.into_iter().map(|o| o.unwrap_or_else(unknown)).collect();
-        Report { outcomes, dsn: self.dsn }
+        Report { outcomes, dsn: self.dsn, said }
     }
 }
 

@@ -256,7 +256,7 @@ fn settle_again(store: &Store<SimDisk>, item: &QueueItem, settled: Settled) {
         message_id: None,
     };
     let again = Settled { outcome, reported: true, ..settled };
-    store.settle(vec![again], Some(report)).wait().unwrap();
+    store.settle(vec![again], Vec::new(), Some(report)).wait().unwrap();
 }
 
 fn send(store: &Store<SimDisk>, model: &mut Model, random: &mut Random) {
@@ -276,7 +276,7 @@ fn send(store: &Store<SimDisk>, model: &mut Model, random: &mut Random) {
                 let outcome = Outcome::Relayed { reply, report: None, may_be_duplicate: false };
                 let settled =
                     Settled { custody: item.custody, peer: None, outcome, reported: false };
-                store.settle(vec![settled.clone()], None).wait().unwrap();
+                store.settle(vec![settled.clone()], Vec::new(), None).wait().unwrap();
                 model.queue.remove(&text);
                 settle_again(store, item, settled);
             }

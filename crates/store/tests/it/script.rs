@@ -136,7 +136,7 @@ fn settle<D: Disk>(
     let outcome = Outcome::Relayed { reply, report: None, may_be_duplicate: false };
     let relayed =
         Settled { custody: first, peer: Some(peer()), outcome: outcome.clone(), reported: false };
-    store.settle(vec![relayed], None).wait()?;
+    store.settle(vec![relayed], Vec::new(), None).wait()?;
     log.relayed = Some(first);
     let outcome = Outcome::Returned {
         reason: "no such user".to_owned(),
@@ -152,7 +152,7 @@ fn settle<D: Disk>(
         subject: Some("returned".to_owned()),
         message_id: None,
     };
-    store.settle(vec![returned], Some(report)).wait()?;
+    store.settle(vec![returned], Vec::new(), Some(report)).wait()?;
     log.returned = Some(second);
     Ok(())
 }

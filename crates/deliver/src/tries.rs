@@ -1,0 +1,148 @@
+//! What is kept of every host that was tried: when, by which way, what it said, how long it took.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_types::{Reply, Timestamp};
+use smtp_machine::client::{Phase as Part, Said};
+
+use crate::look_up::NextHop;
+use crate::queue::Peer;
+
+/// One host that a message was offered to, or was to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// When it began: for the first message of a connection with the look-up, else with MAIL.
+    pub begun: Timestamp,
+    /// Why this host.
+    pub path: Path,
+    /// The host.
+    pub peer: Peer,
+    /// The preference of its MX record; 0 for an implicit one, none without MX.
+    pub preference: Option<u16>,
+    /// Our address.
+    pub source: Option<IpAddr>,
+    /// The TLS policy that applied, in a few words: `none`, `opportunistic`, `DANE`, `MTA-STS
+    /// enforce`, `REQUIRETLS`.
+    pub policy: String,
+    /// What came of the policy, where there is something to say.
+    pub policy_said: Option<String>,
+    /// Messages that went over the same connection before.
+    pub before: u32,
+    /// What happened, in order.
+    pub phases: Vec<Phase>,
+}
+
+/// Why a host was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// It is a mail host of the recipient's domain, or the recipient names it.
+    Direct,
+    /// An operator's route names it.
+    SmartHost,
+}
+
+/// A part of a try, with the host's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Which.
+    pub name: PhaseName,
+    /// Word for word, where it is a command's.
+    pub reply: Option<Reply>,
+    /// How long it took.
+    pub millis: u32,
+}
+
+/// The parts of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhaseName {
+    /// MX records, addresses, policies.
+    Dns,
+    /// TCP.
+    Connect,
+    /// From the connection to the greeting.
+    Greeting,
+    /// EHLO or HELO.
+    Hello,
+    /// The reply to STARTTLS.
+    StartTls,
+    /// The TLS handshake.
+    Handshake,
+    /// RSET.
+    Rset,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// The reply to DATA.
+    Data,
+    /// The content, up to the dot.
+    Content,
+    /// The reply to the final dot.
+    Dot,
+}
+
+/// What is known of a connection before its first message.
+#[derive(Clone, Debug)]
+pub(crate) struct Trying {
+    pub(crate) begun: Timestamp,
+    pub(crate) path: Path,
+    pub(crate) preference: Option<u16>,
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) policy: String,
+    pub(crate) policy_said: Option<String>,
+    /// Look-up and connection: told with the first message.
+    pub(crate) phases: Vec<Phase>,
+}
+
+impl Trying {
+    pub(crate) fn new(begun: Timestamp, hop: &NextHop) -> Self {
+        let path = match hop {
+            NextHop::Domain(_) | NextHop::Literal(_) => Path::Direct,
+            NextHop::Relay(_) => Path::SmartHost,
+        };
+        let policy = String::new();
+        let (preference, source, policy_said) = (None, None, None);
+        Self { begun, path, preference, source, policy, policy_said, phases: Vec::new() }
+    }
+
+    /// A phase of our own is over.
+    pub(crate) fn over(&mut self, name: PhaseName, took: Duration) {
+        let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        self.phases.push(Phase { name, reply: None, millis });
+    }
+
+    /// What came of it; the phases before go with the first alone.
+    pub(crate) fn tried(&mut self, peer: &Peer, before: u32, said: Vec<Said>) -> Arc<Try> {
+        let mut phases = std::mem::take(&mut self.phases);
+        phases.extend(said.into_iter().map(phase));
+        Arc::new(Try {
+            begun: self.begun,
+            path: self.path.clone(),
+            peer: peer.clone(),
+            preference: self.preference,
+            source: self.source,
+            policy: self.policy.clone(),
+            policy_said: self.policy_said.clone(),
+            before,
+            phases,
+        })
+    }
+}
+
+fn phase(said: Said) -> Phase {
+    let name = match said.phase {
+        Part::Greeting => PhaseName::Greeting,
+        Part::Hello => PhaseName::Hello,
+        Part::StartTls => PhaseName::StartTls,
+        Part::Handshake => PhaseName::Handshake,
+        Part::Rset => PhaseName::Rset,
+        Part::Mail => PhaseName::Mail,
+        Part::Rcpt => PhaseName::Rcpt,
+        Part::Data => PhaseName::Data,
+        Part::Content => PhaseName::Content,
+        Part::Dot => PhaseName::Dot,
+    };
+    Phase { name, reply: said.reply, millis: said.millis }
+}

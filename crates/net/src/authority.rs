@@ -1,0 +1,172 @@
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::proto::rr::{RData, RecordType};
+use sender_auth::{Answer, Answers, Query, QueryKind, Step};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{Lookup, Resolver};
+
+/// Look-ups for one message, all its checks together: what a hostile sender's records may cost.
+/// SPF's, DMARC's and DKIM's own limits come to less.
+const LOOKUPS_MAX: usize = 200;
+/// RFC 1035 §2.3.4: octets in a label.
+const LABEL_OCTETS_MAX: usize = 63;
+/// RFC 1035 §2.3.4: octets in a name, in its usual writing.
+const NAME_OCTETS_MAX: usize = 253;
+
+/// Answers what the checks of `sender-auth` ask for one message, from one [`Resolver`], all that is
+/// asked at once in parallel, each question once, until a deadline; whatever is not known then is
+/// [`Answer::Trouble`], so that every check comes to an end.
+#[derive(Debug)]
+pub struct Authority {
+    resolver: Arc<Resolver>,
+    answers: Answers,
+    asked: HashSet<Query>,
+    deadline: Instant,
+}
+
+/// How the checks of a message went, beside their results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Driven {
+    /// Look-ups made, those from the resolver's memory counted.
+    pub lookups: usize,
+}
+
+impl Authority {
+    /// For one message; all its look-ups together end after `patience`. Must run within tokio.
+    #[must_use]
+    pub fn new(resolver: Arc<Resolver>, patience: Duration) -> Self {
+        let deadline = Instant::now() + patience;
+        Self { resolver, answers: Answers::default(), asked: HashSet::new(), deadline }
+    }
+
+    /// What is known by now.
+    #[must_use]
+    pub const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// How it went so far.
+    #[must_use]
+    pub fn driven(&self) -> Driven {
+        Driven { lookups: self.asked.len() }
+    }
+
+    /// Runs a check to its result. To run several side by side, let `check` step each of them and
+    /// ask for what all of them lack ([`both`](Step::both)).
+    pub async fn drive<T>(&mut self, mut check: impl FnMut(&Answers) -> Step<T>) -> T {
+        // Ends: each round adds an answer to a question that had none, and after LOOKUPS_MAX of
+        // them every further one is answered at once; each check's own limits bound those.
+        loop {
+            match check(&self.answers) {
+                Step::Done(result) => return result,
+                Step::Ask(queries) => self.answer(queries).await,
+            }
+        }
+    }
+
+    /// Looks up what is not known yet of these, all at once.
+    pub async fn answer(&mut self, queries: Vec<Query>) {
+        let mut asking = JoinSet::new();
+        let mut open: HashSet<Query> = HashSet::new();
+        for query in queries {
+            if self.answers.get(&query).is_some() || !open.insert(query.clone()) {
+                continue;
+            }
+            if self.asked.len() >= LOOKUPS_MAX {
+                open.remove(&query);
+                let why = format!("more than {LOOKUPS_MAX} look-ups for one message");
+                self.answers.insert(query, Answer::Trouble(why));
+                continue;
+            }
+            self.asked.insert(query.clone());
+            let resolver = Arc::clone(&self.resolver);
+            asking.spawn(async move {
+                let answer = resolver.answer(&query).await;
+                (query, answer)
+            });
+        }
+        while !asking.is_empty() {
+            match timeout_at(self.deadline, asking.join_next()).await {
+                Ok(Some(Ok((query, answer)))) => {
+                    open.remove(&query);
+                    self.answers.insert(query, answer);
+                }
+                // A look-up that panicked is among those still open below.
+                Ok(Some(Err(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        for query in open {
+            let why = "no answer before the deadline for this message".to_owned();
+            self.answers.insert(query, Answer::Trouble(why));
+        }
+    }
+}
+
+impl Resolver {
+    /// Asks one question of the checks of senders.
+    pub async fn answer(&self, query: &Query) -> Answer {
+        let name = query.name();
+        let label_fits = |label: &str| (1..=LABEL_OCTETS_MAX).contains(&label.len());
+        if name.len() > NAME_OCTETS_MAX || !name.split('.').all(label_fits) {
+            // Cannot be in the DNS, and so is not.
+            return Answer::NxDomain;
+        }
+        match query.kind() {
+            QueryKind::Txt => {
+                let txt = |rdata: &RData| match rdata {
+                    RData::TXT(txt) => Some(txt.txt_data.concat()),
+                    _ => None,
+                };
+                found(self.records(name, RecordType::TXT, txt).await, Answer::Txt)
+            }
+            QueryKind::A => {
+                let a = |rdata: &RData| match rdata {
+                    RData::A(a) => Some(IpAddr::V4(a.0)),
+                    _ => None,
+                };
+                found(self.records(name, RecordType::A, a).await, Answer::Ips)
+            }
+            QueryKind::Aaaa => {
+                let aaaa = |rdata: &RData| match rdata {
+                    RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+                    _ => None,
+                };
+                found(self.records(name, RecordType::AAAA, aaaa).await, Answer::Ips)
+            }
+            QueryKind::Mx => {
+                let mx = |rdata: &RData| match rdata {
+                    RData::MX(mx) => Some((mx.preference, presented(&mx.exchange))),
+                    _ => None,
+                };
+                found(self.records(name, RecordType::MX, mx).await, Answer::Mx)
+            }
+            QueryKind::Ptr => {
+                let ptr = |rdata: &RData| match rdata {
+                    RData::PTR(name) => Some(presented(&name.0)),
+                    _ => None,
+                };
+                found(self.records(name, RecordType::PTR, ptr).await, Answer::Names)
+            }
+        }
+    }
+}
+
+/// Without the dot at its end; the root is empty.
+fn presented(name: &hickory_resolver::proto::rr::Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_owned()
+}
+
+fn found<T>(lookup: Lookup<T>, answer: impl FnOnce(Vec<T>) -> Answer) -> Answer {
+    match lookup {
+        Lookup::Found { records, .. } => answer(records),
+        Lookup::NoData => Answer::NoData,
+        Lookup::NxDomain => Answer::NxDomain,
+        Lookup::Temporary(why) => Answer::Trouble(why.to_string()),
+    }
+}

@@ -1,0 +1,21 @@
+//! Port 443: HTTP/1.1 and HTTP/2 over TLS, with the API below `/api/v1/` and pages that other parts
+//! of the server put there.
+//!
+//! What it needs of others are the traits of [`Shared`]: it imports no other service. It never says
+//! that a message is taken without the store's word for it; our own trouble is always 5xx, try again.
+//! Every request has limits: its header, its body, its time, and what all bodies together take.
+//!
+//! RFCs: 9110 (HTTP), 9112 (HTTP/1.1), 9113 (HTTP/2), 9457 (problem details), 7617 (Basic), 6750
+//! (Bearer).
+
+mod asked;
+mod pages;
+mod problem;
+mod reply;
+mod router;
+mod serve;
+
+pub use asked::{Asked, Limits};
+pub use pages::{Page, PageSource};
+pub use problem::Problem;
+pub use serve::{Shared, TOO_MANY_CONNECTIONS, serve};

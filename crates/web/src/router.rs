@@ -1,0 +1,32 @@
+//! Which part of the server answers a request.
+
+use hyper::{Method, StatusCode};
+
+use crate::reply::{self, Reply};
+use crate::{Asked, Problem, Shared};
+
+/// Answers a request.
+pub async fn answer(shared: &Shared, asked: Asked) -> Reply {
+    let (method, path) = (asked.method().clone(), asked.path().to_owned());
+    let answered = route(shared, asked).await;
+    let reply = answered.unwrap_or_else(|problem| reply::problem(&problem));
+    tracing::debug!(%method, path, status = reply.status().as_u16(), "answered");
+    reply
+}
+
+async fn route(shared: &Shared, asked: Asked) -> Result<Reply, Problem> {
+    let reads = matches!(*asked.method(), Method::GET | Method::HEAD);
+    if reads {
+        let host = asked.host();
+        let found = shared.pages.iter().find_map(|source| source(&host, asked.path()));
+        if let Some(page) = found {
+            return Ok(reply::page(page));
+        }
+    }
+    match asked.path() {
+        "/api/v1/health" if reads => {
+            Ok(reply::json(StatusCode::OK, &serde_json::json!({ "status": "ok" })))
+        }
+        _ => Err(Problem::not_found("Nothing is here")),
+    }
+}

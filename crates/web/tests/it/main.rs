@@ -1,0 +1,4 @@
+//! The HTTP service.
+#![allow(clippy::unwrap_used)]
+
+mod connections;
