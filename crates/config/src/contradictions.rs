@@ -29,6 +29,7 @@ impl Config {
         self.ports_too_high(&mut found);
         self.listeners_in_each_others_way(&mut found);
         self.limits_out_of_order(&mut found);
+        self.proxies_without_networks(&mut found);
         found
     }
 
@@ -62,6 +63,28 @@ impl Config {
                         "give each service a port of its own, or switch one off with false"
                             .to_owned()
                     },
+                });
+            }
+        }
+    }
+
+    fn proxies_without_networks(&self, found: &mut Vec<Contradiction>) {
+        let proxy = &self.proxy;
+        if !proxy.listeners.is_empty() && proxy.networks.is_empty() {
+            found.push(Contradiction {
+                keys: vec!["proxy.listeners".to_owned(), "proxy.networks".to_owned()],
+                what: "nobody could connect to these listeners".to_owned(),
+                mend: "write the proxies' addresses into proxy.networks".to_owned(),
+            });
+        }
+        // One that covers nothing is a slip of the pen that would leave a door open.
+        let all = self.listeners();
+        for at in &proxy.listeners {
+            if !all.iter().any(|listener| at.covers(listener)) {
+                found.push(Contradiction {
+                    keys: vec!["proxy.listeners".to_owned()],
+                    what: format!("nothing listens at {at}"),
+                    mend: "write a service, or an address as it is under [listen]".to_owned(),
                 });
             }
         }

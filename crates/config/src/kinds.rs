@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
+use crate::listeners::{Listener, Service};
 use crate::parse::Fault;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 
@@ -55,6 +56,40 @@ impl Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.ip, self.prefix_bits)
+    }
+}
+
+/// What only proxies may connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyAt {
+    /// All addresses of a service.
+    Service(Service),
+    /// One address that a service listens on.
+    Address(SocketAddr),
+}
+
+impl ProxyAt {
+    fn read(text: &str) -> Option<Self> {
+        let service = Service::ALL.into_iter().find(|service| service.as_str() == text);
+        service.map(Self::Service).or_else(|| text.parse().ok().map(Self::Address))
+    }
+
+    /// Whether this is one of the addresses that are meant.
+    #[must_use]
+    pub fn covers(&self, listener: &Listener) -> bool {
+        match self {
+            Self::Service(service) => *service == listener.service,
+            Self::Address(address) => *address == listener.address,
+        }
+    }
+}
+
+impl fmt::Display for ProxyAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(service) => service.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
     }
 }
 
@@ -368,6 +403,25 @@ unlimited_kind!(
         .filter(|text| !text.is_empty() && !text.contains('\0'))
         .map(PathBuf::from),
     |path| quoted(&path.display())
+);
+unlimited_kind!(
+    OptionalPath,
+    Option<PathBuf>,
+    "path or false",
+    "the path of a file, such as \"lmtp.sock\", or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        _ => Path::read(value).map(Some),
+    },
+    |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
+);
+unlimited_kind!(
+    ProxyListeners,
+    Vec<ProxyAt>,
+    "list of listeners",
+    "a list of services and addresses, such as [\"smtp\", \"192.0.2.1:993\"]",
+    |value| list(value, ProxyAt::read),
+    |listeners| write_list(listeners, quoted)
 );
 unlimited_kind!(
     Paths,

@@ -22,11 +22,12 @@ mod units;
 mod write;
 
 pub use contradictions::Contradiction;
-pub use kinds::{Dnssec, Listen, LogLevel, Network, Resolver};
+pub use kinds::{Dnssec, Listen, LogLevel, Network, ProxyAt, Resolver};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{
-    Config, Dns, Journal, Limits, ListenOn, Log, Queue, Setting, SignIn, Store, Timeouts, Tls,
+    Config, Dns, Journal, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
+    Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use write::reference_page;

@@ -21,13 +21,15 @@ pub enum Service {
     Pop3,
     /// The same with TLS from the first byte.
     Pop3s,
+    /// Mail from hosts of our own in front of us, RFC 2033.
+    Lmtp,
     /// The HTTP API, TLS from the first byte, RFC 9110.
     Https,
 }
 
 impl Service {
     /// All services, in the order of the file.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
@@ -36,6 +38,7 @@ impl Service {
         Self::Pop3,
         Self::Pop3s,
         Self::Https,
+        Self::Lmtp,
     ];
 
     /// Its name in the file, in the words of IANA's port list.
@@ -49,6 +52,7 @@ impl Service {
             Self::Imaps => "imaps",
             Self::Pop3 => "pop3",
             Self::Pop3s => "pop3s",
+            Self::Lmtp => "lmtp",
             Self::Https => "https",
         }
     }
@@ -58,7 +62,7 @@ impl Service {
     pub const fn is_implicit_tls(self) -> bool {
         match self {
             Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https => true,
-            Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 => false,
+            Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 | Self::Lmtp => false,
         }
     }
 }
@@ -90,6 +94,7 @@ impl Config {
             Service::Imaps => &self.listen.imaps,
             Service::Pop3 => &self.listen.pop3,
             Service::Pop3s => &self.listen.pop3s,
+            Service::Lmtp => &self.listen.lmtp,
             Service::Https => &self.listen.https,
         }
     }

@@ -7,8 +7,8 @@ use toml::de::DeValue;
 
 use crate::kinds::{
     Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, IpAddrs, Kind, Level, Listen,
-    Listens, LogLevel, MemoryBytes, Network, Networks, Path, Paths, Percent, Port, Resolver,
-    ResolverAt, Time, YesNo, ZstdLevel,
+    Listens, LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port,
+    ProxyAt, ProxyListeners, Resolver, ResolverAt, Time, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -170,6 +170,33 @@ settings! {
         pop3s: Listen as Listens = Listen::Port(995);
         /// The HTTP API, TLS from the first byte (HTTPS).
         https: Listen as Listens = Listen::Port(443);
+        /// Mail from mail servers of your own in front of this one (LMTP, RFC 2033): a port (24 is
+        /// usual), addresses with ports, or false.
+        lmtp: Listen as Listens = Listen::Off;
+    }
+
+    /// Taking mail over LMTP from mail servers of your own, which have judged it already.
+    lmtp: Lmtp {
+        /// A Unix socket to listen on, too. A path without a leading `/` begins at the data
+        /// directory, which other users may not enter.
+        socket: Option<PathBuf> as OptionalPath = None;
+        /// Whether every user of this machine may open that socket; else its owner and group.
+        socket_for_everybody: bool as YesNo = false;
+        /// Who may connect to the addresses under [listen]. Others are turned away.
+        networks: Vec<Network> as Networks = loopback();
+    }
+
+    /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
+    /// counts for limits, SPF and traces.
+    proxy: Proxy {
+        /// What proxies alone may connect to, each connection beginning with a PROXY header:
+        /// services as they are named under [listen], or single addresses of theirs. A connection
+        /// without the header is closed.
+        listeners: Vec<ProxyAt> as ProxyListeners = Vec::new();
+        /// The proxies. Connections to those listeners from elsewhere are closed.
+        networks: Vec<Network> as Networks = Vec::new();
+        /// How long a proxy may take to send its header.
+        header_timeout: Duration as Time = secs(5), Duration::from_millis(100)..=MINUTE;
     }
 
     /// Looking up names.
@@ -283,6 +310,9 @@ settings! {
     sign_in: SignIn {
         /// Whether passwords are taken without TLS from loopback. Never from elsewhere.
         allow_plaintext_from_loopback: bool as YesNo = true;
+        /// Whether an IMAP program may sign out and in again as somebody else on one connection
+        /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
+        imap_unauthenticate: bool as YesNo = true;
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).
@@ -395,6 +425,14 @@ settings! {
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
     }
+}
+
+/// This machine.
+fn loopback() -> Vec<Network> {
+    vec![
+        Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
+        Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
+    ]
 }
 
 /// The one setting that has no default.

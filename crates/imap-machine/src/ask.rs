@@ -59,6 +59,9 @@ pub enum Question {
         /// Which.
         mailbox: MailboxName,
     },
+    /// Nobody is signed in any more (RFC 8437), nothing selected, nothing watched:
+    /// [`Answer::Done`].
+    Forget,
     /// No mailbox is selected any more: [`Answer::Done`].
     Deselect {
         /// The one that was.
@@ -260,6 +263,19 @@ pub enum Question {
         /// At least one; the same ones for all questions of one search.
         keys: Arc<[ContentKey]>,
     },
+    /// NOTIFY (RFC 5465): watch all mailboxes that the account can see, or no longer:
+    /// [`Answer::Done`]. From now on the session wants [`Event::News`].
+    Watch {
+        /// Whose.
+        account: AccountId,
+        /// False: no longer.
+        on: bool,
+    },
+    /// What is new of the mailboxes watched: [`Answer::News`].
+    News {
+        /// Whose.
+        account: AccountId,
+    },
     /// What messages are sorted and threaded by: [`Answer::SortFacts`].
     SortFacts {
         /// Whose.
@@ -398,6 +414,8 @@ pub enum Answer<R> {
     SignIn(sasl::Answer),
     /// To [`Question::List`].
     Mailboxes(Vec<Listed>),
+    /// To [`Question::News`].
+    News(News),
     /// To [`Question::Status`].
     Status(Status),
     /// To [`Question::Metadata`].
@@ -479,6 +497,36 @@ pub struct Listed {
     pub status: Option<Box<Status>>,
 }
 
+/// What has happened since the question was last asked (RFC 5465).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// More than the service keeps: it is dropped.
+    pub overflow: bool,
+    /// Mailboxes.
+    pub mailboxes: Vec<MailboxNews>,
+    /// Names that are subscribed to now, or no longer.
+    pub subscriptions: Vec<(MailboxName, bool)>,
+    /// Names of annotations, by mailbox; no mailbox: the server's.
+    pub metadata: Vec<(Option<Listed>, String)>,
+}
+
+/// What has happened to a mailbox that the account can see, or could. `subscribed` of [`Listed`] is
+/// not looked up; the status is there where the account may read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxNews {
+    /// Where its name has changed, or what the account may do with it: its name before and what it
+    /// might; none: it was not there, or could not be seen.
+    pub before: Option<Option<(MailboxName, Rights)>>,
+    /// What it is now; none: it is gone, or cannot be seen any more.
+    pub now: Option<Listed>,
+    /// Messages came in.
+    pub new: bool,
+    /// Messages went out.
+    pub expunged: bool,
+    /// Messages have other flags.
+    pub flags: bool,
+}
+
 /// STATUS of a mailbox (RFC 3501 §6.3.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -538,6 +586,8 @@ pub enum Event {
     /// Something in this mailbox changed, perhaps by this session itself. The session polls when it
     /// may tell its client.
     Changed(MailboxId),
+    /// There are news of the mailboxes that are watched; the session asks for them when it may.
+    News,
     /// The oldest commit of messages of this session is decided: [`Question::AppendSettle`] will be
     /// answered at once.
     Appended,

@@ -43,6 +43,8 @@ pub struct Limits {
     pub sign_in_failures_max: u32,
     /// Commands answered BAD in a row after which the session ends.
     pub bad_commands_max: u32,
+    /// UNAUTHENTICATE is offered (RFC 8437 §8: there must be a way to disable it).
+    pub unauthenticate: bool,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(30 * 60),
             sign_in_failures_max: 3,
             bad_commands_max: 20,
+            unauthenticate: true,
         }
     }
 }

@@ -94,6 +94,11 @@ impl Reader {
         self.command_octets_max = limits.command_octets_max;
     }
 
+    /// The client has signed out: it may not, any more.
+    pub(crate) const fn signed_out(&mut self, limits: &Limits) {
+        self.command_octets_max = limits.unauthenticated_command_octets_max;
+    }
+
     /// Takes what there is room for.
     pub(crate) fn input(&mut self, bytes: &[u8]) -> usize {
         self.compact();

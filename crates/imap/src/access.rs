@@ -58,7 +58,7 @@ impl Session {
                     RightsChange::Delete => AclChange::Delete,
                 };
                 let actor = self.actor(account);
-                let changed = self.shared.store.set_acl(actor, name.as_str(), grantee, change);
+                let changed = self.handle().set_acl(actor, name.as_str(), grantee, change);
                 return done(changed.await);
             }
         };

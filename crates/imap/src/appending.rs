@@ -146,7 +146,7 @@ impl Session {
             replaces: coming.replaces,
             room: coming.room.map(|room| Box::new(room) as Box<dyn Send>),
         };
-        let commit = self.shared.store.append(append).into_future();
+        let commit = self.handle().append(append).into_future();
         self.appends.commits.push_back(Commit::UnderWay(Mutex::new(commit)));
         Ok(Answer::Done)
     }

@@ -56,7 +56,7 @@ impl Session {
         Ok(Answer::Status(self.status_of(&mailbox, &deleted)?))
     }
 
-    fn status_of(
+    pub fn status_of(
         &self,
         mailbox: &Mailbox,
         deleted: &HashMap<MailboxId, DeletedCounts>,
@@ -85,7 +85,7 @@ impl Session {
         special_use: Option<SpecialUse>,
     ) -> Answered {
         let actor = self.actor(account);
-        let created = self.shared.store.create_mailbox(actor, name.as_str(), special_use).await;
+        let created = self.handle().create_mailbox(actor, name.as_str(), special_use).await;
         let created = created.map_err(|refused| refusal(&refused, Missing::NonExistent))?;
         Ok(Answer::Created(created))
     }
@@ -97,6 +97,6 @@ impl Session {
         to: &MailboxName,
     ) -> Answered {
         let actor = self.actor(account);
-        done(self.shared.store.rename_mailbox(actor, from.as_str(), to.as_str()).await)
+        done(self.handle().rename_mailbox(actor, from.as_str(), to.as_str()).await)
     }
 }

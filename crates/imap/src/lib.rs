@@ -9,7 +9,7 @@
 //! `\Recent` (RFC 3501 §2.3.2) is kept in memory only: what came before a mailbox was first looked
 //! at since the server started is recent to nobody.
 //!
-//! RFCs: 3501 §6.3, §6.4; 2180 §4 (expunged messages can be fetched on); 3502 (messages of one APPEND);
+//! RFCs: 3501 §6.3, §6.4; 4314 (rights count at once); 5465 (NOTIFY); 2180 §4 (expunged messages can be fetched on); 3502 (messages of one APPEND);
 //! 4467, 4469 (URLs of messages); 5530 (response codes).
 
 mod access;
@@ -25,6 +25,7 @@ mod refusals;
 mod selected;
 mod session;
 mod url_octets;
+mod watching;
 
 use std::sync::Arc;
 

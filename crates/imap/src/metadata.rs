@@ -45,7 +45,7 @@ impl Session {
                 let changes: Vec<MetadataChange> =
                     values.into_iter().map(|(entry, value)| (text(&entry), value)).collect();
                 let (actor, mailbox) = (self.actor(account), mailbox.map(|name| name.to_string()));
-                done(self.shared.store.set_metadata(actor, mailbox, changes).await)
+                done(self.handle().set_metadata(actor, mailbox, changes).await)
             }
         }
     }

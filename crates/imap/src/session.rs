@@ -18,6 +18,7 @@ use crate::appending::Appends;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
 use crate::url_octets::UrlHeld;
+use crate::watching::Watching;
 
 /// UIDs that a client is told of as expunged one by one; of more, all that no message has.
 const VANISHED_MAX: usize = 100_000;
@@ -38,6 +39,8 @@ pub struct Session {
     /// By which credentials it has signed in.
     standing: Option<Standing>,
     accounts: Ear,
+    /// NOTIFY wants news of all mailboxes.
+    pub watching: Option<Box<Watching>>,
 }
 
 impl Service for Session {
@@ -51,10 +54,16 @@ impl Service for Session {
     }
 
     async fn event(&mut self) -> Event {
-        let Self { selected, appends, shared, standing, accounts, .. } = self;
+        let Self { selected, appends, shared, standing, accounts, watching, .. } = self;
         let changed = async {
             match selected {
                 Some(selected) => selected.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let news = async {
+            match watching {
+                Some(watching) => watching.changed().await,
                 None => std::future::pending().await,
             }
         };
@@ -68,6 +77,7 @@ impl Service for Session {
             () = signed_out => Event::SignedOut,
             () = appends.decided() => Event::Appended,
             event = changed => event,
+            event = news => event,
         }
     }
 }
@@ -85,6 +95,7 @@ impl Session {
             url_held: None,
             standing: None,
             accounts,
+            watching: None,
         }
     }
 
@@ -103,14 +114,22 @@ impl Session {
                 self.selected = None;
                 Ok(Answer::Done)
             }
+            Question::Forget => {
+                self.forget();
+                Ok(Answer::Done)
+            }
             Question::Vanished { mailbox, since } => self.vanished(mailbox, since).await,
+            Question::Poll { .. } if self.may_read().is_err() => Ok(Answer::Gone),
             Question::Poll { .. } => self.newest(Answer::Newest),
-            Question::Fetch { messages, need, .. } => self.fetch(&messages, &need).await,
+            Question::Fetch { messages, need, .. } => {
+                self.may_read()?;
+                self.fetch(&messages, &need).await
+            }
             Question::Store { mailbox, uids, mode, flags, unchanged_since } => {
                 self.store(mailbox, &uids, (mode, flags), unchanged_since).await
             }
             Question::Copy { account, mailbox, uids, to } => {
-                let store = &self.shared.store;
+                let store = self.handle();
                 let uids = uids.ranges().to_vec();
                 let copied = store.copy(self.actor(account), mailbox, uids, to.as_str()).await;
                 match self.transferred(account, &to, copied).await? {
@@ -119,7 +138,7 @@ impl Session {
                 }
             }
             Question::Move { account, mailbox, uids, to } => {
-                let store = &self.shared.store;
+                let store = self.handle();
                 let uids = uids.ranges().to_vec();
                 let actor = self.actor(account);
                 let moved = store.move_messages(actor, mailbox, uids, to.as_str()).await;
@@ -156,17 +175,35 @@ impl Session {
                 self.create(account, &mailbox, special_use).await
             }
             Question::Delete { account, mailbox } => {
-                done(self.shared.store.delete_mailbox(self.actor(account), mailbox.as_str()).await)
+                done(self.handle().delete_mailbox(self.actor(account), mailbox.as_str()).await)
             }
             Question::Rename { account, from, to } => self.rename(account, &from, &to).await,
             Question::Subscribe { account, mailbox, subscribed } => {
                 let actor = self.actor(account);
-                done(self.shared.store.set_subscribed(actor, mailbox.as_str(), subscribed).await)
+                done(self.handle().set_subscribed(actor, mailbox.as_str(), subscribed).await)
             }
-            Question::Match { messages, keys, .. } => self.matches(&messages, &keys).await,
-            Question::SortFacts { messages, .. } => self.sort_facts(&messages).await,
+            Question::Match { messages, keys, .. } => {
+                self.may_read()?;
+                self.matches(&messages, &keys).await
+            }
+            Question::SortFacts { messages, .. } => {
+                self.may_read()?;
+                self.sort_facts(&messages).await
+            }
+            Question::Watch { account, on } => self.watch(account, on),
+            Question::News { .. } => self.news(),
             Question::Glance { account, mailbox } => self.glance(account, &mailbox).await,
         }
+    }
+
+    /// UNAUTHENTICATE (RFC 8437): nothing of who was signed in is left.
+    fn forget(&mut self) {
+        self.selected = None;
+        self.account = None;
+        self.watching = None;
+        self.standing = None;
+        self.appends = Appends::default();
+        self.url_held = None;
     }
 
     pub const fn actor(&self, account: AccountId) -> SessionActor {
@@ -245,6 +282,17 @@ impl Session {
         }))
     }
 
+    /// RFC 4314 §4: whoever is no longer let to read reads no more, the selected mailbox included.
+    /// (What was in one that is deleted can still be fetched, RFC 2180 §4.1.)
+    fn may_read(&self) -> Result<(), Refusal> {
+        let (Some(selected), Some(account)) = (&self.selected, self.account) else { return Ok(()) };
+        let rights = self.shared.store.rights_on(account, selected.mailbox());
+        if rights.is_some_and(|rights| !rights.has(Right::Read)) {
+            return Err(refusal(&Refused::NotAllowed, Missing::NonExistent));
+        }
+        Ok(())
+    }
+
     /// The selected mailbox as it is now; [`Answer::Gone`] where it is gone.
     fn newest(&mut self, answer: impl FnOnce(Newest) -> Answer<Receipt>) -> Answered {
         let selected = self.selected.as_mut().ok_or_else(lost_track)?;
@@ -275,7 +323,7 @@ impl Session {
             StoreMode::Remove => FlagsChange::Remove,
         };
         let uids = uids.ranges().to_vec();
-        let store = &self.shared.store;
+        let store = self.handle();
         match store.set_flags(actor, mailbox, uids, change, flags, unchanged_since).await {
             Ok(outcome) => {
                 let modified = uid_set(&outcome.modified);
@@ -289,7 +337,7 @@ impl Session {
     async fn expunge(&mut self, mailbox: MailboxId, uids: Option<UidSet>) -> Answered {
         let actor = self.actor_in(mailbox)?;
         let uids = uids.map(|uids| uids.ranges().to_vec());
-        match self.shared.store.expunge(actor, mailbox, uids).await {
+        match self.handle().expunge(actor, mailbox, uids).await {
             Ok(_) => self.newest(Answer::Newest),
             Err(Refused::Missing(_)) => Ok(Answer::Gone),
             Err(refused) => Err(refusal(&refused, Missing::NonExistent)),

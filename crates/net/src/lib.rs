@@ -8,8 +8,9 @@
 //!
 //! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
 //! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
-//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver), RFC 4035 (DNSSEC),
-//! RFC 6698, RFC 7671 and RFC 7672 §3 (DANE), RFC 4291 §2.5.5.2 (IPv4-mapped).
+//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver),
+//! RFC 4035 (DNSSEC), RFC 6698, RFC 7671 and RFC 7672 §3 (DANE), RFC 4291 §2.5.5.2 (IPv4-mapped);
+//! haproxy's PROXY protocol, versions 1 and 2.
 
 mod authority;
 mod bell;
@@ -23,6 +24,7 @@ mod end_point;
 mod http_client;
 mod link;
 mod listen;
+mod proxy;
 mod random;
 mod resolve;
 mod shown;
@@ -43,7 +45,8 @@ pub use dnssec::{Dnssec, Proof, Proven};
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
 pub use http_client::{HttpClient, HttpError, HttpLimits, HttpRequest, HttpResponse, Reach};
 pub use link::{Link, LinkLimits, Peer, Security};
-pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped};
+pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped, Trusted};
+pub use proxy::{PROXY_OCTETS_MAX, ProxyError, ProxyHeader, ProxyRead, read_proxy};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,

@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -8,12 +8,13 @@ use std::{io, mem};
 
 use mail_types::{ChannelBindings, Host, TlsFacts};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::deflate::{DEFLATED_OCTETS_MAX, Inflate, deflate};
+use crate::proxy::{ProxyHeader, ProxyRead, read_proxy};
 use crate::{ClientTls, ServerTls};
 
 /// Octets read at once. One buffer of this size belongs to each worker thread, none to a
@@ -25,6 +26,8 @@ const OUTPUT_KEPT_OCTETS_MAX: usize = 512;
 /// last words: closing with unread octets makes TCP throw them away (RFC 1122 §4.2.2.13).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a PROXY header looked at together: what one packet always holds.
+const PROXY_PIECE_OCTETS: usize = 536;
 
 thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> =
@@ -107,7 +110,7 @@ impl Default for LinkLimits {
     }
 }
 
-/// A TCP connection of either role, plain or under TLS.
+/// A TCP connection of either role, plain or under TLS; or one over a Unix socket.
 #[derive(Debug)]
 pub struct Link {
     stream: Stream,
@@ -126,6 +129,7 @@ pub struct Link {
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
     /// A handshake has failed, or is going on.
     Gone,
 }
@@ -142,6 +146,57 @@ impl Link {
         let limits = LinkLimits::default();
         let stream = Stream::Plain(stream);
         Ok(Self { stream, inflate: None, security, peer, local, outgoing: false, limits })
+    }
+
+    /// Takes over a connection over a Unix socket: the other side is a program of this machine, and
+    /// counts as loopback.
+    #[must_use]
+    pub fn unix(stream: UnixStream) -> Self {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            stream: Stream::Unix(stream),
+            inflate: None,
+            security: Security::Plain,
+            peer: Peer::new(here),
+            local: here,
+            outgoing: false,
+            limits: LinkLimits::default(),
+        }
+    }
+
+    /// Reads the PROXY header that is due before all else, and not an octet more. From then on the
+    /// addresses are those that it names.
+    pub(crate) async fn take_proxy_header(&mut self) -> io::Result<()> {
+        let Stream::Plain(stream) = &mut self.stream else {
+            return Err(io::Error::other("a PROXY header belongs to TCP, before TLS"));
+        };
+        let mut head = Vec::new();
+        let mut piece = [0; PROXY_PIECE_OCTETS];
+        // Ends: each turn adds octets, and the reader takes no more than a header has at most.
+        loop {
+            let before = head.len();
+            let seen = stream.peek(&mut piece).await?;
+            if seen == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            head.extend_from_slice(&piece[..seen]);
+            let read = read_proxy(&head)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let (taken, header) = match read {
+                ProxyRead::Partial => (seen, None),
+                ProxyRead::Whole { octets, header } => (octets - before, Some(header)),
+            };
+            // They are there: peek has seen them.
+            stream.read_exact(&mut piece[..taken]).await?;
+            match header {
+                None => {}
+                Some(ProxyHeader::Own) => return Ok(()),
+                Some(ProxyHeader::Client { source, destination }) => {
+                    (self.peer, self.local) = (Peer::new(source), destination);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Connects to a server, from this source address if one is given, within the time limit.
@@ -161,6 +216,16 @@ impl Link {
         let stream =
             timeout(limit, socket.connect(to)).await.map_err(|_| timed_out("connecting"))??;
         Ok(Self { outgoing: true, ..Self::new(stream, security)? })
+    }
+
+    /// Tells a connection that is turned away why. A courtesy: if the fresh socket takes no octets,
+    /// then it is closed without.
+    pub(crate) fn try_tell(&self, words: &[u8]) {
+        match &self.stream {
+            Stream::Plain(stream) => drop(stream.try_write(words)),
+            Stream::Unix(stream) => drop(stream.try_write(words)),
+            Stream::Tls(_) | Stream::Gone => {}
+        }
     }
 
     /// The other side.
@@ -330,6 +395,7 @@ impl Link {
             match &mut self.stream {
                 Stream::Plain(stream) => stream.shutdown().await?,
                 Stream::Tls(stream) => stream.shutdown().await?,
+                Stream::Unix(stream) => stream.shutdown().await?,
                 Stream::Gone => return Ok(()),
             }
             // A client's last words are of no interest to its server.
@@ -356,6 +422,7 @@ impl Stream {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -368,6 +435,7 @@ impl Stream {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }

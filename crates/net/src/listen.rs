@@ -3,11 +3,11 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{future, io};
+use std::{fmt, future, io};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{Link, LinkLimits, Peer, Security, Stop};
 
@@ -29,6 +29,8 @@ pub struct ListenLimits {
     /// How long a stop waits for open connections before it cuts them off. Default 15 s; longer
     /// than [`LinkLimits::grace`], which ends those that only wait for their peer.
     pub stop_wait: Duration,
+    /// How long a connection behind a proxy may take to say whose it is. Default 5 s.
+    pub proxy_header: Duration,
     /// Of each connection.
     pub link: LinkLimits,
 }
@@ -40,6 +42,7 @@ impl Default for ListenLimits {
             connections_per_source_max: 64,
             loopback_is_counted: false,
             stop_wait: Duration::from_secs(15),
+            proxy_header: Duration::from_secs(5),
             link: LinkLimits::default(),
         }
     }
@@ -75,16 +78,44 @@ pub struct Stopped {
     pub cut_off: usize,
 }
 
+/// Says which proxies may tell whose connections they pass on.
+pub type Trusted = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// The addresses of one service, bound but not yet served.
-#[derive(Debug)]
 pub struct Listener {
     name: String,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
     security: Security,
     limits: ListenLimits,
     /// Sent to a connection over a limit, before it is closed (not under implicit TLS).
     refusal: &'static [u8],
     places: Places,
+    /// Where every connection must come from a proxy: which ones are believed.
+    proxies: Option<Trusted>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let behind_proxies = self.proxies.is_some();
+        f.debug_struct("Listener")
+            .field("name", &self.name)
+            .field("sockets", &self.sockets)
+            .field("behind_proxies", &behind_proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What connections come in at.
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What came in.
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
 }
 
 impl Listener {
@@ -110,7 +141,7 @@ impl Listener {
         let mut sockets = Vec::with_capacity(ordered.len());
         for address in ordered {
             match bind(address) {
-                Ok(socket) => sockets.push(socket),
+                Ok(socket) => sockets.push(Socket::Tcp(socket)),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && covered(address, &sockets) => {}
                 Err(source) => {
@@ -118,8 +149,37 @@ impl Listener {
                 }
             }
         }
-        let places = Places::default();
-        Ok(Self { name: name.to_owned(), sockets, security, limits, refusal, places })
+        Ok(Self::of(name, sockets, security, limits, refusal))
+    }
+
+    /// Takes over a Unix socket that is bound. There is no TLS on it; whoever may open its file
+    /// may connect.
+    #[must_use]
+    pub fn unix(
+        name: &str,
+        socket: UnixListener,
+        limits: ListenLimits,
+        refusal: &'static [u8],
+    ) -> Self {
+        Self::of(name, vec![Socket::Unix(socket)], Security::Plain, limits, refusal)
+    }
+
+    fn of(
+        name: &str,
+        sockets: Vec<Socket>,
+        security: Security,
+        limits: ListenLimits,
+        refusal: &'static [u8],
+    ) -> Self {
+        let (name, places) = (name.to_owned(), Places::default());
+        Self { name, sockets, security, limits, refusal, places, proxies: None }
+    }
+
+    /// Every TCP connection must come from a trusted proxy and begin with its PROXY header, which
+    /// names the client; limits then count the client. Others are closed without a word.
+    #[must_use]
+    pub fn behind_proxies(self, trusted: Trusted) -> Self {
+        Self { proxies: Some(trusted), ..self }
     }
 
     /// Counts its connections together with those of all listeners that share `places`: the
@@ -132,7 +192,11 @@ impl Listener {
     /// The addresses it listens on, with the ports the system chose where 0 was asked for.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        let address = |socket: &Socket| match socket {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Unix(_) => None,
+        };
+        self.sockets.iter().filter_map(address).collect()
     }
 
     /// Accepts connections, each served in a task of its own, until the stop is asked for. Then
@@ -145,6 +209,8 @@ impl Listener {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
+        // Connections that have yet to say whose they are; each has a place already.
+        let mut unnamed = JoinSet::new();
         let mut backoff = BACKOFF_MIN;
         let mut next = 0;
         loop {
@@ -152,18 +218,20 @@ impl Listener {
                 biased;
                 () = stop.requested() => break,
                 Some(ended) = tasks.join_next() => self.log_end(ended),
+                Some(named) = unnamed.join_next() => {
+                    if let Some((link, slot)) = self.named(named) {
+                        spawn(&mut tasks, serve(link), slot);
+                    }
+                }
                 accepted = accept(&self.sockets, &mut next) => match accepted {
-                    Ok((stream, address)) => {
+                    Ok(accepted) => {
                         backoff = BACKOFF_MIN;
-                        if let Some((link, slot)) = self.admit(stream, address) {
-                            // In a box, since a future that is awaited is kept twice otherwise:
-                            // as what the task was made from, and as what it waits for.
-                            let served = Box::pin(serve(link));
-                            tasks.spawn(async move {
-                                // Given back when the task ends, also by a panic.
-                                let _slot = slot;
-                                served.await;
-                            });
+                        match (self.admit(accepted), &self.proxies) {
+                            (None, _) => {}
+                            (Some((link, slot)), None) => spawn(&mut tasks, serve(link), slot),
+                            (Some((link, slot)), Some(_)) => {
+                                unnamed.spawn(name(link, slot, self.limits.proxy_header));
+                            }
                         }
                     }
                     Err(error) if is_the_connections(&error) => {
@@ -180,6 +248,7 @@ impl Listener {
                 },
             }
         }
+        drop(unnamed);
         self.finish(tasks).await
     }
 
@@ -204,27 +273,94 @@ impl Listener {
     }
 
     /// Takes a place for the connection, or tells it that there is none.
-    fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<(Link, Slot)> {
-        let peer = Peer::new(address);
-        let Some(slot) = Slot::take(&self.places, &self.limits, peer) else {
-            tracing::info!(name = self.name, %peer, "too many connections");
-            if !matches!(self.security, Security::ServerImplicit(_)) {
-                // A courtesy: if the fresh socket takes no octets, then it is closed without.
-                drop(stream.try_write(self.refusal));
+    fn admit(&self, accepted: Accepted) -> Option<(Link, Slot)> {
+        let link = match accepted {
+            Accepted::Unix(stream) => Ok(Link::unix(stream)),
+            Accepted::Tcp(stream, address) => {
+                if let Some(trusted) = &self.proxies
+                    && !trusted(Peer::new(address).ip)
+                {
+                    let peer = Peer::new(address);
+                    tracing::info!(name = self.name, %peer, "no trusted proxy; see `proxy.networks`");
+                    return None;
+                }
+                Link::new(stream, self.security.clone())
             }
-            return None;
         };
-        match Link::new(stream, self.security.clone()) {
-            Ok(mut link) => {
-                link.limits = self.limits.link;
-                Some((link, slot))
-            }
+        let mut link = match link {
+            Ok(link) => link,
             Err(error) => {
-                tracing::debug!(name = self.name, %peer, %error, "gone before it was served");
+                tracing::debug!(name = self.name, %error, "gone before it was served");
+                return None;
+            }
+        };
+        link.limits = self.limits.link;
+        // What comes through a proxy is counted as its client's, once that is known.
+        let source = self.proxies.is_none().then(|| link.peer());
+        match Slot::take(&self.places, &self.limits, source) {
+            Some(slot) => Some((link, slot)),
+            None => {
+                self.turn_away(&link);
                 None
             }
         }
     }
+
+    /// A connection that has said whose it is, if the limits have a place for that one.
+    fn named(&self, named: Result<Named, JoinError>) -> Option<(Link, Slot)> {
+        match named {
+            Ok(Named::Yes(link, mut slot)) => {
+                if slot.count(&self.limits, link.peer()).is_ok() {
+                    return Some((*link, slot));
+                }
+                self.turn_away(&link);
+            }
+            Ok(Named::No(proxy, error)) => {
+                tracing::info!(name = self.name, %proxy, %error, "a proxy did not name its client");
+            }
+            Err(error) => {
+                tracing::error!(name = self.name, %error, "a connection ended by a bug");
+            }
+        }
+        None
+    }
+
+    fn turn_away(&self, link: &Link) {
+        tracing::info!(name = self.name, peer = %link.peer(), "too many connections");
+        if !matches!(self.security, Security::ServerImplicit(_)) {
+            link.try_tell(self.refusal);
+        }
+    }
+}
+
+/// What became of a connection whose PROXY header was due.
+enum Named {
+    Yes(Box<Link>, Slot),
+    /// The proxy, and what it did.
+    No(Peer, io::Error),
+}
+
+async fn name(mut link: Link, slot: Slot, limit: Duration) -> Named {
+    let proxy = link.peer();
+    match timeout(limit, link.take_proxy_header()).await {
+        Ok(Ok(())) => Named::Yes(Box::new(link), slot),
+        Ok(Err(error)) => Named::No(proxy, error),
+        Err(_) => Named::No(proxy, io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn spawn<F>(tasks: &mut JoinSet<()>, served: F, slot: Slot)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    // In a box, since a future that is awaited is kept twice otherwise: as what the task was made
+    // from, and as what it waits for.
+    let served = Box::pin(served);
+    tasks.spawn(async move {
+        // Given back when the task ends, also by a panic.
+        let _slot = slot;
+        served.await;
+    });
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -234,19 +370,30 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Whether one of the sockets listens on `[::]` with the port of this `0.0.0.0`.
-fn covered(address: SocketAddr, sockets: &[TcpListener]) -> bool {
+fn covered(address: SocketAddr, sockets: &[Socket]) -> bool {
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
     address.ip() == Ipv4Addr::UNSPECIFIED
-        && sockets.iter().any(|socket| socket.local_addr().is_ok_and(|bound| bound == any))
+        && sockets.iter().any(|socket| match socket {
+            Socket::Tcp(socket) => socket.local_addr().is_ok_and(|bound| bound == any),
+            Socket::Unix(_) => false,
+        })
 }
 
 /// The next connection of any of the sockets, beginning with another one each time.
-async fn accept(sockets: &[TcpListener], next: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(sockets: &[Socket], next: &mut usize) -> io::Result<Accepted> {
     future::poll_fn(|cx| {
         for _ in 0..sockets.len() {
             *next = (*next + 1) % sockets.len();
-            if let std::task::Poll::Ready(accepted) = sockets[*next].poll_accept(cx) {
-                return std::task::Poll::Ready(accepted);
+            let accepted = match &sockets[*next] {
+                Socket::Tcp(socket) => socket
+                    .poll_accept(cx)
+                    .map_ok(|(stream, address)| Accepted::Tcp(stream, address)),
+                Socket::Unix(socket) => {
+                    socket.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream))
+                }
+            };
+            if accepted.is_ready() {
+                return accepted;
             }
         }
         std::task::Poll::Pending
@@ -281,6 +428,9 @@ struct Counts {
     by_source: HashMap<IpAddr, usize>,
 }
 
+/// One source has as many connections as it may.
+struct TooMany;
+
 /// One connection's place within the limits; given back when dropped.
 struct Slot {
     places: Places,
@@ -288,22 +438,34 @@ struct Slot {
 }
 
 impl Slot {
-    fn take(places: &Places, limits: &ListenLimits, peer: Peer) -> Option<Self> {
-        let counted = limits.loopback_is_counted || !peer.is_loopback();
-        let source = counted.then(|| peer.source());
-        let mut now = places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.total >= limits.connections_max {
-            return None;
-        }
-        if let Some(source) = source {
-            let of_source = now.by_source.get(&source).copied().unwrap_or(0);
-            if of_source >= limits.connections_per_source_max {
+    /// `None` where there is none: of all, or of those that this peer may have, where it is known.
+    fn take(places: &Places, limits: &ListenLimits, peer: Option<Peer>) -> Option<Self> {
+        {
+            let mut now = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.total >= limits.connections_max {
                 return None;
             }
-            now.by_source.insert(source, of_source + 1);
+            now.total += 1;
         }
-        now.total += 1;
-        Some(Self { places: places.clone(), source })
+        let mut slot = Self { places: places.clone(), source: None };
+        // Dropped where there is no place, it gives the first one back.
+        peer.is_none_or(|peer| slot.count(limits, peer).is_ok()).then_some(slot)
+    }
+
+    /// Counts it among those of this peer.
+    fn count(&mut self, limits: &ListenLimits, peer: Peer) -> Result<(), TooMany> {
+        if !limits.loopback_is_counted && peer.is_loopback() {
+            return Ok(());
+        }
+        let source = peer.source();
+        let mut now = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_source = now.by_source.entry(source).or_default();
+        if *of_source >= limits.connections_per_source_max {
+            return Err(TooMany);
+        }
+        *of_source += 1;
+        self.source = Some(source);
+        Ok(())
     }
 }
 

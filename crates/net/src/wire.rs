@@ -34,7 +34,7 @@ impl Link {
         let stream = self.into_stream();
         let protocol = match &stream {
             Stream::Tls(stream) => stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec),
-            Stream::Plain(_) | Stream::Gone => None,
+            Stream::Plain(_) | Stream::Unix(_) | Stream::Gone => None,
         };
         Ok(Wire { stream, peer, tls, protocol })
     }
@@ -63,6 +63,7 @@ impl AsyncWrite for Wire {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -71,6 +72,7 @@ impl AsyncWrite for Wire {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -74,6 +74,7 @@ fn imap_limits(config: &Config) -> imap_machine::Limits {
         sign_in_timeout: timeouts.before_sign_in,
         idle_timeout: timeouts.imap_autologout,
         sign_in_failures_max: config.sign_in.tries_max,
+        unauthenticate: config.sign_in.imap_unauthenticate,
         ..imap_machine::Limits::default()
     }
 }

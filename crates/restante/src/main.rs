@@ -10,6 +10,7 @@ mod dkim;
 mod dkim_signing;
 mod domain_dns;
 mod file_limit;
+mod incoming;
 mod init;
 mod mail_access;
 mod outbound;

@@ -11,14 +11,15 @@ use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
-use smtp_machine::server::Role;
 use store::{Started, Store};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::file_limit;
+use crate::incoming;
 use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
@@ -86,15 +87,34 @@ impl Running {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let addresses: Vec<_> = config
+        let behind_proxy = |listener: &config::Listener| {
+            config.proxy.listeners.iter().any(|at| at.covers(listener))
+        };
+        let (proxied, direct): (Vec<_>, Vec<_>) = config
             .listeners()
             .into_iter()
             .filter(|listener| listener.service == service)
-            .map(|listener| listener.address)
-            .collect();
-        if addresses.is_empty() {
-            return Ok(());
+            .partition(behind_proxy);
+        let serve = Arc::new(serve);
+        if !direct.is_empty() {
+            let serve = Arc::clone(&serve);
+            let listener = self.bind(service, &direct, refusal)?;
+            self.listeners.spawn(listener.run(move |link| serve(link), self.stop.clone()));
         }
+        if !proxied.is_empty() {
+            let listener = self.bind(service, &proxied, refusal)?;
+            let listener = listener.behind_proxies(trusted(&config.proxy.networks));
+            self.listeners.spawn(listener.run(move |link| serve(link), self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn bind(
+        &self,
+        service: Service,
+        listeners: &[config::Listener],
+        refusal: &'static [u8],
+    ) -> anyhow::Result<Listener> {
         let security = if service.is_implicit_tls() {
             let tls = match service {
                 Service::Https => self.tls.for_http(),
@@ -104,12 +124,14 @@ impl Running {
                 | Service::Imap
                 | Service::Imaps
                 | Service::Pop3
-                | Service::Pop3s => self.tls.clone(),
+                | Service::Pop3s
+                | Service::Lmtp => self.tls.clone(),
             };
             Security::ServerImplicit(tls)
         } else {
             Security::ServerStartTls(self.tls.clone())
         };
+        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         let limits = self.limits.clone();
         let listener = Listener::bind(service.as_str(), &addresses, security, limits, refusal)
             .with_context(|| {
@@ -117,12 +139,33 @@ impl Running {
                     "nothing was started; set another port for `{service}` under [listen] in \
                      restante.toml, or stop what uses this one"
                 )
-            })?
-            .sharing(&self.places);
-        let stop = self.stop.clone();
-        self.listeners.spawn(listener.run(serve, stop));
-        Ok(())
+            })?;
+        Ok(listener.sharing(&self.places))
     }
+
+    /// The same for a Unix socket that is bound.
+    pub fn listen_unix<F>(
+        &mut self,
+        name: &str,
+        socket: UnixListener,
+        refusal: &'static [u8],
+        serve: impl Fn(Link) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = Listener::unix(name, socket, self.limits.clone(), refusal);
+        let stop = self.stop.clone();
+        self.listeners.spawn(listener.sharing(&self.places).run(serve, stop));
+    }
+}
+
+/// Whether an address is in one of these networks.
+pub fn trusted(networks: &[config::Network]) -> net::Trusted {
+    let networks: Vec<_> = networks
+        .iter()
+        .map(|network| route::Network::new(network.ip, network.prefix_bits))
+        .collect();
+    Arc::new(move |ip| networks.iter().any(|network| network.contains(ip)))
 }
 
 async fn run(
@@ -140,6 +183,7 @@ async fn run(
         connections_per_source_max: config.limits.connections_per_ip_max,
         loopback_is_counted: config.limits.loopback_is_limited,
         stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
+        proxy_header: config.proxy.header_timeout,
         link: LinkLimits {
             handshake: config.timeouts.tls_handshake,
             write_stall: config.timeouts.send,
@@ -167,7 +211,7 @@ async fn run(
     let outside = Outside::new(data, &config)?;
     let runner = runner(&config, &store, &outside)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
-    listen_smtp(&mut running, &config, &store, &sign_in)?;
+    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     web_access::listen_https(&mut running, &config, Vec::new())?;
@@ -186,6 +230,9 @@ async fn run(
         // A server that takes mail and sends none is worse than one that is started again.
         Some(ended) => ended,
     };
+    if let Some(lmtp) = lmtp {
+        lmtp.remove();
+    }
     control.close().await;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
@@ -236,52 +283,6 @@ fn sign_in_limits(config: &Config) -> sign_in::Limits {
         account_failures_free: settings.account_failures_free,
         network_known_for: settings.network_known_for,
         loopback_is_limited: config.limits.loopback_is_limited,
-    }
-}
-
-fn listen_smtp(
-    running: &mut Running,
-    config: &Config,
-    store: &Store,
-    sign_in: &Arc<SignIn>,
-) -> anyhow::Result<()> {
-    for (service, role) in [
-        (Service::Smtp, Role::Mx),
-        (Service::Submission, Role::Submission),
-        (Service::Submissions, Role::Submission),
-    ] {
-        let shared = Arc::new(smtp::Shared {
-            store: store.clone(),
-            sign_in: Arc::clone(sign_in),
-            hostname: config.hostname.clone(),
-            role,
-            plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
-            limits: smtp_limits(config),
-            received_fields_max: config.limits.received_fields_max,
-        });
-        let stop = running.stop();
-        running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
-            smtp::serve(Arc::clone(&shared), link, stop.clone())
-        })?;
-    }
-    Ok(())
-}
-
-fn smtp_limits(config: &Config) -> smtp_machine::server::Limits {
-    let (limits, timeouts) = (&config.limits, &config.timeouts);
-    smtp_machine::server::Limits {
-        message_octets_max: limits.message_bytes_max,
-        recipients_max: limits.recipients_max,
-        line_octets_max: limits.smtp_line_bytes_max,
-        path_line_octets_max: limits.smtp_path_line_bytes_max,
-        auth_line_octets_max: limits.smtp_auth_line_bytes_max,
-        commands_max: limits.smtp_commands_max,
-        errors_max: limits.smtp_errors_max,
-        refused_recipients_max: limits.smtp_refused_recipients_max,
-        failed_sign_ins_max: config.sign_in.tries_max,
-        command_wait: timeouts.smtp_command,
-        content_wait: timeouts.smtp_data,
-        message_wait: timeouts.smtp_message,
     }
 }
 

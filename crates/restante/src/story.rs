@@ -132,6 +132,9 @@ impl<'a> Teller<'a> {
                 self.account(*account),
                 over(tls)
             ),
+            Source::Lmtp { ip, lhlo, tls } => {
+                format!("taken over LMTP from {ip} (“{lhlo}”) {}, sender {from}", over(tls))
+            }
             Source::Append { account } => {
                 format!("stored by {} over IMAP", self.account(*account))
             }

@@ -6,7 +6,7 @@ use crate::envelope::{MailParams, Notify, Orcpt};
 use crate::params;
 use crate::path::{self, ForwardPath, PathError};
 
-/// Octets of a HELO or EHLO argument (RFC 5321 §4.5.3.1.2: a domain has at most 255).
+/// Octets of a HELO, EHLO or LHLO argument (RFC 5321 §4.5.3.1.2: a domain has at most 255).
 const HELO_OCTETS_MAX: usize = 255;
 /// How much of what the client sent a reply repeats.
 const SHOWN_CHARS_MAX: usize = 40;
@@ -18,6 +18,8 @@ pub enum Command<'a> {
     Helo(&'a str),
     /// RFC 5321 §4.1.1.1
     Ehlo(&'a str),
+    /// RFC 2033 §4.1
+    Lhlo(&'a str),
     /// RFC 5321 §4.1.1.2
     Mail(Mail),
     /// RFC 5321 §4.1.1.3
@@ -203,6 +205,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError> {
         () if is("RSET") => bare(rest, Command::Rset, "RSET"),
         () if is("QUIT") => bare(rest, Command::Quit, "QUIT"),
         () if is("STARTTLS") => bare(rest, Command::StartTls, "STARTTLS"),
+        () if is("LHLO") => helo_name(rest, "LHLO name").map(Command::Lhlo),
         // RFC 5321 §4.1.1.9: the argument SHOULD be ignored.
         () if is("NOOP") => Ok(Command::Noop),
         () if is("HELP") => Ok(Command::Help),

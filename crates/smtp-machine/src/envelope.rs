@@ -109,6 +109,16 @@ pub struct Envelope {
     pub protocol: &'static str,
 }
 
+/// The same in LMTP (RFC 3848 §1, RFC 6531 §4.3), where nobody signs in.
+pub(crate) const fn with_lmtp(sender: &Sender) -> &'static str {
+    match (sender.params.smtputf8, sender.tls.is_some()) {
+        (false, false) => "LMTP",
+        (false, true) => "LMTPS",
+        (true, false) => "UTF8LMTP",
+        (true, true) => "UTF8LMTPS",
+    }
+}
+
 /// The keyword for `with` (RFC 3848 §1, RFC 6531 §4.3).
 pub(crate) const fn with_protocol(sender: &Sender, extended: bool) -> &'static str {
     let secured = (sender.tls.is_some(), sender.signed_in.is_some());

@@ -182,7 +182,11 @@ impl Arriving {
     fn received(&self, now: Timestamp) -> String {
         let Envelope { sender, recipients, protocol } = &self.envelope;
         let with = WithProtocol {
-            kind: if *protocol == "SMTP" { ProtocolKind::Smtp } else { ProtocolKind::Esmtp },
+            kind: match (self.rules.role, *protocol) {
+                (Role::Lmtp, _) => ProtocolKind::Lmtp,
+                (Role::Mx | Role::Submission, "SMTP") => ProtocolKind::Smtp,
+                (Role::Mx | Role::Submission, _) => ProtocolKind::Esmtp,
+            },
             tls: sender.tls.is_some(),
             authenticated: sender.signed_in.is_some(),
             utf8: sender.params.smtputf8,

@@ -1,10 +1,12 @@
-//! Ports 25, 587 and 465: takes mail from other servers and from the accounts' mail programs.
+//! Ports 25, 587 and 465, and LMTP: takes mail from other servers, from the accounts' mail programs
+//! and from hosts of our own in front of us.
 //!
 //! The protocol is `smtp-machine`'s; here it is decided who may send what to whom, the trace
 //! header is put in front, and the message is handed to the store. The only way to a `250` is the
 //! store's receipt. It never sends mail on (that is `deliver`) and never judges content.
 //!
-//! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission).
+//! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission);
+//! 2033 (LMTP).
 
 mod arriving;
 mod delivered;
@@ -30,6 +32,8 @@ pub struct Shared {
     pub hostname: Domain,
     /// What the port is for.
     pub role: Role,
+    /// Who may connect; everybody where none.
+    pub clients: Option<net::Trusted>,
     /// Whether passwords are taken without TLS from loopback.
     pub plain_sign_in_from_loopback: bool,
     /// Limits of a connection.
@@ -40,6 +44,9 @@ pub struct Shared {
 
 /// What a connection over a limit is told before it is closed.
 pub const TOO_MANY_CONNECTIONS: &[u8] = b"421 4.7.0 Too many connections, try again later\r\n";
+
+/// What a client that may not connect is told in place of the greeting.
+const NOT_FOR_YOU: &str = "Your address is none of those that may use this port";
 
 /// Serves one connection to its end.
 pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
@@ -65,6 +72,11 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
         auth_without_tls: shared.plain_sign_in_from_loopback && peer.is_loopback(),
         postmaster,
         nonce,
+        turned_away: shared
+            .clients
+            .as_ref()
+            .is_some_and(|may| !may(peer.ip))
+            .then_some(NOT_FOR_YOU),
         limits: shared.limits.clone(),
     });
     let mut session = Session::new(Arc::clone(&shared), peer.ip);

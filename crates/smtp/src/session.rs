@@ -89,7 +89,7 @@ impl Session {
             (Role::Submission, None, _) => {
                 Err(Refusal::permanent(530, 7, 0, "Sign in first (AUTH)"))
             }
-            (Role::Submission, Some(_), _) | (Role::Mx, _, _) => Ok(()),
+            (Role::Submission, Some(_), _) | (Role::Mx | Role::Lmtp, _, _) => Ok(()),
         }
     }
 
@@ -169,7 +169,18 @@ impl Session {
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
         let arrived = self.arrived(mail, envelope, whole);
-        store.accept_and_report(arrived, report).await.map_err(|refused| refusal(&refused))
+        let accepted = store.accept_and_report(arrived, report).await;
+        accepted.map_err(|refused| match refused {
+            // Known at RCPT and gone since. The others must not lose the message by that: it comes
+            // again, and RCPT then says who is not there.
+            Refused::UnknownUser(address) | Refused::RelayDenied(address) => Refusal::transient(
+                451,
+                2,
+                1,
+                format!("{address} is no recipient any more; try again for the others"),
+            ),
+            refused => refusal(&refused),
+        })
     }
 
     fn arrived(&self, mail: mail_types::MailId, envelope: Envelope, whole: Whole) -> Arrived {
@@ -181,7 +192,13 @@ impl Session {
                 let actor = Actor::Account { account, ip: Some(peer), via: Via::Submission };
                 (actor, Source::Submission { account, ip: peer, tls })
             }
-            None => (Actor::Peer { ip: peer }, Source::Smtp { ip: peer, helo, tls }),
+            None => {
+                let source = match self.shared.role {
+                    Role::Lmtp => Source::Lmtp { ip: peer, lhlo: helo, tls },
+                    Role::Mx | Role::Submission => Source::Smtp { ip: peer, helo, tls },
+                };
+                (Actor::Peer { ip: peer }, source)
+            }
         };
         Arrived {
             mail,

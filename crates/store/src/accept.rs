@@ -95,7 +95,13 @@ impl<D: Disk> Store<D> {
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
 /// of what they report.
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
-    let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
+    // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
+    // anywhere.
+    let may_relay = match arrived.source {
+        Source::Smtp { .. } | Source::Lmtp { .. } => false,
+        Source::Submission { .. } | Source::Append { .. } | Source::Report { .. } => true,
+    };
+    let mut fates = Fates::new(work, may_relay);
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }

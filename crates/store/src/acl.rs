@@ -152,6 +152,14 @@ impl<D: Disk> Store<D> {
         Some((known.mailbox.clone(), effective(owner, account, &known.acl)))
     }
 
+    /// What an account may do with a mailbox, as of the last sync; `None` where it is gone. Reads
+    /// nothing.
+    #[must_use]
+    pub fn rights_on(&self, account: AccountId, mailbox: MailboxId) -> Option<Rights> {
+        let known = self.shared.mailboxes.get(mailbox)?;
+        Some(effective(known.mailbox.account, account, &known.acl))
+    }
+
     /// The access control list of a mailbox, the owner's entry first, whether it has one or not.
     /// Entries about accounts that are gone are left out.
     ///

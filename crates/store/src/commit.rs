@@ -84,6 +84,8 @@ pub struct Work<'a> {
     failure: &'a mut Option<StoreError>,
     seq: &'a mut RecordSeq,
     effects: &'a mut Effects,
+    /// Which handle asks, among those whose watchers hear of changes.
+    pub origin: Option<u64>,
     /// The open mailboxes, with everything that jobs before this one did.
     pub live: &'a mut Live,
 }
@@ -141,7 +143,7 @@ impl Work<'_> {
         *self.seq = seq;
         *self.records += 1;
         *self.frames += 1;
-        self.effects.add(&entry.record);
+        self.effects.add(&entry.record, self.origin);
         self.live.apply(entry, self.index, |index, entry| index.apply(entry, seq, at))?;
         Ok(())
     }
@@ -300,6 +302,7 @@ impl<D: Disk> Writer<D> {
             failure: &mut group.failure,
             seq: &mut self.seq,
             effects: &mut group.effects,
+            origin: None,
             live: &mut self.live,
         };
         // A job that panics has done half of something: the group fails, the server goes on.

@@ -3,6 +3,7 @@
 use mail_types::{MailId, MailboxId};
 
 use crate::record::{Fate, Place, Record};
+use crate::watch::{Change, Made};
 
 /// What a group did that others must hear of.
 #[derive(Debug, Default)]
@@ -16,11 +17,14 @@ pub struct Effects {
     pub mailboxes: Vec<MailboxId>,
     /// Messages that came, and where their bodies are.
     pub accepted: Vec<(MailId, Place)>,
+    /// What those hear of who watch mailboxes.
+    pub made: Vec<Made>,
 }
 
 impl Effects {
-    /// Adds what a record does.
-    pub fn add(&mut self, record: &Record) {
+    /// Adds what a record does; `by` names the handle that made it.
+    pub fn add(&mut self, record: &Record, by: Option<u64>) {
+        self.made.extend(changes(record).map(|change| Made { change, by }));
         match record {
             Record::DomainAdded { .. }
             | Record::DomainRemoved { .. }
@@ -63,4 +67,37 @@ impl Effects {
             }
         }
     }
+}
+
+/// What a record changes that may be watched.
+fn changes(record: &Record) -> impl Iterator<Item = Change> {
+    let mut changes = Vec::new();
+    match record {
+        Record::MailboxCreated { mailbox, .. }
+        | Record::AclSet { mailbox, .. }
+        | Record::MailboxRenamed { mailbox, .. }
+        | Record::MailboxDeleted { mailbox } => changes.push(Change::Named(*mailbox)),
+        Record::FlagsSet { mailbox, .. } => changes.push(Change::Flags(*mailbox)),
+        Record::Expunged { mailbox, .. } => changes.push(Change::Expunged(*mailbox)),
+        Record::Copied { to, .. } => changes.push(Change::New(*to)),
+        Record::Moved { from, to, .. } => {
+            changes.extend([Change::Expunged(*from), Change::New(*to)]);
+        }
+        Record::Accepted(mail) => {
+            for custody in &mail.custodies {
+                match &custody.fate {
+                    Fate::Delivered { mailbox, .. } => changes.push(Change::New(*mailbox)),
+                    Fate::Queued { .. } | Fate::Expanded { .. } => {}
+                }
+            }
+        }
+        Record::Subscription { account, name, subscribed } => {
+            changes.push(Change::Subscription(*account, name.clone(), *subscribed));
+        }
+        Record::MetadataSet { mailbox, account, entry, .. } => {
+            changes.push(Change::Metadata(*mailbox, *account, entry.clone()));
+        }
+        _ => {}
+    }
+    changes.into_iter()
 }

@@ -49,6 +49,7 @@ mod trace;
 mod url_key;
 mod verify;
 mod verify_extract;
+mod watch;
 
 use mail_types::Address;
 
@@ -83,6 +84,7 @@ pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
+pub use watch::{MailboxNews, News, Seen, Watch};
 
 /// Why a change was not made. Nothing of it is in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

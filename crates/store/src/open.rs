@@ -75,6 +75,8 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) taken: Arc<Mutex<crate::queue::TakenItems>>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whose changes these are; see [`Store::by`].
+    pub(crate) origin: Option<u64>,
 }
 
 impl<D: Disk> Clone for Store<D> {
@@ -87,6 +89,7 @@ impl<D: Disk> Clone for Store<D> {
             arrivals: self.arrivals.clone(),
             taken: Arc::clone(&self.taken),
             writer: Arc::clone(&self.writer),
+            origin: self.origin,
             clock: Arc::clone(&self.clock),
         }
     }
@@ -206,7 +209,7 @@ impl<D: Disk> Store<D> {
         let seq = journal.head().last_seq;
         shared.acknowledged.store(seq.0, Ordering::Release);
         shared.published.store(seq.0, Ordering::Release);
-        shared.mailboxes.update(index.mailboxes.keys().copied(), &index);
+        shared.mailboxes.update(index.mailboxes.keys().copied(), &index, |_, _, _| {});
         let begun = crate::queue::begun(&mut index)?;
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let (requests, inbox) = mpsc::channel();
@@ -237,6 +240,7 @@ impl<D: Disk> Store<D> {
             taken: Arc::default(),
             writer: Arc::new(Mutex::new(Some(thread))),
             clock: options.clock,
+            origin: None,
         };
         started.uncertain = begun.len() as u64;
         for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {
@@ -310,7 +314,7 @@ impl<D: Disk> Store<D> {
         behind_sync: impl FnOnce(T, &Synced) -> U + Send + 'static,
     ) -> Pending<U> {
         let (sender, receiver) = oneshot::channel();
-        let shared = Arc::clone(&self.shared);
+        let (shared, origin) = (Arc::clone(&self.shared), self.origin);
         if shared.waiting.fetch_add(1, Ordering::Relaxed) >= JOBS_WAITING_MAX {
             shared.waiting.fetch_sub(1, Ordering::Relaxed);
             let text = "too many changes wait for the disk".to_owned();
@@ -320,7 +324,10 @@ impl<D: Disk> Store<D> {
         let job: Job = Box::new(move |work| {
             shared.waiting.fetch_sub(1, Ordering::Relaxed);
             let result = match work {
-                Some(work) => whole(change, work),
+                Some(work) => {
+                    work.origin = origin;
+                    whole(change, work)
+                }
                 None => Err(Refused::Unavailable("the store has stopped".to_owned())),
             };
             let finish: Finish = Box::new(move |synced| {

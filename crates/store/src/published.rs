@@ -27,8 +27,14 @@ struct Mailboxes {
 }
 
 impl Published {
-    /// These have changed: they are now what the index says.
-    pub fn update<E>(&self, changed: impl IntoIterator<Item = MailboxId>, index: &Index<E>) {
+    /// These have changed: they are now what the index says. `note` is told of each what it was
+    /// and is.
+    pub fn update<E>(
+        &self,
+        changed: impl IntoIterator<Item = MailboxId>,
+        index: &Index<E>,
+        mut note: impl FnMut(MailboxId, Option<Arc<Known>>, Option<&Arc<Known>>),
+    ) {
         // What is guarded here is whole between calls; a panic within would need memory to run out.
         let mut mailboxes = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for id in changed {
@@ -36,8 +42,15 @@ impl Published {
                 mailbox: mailbox.clone(),
                 acl: index.acl.get(&id).cloned().unwrap_or_default(),
             });
-            mailboxes.update(id, now);
+            let before = mailboxes.update(id, now);
+            note(id, before, mailboxes.by_id.get(&id));
         }
+    }
+
+    /// A mailbox by its id.
+    pub fn get(&self, id: MailboxId) -> Option<Arc<Known>> {
+        let mailboxes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        mailboxes.by_id.get(&id).cloned()
     }
 
     /// A mailbox by its canonical name.
@@ -48,7 +61,8 @@ impl Published {
 }
 
 impl Mailboxes {
-    fn update(&mut self, id: MailboxId, now: Option<Known>) {
+    /// Returns what it was.
+    fn update(&mut self, id: MailboxId, now: Option<Known>) -> Option<Arc<Known>> {
         let before = self.by_id.remove(&id);
         if let Some(before) = &before
             && now.as_ref().is_none_or(|now| now.mailbox.name != before.mailbox.name)
@@ -58,7 +72,7 @@ impl Mailboxes {
         {
             names.remove(&before.mailbox.name);
         }
-        let Some(now) = now else { return };
+        let Some(now) = now else { return before };
         let now = Arc::new(now);
         let names = self.by_name.entry(now.mailbox.account).or_default();
         match names.get_mut(&now.mailbox.name) {
@@ -66,5 +80,6 @@ impl Mailboxes {
             None => drop(names.insert(now.mailbox.name.clone(), Arc::clone(&now))),
         }
         self.by_id.insert(id, now);
+        before
     }
 }

@@ -428,6 +428,15 @@ pub enum Source {
         /// The message it is about.
         about: MailId,
     },
+    /// A host of our own in front of us, over LMTP (RFC 2033).
+    Lmtp {
+        /// Its address; loopback where it came over a Unix socket.
+        ip: IpAddr,
+        /// What it called itself.
+        lhlo: String,
+        /// TLS version and cipher suite.
+        tls: Option<String>,
+    },
 }
 
 /// A recipient at the moment of acceptance.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use mail_types::AccountId;
+use mail_types::{AccountId, MailboxId};
 
 use crate::StoreError;
 use crate::directory::Directory;
@@ -17,6 +17,7 @@ use crate::published::Published;
 use crate::quota::Usage;
 use crate::record::Quota;
 use crate::sqlite::Sqlite;
+use crate::watch::{BeforeAndNow, Watches};
 
 /// Idle read connections kept open; each holds up to 2 MiB of the index.
 const READERS_IDLE_MAX: usize = 4;
@@ -50,6 +51,8 @@ pub struct Shared {
     pub mailboxes: Published,
     /// The open mailboxes.
     pub views: Views,
+    /// Who watches mailboxes.
+    pub watches: Arc<Watches>,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
     directory_wake: RwLock<Option<DirectoryWake>>,
@@ -81,6 +84,7 @@ impl Shared {
             readers: Mutex::new(Vec::new()),
             mailboxes: Published::default(),
             views: Views::default(),
+            watches: Arc::default(),
             alarm,
             queue_wake: RwLock::new(None),
             directory_wake: RwLock::new(None),
@@ -143,8 +147,19 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, mailboxes, accepted } = effects;
-        self.mailboxes.update(mailboxes, index);
+        let Effects { directory, queue, mailboxes, accepted, made } = effects;
+        let watched = !self.watches.is_empty();
+        let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();
+        self.mailboxes.update(mailboxes, index, |id, before, now| {
+            if watched {
+                // Of several changes in one group, what was before the first.
+                let known = before_and_now.entry(id).or_insert((before, None));
+                known.1 = now.cloned();
+            }
+        });
+        if watched {
+            self.watches.tell(&made, &before_and_now);
+        }
         for (mail, at) in accepted {
             self.extracting.accepted(mail, at);
         }

@@ -50,6 +50,24 @@ fn a_port_beyond_the_last() {
 }
 
 #[test]
+fn services_behind_no_proxy() {
+    contradiction(
+        "[proxy]\nlisteners = [\"smtp\"]\n",
+        "restante.toml:3: proxy.listeners and proxy.networks: nobody could connect to these \
+         listeners; write the proxies' addresses into proxy.networks",
+    );
+}
+
+#[test]
+fn a_proxy_in_front_of_nothing() {
+    contradiction(
+        "[proxy]\nlisteners = [\"192.0.2.1:26\"]\nnetworks = [\"192.0.2.2\"]\n",
+        "restante.toml:3: proxy.listeners: nothing listens at 192.0.2.1:26; write a service, or an \
+         address as it is under [listen]",
+    );
+}
+
+#[test]
 fn limits_out_of_order() {
     contradiction(
         "[queue]\nlifetime = \"1h\"\nretry_schedule = [\"1m\"]\n",

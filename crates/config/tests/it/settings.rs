@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::{Config, Listen, LogLevel, MIB, Network, Resolver, Service};
+use config::{Config, Listen, LogLevel, MIB, Network, ProxyAt, Resolver, Service};
 use mail_types::Domain;
 
 use crate::config_of;
@@ -57,6 +57,10 @@ fn every_kind_of_value_survives_writing_and_reading() {
     ];
     config.journal.inline_body_bytes_max = 0;
     config.journal.compression_level = 3;
+    config.lmtp.socket = Some(PathBuf::from("/run/lmtp.sock"));
+    config.proxy.listeners =
+        vec![ProxyAt::Service(Service::Smtp), ProxyAt::Address("[::1]:1430".parse().unwrap())];
+    config.proxy.networks = vec![Network { ip: "192.0.2.7".parse().unwrap(), prefix_bits: 32 }];
     config.sign_in.allow_plaintext_from_loopback = false;
     config.log.level = LogLevel::Trace;
     let text = config.to_toml();
@@ -118,7 +122,10 @@ fn services_have_their_standard_ports() {
         ("pop3s", 995),
         ("https", 443),
     ];
-    assert_eq!(ports, expected.map(|(name, port)| (name, Some(port))));
+    // LMTP has no standard port, and not everybody needs it.
+    let mut wanted = expected.map(|(name, port)| (name, Some(port))).to_vec();
+    wanted.push(("lmtp", None));
+    assert_eq!(ports, wanted);
     let everywhere: Vec<SocketAddr> =
         vec!["0.0.0.0:25".parse().unwrap(), "[::]:25".parse().unwrap()];
     let smtp = config.listeners().into_iter().filter(|each| each.service == Service::Smtp);

@@ -5,6 +5,7 @@ use super::fetch::Fetch;
 use super::list::{List, StatusItem, create, list, status};
 use super::mailbox::{MailboxName, Names};
 use super::manage::Manage;
+use super::notify::Notify;
 use super::resync::SelectParams;
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::search::{Search, SearchError};
@@ -76,6 +77,8 @@ pub enum Command {
         /// Password.
         password: Secret,
     },
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
     /// ENABLE (RFC 5161): names in upper case.
     Enable(Vec<String>),
     /// COMPRESS (RFC 4978): the algorithm in upper case.
@@ -141,6 +144,8 @@ pub enum Command {
     Manage(Box<Manage>),
     /// IDLE (RFC 2177)
     Idle,
+    /// NOTIFY (RFC 5465)
+    Notify(Box<Notify>),
     /// APPEND and REPLACE, where all of the command is here: what octets the messages have are kept
     /// elsewhere.
     Append(Box<AppendHead>),
@@ -211,12 +216,14 @@ impl Command {
             "NOOP" => alone(scan, Self::Noop)?,
             "LOGOUT" => alone(scan, Self::Logout)?,
             "STARTTLS" => alone(scan, Self::StartTls)?,
+            "UNAUTHENTICATE" => alone(scan, Self::Unauthenticate)?,
             "NAMESPACE" => alone(scan, Self::Namespace)?,
             "CHECK" => alone(scan, Self::Check)?,
             "CLOSE" => alone(scan, Self::Close)?,
             "UNSELECT" => alone(scan, Self::Unselect)?,
             "IDLE" => alone(scan, Self::Idle)?,
             "EXPUNGE" => alone(scan, Self::Expunge(None))?,
+            "NOTIFY" => Self::Notify(Box::new(Notify::parse(scan)?)),
             "ID" => id(scan)?,
             "AUTHENTICATE" => authenticate(scan)?,
             "LOGIN" => login(scan)?,

@@ -133,13 +133,7 @@ impl Fetch {
         scan.space()?;
         let mut attributes = Vec::new();
         if scan.eat(b'(') {
-            loop {
-                attribute(scan, &mut attributes)?;
-                if scan.eat(b')') {
-                    break;
-                }
-                scan.space()?;
-            }
+            attributes = self::attributes(scan)?;
         } else if !macro_name(scan, &mut attributes) {
             attribute(scan, &mut attributes)?;
         }
@@ -181,6 +175,18 @@ impl Fetch {
             return Err(SyntaxError("VANISHED comes with CHANGEDSINCE"));
         }
         Ok(())
+    }
+}
+
+/// `fetch-att *(SP fetch-att) ")"`: what stands behind an opening parenthesis.
+pub(super) fn attributes(scan: &mut Scan<'_>) -> Parsed<Vec<FetchAttribute>> {
+    let mut attributes = Vec::new();
+    loop {
+        attribute(scan, &mut attributes)?;
+        if scan.eat(b')') {
+            return Ok(attributes);
+        }
+        scan.space()?;
     }
 }
 

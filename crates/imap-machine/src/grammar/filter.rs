@@ -1,5 +1,10 @@
-use super::mailbox::MailboxName;
+use mail_types::SpecialUse;
+
+use super::mailbox::{MailboxName, SEPARATOR};
 use super::scan::{Parsed, Scan, SyntaxError};
+
+/// Below this name are the mailboxes of others (RFC 2342 §5).
+pub(crate) const OTHER_USERS: &str = "Other Users";
 
 /// Mailboxes named in one command, and kinds of them.
 pub const FILTERED_MAILBOXES_MAX: usize = 1000;
@@ -17,7 +22,7 @@ pub enum MailboxFilter {
     Personal,
     /// subscribed
     Subscribed,
-    /// subtree: these and all below them.
+    /// subtree: these and all below them. Names in order, here and below.
     Subtree(Vec<MailboxName>),
     /// subtree-one: these and those directly below them.
     SubtreeOne(Vec<MailboxName>),
@@ -26,6 +31,44 @@ pub enum MailboxFilter {
 }
 
 impl MailboxFilter {
+    /// Whether it is about the selected mailbox.
+    #[must_use]
+    pub const fn is_selected(&self) -> bool {
+        matches!(self, Self::Selected | Self::SelectedDelayed)
+    }
+
+    /// Whether it means the mailbox of this name, which is not asked about as the selected one.
+    #[must_use]
+    pub fn covers(
+        &self,
+        name: &MailboxName,
+        special_use: Option<SpecialUse>,
+        is_subscribed: bool,
+    ) -> bool {
+        let text = name.as_str();
+        let has = |names: &[MailboxName], name: &str| {
+            names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+        };
+        match self {
+            Self::Selected | Self::SelectedDelayed => false,
+            // RFC 5465 §6.3: where delivery puts messages.
+            Self::Inboxes => name.is_inbox() || special_use == Some(SpecialUse::Junk),
+            // RFC 5465 §6.2: in the personal namespace.
+            Self::Personal => {
+                text.strip_prefix(OTHER_USERS).is_none_or(|rest| !rest.starts_with(SEPARATOR))
+            }
+            Self::Subscribed => is_subscribed,
+            Self::Subtree(roots) => {
+                let ends = text.match_indices(SEPARATOR).map(|(end, _)| &text[..end]);
+                ends.chain([text]).any(|above| has(roots, above))
+            }
+            Self::SubtreeOne(roots) => {
+                has(roots, text) || name.parent().is_some_and(|parent| has(roots, parent))
+            }
+            Self::Mailboxes(names) => has(names, text),
+        }
+    }
+
     // RFC 5465 §8: filter-mailboxes = filter-mailboxes-selected / filter-mailboxes-other;
     // filter-mailboxes-other = "inboxes" / "personal" / "subscribed" / ("subtree" SP
     // one-or-more-mailbox) / ("mailboxes" SP one-or-more-mailbox); RFC 7377 §5 adds "subtree-one"
@@ -58,6 +101,8 @@ fn one_or_more(scan: &mut Scan<'_>) -> Parsed<Vec<MailboxName>> {
         }
         names.push(MailboxName::parse(scan)?);
         if scan.eat(b')') {
+            names.sort_unstable();
+            names.dedup();
             return Ok(names);
         }
         scan.space()?;

@@ -1,5 +1,6 @@
 use super::command::{Command, mailbox};
 use super::mailbox::Names;
+use super::metadata::{EntryName, entries};
 use super::scan::{Parsed, Scan, SyntaxError, is_atom_char};
 
 /// Patterns of one LIST.
@@ -52,6 +53,8 @@ pub enum ListReturn {
     Status(Vec<StatusItem>),
     /// MYRIGHTS (RFC 8440)
     MyRights,
+    /// METADATA (RFC 9590): the values of these entries.
+    Metadata(Vec<EntryName>),
 }
 
 /// What STATUS tells.
@@ -204,6 +207,11 @@ fn return_option(scan: &mut Scan<'_>) -> Parsed<ListReturn> {
         "CHILDREN" => ListReturn::Children,
         "SPECIAL-USE" => ListReturn::SpecialUse,
         "MYRIGHTS" => ListReturn::MyRights,
+        // RFC 9590 §5: return-option =/ "METADATA" SP entries
+        "METADATA" => {
+            scan.space()?;
+            ListReturn::Metadata(entries(scan)?)
+        }
         "STATUS" => {
             scan.space()?;
             ListReturn::Status(status_items(scan)?)

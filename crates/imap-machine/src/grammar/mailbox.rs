@@ -3,6 +3,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet::IMAP_MUTF7;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::scan::{Parsed, Scan, SyntaxError};
 
@@ -112,6 +113,18 @@ impl MailboxName {
             _ => wire,
         };
         Self::new(&names.decode(wire)?)
+    }
+
+    /// Its normal form (RFC 9051 §5.1: Net-Unicode, which is NFC), where it is in another.
+    #[must_use]
+    pub fn normalized(&self) -> Option<Self> {
+        if self.0.is_ascii() {
+            return None;
+        }
+        let normalizer = ComposingNormalizerBorrowed::new_nfc();
+        let name = normalizer.normalize(&self.0);
+        // One that is too long in its normal form stays what it is.
+        (*name != *self.0).then(|| Self::new(&name).ok()).flatten()
     }
 
     /// In Unicode.

@@ -135,6 +135,12 @@ pub(super) fn get_metadata(scan: &mut Scan<'_>) -> Parsed<Manage> {
         options(scan)?;
         scan.space()?;
     }
+    let entries = entries(scan)?;
+    Ok(Manage::GetMetadata(GetMetadata { mailbox, octets_max, depth, entries }))
+}
+
+// RFC 5464 §5: entries = entry / "(" entry *(SP entry) ")"
+pub(super) fn entries(scan: &mut Scan<'_>) -> Parsed<Vec<EntryName>> {
     let mut entries = Vec::new();
     if scan.eat(b'(') {
         loop {
@@ -150,7 +156,7 @@ pub(super) fn get_metadata(scan: &mut Scan<'_>) -> Parsed<Manage> {
     } else {
         entries.push(EntryName::parse(scan)?);
     }
-    Ok(Manage::GetMetadata(GetMetadata { mailbox, octets_max, depth, entries }))
+    Ok(entries)
 }
 
 // RFC 5464 §5: setmetadata = "SETMETADATA" SP mailbox SP entry-values;

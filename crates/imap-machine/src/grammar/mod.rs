@@ -11,6 +11,7 @@ mod list;
 mod mailbox;
 mod manage;
 mod metadata;
+mod notify;
 mod resync;
 mod returns;
 pub(crate) mod scan;
@@ -37,6 +38,7 @@ pub use mailbox::{
 };
 pub use manage::{Manage, RightsChange};
 pub use metadata::{Depth, ENTRY_NAME_OCTETS_MAX, EntryName, GetMetadata, SetMetadata};
+pub use notify::{EVENT_GROUPS_MAX, EventGroup, Events, Notify};
 pub use resync::{Resync, SelectParams};
 pub use returns::{PartialRange, SearchReturn};
 pub use scan::SyntaxError;

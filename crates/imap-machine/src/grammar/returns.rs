@@ -2,6 +2,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
+use super::fetch::{FetchAttribute, attributes};
 use super::scan::{Parsed, Scan, SyntaxError};
 
 /// What an extended search or sort returns (RFC 4466 §2.6.1).
@@ -70,12 +71,19 @@ impl fmt::Display for PartialRange {
 impl SearchReturn {
     // RFC 4466 §2.6.1: search-return-opts = SP "RETURN" SP "(" [search-return-opt
     // *(SP search-return-opt)] ")"
-    pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<Self> {
+    pub(crate) fn parse(scan: &mut Scan<'_>) -> Parsed<(Self, Vec<FetchAttribute>)> {
         let mut returns = Self::default();
+        let mut update_fetch = Vec::new();
         scan.expect(b'(', "RETURN takes a list in parentheses")?;
         let is_empty = scan.peek() == Some(b')');
         while !scan.eat(b')') {
             returns.option(scan)?;
+            // RFC 5465 §8: modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"]; its
+            // example has a space there.
+            if returns.update && update_fetch.is_empty() && (scan.eat(b'(') || scan.eat_text(" ("))
+            {
+                update_fetch = attributes(scan)?;
+            }
             if scan.peek() != Some(b')') {
                 scan.space()?;
             }
@@ -86,7 +94,7 @@ impl SearchReturn {
         if returns.all && returns.partial.is_some() {
             return Err(SyntaxError("PARTIAL and ALL exclude each other"));
         }
-        Ok(returns)
+        Ok((returns, update_fetch))
     }
 
     fn option(&mut self, scan: &mut Scan<'_>) -> Parsed<()> {

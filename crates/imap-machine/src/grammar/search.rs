@@ -2,6 +2,7 @@ use mail_types::{Keyword, SystemFlag};
 
 use super::charset::Charset;
 use super::date::Day;
+use super::fetch::FetchAttribute;
 use super::filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 use super::returns::SearchReturn;
 use super::scan::{Parsed, Scan, SyntaxError};
@@ -111,6 +112,8 @@ pub struct Search {
     pub order: SearchOrder,
     /// RETURN, if given: answer with ESEARCH.
     pub returns: Option<SearchReturn>,
+    /// RFC 5465 §7: what to fetch of new messages that join a result with UPDATE.
+    pub update_fetch: Vec<FetchAttribute>,
     /// A charset was named, though none need be.
     pub names_charset: bool,
     /// Which messages.
@@ -136,9 +139,9 @@ impl Search {
     // RFC 3501 §9, RFC 4731 §4: search = "SEARCH" [SP "RETURN" SP "(" options ")"]
     // [SP "CHARSET" SP astring] 1*(SP search-key)
     pub(crate) fn parse(scan: &mut Scan<'_>, uid: bool) -> Result<Self, SearchError> {
-        let returns = parse_returns(scan)?;
+        let (returns, update_fetch) = parse_returns(scan)?;
         scan.space()?;
-        Self::program(scan, Self { uid, returns, ..Self::all() })
+        Self::program(scan, Self { uid, returns, update_fetch, ..Self::all() })
     }
 
     // RFC 7377 §5: esearch = "ESEARCH" [SP esearch-source-opts] [SP search-return-opts] SP
@@ -164,7 +167,7 @@ impl Search {
             return Err(SyntaxError("ESEARCH takes no selected-delayed").into());
         }
         let all = SearchReturn { all: true, ..SearchReturn::default() };
-        let returns = parse_returns(scan)?.or(Some(all));
+        let returns = parse_returns(scan)?.0.or(Some(all));
         scan.space()?;
         Self::program(scan, Self { uid: true, sources: Some(sources), returns, ..Self::all() })
     }
@@ -172,11 +175,11 @@ impl Search {
     // RFC 5256 §5: sort = ["UID" SP] "SORT" SP sort-criteria SP search-criteria;
     // RFC 5267 §8: sort =/ "SORT" search-return-opts SP sort-criteria SP search-criteria
     pub(crate) fn parse_sort(scan: &mut Scan<'_>, uid: bool) -> Result<Self, SearchError> {
-        let returns = parse_returns(scan)?;
+        let (returns, update_fetch) = parse_returns(scan)?;
         scan.space()?;
         let order = SearchOrder::Sorted(parse_sort_criteria(scan)?);
         scan.space()?;
-        Self::criteria(scan, Self { uid, order, returns, ..Self::all() })
+        Self::criteria(scan, Self { uid, order, returns, update_fetch, ..Self::all() })
     }
 
     // RFC 5256 §5: thread = ["UID" SP] "THREAD" SP thread-alg SP search-criteria
@@ -193,6 +196,7 @@ impl Search {
             sources: None,
             order: SearchOrder::Mailbox,
             returns: None,
+            update_fetch: Vec::new(),
             names_charset: false,
             key: SearchKey::And(Vec::new()),
         }
@@ -221,8 +225,12 @@ impl Search {
 }
 
 /// `[SP "RETURN" SP "(" options ")"]`
-fn parse_returns(scan: &mut Scan<'_>) -> Parsed<Option<SearchReturn>> {
-    if scan.eat_text(" RETURN ") { SearchReturn::parse(scan).map(Some) } else { Ok(None) }
+fn parse_returns(scan: &mut Scan<'_>) -> Parsed<(Option<SearchReturn>, Vec<FetchAttribute>)> {
+    if !scan.eat_text(" RETURN ") {
+        return Ok((None, Vec::new()));
+    }
+    let (returns, update_fetch) = SearchReturn::parse(scan)?;
+    Ok((Some(returns), update_fetch))
 }
 
 /// Counts the keys of one SEARCH down.

@@ -27,7 +27,7 @@ impl<R: Acceptance> Session<R> {
     /// the session).
     pub(super) fn gone(&mut self) -> Flow {
         self.selected = None;
-        self.bye("The selected mailbox was deleted")
+        self.bye("The selected mailbox was deleted, or may no longer be read")
     }
 
     pub(super) fn manage(&mut self, command: Manage) -> Flow {

@@ -64,6 +64,8 @@ enum Stage {
 enum Refused {
     No(Refusal),
     Bad(&'static str),
+    // RFC 9586 §3
+    UidRequired,
     TooLong,
     // RFC 4469 §4: which URL it was.
     Url(Vec<u8>),
@@ -79,6 +81,8 @@ impl<R: Acceptance> Session<R> {
             Some(Refused::Bad("Sign in first"))
         } else if replaces.is_some() && self.selected.is_none() {
             Some(Refused::Bad("Select a mailbox first"))
+        } else if self.uid_only && replaces.is_some_and(|replaced| !replaced.uid) {
+            Some(Refused::UidRequired)
         } else {
             self.bad_commands = 0;
             None
@@ -344,6 +348,9 @@ impl<R: Acceptance> Session<R> {
         match work.refused {
             Some(Refused::No(refusal)) => self.refuse(&refusal),
             Some(Refused::Bad(text)) => self.bad("", text),
+            Some(Refused::UidRequired) => {
+                self.bad("[UIDREQUIRED]", "UIDONLY is enabled: name messages by UID")
+            }
             Some(Refused::TooLong) => self.bad("[TOOBIG]", "The command is too long"),
             Some(Refused::Url(url)) => {
                 let code = format!("[BADURL {}]", shown_url(&url));

@@ -46,6 +46,9 @@ const SIGNED_IN: &[&str] = &[
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
     "METADATA",
+    "NOTIFY",
+    "UIDONLY",
+    "LIST-METADATA",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
@@ -64,6 +67,9 @@ impl<R: Acceptance> Session<R> {
             // RFC 4978 §3: not where it is active already.
             if !self.compressed {
                 names.push("COMPRESS=DEFLATE");
+            }
+            if self.may_unauthenticate() {
+                names.push("UNAUTHENTICATE");
             }
             // RFC 7889 §2: the same for every mailbox.
             let octets = self.config.limits.message_octets_max;

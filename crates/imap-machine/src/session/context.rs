@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mail_types::{Acceptance, ModSeq};
 
 use super::answer::{Correlator, write_ranges};
-use super::finish::Finish;
+use super::finish::{Finish, Then};
 use super::search::{Aim, Searching};
 use super::{Flow, Session, Status, Work};
-use crate::grammar::{Search, SearchOrder, Tag, UidSet};
+use crate::grammar::{FetchAttribute, Search, SearchOrder, Tag, UidSet};
 use crate::search::Compiled;
 use crate::view::View;
 use crate::write::{push_number, push_text};
@@ -26,6 +26,8 @@ pub(super) struct Context {
     result: Vec<u32>,
     /// All changes up to this are in it.
     modseq: ModSeq,
+    /// UIDs that joined it, and whose messages are to be fetched if they are new.
+    joined: UidSet,
 }
 
 /// A context that takes in changes.
@@ -35,8 +37,19 @@ pub(super) struct Update {
     context: usize,
     /// Places of the messages that changed, or are new.
     pub changed: Vec<usize>,
-    /// What ends the command.
-    line: Option<Vec<u8>>,
+    /// What comes behind it.
+    then: Then,
+}
+
+impl Context {
+    /// What to fetch of a new message because it has joined this result (RFC 5465 §7).
+    pub(super) fn fetches(&self, uid: u32) -> &[FetchAttribute] {
+        if self.joined.contains(uid) { &self.search.update_fetch } else { &[] }
+    }
+
+    pub(super) fn wants_messages(&self) -> bool {
+        !self.search.update_fetch.is_empty()
+    }
 }
 
 impl<R: Acceptance> Session<R> {
@@ -57,6 +70,7 @@ impl<R: Acceptance> Session<R> {
             compiled: Arc::clone(&work.compiled),
             result: places.iter().map(|&place| rows.at(place).uid).collect(),
             modseq: mailbox.view.highest_modseq(),
+            joined: UidSet::new(),
         });
     }
 
@@ -77,15 +91,15 @@ impl<R: Acceptance> Session<R> {
     }
 
     /// Takes changes into the n-th context and those behind it, then goes on ending the command.
-    pub(super) fn update_contexts(&mut self, at: usize, line: Option<Vec<u8>>) -> Flow {
+    pub(super) fn update_contexts(&mut self, at: usize, then: Then) -> Flow {
         let Some(mailbox) = &mut self.selected else {
-            return self.again(Work::Finish(Finish::counting(line)));
+            return self.again(Work::Finish(Finish::counting(then)));
         };
         let view = &mut mailbox.view;
         let highest = view.highest_modseq();
         let mut stale = mailbox.contexts.iter_mut().enumerate().skip(at);
         let Some((at, context)) = stale.find(|(_, context)| context.modseq < highest) else {
-            return self.again(Work::Finish(Finish::counting(line)));
+            return self.again(Work::Finish(Finish::counting(then)));
         };
         // A message must be known before it can be told of.
         view.write_exists(&mut self.output);
@@ -94,7 +108,7 @@ impl<R: Acceptance> Session<R> {
         let changed = changed.filter(|(_, row)| row.modseq > since.0 && !view.is_gone(row.uid));
         let changed = changed.map(|(place, _)| place).collect();
         let (search, compiled) = (Arc::clone(&context.search), Arc::clone(&context.compiled));
-        self.search_begins(search, compiled, Aim::Update(Update { context: at, changed, line }))
+        self.search_begins(search, compiled, Aim::Update(Update { context: at, changed, then }))
     }
 
     /// What of the changed messages a search finds is known: the places of the whole new result in
@@ -134,6 +148,11 @@ impl<R: Acceptance> Session<R> {
             places.iter().map(|&place| rows.at(place).uid).collect()
         };
         let before = std::mem::replace(&mut context.result, after);
+        if !context.search.update_fetch.is_empty() {
+            let was: UidSet = before.iter().copied().collect();
+            let joined = context.result.iter().copied().filter(|&uid| !was.contains(uid));
+            context.joined = joined.collect();
+        }
         let is_sorted = matches!(context.search.order, SearchOrder::Sorted(_));
         let after = &context.result;
         let changes = Changes::between(&before, after, |uid| {
@@ -144,7 +163,7 @@ impl<R: Acceptance> Session<R> {
             }
         });
         changes.write(&context.tag, context.search.uid, is_sorted, &mut self.output);
-        self.update_contexts(update.context + 1, update.line)
+        self.update_contexts(update.context + 1, update.then)
     }
 
     /// A context could not be brought up to date: it ends (RFC 5267 §4.3.1).
@@ -155,7 +174,7 @@ impl<R: Acceptance> Session<R> {
             let context = mailbox.contexts.remove(update.context);
             write_no_update(&context.tag, &mut self.output);
         }
-        self.update_contexts(update.context, update.line)
+        self.update_contexts(update.context, update.then)
     }
 }
 

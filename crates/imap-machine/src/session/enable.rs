@@ -20,6 +20,11 @@ impl<R: Acceptance> Session<R> {
             self.utf8 = true;
             enabled.push_str(" UTF8=ACCEPT");
         }
+        // RFC 9586 §3.1; there is no way back.
+        if has("UIDONLY") && (may_change || self.uid_only) {
+            self.uid_only = true;
+            enabled.push_str(" UIDONLY");
+        }
         if self.rev2 || self.utf8 {
             self.reader.names = Names::Utf8;
         }

@@ -6,6 +6,7 @@ use mailbox::Packed;
 use message::{SectionText, filter_fields, header_range};
 
 use super::binary::{write_binary, write_binary_size};
+use super::fresh::Fresh;
 use super::large::Large;
 use super::plan::{Item, Plan, RowItem};
 use super::resync::Resyncing;
@@ -20,14 +21,16 @@ use crate::write::push_number;
 #[derive(Debug)]
 pub(super) struct Fetching {
     pub plan: Plan,
-    places: Places,
+    pub places: Places,
     /// Which of `places` is under way; its start moves.
-    range: usize,
+    pub range: usize,
     pub stage: Stage,
     /// Some message's data was not to be had.
     pub lost: bool,
     /// Some part is in a transfer encoding that nobody knows.
     pub unknown_cte: bool,
+    /// New messages are told unasked: this comes behind them.
+    pub unasked: Option<Fresh>,
 }
 
 #[derive(Debug)]
@@ -55,7 +58,7 @@ pub(super) struct Batch {
 }
 
 impl<R: Acceptance> Session<R> {
-    pub(super) fn fetch(&mut self, fetch: Fetch) -> Flow {
+    pub(super) fn fetch(&mut self, mut fetch: Fetch) -> Flow {
         self.by_uid = fetch.uid;
         // RFC 3501 §7.4.1
         self.expunge_allowed = fetch.uid;
@@ -75,9 +78,12 @@ impl<R: Acceptance> Session<R> {
         }
         let vanished = fetch.changed_since.filter(|_| fetch.vanished);
         let vanished = vanished.map(|since| (since, fetch.set.clone()));
+        // RFC 9586 §3.3: UIDFETCH names the UID already.
+        fetch.uid &= !self.uid_only;
         let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
         let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
-        let work = Box::new(Fetching { plan, places, range: 0, stage, lost, unknown_cte });
+        let unasked = None;
+        let work = Box::new(Fetching { plan, places, range: 0, stage, lost, unknown_cte, unasked });
         match vanished {
             Some((since, set)) => self.ask_vanished(since, Resyncing::Fetch(set, work)),
             None => self.again(Work::Fetch(work)),
@@ -116,7 +122,7 @@ impl<R: Acceptance> Session<R> {
                         range.start = first + offset;
                         return self.again(Work::Fetch(work));
                     }
-                    write_head(first + offset, out);
+                    view.write_head(first + offset, out);
                     for (at, item) in work.plan.items.iter().enumerate() {
                         if at > 0 {
                             out.push(b' ');
@@ -130,7 +136,7 @@ impl<R: Acceptance> Session<R> {
             }
             work.range += 1;
         }
-        self.finish(Status::Ok, "", "Fetched")
+        self.fetch_ends(work)
     }
 
     /// Asks for the data of the next messages, as many as the limits allow.
@@ -169,7 +175,7 @@ impl<R: Acceptance> Session<R> {
             }
         }
         if places.is_empty() {
-            return self.fetch_ends(&work);
+            return self.fetch_ends(work);
         }
         let messages = places.iter().map(|&place| View::wanted(rows.at(place))).collect();
         let mut need = work.plan.need.clone();
@@ -190,7 +196,13 @@ impl<R: Acceptance> Session<R> {
     ) -> Flow {
         let contents = match answer {
             Some(Answer::Contents(contents)) => contents,
-            Some(Answer::No(refusal)) => return self.refuse(&refusal),
+            Some(Answer::No(refusal)) => {
+                return match work.unasked {
+                    // Nobody has asked: the client fetches them when it wants them.
+                    Some(fresh) => self.tell_next(fresh),
+                    None => self.refuse(&refusal),
+                };
+            }
             Some(Answer::Gone) => return self.gone(),
             Some(_) | None => return self.misfit(),
         };
@@ -274,7 +286,7 @@ impl<R: Acceptance> Session<R> {
             };
             let row = view.rows().at(place);
             if batch.item == 0 {
-                write_head(place, &mut self.output);
+                view.write_head(place, &mut self.output);
             }
             while let Some(item) = work.plan.items.get(batch.item) {
                 if self.output.len() >= self.config.limits.output_octets_max {
@@ -312,7 +324,10 @@ impl<R: Acceptance> Session<R> {
         self.again(Work::Fetch(work))
     }
 
-    fn fetch_ends(&mut self, work: &Fetching) -> Flow {
+    fn fetch_ends(&mut self, work: Box<Fetching>) -> Flow {
+        if let Some(fresh) = work.unasked {
+            return self.tell_next(fresh);
+        }
         if work.lost {
             return self.refuse(&Self::expunge_issued());
         }
@@ -322,13 +337,6 @@ impl<R: Acceptance> Session<R> {
         }
         self.finish(Status::Ok, "", "Fetched")
     }
-}
-
-/// `* n FETCH (`
-pub(super) fn write_head(place: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"* ");
-    push_number(out, place as u64 + 1);
-    out.extend_from_slice(b" FETCH (");
 }
 
 /// An item that the view answers.

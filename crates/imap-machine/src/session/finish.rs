@@ -13,8 +13,18 @@ const EXPUNGES_PER_ROUND: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Finish {
     stage: Stage,
-    /// The tagged line to end with; `None` goes back to idling.
-    line: Option<Vec<u8>>,
+    then: Then,
+}
+
+/// What comes behind news.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// The tagged line that ends the command.
+    Line(Vec<u8>),
+    /// On with IDLE.
+    Idle,
+    /// On with the next command: news came between two.
+    Next,
 }
 
 #[derive(Debug)]
@@ -32,12 +42,12 @@ enum Stage {
 impl Finish {
     /// Tells the flags of these rows, then the rest.
     pub(super) const fn telling(changed: Vec<usize>, line: Vec<u8>) -> Self {
-        Self { stage: Stage::Flags(changed, 0), line: Some(line) }
+        Self { stage: Stage::Flags(changed, 0), then: Then::Line(line) }
     }
 
     /// Goes on with EXPUNGE.
-    pub(super) const fn counting(line: Option<Vec<u8>>) -> Self {
-        Self { stage: Stage::Counts, line }
+    pub(super) const fn counting(then: Then) -> Self {
+        Self { stage: Stage::Counts, then }
     }
 }
 
@@ -45,7 +55,7 @@ impl<R: Acceptance> Session<R> {
     /// Ends the command: news first, then the tagged response. `code` with brackets, or empty.
     pub(super) fn finish(&mut self, status: Status, code: &str, text: &str) -> Flow {
         let line = self.tagged(status, code, text);
-        self.finish_with(Some(line))
+        self.finish_with(Then::Line(line))
     }
 
     /// Ends the command without news.
@@ -60,33 +70,35 @@ impl<R: Acceptance> Session<R> {
         self.output.extend_from_slice(&line);
     }
 
-    /// Tells the news, then ends with the line or goes back to idling.
-    pub(super) fn finish_with(&mut self, line: Option<Vec<u8>>) -> Flow {
+    /// Tells the news, then goes on with this.
+    pub(super) fn finish_with(&mut self, then: Then) -> Flow {
+        let wanted = self.wants_selected();
         let stale = self.has_stale_contexts();
         let Some(mailbox) = &mut self.selected else {
-            return self.finished(line);
+            return self.finished(then);
         };
-        if std::mem::take(&mut self.stirred) {
+        if wanted && std::mem::take(&mut self.stirred) {
             let question = Question::Poll { mailbox: mailbox.id };
-            return self.ask(Work::Finish(Finish { stage: Stage::Polled, line }), question);
+            return self.ask(Work::Finish(Finish { stage: Stage::Polled, then }), question);
         }
         if !mailbox.view.has_news(self.expunge_allowed) && !stale {
-            return self.finished(line);
+            return self.finished(then);
         }
         let changed = mailbox.view.take_changed();
-        self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), line }))
+        self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), then }))
     }
 
     pub(super) fn finish_goes_on(&mut self, work: Finish, answer: Option<Answer<R>>) -> Flow {
-        let Finish { stage, line } = work;
+        let Finish { stage, then } = work;
         match stage {
             Stage::Polled => {
+                let tells_flags = self.wants_flags();
                 match (&mut self.selected, answer) {
                     (Some(mailbox), Some(Answer::Newest(newest))) => {
-                        mailbox.view.take(&newest, |_, _, _| false);
+                        mailbox.view.take(&newest, |_, _, _| !tells_flags);
                     }
                     (_, Some(Answer::Gone)) => {
-                        if let Some(line) = line {
+                        if let Then::Line(line) = then {
                             self.output.extend_from_slice(&line);
                         }
                         return self.gone();
@@ -96,7 +108,7 @@ impl<R: Acceptance> Session<R> {
                 }
                 let view = self.selected.as_mut().map(|mailbox| &mut mailbox.view);
                 let changed = view.map(View::take_changed).unwrap_or_default();
-                self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), line }))
+                self.again(Work::Finish(Finish { stage: Stage::Flags(changed, 0), then }))
             }
             Stage::Flags(changed, from) => {
                 let next = self.write_new_flags(&changed, from);
@@ -105,32 +117,39 @@ impl<R: Acceptance> Session<R> {
                 } else {
                     Stage::Contexts
                 };
-                self.again(Work::Finish(Finish { stage, line }))
+                self.again(Work::Finish(Finish { stage, then }))
             }
-            Stage::Contexts => self.update_contexts(0, line),
+            Stage::Contexts => self.update_contexts(0, then),
             Stage::Counts => {
                 if let Some(mailbox) = &mut self.selected {
                     let view = &mut mailbox.view;
                     // RFC 7162 §3.2.10: VANISHED in place of EXPUNGE, where that may be.
-                    let write =
-                        if self.qresync { View::write_vanished } else { View::write_expunges };
+                    let write = if self.qresync || self.uid_only {
+                        View::write_vanished
+                    } else {
+                        View::write_expunges
+                    };
                     if self.expunge_allowed && write(view, EXPUNGES_PER_ROUND, &mut self.output) {
-                        return self.again(Work::Finish(Finish { stage: Stage::Counts, line }));
+                        return self.again(Work::Finish(Finish { stage: Stage::Counts, then }));
                     }
                     view.write_exists(&mut self.output);
                 }
-                self.finished(line)
+                self.tell_new(then)
             }
         }
     }
 
-    fn finished(&mut self, line: Option<Vec<u8>>) -> Flow {
-        let Some(line) = line else {
-            return self.again(Work::Idle);
-        };
-        self.output.extend_from_slice(&line);
-        self.tag = None;
-        Flow::Again
+    /// Goes on behind the news.
+    pub(super) fn finished(&mut self, then: Then) -> Flow {
+        match then {
+            Then::Line(line) => {
+                self.output.extend_from_slice(&line);
+                self.tag = None;
+                Flow::Again
+            }
+            Then::Idle => self.again(Work::Idle),
+            Then::Next => Flow::Again,
+        }
     }
 
     /// Writes the flags of changed rows from the n-th on while there is room; returns the next.
@@ -143,10 +162,8 @@ impl<R: Acceptance> Session<R> {
             }
             let row = rows.at(place);
             let out = &mut self.output;
-            out.extend_from_slice(b"* ");
-            push_number(out, place as u64 + 1);
-            out.extend_from_slice(b" FETCH (");
-            if self.by_uid || self.condstore {
+            mailbox.view.write_head(place, out);
+            if !self.uid_only && (self.by_uid || self.condstore) {
                 out.extend_from_slice(b"UID ");
                 push_number(out, u64::from(row.uid));
                 out.push(b' ');

@@ -100,10 +100,8 @@ impl<R: Acceptance> Session<R> {
                     continue;
                 }
                 let out = &mut self.output;
-                out.extend_from_slice(b"* ");
-                push_number(out, place as u64 + 1);
-                out.extend_from_slice(b" FETCH (");
-                if work.store.uid || self.condstore {
+                view.write_head(place, out);
+                if !self.uid_only && (work.store.uid || self.condstore) {
                     out.extend_from_slice(b"UID ");
                     push_number(out, u64::from(row.uid));
                     out.push(b' ');

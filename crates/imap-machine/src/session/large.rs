@@ -4,9 +4,7 @@ use mail_types::Acceptance;
 use message::{SectionRange, filter_fields, section_range};
 
 use super::binary::{Size, begin_binary, write_binary_size};
-use super::fetch::{
-    Fetching, Stage, octets_of, partial_of, write_fact, write_head, write_row_item,
-};
+use super::fetch::{Fetching, Stage, octets_of, partial_of, write_fact, write_row_item};
 use super::plan::Item;
 use super::{Ending, Flow, Session, Work};
 use crate::ask::{Answer, Content, Contents, Need, Octets, Question};
@@ -43,7 +41,9 @@ impl<R: Acceptance> Session<R> {
         place: usize,
         contents: Contents,
     ) -> Flow {
-        write_head(place, &mut self.output);
+        if let Some(mailbox) = &self.selected {
+            mailbox.view.write_head(place, &mut self.output);
+        }
         let large = Large { place, contents, item: 0, reading: None };
         work.stage = Stage::Large(Box::new(large));
         self.again(Work::Fetch(work))

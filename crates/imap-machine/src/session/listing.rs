@@ -4,9 +4,10 @@ use mail_types::Acceptance;
 
 use super::access::write_my_rights;
 use super::mailboxes::Asked;
+use super::metadata::write_entries;
 use super::{Flow, Session, Status as Ended, Work};
-use crate::ask::{Counts, Listed, Question, Status};
-use crate::grammar::{List, ListReturn, MailboxName, StatusItem};
+use crate::ask::{Answer, Counts, Listed, MetadataQuestion, Question, Status};
+use crate::grammar::{Depth, EntryName, List, ListReturn, MailboxName, StatusItem};
 use crate::list::{Entries, Entry};
 use crate::write::{push_number, push_object_id, push_text};
 
@@ -16,12 +17,19 @@ pub(super) struct Lines {
     name: &'static str,
     entries: Entries,
     returns: Vec<ListReturn>,
+    /// The mailbox whose annotations the service is asked for (RFC 9590).
+    asked: Option<MailboxName>,
 }
 
 impl Lines {
     pub fn new(list: List, listed: Vec<Listed>) -> Self {
         let entries = Entries::new(&list, listed);
-        Self { name: if list.lsub { "LSUB" } else { "LIST" }, entries, returns: list.returns }
+        Self {
+            name: if list.lsub { "LSUB" } else { "LIST" },
+            entries,
+            returns: list.returns,
+            asked: None,
+        }
     }
 }
 
@@ -58,14 +66,41 @@ impl<R: Acceptance> Session<R> {
         self.ask(Work::Asked(Asked::Status(mailbox, items)), question)
     }
 
-    pub(super) fn lines_go_on(&mut self, mut lines: Box<Lines>) -> Flow {
+    pub(super) fn lines_go_on(&mut self, mut lines: Box<Lines>, answer: Option<Answer<R>>) -> Flow {
+        // RFC 9590 §3: what may not be looked up is left out.
+        if let Some(mailbox) = lines.asked.take()
+            && let Some(Answer::Metadata(found)) = answer
+        {
+            let entries = wanted_entries(&lines.returns).iter().map(|entry| {
+                let value = found.iter().find(|(name, _)| name == entry.as_str());
+                (entry.as_str(), value.map(|(_, value)| value.as_slice()))
+            });
+            let of = (self.reader.names, Some(&mailbox));
+            write_entries(of, entries, &mut self.output);
+        }
         while !self.output_is_full() {
             let Some(entry) = lines.entries.next() else {
                 return self.finish(Ended::Ok, "", "Done");
             };
             self.write_line(&lines, &entry);
+            if let Some(question) = self.about_metadata(&mut lines, &entry) {
+                return self.ask(Work::Lines(lines), question);
+            }
         }
         self.again(Work::Lines(lines))
+    }
+
+    /// What the service is asked of the annotations of a mailbox just told, if any are wanted.
+    fn about_metadata(&self, lines: &mut Lines, entry: &Entry) -> Option<Question> {
+        let account = self.account()?;
+        let entries = wanted_entries(&lines.returns).to_vec();
+        let listed = lines.entries.listed(entry.place?);
+        if entries.is_empty() || !listed.exists {
+            return None;
+        }
+        lines.asked = Some(listed.name.clone());
+        let what = MetadataQuestion::Get { entries, depth: Depth::Zero };
+        Some(Question::Metadata { account, mailbox: lines.asked.clone(), what })
     }
 
     // RFC 5258 §6: mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP
@@ -101,20 +136,33 @@ impl<R: Acceptance> Session<R> {
                     let name = (self.reader.names, listed.name.as_str());
                     write_my_rights(&mut self.output, name, listed.rights);
                 }
+                // These come behind it, when the service has told them.
+                ListReturn::Metadata(_) => {}
                 ListReturn::Subscribed | ListReturn::Children | ListReturn::SpecialUse => {}
             }
         }
     }
 
-    // RFC 3501 §7.2.4
     pub(super) fn write_status(
         &mut self,
         mailbox: &MailboxName,
         items: &[StatusItem],
         status: &Status,
     ) {
+        let line = self.status_line(mailbox, items, status);
+        self.output.extend_from_slice(&line);
+    }
+
+    // RFC 3501 §7.2.4
+    pub(super) fn status_line(
+        &self,
+        mailbox: &MailboxName,
+        items: &[StatusItem],
+        status: &Status,
+    ) -> Vec<u8> {
         let append_limit = self.config.limits.message_octets_max;
-        let out = &mut self.output;
+        let mut line = Vec::with_capacity(128);
+        let out = &mut line;
         push_text(out, "* STATUS ");
         self.reader.names.write(mailbox.as_str(), out);
         push_text(out, " (");
@@ -144,7 +192,16 @@ impl<R: Acceptance> Session<R> {
             push_number(out, number);
         }
         push_text(out, ")\r\n");
+        line
     }
+}
+
+fn wanted_entries(returns: &[ListReturn]) -> &[EntryName] {
+    let entries = returns.iter().find_map(|option| match option {
+        ListReturn::Metadata(entries) => Some(entries.as_slice()),
+        _ => None,
+    });
+    entries.unwrap_or_default()
 }
 
 /// What must be counted for these items.

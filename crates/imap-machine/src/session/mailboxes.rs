@@ -1,6 +1,7 @@
 use mail_types::{Acceptance, AccountId, SpecialUse};
 
 use super::listing::Lines;
+use super::select::write_renamed;
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{Answer, Code, Question, Refusal};
 use crate::grammar::{Command, List, MailboxName, StatusItem};
@@ -11,8 +12,9 @@ use crate::write::push_object_id;
 pub(super) enum Asked {
     /// Whatever the answer, so long as it is no refusal.
     Plain(&'static str),
-    /// CREATE
-    Create,
+    /// CREATE, and RENAME; with a name that was brought into its normal form, and what it was.
+    Create(Option<Box<(MailboxName, MailboxName)>>),
+    Rename(Option<Box<(MailboxName, MailboxName)>>),
     List(Box<List>),
     Status(MailboxName, Vec<StatusItem>),
     /// CLOSE: its EXPUNGE, of which nothing is told.
@@ -27,15 +29,32 @@ impl<R: Acceptance> Session<R> {
         self.signed_in.as_ref().map(|signed_in| signed_in.account)
     }
 
+    // RFC 9051 §5.1: names that are made are in their normal form, whatever the client wrote.
+    fn normalize(&self, command: Command) -> (Command, Option<MailboxName>) {
+        match command {
+            Command::Create { mailbox, uses } if self.rev2 => match mailbox.normalized() {
+                Some(normal) => (Command::Create { mailbox: normal, uses }, Some(mailbox)),
+                None => (Command::Create { mailbox, uses }, None),
+            },
+            Command::Rename(from, to) if self.rev2 => match to.normalized() {
+                Some(normal) => (Command::Rename(from, normal), Some(to)),
+                None => (Command::Rename(from, to), None),
+            },
+            command => (command, None),
+        }
+    }
+
     pub(super) fn ask_about_mailboxes(&mut self, command: Command) -> Flow {
         let Some(account) = self.account() else { return self.misfit() };
+        let (command, old) = self.normalize(command);
         let (asked, question) = match command {
             Command::Create { mailbox, .. } if mailbox.is_inbox() => {
                 return self.no(Code::AlreadyExists, "INBOX is always there");
             }
             Command::Create { mailbox, uses } => match special_use(&uses) {
                 Ok(special_use) => {
-                    (Asked::Create, Question::Create { account, mailbox, special_use })
+                    let asked = Asked::Create(old.map(|old| Box::new((mailbox.clone(), old))));
+                    (asked, Question::Create { account, mailbox, special_use })
                 }
                 Err(refusal) => return self.refuse(&refusal),
             },
@@ -47,7 +66,8 @@ impl<R: Acceptance> Session<R> {
                 (Asked::Plain("Deleted"), Question::Delete { account, mailbox })
             }
             Command::Rename(from, to) => {
-                (Asked::Plain("Renamed"), Question::Rename { account, from, to })
+                let asked = Asked::Rename(old.map(|old| Box::new((to.clone(), old))));
+                (asked, Question::Rename { account, from, to })
             }
             Command::Subscribe(mailbox) => {
                 let subscribed = true;
@@ -83,7 +103,12 @@ impl<R: Acceptance> Session<R> {
             (_, Some(Answer::No(refusal))) => self.refuse(&refusal),
             (Asked::Plain(text), Some(Answer::Done)) => self.finish(Ended::Ok, "", text),
             // RFC 8474 §4.1: CREATE tells the new mailbox's id.
-            (Asked::Create, Some(Answer::Created(mailbox))) => {
+            (Asked::Rename(renamed), Some(Answer::Done)) => {
+                self.tell_normalized(renamed.as_deref());
+                self.finish(Ended::Ok, "", "Renamed")
+            }
+            (Asked::Create(renamed), Some(Answer::Created(mailbox))) => {
+                self.tell_normalized(renamed.as_deref());
                 let mut code = b"[MAILBOXID ".to_vec();
                 push_object_id(&mut code, mailbox);
                 code.push(b']');
@@ -97,6 +122,14 @@ impl<R: Acceptance> Session<R> {
                 self.finish(Ended::Ok, "", "Done")
             }
             (_, _) => self.misfit(),
+        }
+    }
+
+    // RFC 9051 §6.3.9.7: "whenever the supplied mailbox name differs from the resulting normalized
+    // mailbox name".
+    fn tell_normalized(&mut self, renamed: Option<&(MailboxName, MailboxName)>) {
+        if let Some((name, old)) = renamed {
+            write_renamed(self.reader.names, name, Some(old), &mut self.output);
         }
     }
 

@@ -4,7 +4,7 @@ use mail_types::Acceptance;
 
 use super::{Flow, Session, Status as Ended, Work};
 use crate::ask::{Answer, Metadata, MetadataQuestion, Question};
-use crate::grammar::{Depth, GetMetadata, SetMetadata};
+use crate::grammar::{Depth, GetMetadata, MailboxName, Names, SetMetadata};
 use crate::write::{push_number, push_text};
 
 /// Entries that are asked for, or set.
@@ -46,7 +46,6 @@ impl<R: Acceptance> Session<R> {
         }
     }
 
-    // RFC 5464 §5: metadata-resp = "METADATA" SP mailbox SP (entry-values / entry-list)
     fn write_metadata(&mut self, get: &GetMetadata, found: Metadata) -> Flow {
         let octets_max = get.octets_max.map_or(usize::MAX, |octets| octets as usize);
         let longest = found.iter().map(|(_, value)| value.len()).filter(|&len| len > octets_max);
@@ -58,27 +57,37 @@ impl<R: Acceptance> Session<R> {
         });
         let told = found.iter().filter(|(_, value)| value.len() <= octets_max);
         let told = told.map(|(name, value)| (name.as_str(), Some(value.as_slice())));
-        let mut told = told.chain(missing.map(|entry| (entry.as_str(), None))).peekable();
-        if told.peek().is_some() {
-            let out = &mut self.output;
-            push_text(out, "* METADATA ");
-            match &get.mailbox {
-                Some(mailbox) => self.reader.names.write(mailbox.as_str(), out),
-                None => push_text(out, "\"\""),
-            }
-            let mut before = " (";
-            for (name, value) in told {
-                push_text(out, before);
-                message::write_astring(out, name.as_bytes());
-                out.push(b' ');
-                push_value(out, value);
-                before = " ";
-            }
-            push_text(out, ")\r\n");
-        }
+        let told = told.chain(missing.map(|entry| (entry.as_str(), None)));
+        write_entries((self.reader.names, get.mailbox.as_ref()), told, &mut self.output);
         let code = longest.map(|octets| format!("[METADATA LONGENTRIES {octets}]"));
         self.finish(Ended::Ok, &code.unwrap_or_default(), "Done")
     }
+}
+
+// RFC 5464 §5: metadata-resp = "METADATA" SP mailbox SP (entry-values / entry-list)
+pub(super) fn write_entries<'a>(
+    (names, mailbox): (Names, Option<&MailboxName>),
+    entries: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    out: &mut Vec<u8>,
+) {
+    let mut entries = entries.peekable();
+    if entries.peek().is_none() {
+        return;
+    }
+    push_text(out, "* METADATA ");
+    match mailbox {
+        Some(mailbox) => names.write(mailbox.as_str(), out),
+        None => push_text(out, "\"\""),
+    }
+    let mut before = " (";
+    for (name, value) in entries {
+        push_text(out, before);
+        message::write_astring(out, name.as_bytes());
+        out.push(b' ');
+        push_value(out, value);
+        before = " ";
+    }
+    push_text(out, ")\r\n");
 }
 
 // RFC 5464 §5: value = nstring / literal8

@@ -11,12 +11,15 @@ mod enable;
 mod fetch;
 mod finish;
 mod flags;
+mod fresh;
 mod idle;
 mod large;
 mod listing;
+mod machine;
 mod mailboxes;
 mod metadata;
 mod multisearch;
+mod notify;
 mod order;
 mod plan;
 mod quota;
@@ -26,15 +29,20 @@ mod select;
 mod settle;
 mod sign_in;
 mod transfer;
+mod uid_only;
+mod unauthenticate;
 mod urlauth;
 mod urls;
 
-use mail_types::{Acceptance, Machine, MailboxId, Step, Timestamp, TlsFacts};
+use mail_types::{Acceptance, MailboxId, Step, Timestamp, TlsFacts};
 use sasl::SignedIn;
 
-use crate::ask::{Answer, Code, Event, Question, Refusal};
+use self::finish::Then;
+use self::uid_only::names_sequence_numbers;
+
+use crate::ask::{Answer, Code, Question, Refusal};
 use crate::config::Config;
-use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag};
+use crate::grammar::{CHARSETS, Command, CommandError, MailboxName, Tag, UidSet};
 use crate::reader::{Read, Reader};
 use crate::view::View;
 use crate::write::{push_human, push_text};
@@ -59,6 +67,8 @@ pub struct Session<R> {
     rev2: bool,
     /// UTF8=ACCEPT is enabled.
     utf8: bool,
+    /// UIDONLY is enabled: no message is named by its sequence number.
+    uid_only: bool,
     /// Both directions are DEFLATE streams.
     compressed: bool,
     /// The command under way.
@@ -72,6 +82,10 @@ pub struct Session<R> {
     answer: Option<Answer<R>>,
     /// The selected mailbox may hold news.
     stirred: bool,
+    /// What NOTIFY has asked for; none before the first.
+    wants: Option<Box<notify::Wants>>,
+    /// The service has news of watched mailboxes.
+    heard: bool,
     /// The time, as of the last step.
     now: Timestamp,
     /// Messages whose commits are under way.
@@ -95,6 +109,10 @@ struct Mailbox {
     view: View,
     /// Results that are kept up to date (RFC 5267).
     contexts: Vec<context::Context>,
+    /// New messages from this UID on have not been looked at for what is fetched of them unasked.
+    fresh_from: u32,
+    /// New messages that came by this session's own commands.
+    own: UidSet,
 }
 
 /// Whether a question is open.
@@ -126,6 +144,7 @@ enum Work {
     SignIn(sign_in::SignIn),
     Asked(mailboxes::Asked),
     Lines(Box<listing::Lines>),
+    Unauthenticate,
     Acl(Box<access::AskedAcl>),
     Quota(Option<MailboxName>),
     Metadata(metadata::AskedMetadata),
@@ -140,6 +159,7 @@ enum Work {
     Resync(resync::Resyncing),
     Search(Box<search::Searching>),
     Multisearch(multisearch::Multisearch),
+    Hear(notify::Hearing),
     Idle,
     Finish(finish::Finish),
 }
@@ -178,6 +198,7 @@ impl<R: Acceptance> Session<R> {
             qresync: false,
             rev2: false,
             utf8: false,
+            uid_only: false,
             compressed: false,
             work: Work::Ready,
             tag: None,
@@ -186,6 +207,8 @@ impl<R: Acceptance> Session<R> {
             open: Open::No,
             answer: None,
             stirred: false,
+            wants: None,
+            heard: false,
             now,
             appends: settle::Appends::default(),
             read: None,
@@ -233,7 +256,8 @@ impl<R: Acceptance> Session<R> {
             Work::Ready => self.next_command(now),
             Work::SignIn(work) => self.sign_in_goes_on(work, answer, now),
             Work::Asked(work) => self.asked_answered(work, answer),
-            Work::Lines(work) => self.lines_go_on(work),
+            Work::Unauthenticate => self.unauthenticated(answer),
+            Work::Lines(work) => self.lines_go_on(work, answer),
             Work::Acl(work) => self.acl_answered(*work, answer),
             Work::Quota(of) => self.quota_answered(of, answer),
             Work::Metadata(work) => self.metadata_answered(work, answer),
@@ -247,6 +271,7 @@ impl<R: Acceptance> Session<R> {
             Work::Resync(work) => self.resync_answered(work, answer),
             Work::Search(work) => self.search_goes_on(work, answer),
             Work::Multisearch(work) => self.multisearch_goes_on(work, answer),
+            Work::Hear(work) => self.hearing_goes_on(work, answer),
             Work::Idle => self.idle_goes_on(),
             Work::Finish(work) => self.finish_goes_on(work, answer),
         }
@@ -261,7 +286,7 @@ impl<R: Acceptance> Session<R> {
         }
         let Some(read) = self.read_behind_appends() else { return self.settle(Work::Ready) };
         match read {
-            Read::Incomplete => Flow::NeedInput,
+            Read::Incomplete => self.unasked(Then::Next).unwrap_or(Flow::NeedInput),
             Read::Continue => {
                 push_text(&mut self.output, "+ Go on\r\n");
                 Flow::Again
@@ -313,6 +338,10 @@ impl<R: Acceptance> Session<R> {
         if let Some(refusal) = self.out_of_state(&command) {
             return self.bad("", refusal);
         }
+        // RFC 9586 §3: "the server MUST return tagged BAD".
+        if self.uid_only && names_sequence_numbers(&command) {
+            return self.bad("[UIDREQUIRED]", "UIDONLY is enabled: name messages by UID");
+        }
         self.bad_commands = 0;
         self.run(command)
     }
@@ -322,6 +351,7 @@ impl<R: Acceptance> Session<R> {
         let signed_in = self.signed_in.is_some();
         match command {
             Command::Capability | Command::Noop | Command::Logout | Command::Id(_) => None,
+            Command::Unauthenticate => self.no_unauthenticate(),
             Command::StartTls | Command::Authenticate { .. } | Command::Login { .. } => {
                 signed_in.then_some("You are signed in already")
             }
@@ -339,6 +369,7 @@ impl<R: Acceptance> Session<R> {
             | Command::Manage(_)
             | Command::Append(_)
             | Command::Url(_)
+            | Command::Notify(_)
             | Command::Idle => (!signed_in).then_some("Sign in first"),
             // RFC 7377 §2.1: it works without a selected mailbox.
             Command::Search(search) if search.sources.is_some() => {
@@ -385,6 +416,7 @@ impl<R: Acceptance> Session<R> {
                 self.authenticate(&mechanism, initial.as_ref())
             }
             Command::Login { user, password } => self.login(user, password),
+            Command::Unauthenticate => self.unauthenticate(),
             Command::Enable(names) => self.enable(&names),
             Command::Compress(algorithm) => self.compress(&algorithm),
             Command::Namespace => self.namespace(),
@@ -394,6 +426,7 @@ impl<R: Acceptance> Session<R> {
             Command::Close => self.close(),
             Command::Unselect => self.deselect(),
             Command::Idle => self.idle(),
+            Command::Notify(command) => self.notify(*command),
             Command::Append(head) => self.append_begins(*head),
             Command::Url(command) => self.url_command(command),
             Command::Fetch(fetch) => self.fetch(fetch),
@@ -490,104 +523,5 @@ impl<R: Acceptance> Session<R> {
         }
         self.reader.shrink();
         Step::NeedInput
-    }
-}
-
-impl<R: Acceptance> Machine for Session<R> {
-    type Question = Question;
-    type Answer = Answer<R>;
-    type Event = Event;
-
-    fn input(&mut self, bytes: &[u8], _now: Timestamp) -> usize {
-        if self.open != Open::No || self.ending == Ending::Close {
-            return 0;
-        }
-        let taken = self.reader.input(bytes);
-        if self.signed_in.is_none() {
-            self.octets_in += taken;
-            if self.octets_in > self.config.limits.unauthenticated_octets_max {
-                self.bye_now("Too much input before sign-in");
-            }
-        }
-        taken
-    }
-
-    fn step(&mut self, now: Timestamp) -> Step<Question> {
-        self.now = now;
-        loop {
-            if self.open != Open::No {
-                return Step::NeedInput;
-            }
-            if self.output_is_full() {
-                self.open = Open::Flush;
-                return Step::Ask(Question::Flush);
-            }
-            if self.ending == Ending::Close && matches!(self.work, Work::Ready) {
-                return Step::Close;
-            }
-            match self.advance(now) {
-                Flow::Again => {}
-                Flow::Ask(question) => {
-                    self.open = Open::Question;
-                    return Step::Ask(question);
-                }
-                Flow::NeedInput => return self.need_input(),
-                Flow::StartTls => return Step::StartTls,
-                Flow::StartCompression => return Step::StartCompression,
-            }
-        }
-    }
-
-    fn answer(&mut self, answer: Answer<R>, now: Timestamp) {
-        match std::mem::replace(&mut self.open, Open::No) {
-            Open::Question => self.answer = Some(answer),
-            Open::Flush | Open::No => {}
-        }
-        // A long response is no idleness.
-        self.touch(now);
-    }
-
-    fn event(&mut self, event: Event, _now: Timestamp) {
-        match event {
-            Event::Changed(mailbox) => self.stirred |= self.selected() == Some(mailbox),
-            Event::Appended => self.appends.decided(),
-            Event::SignedOut => self.bye_now("This account's password has changed, sign in anew"),
-        }
-    }
-
-    fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.output
-    }
-
-    fn tls_started(&mut self, tls: TlsFacts, _now: Timestamp) {
-        self.tls_stands(tls);
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        (self.open == Open::No).then_some(self.deadline)
-    }
-
-    // RFC 3501 §5.4: autologout.
-    fn deadline_passed(&mut self, now: Timestamp) {
-        if now < self.deadline || self.open != Open::No {
-            return;
-        }
-        if self.signed_in.is_some() {
-            self.bye_now("Signed out for inactivity");
-        } else {
-            self.bye_now("Too long without signing in");
-        }
-    }
-
-    fn peer_closed(&mut self, _now: Timestamp) {
-        if self.ending != Ending::Close {
-            self.ending = Ending::PeerClosed;
-        }
-    }
-
-    fn shut_down(&mut self, _now: Timestamp) {
-        if self.ending == Ending::No {
-            self.ending = Ending::ShutDown;
-        }
     }
 }

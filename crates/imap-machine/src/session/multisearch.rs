@@ -8,7 +8,7 @@ use mail_types::{Acceptance, UidValidity};
 use super::search::Aim;
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Listed, Question, Selected};
-use crate::grammar::{MailboxFilter, MailboxName, SEPARATOR, Search, SearchKey};
+use crate::grammar::{MailboxFilter, MailboxName, Search, SearchKey};
 use crate::search::Compiled;
 use crate::view::View;
 
@@ -110,29 +110,17 @@ fn named(
     for filter in filters {
         match filter {
             MailboxFilter::Selected | MailboxFilter::SelectedDelayed => wanted.extend(selected),
-            MailboxFilter::Inboxes => {
-                wanted.extend(there.keys().filter(|name| name.is_inbox()));
-            }
-            MailboxFilter::Personal => wanted.extend(there.keys()),
-            MailboxFilter::Subscribed => {
-                let subscribed = there.values().filter(|mailbox| mailbox.subscribed);
-                wanted.extend(subscribed.map(|mailbox| &mailbox.name));
-            }
+            // RFC 7377 §2.2: named ones that are not there are passed over when they are opened.
             MailboxFilter::Mailboxes(names) => wanted.extend(names),
-            MailboxFilter::Subtree(roots) => {
-                let roots: HashSet<&str> = roots.iter().map(MailboxName::as_str).collect();
-                let is_below = |name: &str| {
-                    let ends = name.match_indices(SEPARATOR).map(|(end, _)| &name[..end]);
-                    ends.chain([name]).any(|above| roots.contains(above))
+            filter @ (MailboxFilter::Inboxes
+            | MailboxFilter::Personal
+            | MailboxFilter::Subscribed
+            | MailboxFilter::Subtree(_)
+            | MailboxFilter::SubtreeOne(_)) => {
+                let is_meant = |listed: &&&Listed| {
+                    filter.covers(&listed.name, listed.special_use, listed.subscribed)
                 };
-                wanted.extend(there.keys().filter(|name| is_below(name.as_str())));
-            }
-            MailboxFilter::SubtreeOne(roots) => {
-                let roots: HashSet<&str> = roots.iter().map(MailboxName::as_str).collect();
-                wanted.extend(there.keys().filter(|name| {
-                    let parent = name.parent().is_some_and(|parent| roots.contains(parent));
-                    parent || roots.contains(name.as_str())
-                }));
+                wanted.extend(there.values().filter(is_meant).map(|listed| &listed.name));
             }
         }
     }

@@ -70,11 +70,21 @@ impl Plan {
         if fetch.changed_since.is_some() && !attributes.contains(&FetchAttribute::ModSeq) {
             attributes.push(FetchAttribute::ModSeq);
         }
+        Self::of(attributes, fetch.changed_since, read_only, rev2)
+    }
+
+    /// Of these attributes, in this order.
+    pub(super) fn of(
+        attributes: Vec<FetchAttribute>,
+        changed_since: Option<u64>,
+        read_only: bool,
+        rev2: bool,
+    ) -> Self {
         let mut plan = Self {
             items: Vec::with_capacity(attributes.len()),
             need: Need { facts: Vec::new(), summary: false, octets: Octets::None },
             sets_seen: false,
-            changed_since: fetch.changed_since,
+            changed_since,
             rev2,
         };
         for attribute in attributes {

@@ -11,7 +11,7 @@ use super::multisearch::Elsewhere;
 use super::order::{OrderError, Ordering};
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Question, Refusal};
-use crate::grammar::{Search, SearchOrder, SearchReturn, UidSet};
+use crate::grammar::{Search, SearchKey, SearchOrder, SearchReturn, UidSet};
 use crate::search::{Bits, Compiled, Evaluator, Found, Matched, NoSuchNumber};
 use crate::view::View;
 use crate::write::push_text;
@@ -73,6 +73,10 @@ impl<R: Acceptance> Session<R> {
         // RFC 6855 §3: "the server MUST reject it with a BAD".
         if self.utf8 && search.names_charset && search.order == SearchOrder::Mailbox {
             return self.bad("", "With UTF8=ACCEPT a search names no charset");
+        }
+        // RFC 9051 appendix E: RECENT, NEW and OLD are gone.
+        if self.rev2 && names_recent(&search.key) {
+            return self.bad("", "IMAP4rev2 has no RECENT, NEW and OLD");
         }
         // RFC 9051 §6.4.4: SEARCH is always answered with ESEARCH.
         if self.rev2 && search.order == SearchOrder::Mailbox && search.returns.is_none() {
@@ -330,5 +334,30 @@ impl<R: Acceptance> Session<R> {
             Aim::Elsewhere(elsewhere) => self.multisearch_next(elsewhere.others),
             Aim::Command | Aim::Update(_) => self.finish(Status::Ok, "", "Done"),
         }
+    }
+}
+
+/// Recursion is as deep as the parser allowed.
+fn names_recent(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(names_recent),
+        SearchKey::Not(key) => names_recent(key),
+        SearchKey::Recent => true,
+        SearchKey::Numbers { .. }
+        | SearchKey::Flag(_)
+        | SearchKey::Keyword(_)
+        | SearchKey::Before(_)
+        | SearchKey::On(_)
+        | SearchKey::Since(_)
+        | SearchKey::Larger(_)
+        | SearchKey::Smaller(_)
+        | SearchKey::ModSeq(_)
+        | SearchKey::Older(_)
+        | SearchKey::Younger(_)
+        | SearchKey::SavedBefore(_)
+        | SearchKey::SavedOn(_)
+        | SearchKey::SavedSince(_)
+        | SearchKey::Email(_)
+        | SearchKey::Content(_) => false,
     }
 }

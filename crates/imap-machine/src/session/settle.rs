@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use mail_types::Acceptance;
 
 use super::append::server_bug;
+use super::finish::Then;
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Appended, Question};
 use crate::grammar::Tag;
@@ -95,12 +96,13 @@ impl<R: Acceptance> Session<R> {
                 let all = receipts.len() as u64 == uids.len();
                 let first = receipts.first().filter(|_| all).map(Acceptance::receipt_id);
                 let code = format!("[APPENDUID {uid_validity} {uids}]");
-                first.map(|receipt| (code, receipt)).ok_or_else(server_bug)
+                first.map(|receipt| (code, receipt, uid_validity, uids)).ok_or_else(server_bug)
             });
             lines.extend_from_slice(&match appended {
-                Ok((code, receipt)) => {
+                Ok((code, receipt, uid_validity, uids)) => {
                     // RFC 3501 §6.3.11: a message for the selected mailbox is told at once.
                     self.stirred = self.selected.is_some();
+                    self.note_own(uid_validity, uids.ranges().iter().copied());
                     if replaced {
                         // RFC 8508 §3.4: APPENDUID comes before the EXPUNGE, in an untagged OK.
                         push_text(
@@ -120,7 +122,7 @@ impl<R: Acceptance> Session<R> {
         }
         self.tag = tag;
         match then {
-            Work::Ready => self.finish_with(Some(lines)),
+            Work::Ready => self.finish_with(Then::Line(lines)),
             then => {
                 // In the middle of the next command: what is new is told at its end.
                 self.output.extend_from_slice(&lines);

@@ -95,6 +95,10 @@ impl<R: Acceptance> Session<R> {
             let now = mailbox.view.highest_modseq();
             highest = self.highest_code(before, now);
         }
+        if let Some(copied) = &copied {
+            let own = copied.uids.iter().map(|(_, to)| (to.get(), to.get()));
+            self.note_own(copied.uid_validity, own);
+        }
         // What was copied may have come into this very mailbox.
         self.stirred = copied.is_some();
         let code = copied.as_ref().and_then(copy_uid).unwrap_or(highest);

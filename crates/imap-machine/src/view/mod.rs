@@ -45,6 +45,8 @@ pub struct View {
     saved: UidSet,
     /// RFC 9051 appendix E: nothing is told of `\Recent`.
     rev2: bool,
+    /// RFC 9586: messages are told by UID alone.
+    uid_only: bool,
 }
 
 impl View {
@@ -53,13 +55,41 @@ impl View {
     pub fn new(rows: Rows, recent: UidSet) -> Self {
         let (told, newest) = (rows.len(), rows.clone());
         let (gone, saved) = (UidSet::new(), UidSet::new());
-        Self { rows, newest, recent, told, changed: Vec::new(), gone, saved, rev2: false }
+        Self {
+            rows,
+            newest,
+            recent,
+            told,
+            changed: Vec::new(),
+            gone,
+            saved,
+            rev2: false,
+            uid_only: false,
+        }
     }
 
     /// The same for a client that speaks IMAP4rev2, or not.
     #[must_use]
     pub fn in_rev2(self, rev2: bool) -> Self {
         Self { rev2, ..self }
+    }
+
+    /// The same for a client that knows UIDs only (RFC 9586), or not.
+    #[must_use]
+    pub fn by_uid_only(self, uid_only: bool) -> Self {
+        Self { uid_only, ..self }
+    }
+
+    /// `* n FETCH (`, or `* n UIDFETCH (` (RFC 9586 §3.3) with the UID.
+    pub(crate) fn write_head(&self, place: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* ");
+        if self.uid_only {
+            push_number(out, u64::from(self.rows.at(place).uid));
+            out.extend_from_slice(b" UIDFETCH (");
+        } else {
+            push_number(out, place as u64 + 1);
+            out.extend_from_slice(b" FETCH (");
+        }
     }
 
     /// Messages, those included that are gone and not yet told.

@@ -113,6 +113,9 @@ impl Client {
         if self.deaf {
             service.changed.clear();
         }
+        if service.has_news() {
+            self.session.event(Event::News, self.now);
+        }
         for mailbox in service.changed.clone() {
             self.session.event(Event::Changed(mailbox), self.now);
         }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use imap_machine::grammar::StoreMode;
+use imap_machine::grammar::{MailboxName, StoreMode};
 use imap_machine::{Config, Limits};
 use mail_types::{Machine, Timestamp};
 
@@ -230,6 +230,19 @@ fn happen(client: &mut Client, service: &mut Service, what: &str) {
             service.refuse_next = Some(imap_machine::Refusal::new(code, "Refused"));
         }
         ["unavailable"] => service.unavailable = true,
+        ["overflow"] => service.overflow = true,
+        ["create", name] => service.create(name, None).subscribed = false,
+        ["rename", from, to] => service.mailbox(from).name = MailboxName::new(to).unwrap(),
+        ["unsubscribe", name] => service.mailbox(name).subscribed = false,
+        ["subscribe", name] => service.mailbox(name).subscribed = true,
+        ["rights", name, letters] => {
+            service.mailbox(name).rights = mail_types::Rights::parse(letters).unwrap();
+        }
+        ["annotate", entry] => service.metadata_news.push((None, (*entry).to_owned())),
+        ["annotate", name, entry] => {
+            let name = Some(MailboxName::new(name).unwrap());
+            service.metadata_news.push((name, (*entry).to_owned()));
+        }
         ["wait", secs] => {
             client.now = client.now.after(Duration::from_secs(secs.parse().unwrap()));
             if client.session.deadline().is_some_and(|deadline| deadline <= client.now) {

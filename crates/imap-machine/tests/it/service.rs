@@ -66,6 +66,10 @@ pub struct Service {
     pub url_key: u64,
     /// At most this many messages in an answer.
     pub batch_max: usize,
+    /// What a watching session was told last.
+    pub watched: Option<Vec<Mailbox>>,
+    pub overflow: bool,
+    pub metadata_news: Vec<(Option<MailboxName>, String)>,
     next_id: u64,
 }
 
@@ -165,6 +169,10 @@ impl Service {
     ) -> Result<Answer<Proof>, Refusal> {
         Ok(match question {
             Question::Flush | Question::Deselect { .. } => Answer::Done,
+            Question::Forget => {
+                self.watched = None;
+                Answer::Done
+            }
             Question::SignIn(question) => Answer::SignIn(self.sign_in(question)),
             Question::List { counts, .. } => Answer::Mailboxes(self.list(counts.is_some())),
             Question::Status { mailbox, .. } => Answer::Status(self.by_name(&mailbox)?.status()),
@@ -239,6 +247,11 @@ impl Service {
                 let messages = messages.iter().take(self.batch_max);
                 Answer::SortFacts(messages.map(|wanted| self.sort_facts(wanted)).collect())
             }
+            Question::Watch { on, .. } => {
+                self.watched = on.then(|| self.mailboxes.clone());
+                Answer::Done
+            }
+            Question::News { .. } => Answer::News(self.news()),
             Question::Glance { mailbox, .. } => {
                 let rows = self.rows_of(&mailbox)?;
                 Answer::Selected(Box::new(self.by_name(&mailbox)?.select(rows, true)))
@@ -371,7 +384,7 @@ impl Mailbox {
         self.messages.retain(|message| !is_gone(message));
     }
 
-    fn status(&self) -> Status {
+    pub fn status(&self) -> Status {
         let count = |count: usize| u32::try_from(count).unwrap();
         let recent = self.messages.iter().filter(|message| message.uid >= self.recent_from);
         let unseen = self.messages.iter().filter(|message| !message.flags.has(SystemFlag::Seen));

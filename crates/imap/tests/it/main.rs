@@ -6,6 +6,7 @@ mod client;
 mod fetches;
 mod mailboxes;
 mod news;
+mod notify;
 mod orders;
 mod searches;
 mod sharing;

@@ -97,3 +97,26 @@ async fn annotations_are_kept() {
     assert_eq!(found, ["* METADATA \"\" (/private/vendor/x \"of the server\")"]);
     world.stop().await;
 }
+
+// RFC 4314 §4: rights count from the moment they change, in a selected mailbox too.
+#[tokio::test]
+async fn whoever_may_no_longer_read_reads_no_more() {
+    let world = World::new().await;
+    let mut ann = world.signed_in().await;
+    let mut bob = bob(&world).await;
+    ann.ok("CREATE Team").await;
+    ann.append("Team", MAIL).await;
+    ann.ok("SETACL Team bob@example.org lr").await;
+    bob.ok(&format!("SELECT {SHARED}")).await;
+    assert_eq!(bob.ok("FETCH 1 (BODY[])").await.len(), 1);
+    ann.ok("SETACL Team bob@example.org l").await;
+    for command in ["FETCH 1 (BODY[])", "SEARCH TEXT \"text\"", "SORT (SUBJECT) UTF-8 ALL"] {
+        let refused = bob.no(command).await;
+        assert!(refused.starts_with("[NOPERM] "), "{command}: {refused}");
+    }
+    // And hears of nothing.
+    ann.append("Team", MAIL).await;
+    let tag = bob.begin("NOOP").await;
+    assert_eq!(bob.response().await, format!("{tag} OK Done"));
+    assert!(bob.response().await.starts_with("* BYE "));
+}

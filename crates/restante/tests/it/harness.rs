@@ -148,7 +148,8 @@ impl House {
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
         command.env("BINARY", RESTANTE);
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
-        for (name, port) in ports.into_iter().chain([("IMAPS", 993), ("POP3", 110), ("POP3S", 995)])
+        for (name, port) in
+            ports.into_iter().chain([("IMAPS", 993), ("POP3", 110), ("POP3S", 995), ("LMTP", 24)])
         {
             command.env(name, self.address(port).port().to_string());
         }
@@ -255,7 +256,13 @@ pub struct Smtp {
 
 impl Smtp {
     pub fn connect(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect(server).unwrap();
+        Self::connect_behind(server, b"")
+    }
+
+    /// The same, these octets sent before all else.
+    pub fn connect_behind(server: SocketAddr, first: &[u8]) -> Self {
+        let mut stream = TcpStream::connect(server).unwrap();
+        stream.write_all(first).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut smtp = Self { reader: BufReader::new(stream) };
         let greeting = smtp.reply();

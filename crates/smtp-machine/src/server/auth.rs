@@ -6,7 +6,7 @@ use super::{Answer, Asked, Question, Role, Server, State, Tls};
 impl<R: Acceptance> Server<R> {
     /// RFC 4954 §4.
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
-        if self.config.role == Role::Mx {
+        if matches!(self.config.role, Role::Mx | Role::Lmtp) {
             return self.refuse_with(502, 5, 1, "Nobody signs in here; use port 465 or 587");
         }
         if self.hello.is_none() {

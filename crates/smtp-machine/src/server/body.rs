@@ -14,6 +14,8 @@ pub(super) struct Body {
     chunk: Vec<u8>,
     /// DATA: the final dot was read. BDAT: the last chunk is complete.
     ended: bool,
+    /// Replies that the end of the content is answered with: in LMTP one a recipient.
+    replies: usize,
     sink: Sink,
 }
 
@@ -32,16 +34,17 @@ enum Sink {
 }
 
 impl Body {
-    pub(super) fn dots() -> Self {
-        Self::new(Framing::Dots(DotReader::default()))
+    pub(super) fn dots(replies: usize) -> Self {
+        Self::new(Framing::Dots(DotReader::default()), replies)
     }
 
     pub(super) fn chunks() -> Self {
-        Self::new(Framing::Chunks(ChunkReader::default()))
+        Self::new(Framing::Chunks(ChunkReader::default()), 1)
     }
 
-    fn new(framing: Framing) -> Self {
-        Self { framing, octets: 0, chunk: Vec::new(), ended: false, sink: Sink::Service }
+    fn new(framing: Framing, replies: usize) -> Self {
+        let (chunk, sink) = (Vec::new(), Sink::Service);
+        Self { framing, octets: 0, chunk, ended: false, replies, sink }
     }
 
     pub(super) const fn octets(&self) -> u64 {
@@ -145,22 +148,32 @@ impl<R: Acceptance> Server<R> {
     }
 
     pub(super) fn body_ended(&mut self, answer: Answer<R>) {
-        self.body = None;
+        // RFC 2033 §4.2: one reply for each RCPT that was answered with 250, in their order. All
+        // recipients are in one commit, so that they have one reply's text, too.
+        let replies = self.body.take().map_or(1, |body| body.replies);
         self.transaction = None;
         self.message_until = None;
         self.input.release();
         self.state = State::Command;
         match answer {
-            Answer::Accepted(receipt) => self.say_kept(&Kept(receipt.receipt_id())),
-            Answer::Refused(refusal) => self.say_reply(refusal.reply()),
+            Answer::Accepted(receipt) => self.say_kept(&Kept(receipt.receipt_id()), replies),
+            Answer::Refused(refusal) => self.say_replies(&refusal, replies),
             // A message without its proof is not kept, whatever the service meant.
-            Answer::Ok | Answer::SignIn(_) => self.say_reply(our_trouble().reply()),
+            Answer::Ok | Answer::SignIn(_) => self.say_replies(&our_trouble(), replies),
         }
     }
 
-    fn say_kept(&mut self, Kept(receipt): &Kept) {
+    fn say_kept(&mut self, Kept(receipt): &Kept, replies: usize) {
         let reply = format!("250 2.0.0 {receipt} kept");
-        self.say(&reply);
+        for _ in 0..replies {
+            self.say(&reply);
+        }
+    }
+
+    fn say_replies(&mut self, refusal: &Refusal, replies: usize) {
+        for _ in 0..replies {
+            self.say_reply(refusal.reply());
+        }
     }
 
     /// The whole message is read, and refused.
@@ -169,8 +182,8 @@ impl<R: Acceptance> Server<R> {
         self.transaction = None;
         self.message_until = None;
         self.input.release();
-        if let Some(Body { sink: Sink::Dropped(refusal), .. }) = self.body.take() {
-            self.say_reply(refusal.reply());
+        if let Some(Body { sink: Sink::Dropped(refusal), replies, .. }) = self.body.take() {
+            self.say_replies(&refusal, replies);
         }
     }
 

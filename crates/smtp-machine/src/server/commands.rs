@@ -1,9 +1,9 @@
 use mail_types::{Acceptance, Refusal};
 
 use super::body::Body;
-use super::{Answer, Asked, Question, Server, State, Transaction, our_trouble};
+use super::{Answer, Asked, Question, Role, Server, State, Transaction, our_trouble};
 use crate::command::{Mail, Rcpt};
-use crate::envelope::{Envelope, Recipient, Sender, with_protocol};
+use crate::envelope::{Envelope, Recipient, Sender, with_lmtp, with_protocol};
 use crate::path::ForwardPath;
 
 impl<R: Acceptance> Server<R> {
@@ -118,7 +118,11 @@ impl<R: Acceptance> Server<R> {
         }
         match self.begin_body() {
             Ok(envelope) => {
-                self.body = Some(Body::dots());
+                let replies = match self.config.role {
+                    Role::Lmtp => envelope.recipients.len(),
+                    Role::Mx | Role::Submission => 1,
+                };
+                self.body = Some(Body::dots(replies));
                 self.state = State::Data;
                 self.ask(Asked::BodyBegin, Question::BodyBegin(Box::new(envelope)));
             }
@@ -130,6 +134,10 @@ impl<R: Acceptance> Server<R> {
     pub(super) fn bdat(&mut self, octets: u64, last: bool) {
         let so_far = match &self.body {
             Some(body) => Ok((body.octets(), None)),
+            // Not offered: its replies for each recipient (RFC 2033 §4.3) are no use to anybody.
+            None if self.config.role == Role::Lmtp => {
+                Err(Refusal::permanent(502, 5, 1, "CHUNKING is not offered; use DATA"))
+            }
             None => self.begin_body().map(|envelope| (0, Some(envelope))),
         };
         let octets_max = self.config.limits.message_octets_max;
@@ -166,7 +174,10 @@ impl<R: Acceptance> Server<R> {
         Ok(Envelope {
             sender: transaction.sender.clone(),
             recipients: std::mem::take(&mut transaction.recipients),
-            protocol: with_protocol(&transaction.sender, extended),
+            protocol: match self.config.role {
+                Role::Lmtp => with_lmtp(&transaction.sender),
+                Role::Mx | Role::Submission => with_protocol(&transaction.sender, extended),
+            },
         })
     }
 }

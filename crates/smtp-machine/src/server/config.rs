@@ -10,6 +10,9 @@ pub enum Role {
     Mx,
     /// Ports 587 and 465 (RFC 6409, RFC 8314): nobody sends who has not signed in.
     Submission,
+    /// LMTP (RFC 2033): mail from hosts of our own that has passed their port 25; nobody signs in.
+    /// Each recipient has a reply of its own behind the content.
+    Lmtp,
 }
 
 /// TLS on a connection at its begin.
@@ -41,6 +44,8 @@ pub struct Config {
     pub postmaster: Address,
     /// Fresh printable randomness without commas, for SCRAM (RFC 5802 §5.1).
     pub nonce: String,
+    /// Why this client is not served at all; it is told so in place of the greeting.
+    pub turned_away: Option<&'static str>,
     /// Limits.
     pub limits: Limits,
 }

@@ -15,11 +15,21 @@ impl<R: Acceptance> Server<R> {
         if self.shutting_down {
             return self.goodbye_shutting_down();
         }
+        // RFC 5321 §3.1: 554 in place of 220.
+        if let Some(why) = self.config.turned_away {
+            let reply = format!("554 5.7.1 {why}");
+            self.close(&reply);
+            return Progress::On;
+        }
         if !self.input.is_empty() {
             self.close("554 5.5.0 You spoke before the greeting (RFC 5321 section 4.3.1)");
             return Progress::On;
         }
-        let greeting = format!("220 {} ESMTP Restante", self.config.hostname);
+        let protocol = match self.config.role {
+            Role::Mx | Role::Submission => "ESMTP",
+            Role::Lmtp => "LMTP",
+        };
+        let greeting = format!("220 {} {protocol} Restante", self.config.hostname);
         self.say(&greeting);
         Progress::On
     }
@@ -113,6 +123,7 @@ impl<R: Acceptance> Server<R> {
         let last_of_group = match command {
             Command::Helo(_) => self.must_be_last("HELO"),
             Command::Ehlo(_) => self.must_be_last("EHLO"),
+            Command::Lhlo(_) => self.must_be_last("LHLO"),
             Command::Data => self.must_be_last("DATA"),
             Command::StartTls => self.must_be_last("STARTTLS"),
             Command::Auth { .. } => self.must_be_last("AUTH"),
@@ -129,8 +140,19 @@ impl<R: Acceptance> Server<R> {
         if last_of_group.is_err() {
             return;
         }
+        // RFC 2033 §4.1: LHLO in place of HELO and EHLO, which MUST NOT be answered with 2yz.
+        match (self.config.role, &command) {
+            (Role::Lmtp, Command::Helo(_) | Command::Ehlo(_)) => {
+                return self.refuse_with(500, 5, 1, "This is LMTP: say LHLO");
+            }
+            (Role::Mx | Role::Submission, Command::Lhlo(_)) => {
+                return self.refuse_with(500, 5, 1, "This is SMTP: say EHLO");
+            }
+            (Role::Mx | Role::Submission | Role::Lmtp, _) => {}
+        }
         match command {
             Command::Helo(name) => self.hello(name, false),
+            Command::Lhlo(name) => self.hello(name, true),
             Command::Ehlo(name) => self.hello(name, true),
             Command::Mail(mail) => self.mail(mail),
             Command::Rcpt(rcpt) => self.rcpt(rcpt),
@@ -171,9 +193,11 @@ impl<R: Acceptance> Server<R> {
             "8BITMIME".to_owned(),
             "SMTPUTF8".to_owned(),
             "ENHANCEDSTATUSCODES".to_owned(),
-            "CHUNKING".to_owned(),
-            "DSN".to_owned(),
         ];
+        if self.config.role != Role::Lmtp {
+            lines.push("CHUNKING".to_owned());
+        }
+        lines.push("DSN".to_owned());
         // RFC 3207 §4.2: not offered again once TLS stands.
         if self.config.tls == Tls::Offered && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());
@@ -211,7 +235,11 @@ impl<R: Acceptance> Server<R> {
     /// MAIL.
     pub(super) fn may_mail(&self) -> Result<(), Refusal> {
         if self.hello.is_none() {
-            return Err(Refusal::permanent(503, 5, 1, "Say EHLO or HELO first"));
+            let hello = match self.config.role {
+                Role::Mx | Role::Submission => "Say EHLO or HELO first",
+                Role::Lmtp => "Say LHLO first",
+            };
+            return Err(Refusal::permanent(503, 5, 1, hello));
         }
         if self.transaction.is_some() {
             return Err(Refusal::permanent(503, 5, 1, "MAIL was given already; RSET forgets it"));
@@ -223,7 +251,7 @@ impl<R: Acceptance> Server<R> {
             Role::Submission if self.signed_in.is_none() => {
                 Err(Refusal::permanent(530, 7, 0, "Sign in with AUTH first"))
             }
-            Role::Submission | Role::Mx => Ok(()),
+            Role::Submission | Role::Mx | Role::Lmtp => Ok(()),
         }
     }
 }

@@ -29,6 +29,7 @@ pub fn config() -> Config {
         auth_without_tls: false,
         postmaster: Address::parse("postmaster@example.org").unwrap(),
         nonce: "nonce".into(),
+        turned_away: None,
         limits: Limits { message_octets_max: 100_000, ..Limits::default() },
     }
 }
@@ -136,6 +137,8 @@ fn setup(text: &str) -> Config {
         let number = || value.parse().unwrap();
         match (key, value) {
             ("role", "submission") => config.role = Role::Submission,
+            ("role", "lmtp") => config.role = Role::Lmtp,
+            ("turned_away", "yes") => config.turned_away = Some("Not for you"),
             ("tls", "none") => config.tls = Tls::Unavailable,
             ("tls", "implicit") => config.tls = Tls::Implicit,
             ("nonce", _) => config.nonce = value.into(),

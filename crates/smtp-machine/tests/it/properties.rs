@@ -33,6 +33,7 @@ pub fn smtp_commands(octets: &[u8]) {
         auth_without_tls: true,
         postmaster: Address::parse("postmaster@example.org").unwrap(),
         nonce: "nonce".into(),
+        turned_away: None,
         limits: server::Limits::default(),
     };
     let mut server = server::Server::new(config);

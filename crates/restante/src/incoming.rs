@@ -1,0 +1,117 @@
+//! Starts what takes mail: ports 25, 587 and 465, and LMTP.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use config::{Config, Service};
+use sign_in::SignIn;
+use smtp_machine::server::Role;
+use store::Store;
+use tokio::net::UnixListener;
+
+use crate::data_dir::DataDir;
+use crate::serve::{Running, trusted};
+
+/// A Unix socket's file while it is listened on.
+pub struct SocketFile(PathBuf);
+
+impl SocketFile {
+    /// Takes the file away once nobody listens any more.
+    pub fn remove(self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "the LMTP socket cannot be removed");
+        }
+    }
+}
+
+/// Listens; the LMTP socket's file, where there is one.
+pub fn listen(
+    running: &mut Running,
+    data: &DataDir,
+    config: &Config,
+    store: &Store,
+    sign_in: &Arc<SignIn>,
+) -> anyhow::Result<Option<SocketFile>> {
+    for (service, role) in [
+        (Service::Smtp, Role::Mx),
+        (Service::Submission, Role::Submission),
+        (Service::Submissions, Role::Submission),
+        (Service::Lmtp, Role::Lmtp),
+    ] {
+        let shared = Arc::new(shared(config, store, sign_in, role));
+        let stop = running.stop();
+        running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
+            smtp::serve(Arc::clone(&shared), link, stop.clone())
+        })?;
+    }
+    let Some(socket) = &config.lmtp.socket else { return Ok(None) };
+    let path = data.resolve(socket);
+    let listener = bind(&path, config.lmtp.socket_for_everybody)?;
+    // Whoever may open the file may use it: no address to look at.
+    let shared =
+        Arc::new(smtp::Shared { clients: None, ..shared(config, store, sign_in, Role::Lmtp) });
+    let stop = running.stop();
+    running.listen_unix("lmtp", listener, smtp::TOO_MANY_CONNECTIONS, move |link| {
+        smtp::serve(Arc::clone(&shared), link, stop.clone())
+    });
+    Ok(Some(SocketFile(path)))
+}
+
+fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role) -> smtp::Shared {
+    smtp::Shared {
+        store: store.clone(),
+        sign_in: Arc::clone(sign_in),
+        hostname: config.hostname.clone(),
+        role,
+        clients: match role {
+            Role::Lmtp => Some(trusted(&config.lmtp.networks)),
+            Role::Mx | Role::Submission => None,
+        },
+        plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
+        limits: limits(config),
+        received_fields_max: config.limits.received_fields_max,
+    }
+}
+
+/// Binds the socket, whose file of a server that is dead may still be there.
+fn bind(path: &Path, for_everybody: bool) -> anyhow::Result<UnixListener> {
+    let named = || format!("lmtp.socket {}", path.display());
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            bail!("{} is there and no socket; name another path or remove it", named());
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            bail!("{} is listened on by another program; name another path", named());
+        }
+        Ok(_) => std::fs::remove_file(path)
+            .with_context(|| format!("{} is left over and cannot be removed", named()))?,
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("{} cannot be made; does its directory exist?", named()))?;
+    let mode = if for_everybody { 0o666 } else { 0o660 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("{} cannot be protected", named()))?;
+    Ok(listener)
+}
+
+fn limits(config: &Config) -> smtp_machine::server::Limits {
+    let (limits, timeouts) = (&config.limits, &config.timeouts);
+    smtp_machine::server::Limits {
+        message_octets_max: limits.message_bytes_max,
+        recipients_max: limits.recipients_max,
+        line_octets_max: limits.smtp_line_bytes_max,
+        path_line_octets_max: limits.smtp_path_line_bytes_max,
+        auth_line_octets_max: limits.smtp_auth_line_bytes_max,
+        commands_max: limits.smtp_commands_max,
+        errors_max: limits.smtp_errors_max,
+        refused_recipients_max: limits.smtp_refused_recipients_max,
+        failed_sign_ins_max: config.sign_in.tries_max,
+        command_wait: timeouts.smtp_command,
+        content_wait: timeouts.smtp_data,
+        message_wait: timeouts.smtp_message,
+    }
+}
