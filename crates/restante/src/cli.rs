@@ -9,7 +9,7 @@ use mail_types::{Address, Domain};
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::request::{Request, Which};
-use crate::{check, control, demo, serve, show, verify};
+use crate::{check, control, demo, dkim, domain_dns, serve, show, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ enum Command {
     /// Domains whose mail is kept here
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Keys that mail is signed with
+    #[command(subcommand)]
+    Dkim(dkim::Dkim),
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
@@ -115,6 +118,8 @@ enum Account {
 enum DomainCommand {
     /// Keep mail for this domain here
     Add { domain: Domain },
+    /// What to publish in the DNS for it, and what of that is there
+    Dns(domain_dns::Args),
     /// No longer; its accounts must be gone
     Remove { domain: Domain },
     /// List them
@@ -252,7 +257,11 @@ impl Cli {
                 }
                 return Ok(ExitCode::SUCCESS);
             }
-            Command::Domain(command) => domain(command),
+            Command::Dkim(command) => return dkim::run(&data, command, self.json),
+            Command::Domain(command) => match domain(command) {
+                Ok(request) => request,
+                Err(args) => return domain_dns::run(&data, &args, self.json),
+            },
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
             Command::Queue(command) => queue(command)?,
@@ -314,12 +323,14 @@ fn count_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-fn domain(command: DomainCommand) -> Request {
-    match command {
+/// The request; or what is wanted of the DNS, which no server is needed for.
+fn domain(command: DomainCommand) -> Result<Request, domain_dns::Args> {
+    Ok(match command {
         DomainCommand::Add { domain } => Request::DomainAdd { domain },
         DomainCommand::Remove { domain } => Request::DomainRemove { domain },
         DomainCommand::List => Request::DomainList,
-    }
+        DomainCommand::Dns(args) => return Err(args),
+    })
 }
 
 fn alias(command: Alias) -> Request {

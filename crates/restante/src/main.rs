@@ -6,6 +6,9 @@ mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod dkim;
+mod dkim_signing;
+mod domain_dns;
 mod file_limit;
 mod incoming;
 mod init;
@@ -21,6 +24,7 @@ mod story_tries;
 mod verify;
 mod view;
 mod web_access;
+mod zone;
 
 use std::process::ExitCode;
 

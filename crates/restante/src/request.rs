@@ -37,6 +37,9 @@ pub enum Request {
         storage_bytes: Option<Option<u64>>,
         messages: Option<Option<u64>>,
     },
+    Dkim {
+        request: DkimRequest,
+    },
     DomainList,
     DomainAdd {
         domain: Domain,
@@ -79,6 +82,22 @@ pub enum Request {
     },
     /// What the DMARC reports of others say.
     ReportDmarc(crate::reports::Which),
+}
+
+/// What is asked of the keys that mail is signed with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DkimRequest {
+    /// The keys of a domain, or of all.
+    List { domain: Option<Domain> },
+    /// New keys, which do not sign yet.
+    Prepare { domain: Domain },
+    /// Sign with the new keys.
+    Activate { domain: Domain },
+    /// Take the last step back.
+    Undo { domain: Domain },
+    /// End a key.
+    Remove { domain: Domain, selector: String, force: bool },
 }
 
 /// Which messages.
@@ -194,10 +213,15 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
         }
+        Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {
-            store.add_domain(actor, domain.clone()).wait()?;
-            Ok(did(format!("mail for {domain} is local from now on")))
+            store.add_domain(actor.clone(), domain.clone()).wait()?;
+            crate::dkim::ensure(store, &actor, &domain)?;
+            Ok(did(format!(
+                "mail for {domain} is local from now on; restante domain dns {domain} prints what \
+                 to publish"
+            )))
         }
         Request::DomainRemove { domain } => {
             store.remove_domain(actor, domain.clone()).wait()?;
@@ -266,7 +290,7 @@ fn credentials(password: &str) -> Result<store::Credentials, Failure> {
     Ok(sign_in::credentials(password, &salt)?)
 }
 
-fn did(what: String) -> Value {
+pub fn did(what: String) -> Value {
     serde_json::json!({ "did": what })
 }
 

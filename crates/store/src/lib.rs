@@ -20,6 +20,7 @@ mod boxes;
 mod commit;
 mod custody;
 mod directory;
+mod dkim_keys;
 mod effects;
 mod extracted;
 mod extracting;
@@ -72,6 +73,7 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,

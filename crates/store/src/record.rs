@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dkim_keys::{DkimAlgorithm, DkimState, PrivateKey};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -298,6 +299,30 @@ pub enum Record {
     /// An attempt is over, with everything that is known of it. Stands in place of
     /// [`Record::Attempted`] wherever hosts were asked.
     Tried(Box<Tried>),
+    /// A domain has a new key to sign its mail with (RFC 6376).
+    DkimKeyAdded {
+        /// The domain.
+        domain: Domain,
+        /// Where it is published.
+        selector: String,
+        /// How it signs.
+        algorithm: DkimAlgorithm,
+        /// What signs, in PKCS #8.
+        private: PrivateKey,
+        /// The TXT record to publish.
+        public: String,
+        /// What is done with it at first.
+        state: DkimState,
+    },
+    /// Something else is done with a key from now on.
+    DkimStateSet {
+        /// Its domain.
+        domain: Domain,
+        /// Its selector.
+        selector: String,
+        /// What.
+        state: DkimState,
+    },
 }
 
 /// How much an account may keep (RFC 9208 §5).

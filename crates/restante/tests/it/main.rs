@@ -33,6 +33,7 @@ mod rfc_dialogs;
 mod senders_are_checked;
 mod shared_and_limited;
 mod sign_in_is_guarded;
+mod signed_mail_leaves;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;

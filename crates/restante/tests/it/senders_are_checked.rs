@@ -178,3 +178,54 @@ fn what_is_missing_is_a_usage_error() {
         assert_eq!(output.status.code(), Some(2), "{}", words(&output));
     }
 }
+
+/// DMARC of a message, SPF and DKIM checked on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn dmarc_of_a_message() {
+    let dns = Dns::start().await;
+    for line in [
+        "@ plain.test TXT v=spf1 ip4:192.0.2.1 -all",
+        "@ _dmarc.plain.test TXT v=DMARC1; p=reject; t=y",
+        "@ bounce.plain.test TXT v=spf1 ip4:192.0.2.1 -all",
+        "@ other.test TXT v=spf1 +all",
+        "@ _dmarc.broken.test SERVFAIL",
+    ] {
+        publish(&dns, line);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("message.eml");
+    let of = |from: &str, ip: &str, mail_from: &str, more: &[&str]| {
+        std::fs::write(&file, format!("{from}Subject: x\n\nhello\n")).unwrap();
+        let file = file.display().to_string();
+        let arguments = ["dmarc", &file, "--ip", ip, "--helo", "h.test", "--mail-from", mail_from];
+        check(dns.addr(), &[&arguments[..], more].concat())
+    };
+    let from = "From: Ann <ann@plain.test>\n";
+    let passed = of(from, "192.0.2.1", "x@bounce.plain.test", &[]);
+    assert_eq!(
+        passed.lines().next(),
+        Some("pass (SPF passed for bounce.plain.test, of the same organization as plain.test)")
+    );
+    let failed = of(from, "192.0.2.1", "x@other.test", &[]);
+    assert_eq!(
+        failed.lines().take(4).collect::<Vec<_>>(),
+        [
+            "fail (nothing authenticates plain.test: there is no DKIM signature, SPF passed for \
+             other.test only)",
+            "policy: reject (p of _dmarc.plain.test, in test mode)",
+            "requested: quarantine",
+            "spf: pass (192.0.2.1 matched +all of other.test) of other.test",
+        ]
+    );
+    let word = |from: &str| of(from, "192.0.2.1", "x@other.test", &[]);
+    assert!(word("From: a@nothing.test\n").starts_with("none ("));
+    assert!(word("From: a@broken.test\n").starts_with("temperror ("));
+    assert!(word("").starts_with("permerror (there is no From field)"));
+    let both = word("From: a@plain.test, b@other.test\n");
+    assert!(both.starts_with("fail ("), "{both}");
+    let told: Value =
+        serde_json::from_str(&of(from, "203.0.113.1", "ann@plain.test", &["--json"])).unwrap();
+    assert_eq!((&told["result"], &told["requested"]), (&"fail".into(), &"quarantine".into()));
+    assert_eq!(told["policy"]["domain"], "plain.test");
+    assert_eq!(told["spf"]["result"], "fail");
+}
