@@ -153,7 +153,8 @@ pub fn sentences(answer: &Value) -> Vec<String> {
     let (reports, messages) = (number("reports"), number("messages"));
     if reports == 0 && answer["unreadable"].as_array().is_none_or(Vec::is_empty) {
         return vec![
-            "No DMARC report was found. Reports go where `rua=` of your DMARC record says.".to_owned(),
+            "No DMARC report was found. Reports go where `rua=` of your DMARC record says."
+                .to_owned(),
         ];
     }
     let reporters: Vec<String> = answer["reporters"]

@@ -20,16 +20,16 @@ mod report;
 mod spf;
 mod tags;
 
+pub use arc::{ArcResult, ArcSet};
 pub use auth_results::{AuthResults, MethodResult, Property, claims_to_be_of};
+pub use dkim::{DkimResult, KeyError, SigningKey, dkim_overall};
 pub use dmarc::{
     Alignment, Authors, DmarcInput, DmarcPolicy, DmarcRecord, DmarcResult, Identifier, Psd,
     Published, ReportAddress, authors, dmarc, report_destinations,
 };
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
-pub use iprev::{IprevResult, iprev};
-pub use arc::{ArcResult, ArcSet};
-pub use dkim::{DkimResult, KeyError, SigningKey, dkim_overall};
 pub use examined::{Examined, Reading};
+pub use iprev::{IprevResult, iprev};
 pub use keys::Algorithm;
 pub use outcome::{Outcome, Verdict};
 pub use report::{

@@ -1,7 +1,6 @@
 use clap::Args;
 use sender_auth::{
-    Authors, DmarcInput, DmarcResult, Identifier, Reading, SpfResult, authors, dmarc,
-    spf_mail_from,
+    Authors, DmarcInput, DmarcResult, Identifier, Reading, SpfResult, authors, dmarc, spf_mail_from,
 };
 use serde_json::json;
 
@@ -74,7 +73,8 @@ fn facts(
         Authors::Domains(domains) => domains.clone(),
         Authors::Unusable(_) => Vec::new(),
     };
-    let identifier = |one: &Identifier| json!({"result": one.verdict.as_str(), "domain": one.domain});
+    let identifier =
+        |one: &Identifier| json!({"result": one.verdict.as_str(), "domain": one.domain});
     json!({
         "from": result.from,
         "authors": authors,

@@ -123,7 +123,8 @@ fn remove(
 ) -> Result<Value, Failure> {
     let directory = store.directory();
     let found = directory.dkim_keys(domain).iter().find(|key| key.selector == selector);
-    let key = found.ok_or_else(|| Refused::Missing(format!("the DKIM key {selector} of {domain}")))?;
+    let key =
+        found.ok_or_else(|| Refused::Missing(format!("the DKIM key {selector} of {domain}")))?;
     match key.state {
         DkimState::Active => {
             return Err(Failure {
@@ -182,7 +183,8 @@ fn make(domain: &Domain, known: &Directory, state: DkimState) -> Result<Vec<NewD
         let ends = |key: &DkimKey| key.selector.ends_with(&format!("{day}{suffix}"));
         !known.dkim_keys(domain).iter().any(|key| ends(key))
     };
-    let suffixes = std::iter::once("").chain(SUFFIXES.split("").filter(|letter| !letter.is_empty()));
+    let suffixes =
+        std::iter::once("").chain(SUFFIXES.split("").filter(|letter| !letter.is_empty()));
     let Some(suffix) = suffixes.into_iter().find(|suffix| is_free(suffix)) else {
         return Err(Failure { what: format!("{domain} has had enough keys today"), mend: None });
     };

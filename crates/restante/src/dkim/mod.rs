@@ -127,7 +127,9 @@ fn list(answer: &Value) {
         }
         if keys.is_empty() {
             let domain = text(domain, "domain");
-            show::line(&format!("  no keys: its mail goes unsigned; restante dkim rotate {domain}"));
+            show::line(&format!(
+                "  no keys: its mail goes unsigned; restante dkim rotate {domain}"
+            ));
         }
     }
 }

@@ -73,5 +73,8 @@ fn files_are_read_without_a_server() {
         Command::new(RESTANTE).args(["report", "dmarc"]).arg(&file).arg(&bad).output().unwrap();
     let text = words(&output);
     assert!(output.status.success(), "{text}");
-    assert!(text.starts_with("1 report on 42 messages: 40 passed") && text.contains("damaged"), "{text}");
+    assert!(
+        text.starts_with("1 report on 42 messages: 40 passed") && text.contains("damaged"),
+        "{text}"
+    );
 }

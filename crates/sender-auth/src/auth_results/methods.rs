@@ -38,8 +38,10 @@ impl IprevResult {
     /// RFC 8601 §2.7.3: `policy.iprev`.
     #[must_use]
     pub fn method(&self, ip: IpAddr) -> MethodResult {
-        MethodResult::new("iprev", self.outcome.verdict)
-            .commented(self.outcome.reason())
-            .with("policy", "iprev", &ip.to_canonical().to_string())
+        MethodResult::new("iprev", self.outcome.verdict).commented(self.outcome.reason()).with(
+            "policy",
+            "iprev",
+            &ip.to_canonical().to_string(),
+        )
     }
 }

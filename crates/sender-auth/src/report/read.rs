@@ -163,13 +163,11 @@ impl ReportRecord {
             ["row", "policy_evaluated", "disposition"] => self.disposition = disposition(text),
             ["row", "policy_evaluated", "dkim"] => self.dkim = aligned(text),
             ["row", "policy_evaluated", "spf"] => self.spf = aligned(text),
-            ["row", "policy_evaluated", "reason", part] => {
-                match (self.reasons.last_mut(), *part) {
-                    (Some(reason), "type") => reason.0 = owned(),
-                    (Some(reason), "comment") => reason.1 = Some(owned()),
-                    _ => {}
-                }
-            }
+            ["row", "policy_evaluated", "reason", part] => match (self.reasons.last_mut(), *part) {
+                (Some(reason), "type") => reason.0 = owned(),
+                (Some(reason), "comment") => reason.1 = Some(owned()),
+                _ => {}
+            },
             // RFC 7489's reports say `identities` here and there.
             ["identifiers" | "identities", "header_from"] => self.header_from = lower(),
             ["identifiers" | "identities", "envelope_from"] => self.envelope_from = Some(lower()),

@@ -189,10 +189,9 @@ proptest! {
 #[test]
 fn results_stand_in_the_field() {
     let mut zone = Zone::default();
-    for line in [
-        "example.org TXT v=spf1 ip4:192.0.2.1 -all",
-        "_dmarc.example.org TXT v=DMARC1; p=reject",
-    ] {
+    for line in
+        ["example.org TXT v=spf1 ip4:192.0.2.1 -all", "_dmarc.example.org TXT v=DMARC1; p=reject"]
+    {
         zone.add(line);
     }
     let session = sender_auth::SpfSession {

@@ -3,13 +3,13 @@
 
 mod auth_results;
 mod corpora;
+mod dkim_examples;
+mod dkim_rules;
 mod dmarc;
 mod dns;
 mod outcome;
-mod report;
-mod dkim_examples;
-mod dkim_rules;
 mod properties;
+mod report;
 mod signer;
 mod signing;
 mod spf;
