@@ -130,7 +130,7 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
-    /// Octets of the message.
+    /// Octets of the message; what is signed as it leaves has a few more.
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,

@@ -6,7 +6,13 @@ use crate::Facts;
 
 /// The facts as an Authentication-Results field of ours tells them (RFC 8601 §2).
 #[must_use]
-pub fn auth_results(facts: &Facts, ip: IpAddr, helo: &str, mail_from: &str, us: &str) -> AuthResults {
+pub fn auth_results(
+    facts: &Facts,
+    ip: IpAddr,
+    helo: &str,
+    mail_from: &str,
+    us: &str,
+) -> AuthResults {
     let mut methods = vec![
         // RFC 8601 §2.7.3.
         MethodResult::new("iprev", facts.iprev.outcome.verdict)
@@ -48,8 +54,8 @@ fn spf(result: &SpfResult, property: &str, value: &str) -> MethodResult {
 
 /// RFC 8601 §2.7.1, RFC 6008 §4.
 fn dkim(result: &DkimResult) -> MethodResult {
-    let mut method = MethodResult::new("dkim", result.outcome.verdict)
-        .because(result.outcome.reason());
+    let mut method =
+        MethodResult::new("dkim", result.outcome.verdict).because(result.outcome.reason());
     if let Some(domain) = &result.domain {
         method = method.with("header", "d", domain.as_str());
     }

@@ -6,6 +6,9 @@ mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod dkim;
+mod dkim_signing;
+mod domain_dns;
 mod file_limit;
 mod incoming;
 mod init;
@@ -14,15 +17,18 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod reports;
 mod request;
 mod serve;
 mod show;
 mod story;
 mod story_changes;
+mod story_judged;
 mod story_tries;
 mod verify;
 mod view;
 mod web_access;
+mod zone;
 
 use std::process::ExitCode;
 

@@ -211,7 +211,7 @@ async fn run(
     let outside = Outside::new(data, &config)?;
     let runner = runner(&config, &store, &outside)?;
     let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
-    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
+    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     web_access::listen_https(&mut running, &config, Vec::new())?;

@@ -8,7 +8,7 @@ use store::{
     Story, Via,
 };
 
-use crate::{story_changes, story_tries};
+use crate::{story_changes, story_judged, story_tries};
 
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
@@ -187,6 +187,7 @@ impl<'a> Teller<'a> {
                     custodies.iter().filter_map(|one| self.recipient(*one)).collect();
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
+            Record::Judged(judged) => story_judged::sentences(judged),
             Record::AttemptDropped { custodies } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))

@@ -301,8 +301,7 @@ fn without_bcc(header: Vec<u8>) -> Vec<u8> {
 /// thing in a received message that is ever changed.
 fn without_forged_results(header: Vec<u8>, us: &Domain) -> Vec<u8> {
     let forged = |field: &message::Field<'_>| {
-        field.is("Authentication-Results")
-            && sender_auth::claims_to_be_of(field.value, us.as_str())
+        field.is("Authentication-Results") && sender_auth::claims_to_be_of(field.value, us.as_str())
     };
     let end = message::header_range(&header).end;
     if !message::Fields::new(&header[..end]).any(|field| forged(&field)) {

@@ -109,7 +109,8 @@ impl Inquiry {
         let iprev = match &mut self.iprev {
             Finding::Known(known) => known.clone(),
             Finding::Asked(asked) => {
-                let known = asked.await.unwrap_or_else(|_| IprevResult { outcome: bug(), name: None });
+                let known =
+                    asked.await.unwrap_or_else(|_| IprevResult { outcome: bug(), name: None });
                 self.iprev = Finding::Known(known.clone());
                 known
             }

@@ -1,13 +1,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use judge::Verdict;
 use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
 use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
-use judge::Verdict;
-use store::{Actor, Arrived, Judged, Receipt, Refused, Resolution, Source, Via};
+use store::{Actor, Arrived, Judged, JudgedAct, Receipt, Refused, Resolution, Source, Via};
 
 use crate::arriving::{Arriving, Rules, Whole};
 use crate::checks::{Inquiry, mail_from};
@@ -66,9 +66,10 @@ fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
 impl Session {
     /// Must run within tokio.
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        let inquiry = shared.checks.as_ref().filter(|checks| !(checks.trusted)(peer)).map(|checks| {
-            Box::new(Inquiry::new(Arc::clone(checks), peer, shared.hostname.clone()))
-        });
+        let inquiry =
+            shared.checks.as_ref().filter(|checks| !(checks.trusted)(peer)).map(|checks| {
+                Box::new(Inquiry::new(Arc::clone(checks), peer, shared.hostname.clone()))
+            });
         Self { shared, peer, account: None, standing: None, arriving: None, inquiry }
     }
 
@@ -240,7 +241,10 @@ impl Session {
             arriving.finish(&results, now())?
         };
         let store = &self.shared.store;
-        let report = whole.header.as_deref().and_then(|header| {
+        // What is held is not delivered yet, and nobody is told that it was.
+        let is_held = judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
+        let header = whole.header.as_deref().filter(|_| !is_held);
+        let report = header.and_then(|header| {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });

@@ -62,6 +62,8 @@ pub struct Directory {
     /// By [`Address::folded`].
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) routes: BTreeMap<Option<Domain>, Route>,
+    /// By selector.
+    pub(crate) dkim_keys: BTreeMap<Domain, Vec<Arc<crate::dkim_keys::DkimKey>>>,
 }
 
 impl Directory {

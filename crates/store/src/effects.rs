@@ -35,7 +35,9 @@ impl Effects {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.directory = true,
+            | Record::RouteRemoved { .. }
+            | Record::DkimKeyAdded { .. }
+            | Record::DkimStateSet { .. } => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
             }

@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dkim_keys::{DkimAlgorithm, DkimState, PrivateKey};
 use crate::record_held::{CustodiesChanged, Hold};
 use crate::record_judged::Judged;
 use crate::record_tried::Tried;
@@ -310,6 +311,30 @@ pub enum Record {
         paused: bool,
         /// Why, in the operator's words.
         reason: Option<String>,
+    },
+    /// A domain has a new key to sign its mail with (RFC 6376).
+    DkimKeyAdded {
+        /// The domain.
+        domain: Domain,
+        /// Where it is published.
+        selector: String,
+        /// How it signs.
+        algorithm: DkimAlgorithm,
+        /// What signs, in PKCS #8.
+        private: PrivateKey,
+        /// The TXT record to publish.
+        public: String,
+        /// What is done with it at first.
+        state: DkimState,
+    },
+    /// Something else is done with a key from now on.
+    DkimStateSet {
+        /// Its domain.
+        domain: Domain,
+        /// Its selector.
+        selector: String,
+        /// What.
+        state: DkimState,
     },
     /// What was found out about the sender of a message, and what was made of it.
     Judged(Box<Judged>),

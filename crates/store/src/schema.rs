@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -79,12 +79,15 @@ CREATE TABLE story (
 CREATE TABLE url_key (
   account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
   PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
+CREATE TABLE dkim_key (
+  domain TEXT NOT NULL, selector TEXT NOT NULL, key BLOB NOT NULL, since INTEGER NOT NULL,
+  PRIMARY KEY (domain, selector)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 22] = [
+pub const TABLES: [(&str, &str); 23] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -133,5 +136,6 @@ pub const TABLES: [(&str, &str); 22] = [
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
+    ("dkim_key", "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -43,6 +43,12 @@ impl<E: Executor> Index<E> {
             directory.routes.insert(domain, Route { host: row.text(1)?.to_owned(), port });
             Ok(())
         })?;
+        let keys = "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector";
+        self.sql.query(keys, &[], &mut |row| {
+            let (domain, key) = crate::dkim_keys::key_from(row)?;
+            directory.dkim_keys.entry(domain).or_default().push(Arc::new(key));
+            Ok(())
+        })?;
         self.directory = Arc::new(directory);
         Ok(())
     }
