@@ -16,6 +16,7 @@ use drill::server::{self, Installation, Running};
 use drill::sink::Sink;
 use serde::Serialize;
 
+mod auth;
 mod imap;
 mod meter;
 mod peer;
@@ -73,6 +74,8 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
+    /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
+    Auth,
 }
 
 const IMAP_PARTS: [Part; 3] = [Part::Imap, Part::ImapLarge, Part::ImapIdle];
@@ -145,6 +148,7 @@ struct Results {
 struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
+    auth: Vec<auth::Cost>,
 }
 
 /// Measures and prints; the words after `bench` are its options.
@@ -162,7 +166,12 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 }
             } else {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
-                console::say(&imap::table(&report.imap));
+                if !report.imap.is_empty() {
+                    console::say(&imap::table(&report.imap));
+                }
+                if !report.auth.is_empty() {
+                    console::say(&auth::table(&report.auth));
+                }
             }
             ExitCode::SUCCESS
         }
@@ -174,17 +183,23 @@ pub fn run(arguments: &[&str]) -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<Report, BenchError> {
+    let mut report = Report::default();
+    if args.only.is_empty() || args.only.contains(&Part::Auth) {
+        report.auth = auth::measure(args.quick)?;
+    }
+    if args.only == [Part::Auth] {
+        return Ok(report);
+    }
     let binary = match &args.binary {
         Some(path) => path.canonicalize().map_err(BenchError::io("finding the binary"))?,
         None => build()?,
     };
     let directory = server::fresh_directory(args.directory.as_deref(), "restante-bench")?;
     let mut bench = Bench { args, directory: directory.clone(), binary };
-    let mut report = Report::default();
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
         reading = args.only.iter().any(|part| IMAP_PARTS.contains(part));
-        others = args.only.iter().any(|part| !IMAP_PARTS.contains(part));
+        others = args.only.iter().any(|part| !IMAP_PARTS.contains(part) && *part != Part::Auth);
     }
     if others {
         report.servers.push(bench.ours()?);
