@@ -20,12 +20,20 @@ pub fn short_receipt(mail: MailId) -> String {
 pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String)> {
     let teller = Teller::new(story, directory);
     let mut told = vec![(story.facts.accepted, teller.taken())];
+    // The verdict is in the same commit, and comes before what was made of it.
+    let (judged, events): (Vec<_>, Vec<_>) =
+        story.events.iter().partition(|event| matches!(event.entry.record, Record::Judged(_)));
+    for event in judged {
+        for sentence in teller.event(&event.entry.actor, &event.entry.record) {
+            told.push((event.entry.at, sentence));
+        }
+    }
     for custody in &story.accepted.custodies {
         if let Some(sentence) = teller.began(custody.custody, &custody.fate) {
             told.push((story.facts.accepted, sentence));
         }
     }
-    for event in &story.events {
+    for event in events {
         for sentence in teller.event(&event.entry.actor, &event.entry.record) {
             told.push((event.entry.at, sentence));
         }
