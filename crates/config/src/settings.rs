@@ -288,7 +288,7 @@ settings! {
     /// https://mta-sts.DOMAIN/ by the HTTPS service; others heed it once `_mta-sts.DOMAIN` has its
     /// TXT record.
     mta_sts: MtaSts {
-        /// Whether it is shown.
+        /// Whether other servers are shown it.
         publish: bool as YesNo = true;
         /// `enforce` only with a certificate that others verify: mail does not come otherwise.
         mode: StsMode as StsModeKind = StsMode::Testing;
