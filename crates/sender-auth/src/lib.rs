@@ -7,6 +7,7 @@
 
 mod arc;
 mod canon;
+pub mod check;
 mod dkim;
 mod dns;
 mod examined;
