@@ -129,6 +129,12 @@ impl<Q: Queue> Runner<Q> {
         self.desk.forget_pauses();
     }
 
+    /// Gives back what waits here for a connection, to be taken anew: it was changed in the queue.
+    pub async fn take_anew(&self) {
+        let custodies = self.desk.take_all(self.clock.now());
+        self.give_back(&custodies).await;
+    }
+
     /// Connections now, those being made included.
     #[must_use]
     pub fn connections(&self) -> usize {

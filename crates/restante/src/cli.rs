@@ -8,6 +8,7 @@ use mail_types::{Address, Domain};
 
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
+use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{check, control, demo, dkim, domain_dns, serve, show, verify};
 
@@ -155,24 +156,6 @@ enum Route {
     List,
 }
 
-#[derive(Debug, Subcommand)]
-enum Queue {
-    /// What waits, by its next try
-    List {
-        /// Only to this destination
-        #[arg(long)]
-        to: Option<Domain>,
-        /// At most so many
-        #[arg(long)]
-        limit: Option<usize>,
-    },
-    /// The story of what waits of one message, address or destination: each attempt in the other
-    /// server's words, and the next try
-    Show { which: String },
-    /// Try now: `all`, a receipt, a Message-ID, an address or a domain
-    Retry { which: String },
-}
-
 #[derive(Debug, Args)]
 struct Trace {
     /// A receipt, a Message-ID or an address; without it, the latest messages
@@ -228,7 +211,7 @@ impl Cli {
             },
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
-            Command::Queue(command) => queue(command)?,
+            Command::Queue(command) => command.request()?,
             Command::Trace(trace) => self::trace(trace)?,
         };
         let answer = control::ask(&data, request.clone())?;
@@ -324,18 +307,6 @@ fn route(command: Route) -> anyhow::Result<Request> {
         }
         Route::Remove { domain } => Request::RouteRemove { domain: pattern(&domain)? },
         Route::List => Request::RouteList,
-    })
-}
-
-fn queue(command: Queue) -> anyhow::Result<Request> {
-    let which = |text: &str| Which::parse(text).map_err(anyhow::Error::msg);
-    Ok(match command {
-        Queue::List { to, limit } => Request::QueueList {
-            destination: to.map(|domain| domain.as_str().to_owned()),
-            count_max: limit,
-        },
-        Queue::Show { which: text } => Request::QueueShow { which: which(&text)? },
-        Queue::Retry { which: text } => Request::QueueRetry { which: which(&text)? },
     })
 }
 

@@ -91,7 +91,13 @@ async fn answer(
     tokio::io::BufReader::new(reader).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
     let result = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
-            if matches!(request, Request::QueueRetry { .. }) {
+            let changes_queue = matches!(
+                request,
+                Request::QueueChange { dry_run: false, .. }
+                    | Request::QueueUndo { .. }
+                    | Request::QueuePause { .. }
+            );
+            if changes_queue {
                 runner.forget_pauses();
             }
             let changes_routes =
@@ -99,6 +105,10 @@ async fn answer(
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            if changes_queue {
+                // What lies ready to be sent is not what it was.
+                runner.take_anew().await;
+            }
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }

@@ -126,7 +126,10 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = want.skip.iter().map(ToString::to_string).collect();
+        let skip = move |destination: &str| match format!("x@{destination}").parse::<Address>() {
+            Ok(address) => (want.skip)(&address.host),
+            Err(_) => false,
+        };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
         let mut open = self.open();
@@ -183,11 +186,11 @@ impl Queue for Outbound {
         &self,
         custodies: &[CustodyId],
         peer: &deliver::Peer,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Vec<CustodyId>, QueueError> {
         let begun = self.store.begin_attempts(custodies.to_vec(), peer_of(peer.clone()));
-        begun.await.map_err(refused)?;
-        self.open().begun.extend(custodies);
-        Ok(())
+        let begun = begun.await.map_err(refused)?;
+        self.open().begun.extend(&begun);
+        Ok(begun)
     }
 
     async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {
@@ -313,6 +316,9 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
         attempts: item.attempts,
         warned: item.delay_told,
         uncertain: item.uncertain,
+        since: item.since,
+        relay: item.relay.and_then(|relay| relay.parse().ok()),
+        give_back: item.give_back,
     }
 }
 

@@ -156,6 +156,9 @@ impl World {
             attempts: 0,
             warned: false,
             uncertain: false,
+            since: now,
+            relay: None,
+            give_back: None,
         };
         let items: Vec<Item> = (0..).zip(new.to).map(item).collect();
         let ids = items.iter().map(|item| item.custody).collect();
