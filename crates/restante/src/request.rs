@@ -104,6 +104,8 @@ pub enum DkimRequest {
     Prepare { domain: Domain },
     /// Sign with the new keys.
     Activate { domain: Domain },
+    /// A new key for the reverse-paths of what is forwarded.
+    RotateSrs,
     /// Take the last step back.
     Undo { domain: Domain },
     /// End a key.

@@ -52,7 +52,12 @@ impl Examined {
         let chain = match &self.chain {
             Chain::None => return done(Verdict::None, "the message has no ARC sets", 0, false),
             Chain::Broken { flaw, highest } => {
-                return done(Verdict::Fail, &format!("the chain is broken: {flaw}"), *highest, false);
+                return done(
+                    Verdict::Fail,
+                    &format!("the chain is broken: {flaw}"),
+                    *highest,
+                    false,
+                );
             }
             Chain::Whole(_) if self.header_is_cut => {
                 return done(Verdict::Fail, "the header is too long to be checked", 0, false);

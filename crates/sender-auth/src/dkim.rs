@@ -50,9 +50,7 @@ pub(crate) struct Found {
 impl Found {
     pub fn parse(field: usize, value: &[u8]) -> Self {
         match Tags::parse(value) {
-            Ok(tags) => {
-                Self { field, signer: Signer::of(&tags), parsed: Signature::parse(&tags) }
-            }
+            Ok(tags) => Self { field, signer: Signer::of(&tags), parsed: Signature::parse(&tags) },
             Err(flaw) => Self { field, signer: Signer::default(), parsed: Err(flaw) },
         }
     }

@@ -111,9 +111,7 @@ pub(crate) fn with_each<T>(
     let mut outcome = None;
     for record in records.iter().take(RECORDS_TRIED_MAX) {
         let tried = KeyRecord::parse(record, algorithm)
-            .map_err(|flaw| {
-                Outcome::new(Verdict::PermError, format!("the key at {name}: {flaw}"))
-            })
+            .map_err(|flaw| Outcome::new(Verdict::PermError, format!("the key at {name}: {flaw}")))
             .and_then(|key| check(&key));
         match tried {
             Ok(passed) => return Ok(passed),
@@ -165,13 +163,8 @@ impl KeyRecord {
     /// Whether this key made the signature of `text`.
     pub fn verify(&self, text: &[u8], signature: &[u8]) -> Result<(), Outcome> {
         let verified = match &self.key {
-            PublicKey::Rsa { modulus, exponent } => {
-                PublicKeyComponents { n: modulus, e: exponent }.verify(
-                    &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-                    text,
-                    signature,
-                )
-            }
+            PublicKey::Rsa { modulus, exponent } => PublicKeyComponents { n: modulus, e: exponent }
+                .verify(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, text, signature),
             // RFC 8463 §3: what PureEdDSA signs is the hash.
             PublicKey::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key)
                 .verify(digest(&SHA256, text).as_ref(), signature),

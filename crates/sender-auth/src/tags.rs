@@ -95,11 +95,7 @@ fn is_value_char(c: char) -> bool {
 
 fn no_tag(spec: &str) -> String {
     let spec = trimmed(spec);
-    if spec.is_empty() {
-        "a tag is empty".to_owned()
-    } else {
-        format!("`{spec}` is no tag")
-    }
+    if spec.is_empty() { "a tag is empty".to_owned() } else { format!("`{spec}` is no tag") }
 }
 
 /// A colon-separated list without the white space around its words.
@@ -109,9 +105,7 @@ pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
 
 /// Base64 with white space anywhere in it (RFC 6376 §2.10), its padding there or not.
 pub(crate) fn base64(value: &str) -> Option<Vec<u8>> {
-    use base64::engine::{
-        DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig,
-    };
+    use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new()

@@ -37,7 +37,8 @@ impl Effects {
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
             | Record::DkimKeyAdded { .. }
-            | Record::DkimStateSet { .. } => self.directory = true,
+            | Record::DkimStateSet { .. }
+            | Record::SrsKeyAdded { .. } => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
             }

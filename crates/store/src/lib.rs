@@ -67,6 +67,7 @@ pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Wish};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use index::Mailbox;
 pub use live::{MessageRow, OpenMailbox, Vanished};
@@ -79,7 +80,6 @@ pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
-pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,

@@ -335,6 +335,11 @@ pub enum Record {
         /// What.
         state: DkimState,
     },
+    /// The reverse-path of what is forwarded is rewritten with this key from now on.
+    SrsKeyAdded {
+        /// The key.
+        key: PrivateKey,
+    },
 }
 
 /// How much an account may keep (RFC 9208 §5).

@@ -79,6 +79,8 @@ CREATE TABLE story (
 CREATE TABLE url_key (
   account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
   PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
+CREATE TABLE srs_key (
+  place INTEGER PRIMARY KEY, key BLOB NOT NULL, since INTEGER NOT NULL);
 CREATE TABLE dkim_key (
   domain TEXT NOT NULL, selector TEXT NOT NULL, key BLOB NOT NULL, since INTEGER NOT NULL,
   PRIMARY KEY (domain, selector)) WITHOUT ROWID;
@@ -87,7 +89,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 23] = [
+pub const TABLES: [(&str, &str); 24] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -136,6 +138,7 @@ pub const TABLES: [(&str, &str); 23] = [
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
+    ("srs_key", "SELECT place, key, since FROM srs_key ORDER BY place"),
     ("dkim_key", "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -70,7 +70,9 @@ async fn both_signatures_are_believed_by_others() {
         let theirs = second_opinion(&["verify", &path, &known.display().to_string()]);
         assert_eq!(theirs, "pass\npass\n");
         std::fs::write(&path, text.replace("The body", "A body")).unwrap();
-        assert!(house.restante(&["check", "dkim", &path, "--resolver", &resolver]).starts_with("fail"));
+        assert!(
+            house.restante(&["check", "dkim", &path, "--resolver", &resolver]).starts_with("fail")
+        );
     }
     // The kept message is what its author sent.
     assert!(!house.await_message(BOB, "sig-1").contains("DKIM-Signature"));

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{ArcSet, SETS_MAX};
+use crate::Query;
 use crate::dkim::{Basics, Signature};
 use crate::keys;
 use crate::tags::{self, Tags};
-use crate::Query;
 
 const RESULTS: &str = "arc-authentication-results";
 const MESSAGE_SIGNATURE: &str = "arc-message-signature";

@@ -86,7 +86,9 @@ impl SigningKey {
         pkcs8: &[u8],
     ) -> Result<Self, KeyError> {
         let key = match algorithm {
-            Algorithm::RsaSha256 => RsaKeyPair::from_pkcs8(pkcs8).map(|key| Key::Rsa(Box::new(key))),
+            Algorithm::RsaSha256 => {
+                RsaKeyPair::from_pkcs8(pkcs8).map(|key| Key::Rsa(Box::new(key)))
+            }
             Algorithm::Ed25519Sha256 => {
                 Ed25519KeyPair::from_pkcs8(pkcs8).map(|key| Key::Ed25519(Box::new(key)))
             }

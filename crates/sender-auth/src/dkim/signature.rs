@@ -117,8 +117,8 @@ impl Signature {
         // RFC 6376 §3.5 i=: the same domain as d=, or a subdomain of it.
         if let Some(identity) = tags.get("i") {
             let (_, domain) = identity.rsplit_once('@').ok_or("i= has no domain")?;
-            signature.identity_domain =
-                Domain::new(domain).map_err(|_| format!("i= is of {domain}, which is no domain"))?;
+            signature.identity_domain = Domain::new(domain)
+                .map_err(|_| format!("i= is of {domain}, which is no domain"))?;
         }
         if !signature.identity_domain.is_within(&signature.basics.domain) {
             return Err(format!(

@@ -72,7 +72,10 @@ fn rfc_8463_changes_are_noticed() {
     }
     // Relaxed: white space at the end of a line and case of field names do not count.
     for (from, to) in [("yet?\r\n", "yet? \t\r\n"), ("Subject:", "SUBJECT :")] {
-        assert_eq!(dkim_overall(&verify(&EXAMPLE.replace(from, to), &answers)).verdict, Verdict::Pass);
+        assert_eq!(
+            dkim_overall(&verify(&EXAMPLE.replace(from, to), &answers)).verdict,
+            Verdict::Pass
+        );
     }
 }
 

@@ -9,7 +9,8 @@ const MESSAGE: &str = "From: Ann <ann@example.org>\r\nTo: bob@example.net\r\n\
 Subject:  a \t subject\r\n folded\r\nReceived: one\r\nReceived: two\r\n\r\n\
 Hello  Bob,\r\n\r\nhow are\tyou? \r\n\r\n\r\n";
 const AT: &str = "s._domainkey.example.org";
-const TAGS: &str = "v=1; a=ed25519-sha256; c=relaxed/relaxed; d=example.org; s=s; h=from:to:subject";
+const TAGS: &str =
+    "v=1; a=ed25519-sha256; c=relaxed/relaxed; d=example.org; s=s; h=from:to:subject";
 
 fn word(message: &str, answers: &Answers) -> (Verdict, String) {
     let overall = dkim_overall(&verify(message, answers));
@@ -247,8 +248,16 @@ fn bodies_end_as_the_rfc_says() {
     let header = "From: a@example.org\r\n\r\n";
     for canon in ["simple/simple", "simple/relaxed", "relaxed/simple", "relaxed/relaxed"] {
         let tags = TAGS.replace("relaxed/relaxed", canon);
-        for body in ["", "\r\n", "\r\n\r\n\r\n", "text", "text\r\n", " \r\n", "a\r\n \t\r\n\r\n", "a\rb\r\r\nc"]
-        {
+        for body in [
+            "",
+            "\r\n",
+            "\r\n\r\n\r\n",
+            "text",
+            "text\r\n",
+            " \r\n",
+            "a\r\n \t\r\n\r\n",
+            "a\rb\r\r\nc",
+        ] {
             let (verdict, why) = word(&signed(&key, &tags, &format!("{header}{body}")), &answers);
             assert_eq!(verdict, Verdict::Pass, "{canon} {body:?}: {why}");
         }
@@ -310,11 +319,9 @@ fn expiry_is_of_the_time_that_is_given() {
     let mut reading = Reading::new();
     reading.write(message.as_bytes());
     let examined = reading.finish();
-    let at = |secs| {
-        match examined.dkim(&dns(&[(AT, &key.record())]), Timestamp::from_secs(secs)) {
-            Step::Done(results) => results[0].outcome.verdict,
-            Step::Ask(_) => panic!(),
-        }
+    let at = |secs| match examined.dkim(&dns(&[(AT, &key.record())]), Timestamp::from_secs(secs)) {
+        Step::Done(results) => results[0].outcome.verdict,
+        Step::Ask(_) => panic!(),
     };
     assert_eq!((at(1000), at(1001)), (Verdict::Pass, Verdict::PermError));
 }

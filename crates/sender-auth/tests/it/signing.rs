@@ -1,9 +1,9 @@
 //! What is signed and sealed here verifies here, and says what it must.
 
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use mail_types::Domain;
 use sender_auth::{
     Algorithm, Answers, ArcResult, Examined, Reading, SigningKey, Step, Verdict, dkim_overall,
@@ -61,7 +61,8 @@ fn both_algorithms_sign() {
     let results = verify(&message, &answers);
     assert!(results.iter().all(|it| it.outcome.verdict == Verdict::Pass), "{results:?}");
     assert_eq!(results.len(), 2);
-    for added in ["Subject: other\r\n", "Cc: eve@example.com\r\n", "Reply-To: eve@example.com\r\n"] {
+    for added in ["Subject: other\r\n", "Cc: eve@example.com\r\n", "Reply-To: eve@example.com\r\n"]
+    {
         let overall = dkim_overall(&verify(&format!("{added}{message}"), &answers));
         assert_eq!(overall.verdict, Verdict::Fail, "{added}");
     }
@@ -183,7 +184,10 @@ fn structure_is_checked() {
     }
     let space = message.replace("i=2; hop2", "i = 2 (two \\) (nested)) ;  hop2");
     let result = arc_or_none(&space, &answers);
-    assert!(result.outcome.reason().contains("seal of set 2"), "read, but signed otherwise: {result:?}");
+    assert!(
+        result.outcome.reason().contains("seal of set 2"),
+        "read, but signed otherwise: {result:?}"
+    );
     assert_eq!(arc_or_none(MESSAGE, &answers).outcome.verdict, Verdict::None);
 }
 

@@ -278,6 +278,7 @@ impl<E: Executor> Index<E> {
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
             Record::DkimKeyAdded { .. } | Record::DkimStateSet { .. } => self.apply_dkim(entry),
+            Record::SrsKeyAdded { .. } => self.apply_srs(entry),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
