@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, dkim, domain_dns, serve, show, verify};
+use crate::{check, control, demo, dkim, domain_dns, serve, show, tls, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -66,6 +66,9 @@ enum Command {
     /// Mail on its way to other servers
     #[command(subcommand)]
     Queue(Queue),
+    /// Certificates of this host, and what TLS must be towards others
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
@@ -189,6 +192,7 @@ impl Cli {
             }
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
                 return Ok(drill::run(&drill::Args { drill }));

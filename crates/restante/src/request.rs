@@ -18,6 +18,10 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// What only a running server knows of TLS.
+    Tls {
+        ask: crate::tls::Ask,
+    },
     AccountList,
     AccountAdd {
         address: Address,
@@ -198,6 +202,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => status(store),
+        Request::Tls { .. } => Err(Failure {
+            what: "only a running server can tell".to_owned(),
+            mend: Some("start it with: restante serve".to_owned()),
+        }),
         Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;

@@ -36,9 +36,7 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
-            | Record::DkimKeyAdded { .. }
-            | Record::DkimStateSet { .. }
-            | Record::SrsKeyAdded { .. } => self.directory = true,
+            | Record::KeyChanged(_) => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
             }

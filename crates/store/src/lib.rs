@@ -67,7 +67,7 @@ pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Wish};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
-pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use index::Mailbox;
 pub use live::{MessageRow, OpenMailbox, Vanished};

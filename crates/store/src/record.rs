@@ -11,7 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::dkim_keys::{DkimAlgorithm, DkimState, PrivateKey};
+use crate::dkim_keys::KeyChange;
 use crate::record_held::{CustodiesChanged, Hold};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -311,35 +311,8 @@ pub enum Record {
         /// Why, in the operator's words.
         reason: Option<String>,
     },
-    /// A domain has a new key to sign its mail with (RFC 6376).
-    DkimKeyAdded {
-        /// The domain.
-        domain: Domain,
-        /// Where it is published.
-        selector: String,
-        /// How it signs.
-        algorithm: DkimAlgorithm,
-        /// What signs, in PKCS #8.
-        private: PrivateKey,
-        /// The TXT record to publish.
-        public: String,
-        /// What is done with it at first.
-        state: DkimState,
-    },
-    /// Something else is done with a key from now on.
-    DkimStateSet {
-        /// Its domain.
-        domain: Domain,
-        /// Its selector.
-        selector: String,
-        /// What.
-        state: DkimState,
-    },
-    /// The reverse-path of what is forwarded is rewritten with this key from now on.
-    SrsKeyAdded {
-        /// The key.
-        key: PrivateKey,
-    },
+    /// A key that mail leaves with is made, or something else is done with it.
+    KeyChanged(Box<KeyChange>),
 }
 
 /// How much an account may keep (RFC 9208 §5).

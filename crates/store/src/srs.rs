@@ -11,9 +11,9 @@ use journal::Disk;
 use mail_types::{Address, Domain, Host, ReversePath, Timestamp};
 
 use crate::directory::Directory;
-use crate::dkim_keys::PrivateKey;
+use crate::dkim_keys::{KeyChange, PrivateKey};
 use crate::index::Index;
-use crate::record::{Actor, Entry, Record};
+use crate::record::{Actor, Record};
 use crate::sql::{Executor, Param, SqlError};
 use crate::{Pending, Refused, Store};
 
@@ -133,14 +133,14 @@ impl<D: Disk> Store<D> {
             if key.0.len() < 32 {
                 return Err(Refused::Invalid("a key of fewer than 32 octets".to_owned()));
             }
-            work.record(&actor, Record::SrsKeyAdded { key })
+            let added = KeyChange::SrsAdded { key };
+            work.record(&actor, Record::KeyChanged(Box::new(added)))
         })
     }
 }
 
 impl<E: Executor> Index<E> {
-    pub(crate) fn apply_srs(&mut self, entry: &Entry) -> Result<(), SqlError> {
-        let Record::SrsKeyAdded { key } = &entry.record else { return Ok(()) };
+    pub(crate) fn keep_srs(&mut self, key: &PrivateKey, at: Timestamp) -> Result<(), SqlError> {
         let keys = &mut Arc::make_mut(&mut self.directory).srs_keys;
         keys.insert(0, Arc::new(key.clone()));
         keys.truncate(KEYS_MAX);
@@ -148,7 +148,7 @@ impl<E: Executor> Index<E> {
         self.sql.execute("DELETE FROM srs_key WHERE place = 2", &[])?;
         self.sql.execute("UPDATE srs_key SET place = 2", &[])?;
         let insert = "INSERT INTO srs_key (place, key, since) VALUES (1, $1, $2)";
-        self.sql.execute(insert, &[Param::Blob(&key.0), entry.at.0.into()])?;
+        self.sql.execute(insert, &[Param::Blob(&key.0), at.0.into()])?;
         Ok(())
     }
 }

@@ -277,8 +277,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
-            Record::DkimKeyAdded { .. } | Record::DkimStateSet { .. } => self.apply_dkim(entry),
-            Record::SrsKeyAdded { .. } => self.apply_srs(entry),
+            Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
