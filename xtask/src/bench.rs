@@ -17,6 +17,7 @@ use drill::sink::Sink;
 use serde::Serialize;
 
 mod auth;
+mod hostile;
 mod imap;
 mod meter;
 mod peer;
@@ -74,17 +75,25 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
+    /// Maildrops of 10,000 and 100,000: opened, listed, fetched
+    Pop3,
+    /// Input that wants to be dear; fails where it is
+    Hostile,
     /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
     Auth,
 }
 
-const IMAP_PARTS: [Part; 3] = [Part::Imap, Part::ImapLarge, Part::ImapIdle];
+/// What is measured where mail is read.
+const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
+
+/// What is measured by itself.
+const ALONE: [Part; 2] = [Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
     /// Accepting and relaying, with Dovecot's mailboxes
     Postfix,
-    /// The parts of IMAP
+    /// The parts of IMAP and POP3
     Dovecot,
 }
 
@@ -118,6 +127,14 @@ pub enum BenchError {
     /// They did not all arrive in time.
     #[error("accepted messages were not delivered in time")]
     NotDelivered,
+    /// Hostile input cost more than a second or 64 MiB.
+    #[error("{over} of these are over a second of CPU or 64 MiB:\n{table}")]
+    TooDear {
+        /// How many.
+        over: usize,
+        /// All of them.
+        table: String,
+    },
     /// The peer could not be measured.
     #[error("peer: {0}")]
     Peer(String),
@@ -148,6 +165,7 @@ struct Results {
 struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
+    hostile: String,
     auth: Vec<auth::Cost>,
 }
 
@@ -166,9 +184,8 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 }
             } else {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
-                if !report.imap.is_empty() {
-                    console::say(&imap::table(&report.imap));
-                }
+                console::say(&imap::table(&report.imap));
+                console::say(&report.hostile);
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
                 }
@@ -198,8 +215,12 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     let mut bench = Bench { args, directory: directory.clone(), binary };
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
-        reading = args.only.iter().any(|part| IMAP_PARTS.contains(part));
-        others = args.only.iter().any(|part| !IMAP_PARTS.contains(part) && *part != Part::Auth);
+        reading = args.only.iter().any(|part| READING_PARTS.contains(part));
+        others =
+            args.only.iter().any(|part| !READING_PARTS.contains(part) && !ALONE.contains(part));
+    }
+    if args.only.is_empty() || args.only.contains(&Part::Hostile) {
+        report.hostile = hostile::measure(&bench)?;
     }
     if others {
         report.servers.push(bench.ours()?);
@@ -375,6 +396,7 @@ fn our_target(installation: &Installation, running: &Running) -> Target {
         smtp: installation.address(25),
         submission: installation.address(587),
         imap: installation.address(143),
+        pop3: installation.address(110),
         imaps: Some(installation.address(993)),
         is_lmtp: false,
         accounts: installation.accounts.clone(),

@@ -42,7 +42,7 @@ impl MemoryQueue {
 
 impl Queue for MemoryQueue {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
-        if !want.skip.is_empty() {
+        if self.waiting.lock().unwrap().front().is_some_and(|i| (want.skip)(&i.recipient.host)) {
             return Ok(Taken { items: Vec::new(), next_due: None });
         }
         let mut waiting = self.waiting.lock().unwrap();
@@ -62,9 +62,13 @@ impl Queue for MemoryQueue {
         Ok(rest[..rest.len().min(max)].to_vec())
     }
 
-    async fn begin_attempts(&self, _: &[CustodyId], _: &Peer) -> Result<(), QueueError> {
+    async fn begin_attempts(
+        &self,
+        ids: &[CustodyId],
+        _: &Peer,
+    ) -> Result<Vec<CustodyId>, QueueError> {
         self.sync().await;
-        Ok(())
+        Ok(ids.to_vec())
     }
 
     async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {
@@ -117,6 +121,9 @@ fn item(number: u64, now: Timestamp) -> Item {
         attempts: 0,
         warned: false,
         uncertain: false,
+        since: now,
+        relay: None,
+        give_back: None,
     }
 }
 
@@ -152,6 +159,7 @@ async fn main() {
         queue: Arc::clone(&queue),
         resolver: Arc::new(Resolver::new(&ResolverSettings::default()).unwrap()),
         tls: ClientTls::with_public_roots().unwrap(),
+        sts: None,
         clock: Arc::new(WallClock),
         random: Box::new(|| 7),
     };

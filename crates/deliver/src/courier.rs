@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use mail_types::{CustodyId, Reply, TlsFacts};
@@ -135,8 +135,14 @@ impl<Q: Queue> Courier<Q> {
     async fn announce(&mut self) -> bool {
         let custodies: Vec<CustodyId> =
             self.ahead.iter().flat_map(|job| &job.items).map(|item| item.custody).collect();
-        let Err(error) = self.runner.queue.begin_attempts(&custodies, &self.peer).await else {
-            return true;
+        let error = match self.runner.queue.begin_attempts(&custodies, &self.peer).await {
+            Ok(begun) => {
+                if begun.len() < custodies.len() {
+                    self.drop_all_but(&begun).await;
+                }
+                return true;
+            }
+            Err(error) => error,
         };
         tracing::error!(%error, "no attempt can be recorded, so nothing is sent");
         let setback = Setback::new(Trouble::Ours(&error.to_string()), None);
@@ -144,6 +150,22 @@ impl<Q: Queue> Courier<Q> {
             self.runner.fail(&self.key, job, setback.clone()).await;
         }
         false
+    }
+
+    /// Gives back what was not to be begun after all.
+    async fn drop_all_but(&mut self, begun: &[CustodyId]) {
+        let begun: HashSet<CustodyId> = begun.iter().copied().collect();
+        let mut dropped = Vec::new();
+        for job in &mut self.ahead {
+            let items = std::mem::take(&mut job.items);
+            let (kept, not): (Vec<Item>, Vec<Item>) =
+                items.into_iter().partition(|item| begun.contains(&item.custody));
+            job.items = kept;
+            dropped.extend(not.into_iter().map(|item| item.custody));
+        }
+        self.ahead.retain(|job| !job.items.is_empty());
+        self.runner.give_back(&dropped).await;
+        self.runner.desk.recorded(&self.key, dropped.len(), self.runner.clock.now());
     }
 
     /// Whether there may be mail now; false where the connection is not worth keeping.

@@ -1,8 +1,8 @@
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail_types::{CustodyId, Host, Timestamp};
+use mail_types::{CustodyId, Timestamp};
 use route::Class;
 use tokio::sync::Notify;
 
@@ -155,27 +155,15 @@ impl Desk {
         self.state().left_behind = true;
     }
 
-    /// Hosts of which enough mail is here.
-    pub(crate) fn full_hosts(&self) -> Vec<Host> {
+    /// Where enough mail lies that goes the same way.
+    pub(crate) fn full(&self) -> HashSet<NextHop> {
         let state = self.state();
-        let full =
-            state.lines.iter().filter(|(_, line)| line.items >= self.limits.items_per_destination);
-        let mut hosts = BTreeSet::new();
-        for (key, line) in full {
-            match &key.hop {
-                NextHop::Domain(domain) => {
-                    hosts.insert(Host::Domain(domain.clone()));
-                }
-                NextHop::Literal(ip) => {
-                    hosts.insert(Host::Literal(*ip));
-                }
-                NextHop::Relay(_) => {
-                    let items = line.jobs.iter().flat_map(|job| &job.items);
-                    hosts.extend(items.map(|item| item.recipient.host.clone()));
-                }
-            }
+        let mut items: HashMap<&NextHop, usize> = HashMap::new();
+        for (key, line) in &state.lines {
+            *items.entry(&key.hop).or_default() += line.items;
         }
-        hosts.into_iter().collect()
+        let is_full = |(_, count): &(&NextHop, usize)| *count >= self.limits.items_per_destination;
+        items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect()
     }
 
     /// New mail from the queue.
@@ -183,6 +171,13 @@ impl Desk {
         let mut state = self.state();
         state.items += job.items.len();
         self.put_into(&mut state, key, job, now)
+    }
+
+    /// One item that is settled without a connection: it counts until that is recorded.
+    pub(crate) fn put_aside(&self, key: &Key) {
+        let mut state = self.state();
+        state.items += 1;
+        state.lines.entry(key.clone()).or_default().items += 1;
     }
 
     /// Mail that was here before, of this line.
@@ -444,6 +439,26 @@ impl Desk {
         state.waiting.clear();
         let jobs = state.lines.values_mut().flat_map(|line| line.jobs.drain(..));
         jobs.flat_map(|job| job.items).map(|item| item.custody).collect()
+    }
+
+    /// Takes away all that no connection has taken: it is out of date.
+    pub(crate) fn take_all(&self, now: Timestamp) -> Vec<CustodyId> {
+        let mut state = self.state();
+        let mut custodies = Vec::new();
+        let keys: Vec<Key> = state.lines.keys().cloned().collect();
+        for key in keys {
+            let Some(line) = state.lines.get_mut(&key) else { continue };
+            let before = custodies.len();
+            let jobs = line.jobs.drain(..).flat_map(|job| job.items);
+            custodies.extend(jobs.map(|item| item.custody));
+            let count = custodies.len() - before;
+            line.items = line.items.saturating_sub(count);
+            state.items = state.items.saturating_sub(count);
+            Self::forget_if_empty(&mut state, &key, now);
+        }
+        drop(state);
+        self.room.notify_one();
+        custodies
     }
 
     /// Connections, those being made included.

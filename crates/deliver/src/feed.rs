@@ -2,13 +2,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::Timestamp;
+use mail_types::{Host, Timestamp};
 use net::Stop;
 use route::Failure;
 
 use crate::Runner;
 use crate::connection::run_connection;
 use crate::desk::{Job, Key, Put};
+use crate::look_up::NextHop;
 use crate::queue::{Due, Item, Queue};
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};
@@ -50,10 +51,13 @@ impl<Q: Queue> Runner<Q> {
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
-        let skip = self.desk.full_hosts();
-        if !skip.is_empty() {
+        let full = self.desk.full();
+        if !full.is_empty() {
             self.desk.wait_for_room();
         }
+        let runner = Arc::clone(self);
+        let skip =
+            Arc::new(move |host: &Host| !full.is_empty() && full.contains(&runner.next_hop(host)));
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -75,7 +79,16 @@ impl<Q: Queue> Runner<Q> {
         let recipients_max = self.settings.recipients_per_transaction.max(1);
         let mut open: HashMap<Key, Vec<Item>> = HashMap::new();
         for item in items {
-            let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+            if let Some(why) = &item.give_back {
+                let failure = Failure::permanent(7, 1, why.clone());
+                self.return_now(item, Setback::no_way(failure)).await;
+                continue;
+            }
+            let hop = match &item.relay {
+                Some(relay) => NextHop::Relay(relay.clone()),
+                None => self.next_hop(&item.recipient.host),
+            };
+            let key = Key { hop, skip: 0 };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -89,6 +102,15 @@ impl<Q: Queue> Runner<Q> {
         for (key, items) in open {
             self.put_new(&key, items, stop, now).await;
         }
+    }
+
+    /// An operator wants it back with its sender: nobody is asked.
+    async fn return_now(&self, item: Item, setback: Setback) {
+        let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+        self.desk.put_aside(&key);
+        let items = vec![(item, Fate::Failed(setback))];
+        let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };
+        self.end(&key, ended).await;
     }
 
     async fn put_new(self: &Arc<Self>, key: &Key, items: Vec<Item>, stop: &Stop, now: Timestamp) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mail_types::{
     Address, CustodyId, EnhancedStatus, Host, MailId, ReceiptId, Reply, ReversePath, Timestamp,
 };
+use route::Relay;
 
 use crate::tries::Try;
 
@@ -50,7 +51,8 @@ pub trait Queue: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<u8>, QueueError>> + Send;
 
     /// Makes durable that these recipients' messages are about to be offered to this peer. Returns
-    /// after the sync.
+    /// after the sync, with those that may be offered: somebody may have held, changed or settled
+    /// the others since they were taken. Those are still taken.
     ///
     /// # Errors
     /// It is not durable: nothing is sent.
@@ -58,7 +60,7 @@ pub trait Queue: Send + Sync + 'static {
         &self,
         custodies: &[CustodyId],
         peer: &Peer,
-    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+    ) -> impl Future<Output = Result<Vec<CustodyId>, QueueError>> + Send;
 
     /// Makes results durable, each [`Attempt`] as a whole: with its report (a message from `<>`,
     /// which is accepted in the same commit) or not at all. Afterwards the custodies of those that
@@ -80,6 +82,11 @@ pub trait Queue: Send + Sync + 'static {
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// The reverse-path that a message leaves with: another than its own where it is only forwarded.
+    fn sent_as(&self, mail: &Mail) -> ReversePath {
+        mail.reverse_path.clone()
+    }
+
     /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
     /// before the first mail is taken. Where they cannot be read there are none.
     fn reached_lately(&self, hosts_max: usize) -> impl Future<Output = Vec<Host>> + Send;
@@ -90,14 +97,15 @@ pub trait Queue: Send + Sync + 'static {
 }
 
 /// What to take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Due {
     /// The time now.
     pub now: Timestamp,
     /// Custodies to take at most.
     pub count_max: usize,
-    /// Recipients at these hosts stay where they are: enough of them are taken already.
-    pub skip: Vec<Host>,
+    /// Recipients at the hosts that this names stay where they are: enough mail that goes the same
+    /// way is taken already.
+    pub skip: Arc<dyn Fn(&Host) -> bool + Send + Sync>,
 }
 
 /// What was taken.
@@ -155,6 +163,12 @@ pub struct Item {
     pub warned: bool,
     /// Whether an earlier attempt may have sent it (its reply was lost, or we crashed).
     pub uncertain: bool,
+    /// From when its time in the queue counts: when it was accepted, or was to be sent first.
+    pub since: Timestamp,
+    /// The host that it goes to, whatever routes and MX records say.
+    pub relay: Option<Relay>,
+    /// It is not sent but goes back to its sender, for this reason.
+    pub give_back: Option<String>,
 }
 
 /// RFC 3461 §4.1 NOTIFY.

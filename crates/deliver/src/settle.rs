@@ -131,7 +131,7 @@ impl<Q: Queue> Runner<Q> {
     ) -> Vec<u8> {
         let mail = &item.mail;
         let date = |at| MailDate { at, offset_minutes: 0 };
-        let end = mail.accepted.after(self.settings.schedule.lifetime);
+        let end = item.since.after(self.settings.schedule.lifetime);
         let said: Vec<Option<String>> =
             tellings.iter().map(|telling| telling.reply.map(diagnostic)).collect();
         let recipients: Vec<Recipient<'_>> = tellings
@@ -239,7 +239,7 @@ fn decide(
 ) -> Outcome {
     let next = || {
         let attempts = item.attempts.saturating_add(1);
-        settings.schedule.next(attempts, item.mail.accepted, now, random)
+        settings.schedule.next(attempts, item.since, now, random)
     };
     match fate {
         Fate::Relayed(reply) => Outcome::Relayed {
@@ -267,7 +267,7 @@ fn decide(
                 reported: !item.warned
                     && settings
                         .schedule
-                        .warning_due(item.mail.accepted)
+                        .warning_due(item.since)
                         .is_some_and(|warning| now >= warning)
                     && wants_delay(item),
             },

@@ -2,10 +2,10 @@
 //!
 //! The judge is the load's own list of acknowledged messages, never the server: each acknowledged
 //! (message, recipient) must be found exactly once. For that reason nothing of the product's
-//! protocol code is used here; the SMTP and IMAP clients and the SMTP sink are this crate's own,
+//! protocol code is used here; the SMTP, IMAP and POP3 clients and the SMTP sink are this crate's own,
 //! and as small as they can be. It never reads the data directory itself.
 //!
-//! RFC 5321 and RFC 2920 (client and sink), RFC 3501 (client), RFC 4616 (sign-in).
+//! RFC 5321 and RFC 2920 (client and sink), RFC 3501 and RFC 1939 (clients), RFC 4616 (sign-in).
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use std::process::ExitCode;
 pub mod append;
 pub mod console;
 pub mod guest;
+pub mod hostile;
 pub mod imap;
 pub mod imap_wire;
 pub mod judge;
@@ -21,8 +22,10 @@ pub mod latency;
 pub mod letters;
 pub mod load;
 mod manual;
+pub mod pop3_wire;
 pub mod powercut;
 pub mod random;
+pub mod reading;
 pub mod server;
 pub mod sessions;
 pub mod sink;
@@ -146,6 +149,7 @@ fn kill_text(report: &kill::KillReport) -> String {
         "{} kills ({} while starting), slowest start {} ms\n\
          {} acknowledged: {} found, {} open, {} lost, {} doubled, {} unexplained\n\
          {} without a reply, of which {} exist; {} sent twice after an uncertain attempt\n\
+         {} read in every way, {} of them misread\n\
          verify: {}",
         report.kills,
         report.kills_while_starting,
@@ -159,9 +163,11 @@ fn kill_text(report: &kill::KillReport) -> String {
         verdict.uncertain,
         verdict.uncertain_found,
         verdict.doubled_after_uncertain,
+        report.read,
+        report.misread.len(),
         if report.verified { "clean" } else { report.verify_output.as_str() },
     );
-    for line in &verdict.listed {
+    for line in verdict.listed.iter().chain(&report.misread) {
         text.push('\n');
         text.push_str(line);
     }

@@ -8,8 +8,9 @@ use mail_types::{Address, Domain};
 
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
+use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, dkim, domain_dns, serve, show, verify};
+use crate::{check, control, demo, dkim, domain_dns, serve, show, tls, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -65,6 +66,9 @@ enum Command {
     /// Mail on its way to other servers
     #[command(subcommand)]
     Queue(Queue),
+    /// Certificates of this host, and what TLS must be towards others
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
@@ -159,24 +163,6 @@ enum Route {
 }
 
 #[derive(Debug, Subcommand)]
-enum Queue {
-    /// What waits, by its next try
-    List {
-        /// Only to this destination
-        #[arg(long)]
-        to: Option<Domain>,
-        /// At most so many
-        #[arg(long)]
-        limit: Option<usize>,
-    },
-    /// The story of what waits of one message, address or destination: each attempt in the other
-    /// server's words, and the next try
-    Show { which: String },
-    /// Try now: `all`, a receipt, a Message-ID, an address or a domain
-    Retry { which: String },
-}
-
-#[derive(Debug, Subcommand)]
 enum Report {
     /// Add up the DMARC aggregate reports (RFC 9990) that an address has received, or files
     #[command(after_help = REPORT_EXAMPLES)]
@@ -242,6 +228,7 @@ impl Cli {
                     return Ok(ExitCode::SUCCESS);
                 }
             },
+            Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
                 return Ok(drill::run(&drill::Args { drill }));
@@ -264,7 +251,7 @@ impl Cli {
             },
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
-            Command::Queue(command) => queue(command)?,
+            Command::Queue(command) => command.request()?,
             Command::Trace(trace) => self::trace(trace)?,
         };
         let answer = control::ask(&data, request.clone())?;
@@ -360,18 +347,6 @@ fn route(command: Route) -> anyhow::Result<Request> {
         }
         Route::Remove { domain } => Request::RouteRemove { domain: pattern(&domain)? },
         Route::List => Request::RouteList,
-    })
-}
-
-fn queue(command: Queue) -> anyhow::Result<Request> {
-    let which = |text: &str| Which::parse(text).map_err(anyhow::Error::msg);
-    Ok(match command {
-        Queue::List { to, limit } => Request::QueueList {
-            destination: to.map(|domain| domain.as_str().to_owned()),
-            count_max: limit,
-        },
-        Queue::Show { which: text } => Request::QueueShow { which: which(&text)? },
-        Queue::Retry { which: text } => Request::QueueRetry { which: which(&text)? },
     })
 }
 

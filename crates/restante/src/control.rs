@@ -15,9 +15,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use crate::acme::Keeper;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::request::{Failure, Request, perform};
+use crate::tls;
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -52,6 +54,7 @@ pub fn listen(
     path: &Path,
     store: Store,
     runner: Arc<Runner<Outbound>>,
+    keeper: Option<Arc<Keeper>>,
 ) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
@@ -64,8 +67,9 @@ pub fn listen(
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (store, runner) = (store.clone(), Arc::clone(&runner));
+                    let keeper = keeper.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, store, runner).await {
+                        if let Err(error) = answer(stream, store, runner, keeper).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -84,14 +88,25 @@ async fn answer(
     stream: UnixStream,
     store: Store,
     runner: Arc<Runner<Outbound>>,
+    keeper: Option<Arc<Keeper>>,
 ) -> std::io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     tokio::io::BufReader::new(reader).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
     let result = match serde_json::from_str::<Request>(&line) {
+        Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
+            tls::policy(&runner, &domain).await
+        }
+        Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
         Ok(request) => {
-            if matches!(request, Request::QueueRetry { .. }) {
+            let changes_queue = matches!(
+                request,
+                Request::QueueChange { dry_run: false, .. }
+                    | Request::QueueUndo { .. }
+                    | Request::QueuePause { .. }
+            );
+            if changes_queue {
                 runner.forget_pauses();
             }
             let changes_routes =
@@ -99,6 +114,10 @@ async fn answer(
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            if changes_queue {
+                // What lies ready to be sent is not what it was.
+                runner.take_anew().await;
+            }
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }

@@ -1,6 +1,8 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod acme;
+mod certificates;
 mod check;
 mod cli;
 mod control;
@@ -12,15 +14,22 @@ mod domain_dns;
 mod file_limit;
 mod incoming;
 mod init;
+mod kept_file;
 mod mail_access;
+mod mta_sts;
 mod outbound;
 mod outside;
+mod queue_command;
+mod queue_perform;
 mod reports;
 mod request;
 mod serve;
 mod show;
 mod story;
+mod story_changes;
 mod story_tries;
+mod sts_files;
+mod tls;
 mod verify;
 mod view;
 mod web_access;

@@ -4,14 +4,13 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, CustodyState, Query, QueueFilter, Refused, Store, StoreError};
+use store::{Actor, Query, Refused, Store, StoreError};
 
-use crate::view;
+use crate::queue_command::{Filter, What};
+use crate::{queue_perform, view};
 
 /// Stories that one trace tells if not asked for more.
 const STORIES_DEFAULT: usize = 20;
-/// Queue items that are changed at once.
-const QUEUE_ITEMS_MAX: usize = 1_000_000;
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +18,10 @@ const QUEUE_ITEMS_MAX: usize = 1_000_000;
 pub enum Request {
     /// How it goes.
     Status,
+    /// What only a running server knows of TLS.
+    Tls {
+        ask: crate::tls::Ask,
+    },
     AccountList,
     AccountAdd {
         address: Address,
@@ -65,14 +68,27 @@ pub enum Request {
         domain: Option<Domain>,
     },
     QueueList {
-        destination: Option<String>,
+        filter: Filter,
         count_max: Option<usize>,
     },
     QueueShow {
-        which: Which,
+        filter: Filter,
+        count_max: Option<usize>,
     },
-    QueueRetry {
-        which: Which,
+    QueueChange {
+        what: What,
+        filter: Filter,
+        reason: Option<String>,
+        dry_run: bool,
+    },
+    QueueUndo {
+        change: Option<u64>,
+        reason: Option<String>,
+    },
+    QueuePause {
+        destination: Option<String>,
+        paused: bool,
+        reason: Option<String>,
     },
     Trace {
         which: Which,
@@ -94,6 +110,8 @@ pub enum DkimRequest {
     Prepare { domain: Domain },
     /// Sign with the new keys.
     Activate { domain: Domain },
+    /// A new key for the reverse-paths of what is forwarded.
+    RotateSrs,
     /// Take the last step back.
     Undo { domain: Domain },
     /// End a key.
@@ -186,6 +204,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => status(store),
+        Request::Tls { .. } => Err(Failure {
+            what: "only a running server can tell".to_owned(),
+            mend: Some("start it with: restante serve".to_owned()),
+        }),
         Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;
@@ -248,28 +270,16 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
             Ok(did(format!("mail for {of} goes where its MX records say")))
         }
-        Request::QueueList { destination, count_max } => {
-            let filter = QueueFilter { destination, count_max, mail: None };
-            Ok(view::queue(&store.queue(&filter)?))
+        Request::QueueList { filter, count_max } => queue_perform::list(store, &filter, count_max),
+        Request::QueueShow { filter, count_max } => queue_perform::show(store, &filter, count_max),
+        Request::QueueChange { what, filter, reason, dry_run } => {
+            queue_perform::change(store, &actor, &what, &filter, reason.as_deref(), dry_run)
         }
-        Request::QueueShow { which } => {
-            let items = queued(store, &which)?;
-            let mails: std::collections::BTreeSet<_> =
-                items.iter().map(|item| item.mail.facts.receipt.mail).collect();
-            let directory = store.directory();
-            let mut shown = Vec::new();
-            for mail in mails {
-                let query = Query { mail: Some(mail), count_max: 1, ..Query::default() };
-                shown.extend(
-                    store.trace(&query)?.iter().map(|story| view::story(story, &directory)),
-                );
-            }
-            Ok(shown.into())
+        Request::QueueUndo { change, reason } => {
+            queue_perform::undo(store, &actor, change, reason.as_deref())
         }
-        Request::QueueRetry { which } => {
-            let custodies = queued(store, &which)?.iter().map(|item| item.custody).collect();
-            let count = store.retry(actor, custodies).wait()?;
-            Ok(did(format!("{count} of the queue are due now")))
+        Request::QueuePause { destination, paused, reason } => {
+            queue_perform::pause(store, &actor, destination, paused, reason)
         }
         Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
         Request::Trace { which, since, until, count_max } => {
@@ -296,6 +306,14 @@ pub fn did(what: String) -> Value {
 
 fn status(store: &Store) -> Result<Value, Failure> {
     let counts = store.queue_counts()?;
+    let pauses: Vec<Value> = store
+        .pauses()?
+        .into_iter()
+        .map(|(to, since, reason)| {
+            let to = to.unwrap_or_else(|| "all".to_owned());
+            serde_json::json!({ "destination": to, "since": since.to_string(), "reason": reason })
+        })
+        .collect();
     Ok(serde_json::json!({
         "accepting": store.stopped().is_none(),
         "stopped_because": store.stopped(),
@@ -303,6 +321,8 @@ fn status(store: &Store) -> Result<Value, Failure> {
         "domains": store.directory().domains().count(),
         "queued": counts.values().sum::<u64>(),
         "queued_by_destination": counts,
+        "held": store.held_count()?,
+        "paused": pauses,
     }))
 }
 
@@ -324,28 +344,4 @@ fn query_of(which: Which) -> Result<Query, Failure> {
         }
     }
     Ok(query)
-}
-
-/// The queue items that `which` means.
-fn queued(store: &Store, which: &Which) -> Result<Vec<store::QueueItem>, Failure> {
-    let mut filter = QueueFilter { count_max: Some(QUEUE_ITEMS_MAX), ..QueueFilter::default() };
-    match which {
-        Which::All => {}
-        Which::Destination(domain) => filter.destination = Some(domain.clone()),
-        Which::Mail { number, .. } => filter.mail = Some(MailId(*number)),
-        Which::MessageId(_) | Which::Address(_) => {
-            let query = Query { count_max: QUEUE_ITEMS_MAX, ..query_of(which.clone())? };
-            let wanted: std::collections::HashSet<_> = store
-                .trace(&query)?
-                .iter()
-                .flat_map(|story| &story.custodies)
-                .filter(|custody| custody.state == CustodyState::Queued)
-                .map(|custody| custody.custody)
-                .collect();
-            let mut items = store.queue(&filter)?;
-            items.retain(|item| wanted.contains(&item.custody));
-            return Ok(items);
-        }
-    }
-    Ok(store.queue(&filter)?)
 }

@@ -155,9 +155,10 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::QueueChange { .. } => would_change(answer),
         Request::QueueList { .. } => rows(
             answer,
-            &["receipt", "from", "to", "bytes", "state", "attempts", "next_try"],
+            &["receipt", "from", "to", "bytes", "state", "attempts", "next_try", "last_reply"],
             "nothing is queued",
         ),
         _ => json(answer),
@@ -185,6 +186,16 @@ fn rows(answer: &Value, columns: &[&str], nothing: &str) {
     println!("{table}");
 }
 
+/// What a trial run found.
+fn would_change(answer: &Value) {
+    println!("{} {} would be changed.", bold("Trial run:"), text(&answer["would_change"]));
+    rows(
+        &answer["first"],
+        &["receipt", "from", "to", "bytes", "state", "attempts", "next_try"],
+        "nothing of that waits",
+    );
+}
+
 fn status(answer: &Value) {
     match answer["stopped_because"].as_str() {
         Some(reason) => println!("{} {reason}", bad("Not accepting mail:")),
@@ -194,6 +205,13 @@ fn status(answer: &Value) {
         "{} accounts in {} domains, {} recipients queued",
         answer["accounts"], answer["domains"], answer["queued"]
     );
+    if answer["held"].as_u64().is_some_and(|held| held > 0) {
+        println!("{} recipients held (see `restante queue list --held`)", answer["held"]);
+    }
+    for pause in answer["paused"].as_array().into_iter().flatten() {
+        let (to, since) = (text(&pause["destination"]), text(&pause["since"]));
+        println!("{} mail to {to} waits since {since}", bad("Paused:"));
+    }
     if let Some(queued) = answer["queued_by_destination"].as_object() {
         for (destination, count) in queued {
             println!("  {count:>8} to {destination}");

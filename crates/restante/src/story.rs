@@ -8,7 +8,7 @@ use store::{
     Story, Via,
 };
 
-use crate::story_tries;
+use crate::{story_changes, story_tries};
 
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
@@ -75,7 +75,10 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             }
             None => format!("{to}: returned, and nobody was to be told"),
         },
-        CustodyState::Held => format!("{to}: held"),
+        CustodyState::Held => match &custody.hold {
+            Some(hold) => story_changes::held(to, hold),
+            None => format!("{to}: held"),
+        },
         CustodyState::Expanded => format!("{to}: an alias, see its targets"),
         CustodyState::Purged => format!("{to}: purged"),
     }
@@ -161,7 +164,13 @@ impl<'a> Teller<'a> {
                     .map_or("a mailbox", |place| place.1.as_str());
                 Some(format!("delivered for {to} to {mailbox} as UID {uid}, in the same commit"))
             }
+            Fate::Queued { due } if *due > self.story.facts.accepted => {
+                Some(format!("queued for {to}, to be sent at {due}"))
+            }
             Fate::Queued { .. } => Some(format!("queued for {to}")),
+            Fate::Held(hold) => {
+                Some(format!("held for {to} ({}): {}", hold.by.word(), hold.reason))
+            }
             Fate::Expanded { into } => {
                 let targets: Vec<&str> =
                     into.iter().filter_map(|target| self.recipient(*target)).collect();
@@ -201,6 +210,14 @@ impl<'a> Teller<'a> {
                     Some(attempt(to, tried.peer.as_ref(), outcome, reader(self.story)) + &next)
                 }));
                 told
+            }
+            Record::CustodiesChanged(change) => {
+                let told = change.items.iter();
+                told.filter_map(|item| {
+                    let to = self.recipient(item.custody)?;
+                    Some(story_changes::sentence(change, item, to, &who))
+                })
+                .collect()
             }
             Record::Rescheduled { custodies, .. } => custodies
                 .iter()

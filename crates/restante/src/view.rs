@@ -2,7 +2,7 @@
 
 use mail_types::AccountId;
 use serde_json::{Value, json};
-use store::{Directory, QueueItem, Store, StoreError, Story};
+use store::{Directory, Store, StoreError, Story, WaitingItem};
 
 use crate::{story, story_tries};
 
@@ -47,31 +47,37 @@ pub fn routes(directory: &Directory) -> Value {
         .collect()
 }
 
-pub fn queue(items: &[QueueItem]) -> Value {
-    items
-        .iter()
-        .map(|item| {
-            let accepted = &item.mail.accepted;
-            json!({
-                "receipt": item.mail.facts.receipt.to_string(),
-                "message_id": accepted.message_id,
-                "from": accepted.reverse_path.to_string(),
-                "to": item.recipient,
-                "bytes": accepted.body_bytes,
-                "accepted": item.mail.facts.accepted.to_string(),
-                "next_try": item.due.to_string(),
-                "next_try_ms": item.due.millis(),
-                "attempts": item.attempts,
-                "state": if item.begun {
-                    "being sent"
-                } else if item.uncertain {
-                    "uncertain"
-                } else {
-                    "waiting"
-                },
-            })
-        })
-        .collect()
+/// A recipient that waits or is held.
+pub fn waiting(item: &WaitingItem) -> Value {
+    let accepted = &item.mail.accepted;
+    let state = match (&item.hold, &item.give_back) {
+        (Some(hold), _) => match hold.purge_at {
+            Some(at) => format!("held until {at}, then purged"),
+            None => format!("held ({})", hold.by.word()),
+        },
+        (None, Some(_)) => "being returned".to_owned(),
+        (None, None) if item.begun => "being sent".to_owned(),
+        (None, None) if item.uncertain => "uncertain".to_owned(),
+        (None, None) => "waiting".to_owned(),
+    };
+    json!({
+        "receipt": item.mail.facts.receipt.to_string(),
+        "custody": item.custody.0,
+        "message_id": accepted.message_id,
+        "subject": accepted.subject,
+        "from": accepted.reverse_path.to_string(),
+        "to": item.recipient,
+        "bytes": accepted.body_bytes,
+        "accepted": item.mail.facts.accepted.to_string(),
+        "next_try": item.hold.is_none().then(|| item.due.to_string()),
+        "next_try_ms": item.hold.is_none().then(|| item.due.millis()),
+        "attempts": item.attempts,
+        "state": state,
+        "held_because": item.hold.as_ref().map(|hold| &hold.reason),
+        "via": item.relay,
+        "last_host": item.last.as_ref().and_then(|last| last.host.as_ref()),
+        "last_reply": item.last.as_ref().map(|last| &last.said),
+    })
 }
 
 /// The whole story of a message.

@@ -23,6 +23,19 @@ pub fn listen_https(
     })
 }
 
+/// Serves pages in clear where the settings name a port for it.
+pub fn listen_http(
+    running: &mut Running,
+    config: &Config,
+    pages: Vec<web::PageSource>,
+) -> anyhow::Result<()> {
+    let (pages, limits) = (Arc::<[web::PageSource]>::from(pages), web_limits(config));
+    let stop = running.stop();
+    running.listen(config, Service::Http, web::TOO_MANY_CONNECTIONS, move |link| {
+        web::serve_pages(Arc::clone(&pages), limits.clone(), link, stop.clone())
+    })
+}
+
 fn web_limits(config: &Config) -> web::Limits {
     let settings = &config.web;
     web::Limits {

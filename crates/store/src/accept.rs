@@ -12,6 +12,7 @@ use crate::commit::Work;
 use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
+use crate::record_held::Hold;
 use crate::{Pending, Receipt, Refused, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
@@ -85,6 +86,35 @@ impl<D: Disk> Store<D> {
                     // A sender that does not exist here is told nothing.
                     crate::queue::accept_report(work, mail, report)?;
                 }
+                Ok(work.now)
+            },
+            move |at, synced| Receipt::committed(id, at, synced),
+        )
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Accepts a message and holds it for every recipient: it is safe, and neither delivered nor
+    /// sent until somebody releases it ([`Store::change_custodies`]). What may not be relayed, or
+    /// goes to nobody, is refused as by [`Store::accept`].
+    pub fn accept_held(&self, arrived: Arrived, hold: Hold) -> Pending<Receipt> {
+        let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        self.change_and(
+            move |work| {
+                let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
+                for recipient in &arrived.recipients {
+                    fates.add(recipient)?;
+                }
+                let mut custodies = fates.custodies;
+                for custody in &mut custodies {
+                    match custody.fate {
+                        Fate::Delivered { .. } | Fate::Queued { .. } => {
+                            custody.fate = Fate::Held(hold.clone());
+                        }
+                        Fate::Expanded { .. } | Fate::Held(_) => {}
+                    }
+                }
+                record(work, arrived, custodies, None)?;
                 Ok(work.now)
             },
             move |at, synced| Receipt::committed(id, at, synced),

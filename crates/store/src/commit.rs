@@ -122,6 +122,11 @@ impl Work<'_> {
         Ok(at)
     }
 
+    /// The number that the next record has.
+    pub const fn next_seq(&self) -> RecordSeq {
+        RecordSeq(self.seq.0 + 1)
+    }
+
     /// How much was added to the group so far, by this job and those before it.
     pub const fn frames(&self) -> usize {
         *self.frames
@@ -329,6 +334,7 @@ impl<D: Disk> Writer<D> {
                 if records > 0 {
                     self.shared.acknowledged.store(self.seq.0, Ordering::Release);
                     self.shared.note_quotas(self.index.take_quota_news());
+                    self.shared.add_queue_news(self.seq, self.index.take_queue_news());
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
@@ -416,6 +422,7 @@ impl<D: Disk> Writer<D> {
         self.index = index;
         self.live.forget_deferred();
         self.index_lost = false;
+        self.index.queue_news = Some(Vec::new());
         self.shared.note_quotas(self.index.take_quota_news());
         self.seq = self.journal.head().last_seq;
         self.shared.published.store(self.seq.0, Ordering::Release);

@@ -3,6 +3,7 @@
 use mail_types::{MailId, MailboxId};
 
 use crate::record::{Fate, Place, Record};
+use crate::record_held::Condition;
 use crate::watch::{Change, Made};
 
 /// What a group did that others must hear of.
@@ -35,11 +36,20 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
-            | Record::DkimKeyAdded { .. }
-            | Record::DkimStateSet { .. } => self.directory = true,
+            | Record::KeyChanged(_) => self.directory = true,
             Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
             }
+            Record::CustodiesChanged(change) => {
+                for item in &change.items {
+                    match &item.is {
+                        Condition::Queued(_) => self.queue = true,
+                        Condition::Delivered { mailbox, .. } => self.mailboxes.push(*mailbox),
+                        Condition::Held { .. } | Condition::Purged => {}
+                    }
+                }
+            }
+            Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
@@ -60,7 +70,7 @@ impl Effects {
                 for custody in &mail.custodies {
                     match &custody.fate {
                         Fate::Queued { .. } => self.queue = true,
-                        Fate::Expanded { .. } => {}
+                        Fate::Expanded { .. } | Fate::Held(_) => {}
                         Fate::Delivered { mailbox, .. } => self.mailboxes.push(*mailbox),
                     }
                 }
@@ -87,9 +97,15 @@ fn changes(record: &Record) -> impl Iterator<Item = Change> {
             for custody in &mail.custodies {
                 match &custody.fate {
                     Fate::Delivered { mailbox, .. } => changes.push(Change::New(*mailbox)),
-                    Fate::Queued { .. } | Fate::Expanded { .. } => {}
+                    Fate::Queued { .. } | Fate::Expanded { .. } | Fate::Held(_) => {}
                 }
             }
+        }
+        Record::CustodiesChanged(change) => {
+            changes.extend(change.items.iter().filter_map(|item| match &item.is {
+                Condition::Delivered { mailbox, .. } => Some(Change::New(*mailbox)),
+                Condition::Queued(_) | Condition::Held { .. } | Condition::Purged => None,
+            }));
         }
         Record::Subscription { account, name, subscribed } => {
             changes.push(Change::Subscription(*account, name.clone(), *subscribed));

@@ -17,6 +17,7 @@ mod accept;
 mod accept_many;
 mod acl;
 mod boxes;
+mod changes;
 mod commit;
 mod custody;
 mod directory;
@@ -26,6 +27,7 @@ mod extracted;
 mod extracting;
 mod flags;
 mod index;
+mod lanes;
 mod live;
 mod mailboxes;
 mod metadata;
@@ -40,15 +42,18 @@ mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_held;
 mod record_tried;
 mod schema;
 mod shared;
 mod sql;
 mod sqlite;
+mod srs;
 mod trace;
 mod url_key;
 mod verify;
 mod verify_extract;
+mod waiting;
 mod watch;
 
 use mail_types::Address;
@@ -59,9 +64,10 @@ pub use accept::{Arrived, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
+pub use changes::{ChangeOutcome, Wish};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route};
-pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, NewDkimKey, PrivateKey};
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use index::Mailbox;
 pub use live::{MessageRow, OpenMailbox, Vanished};
@@ -78,12 +84,16 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
     Place, Quota, Record, Source, Via,
 };
+pub use record_held::{
+    ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
+};
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use shared::{Alarm, DirectoryWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_on};
+pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};
 pub use watch::{MailboxNews, News, Seen, Watch};
 
 /// Why a change was not made. Nothing of it is in the journal.

@@ -73,6 +73,8 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) extract: Extract,
     arrivals: Arrivals<D>,
     pub(crate) taken: Arc<Mutex<crate::queue::TakenItems>>,
+    /// In which order it is taken.
+    pub(crate) lanes: Arc<Mutex<crate::lanes::Lanes>>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whose changes these are; see [`Store::by`].
@@ -88,6 +90,7 @@ impl<D: Disk> Clone for Store<D> {
             extract: self.extract.clone(),
             arrivals: self.arrivals.clone(),
             taken: Arc::clone(&self.taken),
+            lanes: Arc::clone(&self.lanes),
             writer: Arc::clone(&self.writer),
             origin: self.origin,
             clock: Arc::clone(&self.clock),
@@ -211,6 +214,8 @@ impl<D: Disk> Store<D> {
         shared.published.store(seq.0, Ordering::Release);
         shared.mailboxes.update(index.mailboxes.keys().copied(), &index, |_, _, _| {});
         let begun = crate::queue::begun(&mut index)?;
+        let lanes = crate::queue::lanes(&mut index)?;
+        index.queue_news = Some(Vec::new());
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let (requests, inbox) = mpsc::channel();
         let writer = Writer {
@@ -238,6 +243,7 @@ impl<D: Disk> Store<D> {
             extract,
             arrivals,
             taken: Arc::default(),
+            lanes: Arc::new(Mutex::new(lanes)),
             writer: Arc::new(Mutex::new(Some(thread))),
             clock: options.clock,
             origin: None,

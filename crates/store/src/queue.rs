@@ -2,7 +2,7 @@
 //! only; a restart has everything waiting again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
 use mail_types::{Address, CustodyId, MailId, RecordSeq, ReversePath, Timestamp};
@@ -10,10 +10,11 @@ use mail_types::{Address, CustodyId, MailId, RecordSeq, ReversePath, Timestamp};
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
 use crate::index::Index;
+use crate::lanes::{Lane, Lanes, Turn};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Peer, Record, Source};
 use crate::record_tried::{Tried, Try};
-use crate::sql::{Executor, SqlError};
+use crate::sql::{Executor, Row, SqlError};
 use crate::sqlite::Sqlite;
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
 
@@ -38,6 +39,12 @@ pub struct QueueItem {
     pub uncertain: bool,
     /// Whether the sender was told of the delay.
     pub delay_told: bool,
+    /// From when its time in the queue counts.
+    pub since: Timestamp,
+    /// The host (`HOST:PORT`) that it goes to, whatever routes and MX records say.
+    pub relay: Option<String>,
+    /// It is to go back to its sender, for this reason.
+    pub give_back: Option<String>,
 }
 
 /// What the recipients of a queued message share.
@@ -96,26 +103,79 @@ pub const CUSTODIES_PER_JOB: usize = 1000;
 /// where the item is due, and would take it again and send it twice. It is free for a reader that
 /// sees the record that settled it.
 #[derive(Default)]
-pub struct TakenItems(HashMap<CustodyId, Option<RecordSeq>>);
+pub struct TakenItems(HashMap<CustodyId, TakenItem>);
+
+/// An item that is taken.
+struct TakenItem {
+    state: Taken,
+    lane: Lane,
+    due: Timestamp,
+}
+
+/// How an item is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// The runner has it.
+    ByRunner,
+    /// The same, but it was changed meanwhile: no attempt of it begins before it is taken anew.
+    Recalled,
+    /// This record settled it.
+    SettledBy(RecordSeq),
+    /// It is back in its lane for a reader that sees this record.
+    Back(RecordSeq),
+}
 
 impl TakenItems {
-    fn release(&mut self, custodies: &[CustodyId], settled_by: RecordSeq) {
+    fn take(&mut self, row: &QueueRow, lane: &Lane) {
+        let (lane, due) = (lane.clone(), row.due);
+        self.0.insert(row.custody, TakenItem { state: Taken::ByRunner, lane, due });
+    }
+
+    fn release(&mut self, custodies: &[CustodyId], state: Taken) {
         for custody in custodies {
             if let Some(taken) = self.0.get_mut(custody) {
-                *taken = Some(settled_by);
+                // What was changed has to be looked for again wherever it is now.
+                taken.state = match (taken.state, state) {
+                    (Taken::Recalled, Taken::SettledBy(seq)) => Taken::Back(seq),
+                    (_, state) => state,
+                };
             }
         }
     }
 
-    /// Forgets what was settled by records that a reader at `seen` sees.
-    fn forget(&mut self, seen: RecordSeq) {
-        self.0.retain(|_, settled_by| settled_by.is_none_or(|seq| seq > seen));
+    /// What the runner has of these is out of date.
+    pub fn recall(&mut self, custodies: &[CustodyId]) {
+        for custody in custodies {
+            if let Some(taken) = self.0.get_mut(custody)
+                && taken.state == Taken::ByRunner
+            {
+                taken.state = Taken::Recalled;
+            }
+        }
+    }
+
+    fn is_recalled(&self, custody: CustodyId) -> bool {
+        self.0.get(&custody).is_some_and(|taken| taken.state == Taken::Recalled)
+    }
+
+    /// Forgets what is settled or back for a reader at `seen`; tells the lanes that have some back.
+    fn forget(&mut self, seen: RecordSeq, back: &mut dyn FnMut(&Lane, Timestamp)) {
+        self.0.retain(|_, taken| match taken.state {
+            Taken::ByRunner | Taken::Recalled => true,
+            Taken::SettledBy(seq) => seq > seen,
+            Taken::Back(seq) if seq > seen => true,
+            Taken::Back(_) => {
+                back(&taken.lane, taken.due);
+                false
+            }
+        });
     }
 }
 
 impl<D: Disk> Store<D> {
-    /// Takes items that are due, oldest first; what is taken is not taken again before
-    /// [`Store::settle`] or [`Store::give_back`] names it. Answers also when the next one that was
+    /// Takes items that are due, from each lane in its turn (see `lanes`); what is taken is not taken
+    /// again before [`Store::settle`] or [`Store::give_back`] names it. Nothing is taken for
+    /// destinations that `skip` names or an operator paused. Answers also when the next one that was
     /// not taken is due.
     ///
     /// # Errors
@@ -124,54 +184,113 @@ impl<D: Disk> Store<D> {
         &self,
         now: Timestamp,
         count_max: usize,
-        skip: &HashSet<String>,
+        skip: &dyn Fn(&str) -> bool,
     ) -> Result<(Vec<QueueItem>, Option<Timestamp>), StoreError> {
         let (rows, next_due) = self.read(|sql| {
             let seen = crate::index::applied_in(sql)?.map_or(RecordSeq(0), |head| head.last_seq);
-            let mut taken = self.taken();
-            taken.forget(seen);
-            let mut rows: Vec<QueueRow> = Vec::new();
-            let mut next_due = None;
-            read_queue(sql, Some(now), &mut |row, destination| {
-                if taken.0.contains_key(&row.custody) || skip.contains(destination) {
-                    return true;
+            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            self.shared.take_queue_news(seen, &mut |lane, due| lanes.note(lane, due));
+            self.taken().forget(seen, &mut |lane, due| lanes.note(lane, due));
+            lanes.wake(now);
+            let pauses = pauses(sql)?;
+            let paused =
+                |to: &str| pauses.contains(crate::index::EVERYWHERE) || pauses.contains(to);
+            let mut rows = Vec::new();
+            let mut aside = Vec::new();
+            while rows.len() < count_max
+                && let Some(turn) = lanes.turn()
+            {
+                let to = &turn.lane.destination;
+                if paused(to) || skip(to) {
+                    aside.push(turn);
+                    continue;
                 }
-                if rows.len() == count_max {
-                    next_due = Some(now);
-                    return false;
-                }
-                rows.push(row);
-                true
-            })?;
-            if next_due.is_none() {
-                let later = "SELECT min(due) FROM queue WHERE due > $1";
-                next_due = sql.number(later, &[now.0.into()])?.map(Timestamp);
+                let share = (count_max - rows.len()).div_ceil(lanes.ready() + 1).max(SHARE_MIN);
+                let count = share.min(count_max - rows.len());
+                let (after, next) = self.take_from(sql, &turn, now, count, &mut rows)?;
+                lanes.taken(turn, after, next, now);
             }
-            taken.0.extend(rows.iter().map(|row| (row.custody, None)));
-            Ok((rows, next_due))
+            let is_full = rows.len() >= count_max && lanes.ready() > 0;
+            aside.iter().for_each(|turn| lanes.put_off(turn));
+            Ok((rows, if is_full { Some(now) } else { lanes.next() }))
         })?;
         // What cannot be read stays taken until a restart, so that it does not fill every page.
         Ok((self.items(rows), next_due))
     }
 
-    /// What is in the queue, by due time.
+    /// Takes at most so many items of a lane. Answers up to where it is taken, and when the next is
+    /// due.
+    fn take_from(
+        &self,
+        sql: &mut Sqlite,
+        turn: &Turn,
+        now: Timestamp,
+        count: usize,
+        rows: &mut Vec<QueueRow>,
+    ) -> Result<(Option<(Timestamp, CustodyId)>, Option<Timestamp>), SqlError> {
+        let mut after = turn.after;
+        let mut left = count;
+        // Ends: every page is behind the one before.
+        loop {
+            let (page, more) = lane_page(sql, &turn.lane, after, left)?;
+            let mut taken = self.taken();
+            for mut row in page {
+                if row.due > now || left == 0 {
+                    return Ok((after, Some(row.due)));
+                }
+                after = Some((row.due, row.custody));
+                if let Some(known) = taken.0.get_mut(&row.custody) {
+                    // If it comes back, it is here.
+                    (known.lane, known.due) = (turn.lane.clone(), row.due);
+                    continue;
+                }
+                row.facts = read_facts(sql, row.mail)?;
+                taken.take(&row, &turn.lane);
+                rows.push(row);
+                left -= 1;
+            }
+            if !more {
+                return Ok((after, None));
+            }
+        }
+    }
+
+    /// What is in the queue, by its next try.
     ///
     /// # Errors
     /// Where index or journal cannot be read.
     pub fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
+        const BY_DUE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
+            delay_told, accepted, recipient, relay, give_back FROM queue \
+            WHERE ($1 IS NULL OR mail = $1) AND ($2 IS NULL OR destination = $2) \
+            ORDER BY due, custody LIMIT $3";
         let rows = self.read(|sql| {
+            let count_max = filter.count_max.and_then(|max| i64::try_from(max).ok());
             let mut rows = Vec::new();
-            read_queue(sql, None, &mut |row: QueueRow, destination| {
-                if filter.mail.is_none_or(|mail| mail == row.mail)
-                    && filter.destination.as_deref().is_none_or(|wanted| wanted == destination)
-                {
-                    rows.push(row);
-                }
-                filter.count_max.is_none_or(|max| rows.len() < max)
+            let params = [
+                filter.mail.map(|mail| mail.0).into(),
+                filter.destination.as_deref().into(),
+                count_max.unwrap_or(i64::MAX).into(),
+            ];
+            sql.query(BY_DUE, &params, &mut |row| {
+                rows.push(queue_row(row)?);
+                Ok(())
             })?;
+            for row in &mut rows {
+                row.facts = read_facts(sql, row.mail)?;
+            }
             Ok(rows)
         })?;
         Ok(self.items(rows))
+    }
+
+    /// How many custodies are held.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn held_count(&self) -> Result<u64, StoreError> {
+        let count = self.read(|sql| sql.number("SELECT count(*) FROM held", &[]))?;
+        Ok(count.unwrap_or(0).cast_unsigned())
     }
 
     /// How many items wait for each destination.
@@ -193,13 +312,25 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Records that these are about to be offered to `peer`.
-    pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<()> {
+    /// Records that these are about to be offered to `peer`; answers those that may be: not what
+    /// was settled, held, changed or paused since it was taken.
+    pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<Vec<CustodyId>> {
+        let taken = Arc::clone(&self.taken);
         self.change(move |work| {
-            if queued(work, &custodies)?.len() != custodies.len() {
-                return Err(Refused::Missing("an item to be sent".to_owned()));
+            let mut custodies = queued(work, &custodies)?;
+            {
+                let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+                custodies.retain(|custody| !taken.is_recalled(*custody));
             }
-            work.record(&Actor::Server, Record::AttemptBegun { custodies, peer })
+            if !work.index.pauses.is_empty() {
+                custodies = unpaused(work, custodies)?;
+            }
+            if custodies.is_empty() {
+                return Ok(custodies);
+            }
+            let begun = custodies.clone();
+            work.record(&Actor::Server, Record::AttemptBegun { custodies, peer })?;
+            Ok(begun)
         })
     }
 
@@ -216,13 +347,14 @@ impl<D: Disk> Store<D> {
         report: Option<NewReport>,
     ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
+        let recalled = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
-            move |work| settle(work, settled, tries, report),
+            move |work| settle(work, &recalled, settled, tries, report),
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                taken.release(&custodies, synced.seq());
+                taken.release(&custodies, Taken::SettledBy(synced.seq()));
             },
         )
     }
@@ -242,7 +374,7 @@ impl<D: Disk> Store<D> {
             },
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                taken.release(&custodies, synced.seq());
+                taken.release(&custodies, Taken::Back(synced.seq()));
             },
         )
     }
@@ -283,10 +415,11 @@ impl<D: Disk> Store<D> {
         let mut mails: HashMap<MailId, Arc<QueuedMail>> = HashMap::new();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
+            let Some(facts) = row.facts else { continue };
             let mail = match mails.get(&row.mail) {
                 Some(mail) => Arc::clone(mail),
                 None => {
-                    let accepted = match self.accepted(&row.facts) {
+                    let accepted = match self.accepted(&facts) {
                         Ok((_, accepted)) => accepted,
                         // Contained: mail around it goes on. It stays in the queue, and `verify`
                         // names it.
@@ -296,7 +429,7 @@ impl<D: Disk> Store<D> {
                             continue;
                         }
                     };
-                    let mail = Arc::new(QueuedMail { facts: row.facts, accepted: *accepted });
+                    let mail = Arc::new(QueuedMail { facts, accepted: *accepted });
                     mails.insert(row.mail, Arc::clone(&mail));
                     mail
                 }
@@ -310,7 +443,10 @@ impl<D: Disk> Store<D> {
             };
             items.push(QueueItem {
                 custody: row.custody,
-                recipient: mail.accepted.custodies[place].recipient.clone(),
+                recipient: match row.recipient {
+                    Some(edited) => edited,
+                    None => mail.accepted.custodies[place].recipient.clone(),
+                },
                 place,
                 mail,
                 due: row.due,
@@ -318,6 +454,9 @@ impl<D: Disk> Store<D> {
                 begun: row.begun,
                 uncertain: row.uncertain,
                 delay_told: row.delay_told,
+                since: row.since,
+                relay: row.relay,
+                give_back: row.give_back,
             });
         }
         items
@@ -338,15 +477,39 @@ fn queued(work: &mut Work<'_>, custodies: &[CustodyId]) -> Result<Vec<CustodyId>
     Ok(found)
 }
 
+/// Those whose destination does not wait by an operator's word.
+fn unpaused(work: &mut Work<'_>, custodies: Vec<CustodyId>) -> Result<Vec<CustodyId>, Refused> {
+    let mut free = Vec::with_capacity(custodies.len());
+    for custody in custodies {
+        let mut destination = String::new();
+        let query = "SELECT destination FROM queue WHERE custody = $1";
+        let found = work.index.sql.query(query, &[custody.0.into()], &mut |row| {
+            row.text(0)?.clone_into(&mut destination);
+            Ok(())
+        });
+        found.map_err(|error| work.fail(error.into()))?;
+        if !work.index.is_paused(&destination) {
+            free.push(custody);
+        }
+    }
+    Ok(free)
+}
+
 fn settle(
     work: &mut Work<'_>,
+    taken: &Mutex<TakenItems>,
     mut settled: Vec<Settled>,
     tries: Vec<Try>,
     report: Option<(MailId, NewReport)>,
 ) -> Result<(), Refused> {
     let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
     let open: HashSet<CustodyId> = queued(work, &custodies)?.into_iter().collect();
-    settled.retain(|one| open.contains(&one.custody));
+    {
+        // What was changed since it was taken was not offered to anybody: that it could not be sent
+        // the old way says nothing about the new one.
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.retain(|one| open.contains(&one.custody) && !taken.is_recalled(one.custody));
+    }
     if settled.is_empty() {
         // Asked for once more after its answer was lost: it is done already, report included.
         return Ok(());
@@ -419,62 +582,105 @@ pub fn accept_report(
 struct QueueRow {
     custody: CustodyId,
     mail: MailId,
-    facts: MailFacts,
+    facts: Option<MailFacts>,
     due: Timestamp,
     attempts: u32,
     begun: bool,
     uncertain: bool,
     delay_told: bool,
+    since: Timestamp,
+    recipient: Option<Address>,
+    relay: Option<String>,
+    give_back: Option<String>,
 }
 
-/// Reads the queue by due time, up to `due_max` if given, until `on_row` says false.
-fn read_queue(
+/// Items of a lane that are taken at its turn, where others wait too.
+const SHARE_MIN: usize = 4;
+
+/// The next items of a lane behind a place: one more than `count`, and whether there may be more.
+fn lane_page(
     sql: &mut Sqlite,
-    due_max: Option<Timestamp>,
-    on_row: &mut dyn FnMut(QueueRow, &str) -> bool,
-) -> Result<(), SqlError> {
-    /// Rows read at once: the bound on what is read past the last one wanted.
-    const PAGE: i64 = 256;
-    let due_max = due_max.map_or(i64::MAX, |due| due.0);
-    let (mut last_due, mut last_custody) = (i64::MIN, i64::MIN);
-    loop {
-        let mut page = Vec::new();
-        sql.query(
-            "SELECT custody, mail, destination, due, attempts, begun, uncertain, delay_told \
-             FROM queue WHERE due <= $1 AND (due, custody) > ($2, $3) ORDER BY due, custody LIMIT $4",
-            &[due_max.into(), last_due.into(), last_custody.into(), PAGE.into()],
-            &mut |row| {
-                let flags = (row.int(5)? != 0, row.int(6)? != 0, row.int(7)? != 0);
-                page.push((
-                    CustodyId(row.id(0)?),
-                    MailId(row.id(1)?),
-                    row.text(2)?.to_owned(),
-                    row.int(3)?,
-                    row.int(4)?,
-                    flags,
-                ));
-                Ok(())
-            },
-        )?;
-        let Some(last) = page.last() else { return Ok(()) };
-        (last_due, last_custody) = (last.3, last.0.0.cast_signed());
-        for (custody, mail, destination, due, attempts, (begun, uncertain, delay_told)) in page {
-            let Some(facts) = read_facts(sql, mail)? else { continue };
-            let row = QueueRow {
-                custody,
-                mail,
-                facts,
-                due: Timestamp(due),
-                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                begun,
-                uncertain,
-                delay_told,
-            };
-            if !on_row(row, &destination) {
-                return Ok(());
-            }
-        }
-    }
+    lane: &Lane,
+    after: Option<(Timestamp, CustodyId)>,
+    count: usize,
+) -> Result<(Vec<QueueRow>, bool), SqlError> {
+    const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
+        delay_told, accepted, recipient, relay, give_back FROM queue \
+        WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
+        AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
+    let (due, custody) =
+        after.map_or((i64::MIN, i64::MIN), |(due, custody)| (due.0, custody.0.cast_signed()));
+    let limit = count + 1;
+    let mut page = Vec::with_capacity(limit);
+    let params = [
+        (&*lane.destination).into(),
+        lane.account.into(),
+        lane.priority.into(),
+        i64::from(lane.again).into(),
+        due.into(),
+        custody.into(),
+        (limit as u64).into(),
+    ];
+    sql.query(PAGE, &params, &mut |row| {
+        page.push(queue_row(row)?);
+        Ok(())
+    })?;
+    let more = page.len() == limit;
+    Ok((page, more))
+}
+
+/// The destinations that wait by an operator's word.
+fn pauses(sql: &mut Sqlite) -> Result<HashSet<String>, SqlError> {
+    let mut pauses = HashSet::new();
+    sql.query("SELECT destination FROM pause", &[], &mut |row| {
+        pauses.insert(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(pauses)
+}
+
+/// Every lane with what is next due in it.
+pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
+    let mut lanes = Lanes::default();
+    let query = "SELECT destination, account, priority, again, min(due) FROM queue \
+                 GROUP BY destination, account, priority, again";
+    index.sql.query(query, &[], &mut |row| {
+        let lane = Lane {
+            destination: row.text(0)?.into(),
+            account: row.id(1)?,
+            priority: row.int(2)?,
+            again: row.int(3)? != 0,
+        };
+        lanes.note(&lane, Timestamp(row.int(4)?));
+        Ok(())
+    })?;
+    Ok(lanes)
+}
+
+/// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
+/// accepted, recipient, relay, give_back.
+fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
+    let mail = MailId(row.id(1)?);
+    let recipient = row.text_or_null(9)?.map(|text| {
+        text.parse().map_err(|cause| SqlError {
+            doing: "read an address of the queue".to_owned(),
+            cause: Box::new(cause),
+        })
+    });
+    Ok(QueueRow {
+        custody: CustodyId(row.id(0)?),
+        mail,
+        facts: None,
+        due: Timestamp(row.int(3)?),
+        attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
+        begun: row.int(5)? != 0,
+        uncertain: row.int(6)? != 0,
+        delay_told: row.int(7)? != 0,
+        since: Timestamp(row.int(8)?),
+        recipient: recipient.transpose()?,
+        relay: row.text_or_null(10)?.map(str::to_owned),
+        give_back: row.text_or_null(11)?.map(str::to_owned),
+    })
 }
 
 /// The custodies whose attempt was begun and has no result.

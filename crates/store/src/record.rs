@@ -11,7 +11,8 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::dkim_keys::{DkimAlgorithm, DkimState, PrivateKey};
+use crate::dkim_keys::KeyChange;
+use crate::record_held::{CustodiesChanged, Hold};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -299,30 +300,19 @@ pub enum Record {
     /// An attempt is over, with everything that is known of it. Stands in place of
     /// [`Record::Attempted`] wherever hosts were asked.
     Tried(Box<Tried>),
-    /// A domain has a new key to sign its mail with (RFC 6376).
-    DkimKeyAdded {
-        /// The domain.
-        domain: Domain,
-        /// Where it is published.
-        selector: String,
-        /// How it signs.
-        algorithm: DkimAlgorithm,
-        /// What signs, in PKCS #8.
-        private: PrivateKey,
-        /// The TXT record to publish.
-        public: String,
-        /// What is done with it at first.
-        state: DkimState,
+    /// Somebody held, released, rerouted or purged recipients that are not settled.
+    CustodiesChanged(Box<CustodiesChanged>),
+    /// Mail to a destination (none: to all) waits from now on, or does so no longer.
+    QueuePaused {
+        /// A domain or an address literal.
+        destination: Option<String>,
+        /// Whether it waits.
+        paused: bool,
+        /// Why, in the operator's words.
+        reason: Option<String>,
     },
-    /// Something else is done with a key from now on.
-    DkimStateSet {
-        /// Its domain.
-        domain: Domain,
-        /// Its selector.
-        selector: String,
-        /// What.
-        state: DkimState,
-    },
+    /// A key that mail leaves with is made, or something else is done with it.
+    KeyChanged(Box<KeyChange>),
 }
 
 /// How much an account may keep (RFC 9208 §5).
@@ -491,6 +481,9 @@ pub enum Fate {
         /// Custodies of the same message.
         into: Vec<CustodyId>,
     },
+    /// Kept back by a verdict on it: accepted, and neither delivered nor sent until somebody
+    /// releases it. [`Record::CustodiesChanged`] says what becomes of it.
+    Held(Hold),
 }
 
 /// A host that mail was offered to.

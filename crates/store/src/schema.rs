@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -49,9 +49,27 @@ CREATE TABLE expunged (
 CREATE INDEX expunged_mod_seq ON expunged (mailbox, mod_seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
+  account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
   due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
-  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL);
-CREATE INDEX queue_due ON queue (due, custody);
+  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
+  recipient TEXT, relay TEXT, give_back TEXT);
+CREATE INDEX queue_lane ON queue (destination, account, priority, again, due, custody);
+CREATE TABLE held (
+  custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
+  account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
+  due INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
+  recipient TEXT, relay TEXT, give_back TEXT,
+  since INTEGER NOT NULL, held_by TEXT NOT NULL, reason TEXT NOT NULL, purge_at INTEGER,
+  was_queued INTEGER NOT NULL);
+CREATE INDEX held_purge ON held (purge_at);
+CREATE TABLE queue_change (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, items INTEGER NOT NULL,
+  undoes INTEGER, undone INTEGER NOT NULL);
+CREATE TABLE queue_change_part (
+  id INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
+  PRIMARY KEY (id, seq)) WITHOUT ROWID;
+CREATE TABLE pause (destination TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT) WITHOUT ROWID;
 CREATE TABLE lookup (
   fingerprint INTEGER NOT NULL, mail INTEGER NOT NULL,
   PRIMARY KEY (fingerprint, mail)) WITHOUT ROWID;
@@ -61,6 +79,8 @@ CREATE TABLE story (
 CREATE TABLE url_key (
   account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
   PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
+CREATE TABLE srs_key (
+  place INTEGER PRIMARY KEY, key BLOB NOT NULL, since INTEGER NOT NULL);
 CREATE TABLE dkim_key (
   domain TEXT NOT NULL, selector TEXT NOT NULL, key BLOB NOT NULL, since INTEGER NOT NULL,
   PRIMARY KEY (domain, selector)) WITHOUT ROWID;
@@ -69,7 +89,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 19] = [
+pub const TABLES: [(&str, &str); 24] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -103,12 +123,22 @@ pub const TABLES: [(&str, &str); 19] = [
     ("expunged", "SELECT mailbox, uid, mail, mod_seq, seq FROM expunged ORDER BY mailbox, uid"),
     (
         "queue",
-        "SELECT custody, mail, destination, due, attempts, begun, uncertain, delay_told, accepted \
-         FROM queue ORDER BY custody",
+        "SELECT custody, mail, destination, account, priority, again, due, attempts, begun, \
+         uncertain, delay_told, accepted, recipient, relay, give_back FROM queue ORDER BY custody",
     ),
+    (
+        "held",
+        "SELECT custody, mail, destination, account, priority, again, due, attempts, uncertain, \
+         delay_told, accepted, recipient, relay, give_back, since, held_by, reason, purge_at, \
+         was_queued FROM held ORDER BY custody",
+    ),
+    ("queue_change", "SELECT id, at, kind, items, undoes, undone FROM queue_change ORDER BY id"),
+    ("queue_change_part", "SELECT id, seq, segment, place FROM queue_change_part ORDER BY id, seq"),
+    ("pause", "SELECT destination, since, reason FROM pause ORDER BY destination"),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
+    ("srs_key", "SELECT place, key, since FROM srs_key ORDER BY place"),
     ("dkim_key", "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

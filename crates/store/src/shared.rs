@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use mail_types::{AccountId, MailboxId};
+use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::effects::Effects;
 use crate::extracting::Extracting;
 use crate::index::Index;
+use crate::lanes::{Lane, News};
 use crate::live::Views;
 use crate::published::Published;
 use crate::quota::Usage;
@@ -55,6 +56,7 @@ pub struct Shared {
     pub watches: Arc<Watches>,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
+    queue_news: Mutex<Vec<News>>,
     directory_wake: RwLock<Option<DirectoryWake>>,
 }
 
@@ -87,6 +89,7 @@ impl Shared {
             watches: Arc::default(),
             alarm,
             queue_wake: RwLock::new(None),
+            queue_news: Mutex::default(),
             directory_wake: RwLock::new(None),
         }
     }
@@ -124,6 +127,25 @@ impl Shared {
 
     pub fn stop(&self, reason: &str) {
         lock(&self.stopped).get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Something has become due in lanes of the queue, by records up to `seq`.
+    pub fn add_queue_news(&self, seq: RecordSeq, news: Vec<(Lane, Timestamp)>) {
+        if !news.is_empty() {
+            let news = news.into_iter().map(|(lane, due)| News { seq, lane, due });
+            lock(&self.queue_news).extend(news);
+        }
+    }
+
+    /// Tells and forgets what a reader at `seen` sees of it.
+    pub fn take_queue_news(&self, seen: RecordSeq, tell: &mut dyn FnMut(&Lane, Timestamp)) {
+        lock(&self.queue_news).retain(|news| {
+            let is_seen = news.seq <= seen;
+            if is_seen {
+                tell(&news.lane, news.due);
+            }
+            !is_seen
+        });
     }
 
     pub fn set_queue_wake(&self, wake: QueueWake) {

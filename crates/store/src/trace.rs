@@ -9,6 +9,7 @@ use crate::custody::CustodyState;
 use crate::index::{address_fingerprint, message_id_fingerprint};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Entry, Place};
+use crate::record_held::{Condition, HeldBy, Hold};
 use crate::sql::{Executor, SqlError};
 use crate::{MailFacts, Store, StoreError};
 
@@ -57,6 +58,8 @@ pub struct CustodyStory {
     pub uncertain: bool,
     /// The DSN about it.
     pub report: Option<MailId>,
+    /// Why it is held.
+    pub hold: Option<Hold>,
 }
 
 /// The whole story of a message.
@@ -122,6 +125,12 @@ impl<D: Disk> Store<D> {
             match &event.entry.record {
                 Record::Copied { from, to, .. } | Record::Moved { from, to, .. } => {
                     mentioned.extend([*from, *to]);
+                }
+                Record::CustodiesChanged(change) => {
+                    mentioned.extend(change.items.iter().filter_map(|item| match &item.is {
+                        Condition::Delivered { mailbox, .. } => Some(*mailbox),
+                        _ => None,
+                    }));
                 }
                 Record::Expunged { mailbox, .. } => {
                     mentioned.insert(*mailbox);
@@ -221,8 +230,10 @@ fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodySt
     let mut custodies = Vec::new();
     sql.query(
         "SELECT custody.id, custody.recipient, custody.state, custody.mailbox, custody.uid, \
-         custody.report, queue.due, queue.attempts, queue.uncertain, mailbox.name \
+         custody.report, queue.due, queue.attempts, queue.uncertain, mailbox.name, \
+         held.held_by, held.reason, held.purge_at \
          FROM custody LEFT JOIN queue ON queue.custody = custody.id \
+         LEFT JOIN held ON held.custody = custody.id \
          LEFT JOIN mailbox ON mailbox.id = custody.mailbox \
          WHERE custody.mail = $1 ORDER BY custody.id",
         &[mail.0.into()],
@@ -237,6 +248,10 @@ fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodySt
             let name = row.text_or_null(9)?.unwrap_or_default().to_owned();
             let attempts =
                 row.int_or_null(7)?.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+            let purge_at = row.int_or_null(12)?.map(Timestamp);
+            let by = row.text_or_null(10)?.and_then(HeldBy::from_word);
+            let reason = row.text_or_null(11)?.unwrap_or_default().to_owned();
+            let hold = by.map(|by| Hold { by, reason, purge_at });
             custodies.push(CustodyStory {
                 custody: CustodyId(row.id(0)?),
                 recipient: row.text(1)?.to_owned(),
@@ -245,6 +260,7 @@ fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodySt
                 next_try: row.int_or_null(6)?.map(Timestamp).zip(attempts),
                 uncertain: row.int_or_null(8)? == Some(1),
                 report: row.int_or_null(5)?.map(|id| MailId(id.cast_unsigned())),
+                hold,
             });
             Ok(())
         },

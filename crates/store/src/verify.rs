@@ -432,6 +432,22 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
     none(
         sql,
         report,
+        Invariant::OneState,
+        "held custody without what it is held for",
+        "SELECT id FROM custody WHERE state = 4 \
+         AND NOT EXISTS (SELECT 1 FROM held WHERE held.custody = custody.id)",
+    )?;
+    none(
+        sql,
+        report,
+        Invariant::OneState,
+        "custody that is held, and in another state too",
+        "SELECT custody FROM held WHERE NOT EXISTS \
+         (SELECT 1 FROM custody WHERE custody.id = held.custody AND custody.state = 4)",
+    )?;
+    none(
+        sql,
+        report,
         Invariant::ReturnedTold,
         "the report about this custody was never accepted",
         "SELECT id FROM custody WHERE report IS NOT NULL \

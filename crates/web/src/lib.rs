@@ -10,6 +10,7 @@
 
 mod asked;
 mod pages;
+mod plain;
 mod problem;
 mod reply;
 mod router;
@@ -17,5 +18,6 @@ mod serve;
 
 pub use asked::{Asked, Limits};
 pub use pages::{Page, PageSource};
+pub use plain::serve_pages;
 pub use problem::Problem;
 pub use serve::{Shared, TOO_MANY_CONNECTIONS, serve};

@@ -166,7 +166,7 @@ impl Queue for MemoryQueue {
         let mut waiting: Vec<(Timestamp, CustodyId)> = state
             .custodies
             .values()
-            .filter(|custody| !custody.taken && !want.skip.contains(&custody.item.recipient.host))
+            .filter(|custody| !custody.taken && !(want.skip)(&custody.item.recipient.host))
             .filter_map(|custody| custody.due.map(|due| (due, custody.item.custody)))
             .collect();
         waiting.sort_unstable();
@@ -205,7 +205,11 @@ impl Queue for MemoryQueue {
         Ok(rest[..rest.len().min(bytes_max)].to_vec())
     }
 
-    async fn begin_attempts(&self, ids: &[CustodyId], _peer: &Peer) -> Result<(), QueueError> {
+    async fn begin_attempts(
+        &self,
+        ids: &[CustodyId],
+        _peer: &Peer,
+    ) -> Result<Vec<CustodyId>, QueueError> {
         self.fails(&self.fail_begin)?;
         let mut state = self.state.lock().unwrap();
         state.begin_calls += 1;
@@ -214,7 +218,7 @@ impl Queue for MemoryQueue {
             assert!(custody.taken && custody.due.is_some(), "begun without being taken: {id}");
             custody.begun = true;
         }
-        Ok(())
+        Ok(ids.to_vec())
     }
 
     async fn record(&self, attempts: &[Attempt]) -> Vec<Result<(), QueueError>> {

@@ -5,7 +5,7 @@ use mail_types::{Address, CustodyId, MailId, MailboxId, RecordSeq, Timestamp, Ui
 use super::apply_mailbox::NewMessage;
 use super::{Index, runs};
 use crate::custody::CustodyState;
-use crate::record::{Accepted, Entry, Fate, NewCustody, Outcome, Place};
+use crate::record::{Accepted, Entry, Fate, NewCustody, Outcome, Place, Source};
 use crate::sql::{Executor, SqlError};
 
 impl<E: Executor> Index<E> {
@@ -64,17 +64,25 @@ impl<E: Executor> Index<E> {
             Fate::Queued { due } => {
                 let destination = custody.recipient.host.to_string();
                 self.sql.execute(
-                    "INSERT INTO queue (custody, mail, destination, due, attempts, begun, \
-                     uncertain, delay_told, accepted) VALUES ($1, $2, $3, $4, 0, 0, 0, 0, $5)",
+                    "INSERT INTO queue (custody, mail, destination, account, priority, again, due, \
+                     attempts, begun, uncertain, delay_told, accepted) \
+                     VALUES ($1, $2, $3, $4, 0, 0, $5, 0, 0, 0, 0, $6)",
                     &[
                         custody.custody.0.into(),
                         mail.mail.0.into(),
                         destination.as_str().into(),
+                        sender_account(mail).into(),
                         due.0.into(),
-                        entry.at.0.into(),
+                        // Where it is to be sent later (RFC 4865), its time begins then.
+                        due.0.max(entry.at.0).into(),
                     ],
                 )?;
+                self.new_in_lane(&destination, sender_account(mail), *due);
                 (CustodyState::Queued, None)
+            }
+            Fate::Held(hold) => {
+                self.held_at_first(entry.at, mail, custody, hold)?;
+                (CustodyState::Held, None)
             }
             Fate::Expanded { .. } => (CustodyState::Expanded, None),
         };
@@ -156,6 +164,7 @@ impl<E: Executor> Index<E> {
                 "UPDATE queue SET due = $2 WHERE custody = $1",
                 &[custody.0.into(), due.0.into()],
             )?;
+            self.moved_in_queue(custody)?;
             self.tell_story_of_custody(custody, seq, at)?;
         }
         Ok(())
@@ -172,19 +181,20 @@ impl<E: Executor> Index<E> {
             Outcome::Deferred { due, report, .. } => {
                 let delay_told = i64::from(report.is_some());
                 self.sql.execute(
-                    "UPDATE queue SET begun = 0, due = $2, \
+                    "UPDATE queue SET begun = 0, again = 1, due = $2, \
                      attempts = attempts + (1 - begun), \
                      delay_told = CASE WHEN $3 = 1 THEN 1 ELSE delay_told END WHERE custody = $1",
                     &[custody.0.into(), due.0.into(), delay_told.into()],
                 )?;
-                return Ok(());
+                return self.moved_in_queue(custody);
             }
             Outcome::Uncertain { due, .. } => {
                 self.sql.execute(
-                    "UPDATE queue SET begun = 0, uncertain = 1, due = $2 WHERE custody = $1",
+                    "UPDATE queue SET begun = 0, again = 1, uncertain = 1, due = $2 \
+                     WHERE custody = $1",
                     &[custody.0.into(), due.0.into()],
                 )?;
-                return Ok(());
+                return self.moved_in_queue(custody);
             }
         };
         self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
@@ -247,6 +257,14 @@ impl<E: Executor> Index<E> {
             )?;
         }
         Ok(())
+    }
+}
+
+/// Whose mail it is, for fairness between accounts: 0 for what nobody here has submitted.
+pub(super) const fn sender_account(mail: &Accepted) -> u64 {
+    match &mail.source {
+        Source::Submission { account, .. } | Source::Append { account } => account.0,
+        Source::Smtp { .. } | Source::Report { .. } | Source::Lmtp { .. } => 0,
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod apply_acl;
 mod apply_directory;
+mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
+mod apply_queue;
 mod apply_quota;
 mod load;
 
@@ -13,14 +15,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use journal::{BodyFile, Head};
-use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Uid};
+use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp, Uid};
 
 use crate::acl::AclEntry;
 use crate::directory::Directory;
+use crate::lanes::Lane;
 use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
 use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
+pub use apply_held::EVERYWHERE;
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
 use apply_mailbox::CopiedMessages;
 pub use apply_mailbox::{flags_from, runs};
@@ -66,6 +70,10 @@ pub struct Index<E> {
     pub acl: HashMap<MailboxId, Vec<AclEntry>>,
     /// Quotas of accounts that have one.
     pub quotas: HashMap<AccountId, Quota>,
+    /// Destinations whose mail waits; `*` for all.
+    pub pauses: HashSet<String>,
+    /// Lanes of the queue in which something has become due; nobody asks while it is replayed.
+    pub queue_news: Option<Vec<(Lane, Timestamp)>>,
     /// What accounts keep; their mailboxes are not counted here.
     pub usage: HashMap<AccountId, Usage>,
     /// Accounts whose quota, or what is used of it, has changed.
@@ -113,6 +121,8 @@ impl<E: Executor> Index<E> {
             mailbox_names: HashMap::new(),
             acl: HashMap::new(),
             quotas: HashMap::new(),
+            pauses: HashSet::new(),
+            queue_news: None,
             usage: HashMap::new(),
             quota_news: HashSet::new(),
             dirty: HashSet::new(),
@@ -140,6 +150,7 @@ impl<E: Executor> Index<E> {
         index.load_mailboxes()?;
         index.load_acl()?;
         index.load_quotas()?;
+        index.load_pauses()?;
         let sql = &mut index.sql;
         let mut last =
             |query| Ok::<u64, SqlError>(sql.number(query, &[])?.unwrap_or(0).cast_unsigned());
@@ -266,7 +277,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
-            Record::DkimKeyAdded { .. } | Record::DkimStateSet { .. } => self.apply_dkim(entry),
+            Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
@@ -316,6 +327,10 @@ impl<E: Executor> Index<E> {
                     self.tell_story_of_custody(*custody, seq, at)?;
                 }
                 Ok(())
+            }
+            Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
+            Record::QueuePaused { destination, paused, reason } => {
+                self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
             }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
             Record::UrlKeySet { account, mailbox, key } => {

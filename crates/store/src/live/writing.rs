@@ -25,6 +25,7 @@ use super::{MessageRow, Views, add_rows, read_rows};
 use crate::commit::Work;
 use crate::index::{Index, runs};
 use crate::record::{Accepted, Entry, Fate, Record};
+use crate::record_held::{Changed, Condition};
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, StoreError};
 
@@ -96,6 +97,7 @@ impl Live {
             Record::Expunged { mailbox, mod_seq, uids } => {
                 self.expunged(*mailbox, uids.iter().copied(), *mod_seq);
             }
+            Record::CustodiesChanged(change) => self.released(&change.items, entry.at),
             Record::MailboxDeleted { mailbox } => {
                 if let Some(open) = self.mailboxes.get_mut(mailbox) {
                     open.rows = None;
@@ -157,6 +159,29 @@ impl Live {
                     saved: at,
                     size: u32::try_from(mail.body_bytes).unwrap_or(u32::MAX),
                     mail: mail.mail.0,
+                });
+            }
+        }
+    }
+
+    /// Held mail that went into mailboxes.
+    fn released(&mut self, items: &[Changed], at: Timestamp) {
+        for item in items {
+            let Condition::Delivered { mailbox, uid, mod_seq, flags, internal_date, bytes, mail } =
+                &item.is
+            else {
+                continue;
+            };
+            let is_new = self.rows(*mailbox).is_some_and(|rows| uid.get() >= rows.uid_next());
+            if is_new && let Some(rows) = self.rows_mut(*mailbox) {
+                rows.put(&Row {
+                    uid: *uid,
+                    modseq: *mod_seq,
+                    flags: flags.clone(),
+                    internal_date: *internal_date,
+                    saved: at,
+                    size: u32::try_from(*bytes).unwrap_or(u32::MAX),
+                    mail: mail.0,
                 });
             }
         }

@@ -1,0 +1,134 @@
+//! What is asked about the queue, done.
+
+use std::collections::BTreeSet;
+
+use mail_types::CustodyId;
+use serde_json::{Value, json};
+use store::{Actor, ChangeOutcome, Query, Store, WaitingItem};
+
+use crate::queue_command::{Filter, What};
+use crate::request::{Failure, did};
+use crate::view;
+
+/// Items listed if not asked for more.
+const LISTED_DEFAULT: usize = 1000;
+/// Stories told if not asked for more.
+const STORIES_DEFAULT: usize = 100;
+/// Items that a trial run shows.
+const DRY_RUN_SHOWN_MAX: usize = 20;
+
+pub fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
+    let max = count_max.unwrap_or(LISTED_DEFAULT);
+    let mut items: Vec<WaitingItem> = Vec::new();
+    let filter = filter.read(store, net::now())?;
+    store.find_waiting(&filter, true, &mut |item| {
+        if items.len() < max {
+            items.push(item);
+        }
+        items.len() < max
+    })?;
+    items.sort_by_key(|item| (item.hold.is_some(), item.due, item.custody));
+    Ok(items.iter().map(view::waiting).collect())
+}
+
+pub fn show(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
+    let max = count_max.unwrap_or(STORIES_DEFAULT);
+    let mut mails = BTreeSet::new();
+    let filter = filter.read(store, net::now())?;
+    store.find_waiting(&filter, false, &mut |item| {
+        mails.insert(item.mail.facts.receipt.mail);
+        mails.len() < max
+    })?;
+    let directory = store.directory();
+    let mut shown = Vec::new();
+    for mail in mails {
+        let query = Query { mail: Some(mail), count_max: 1, ..Query::default() };
+        shown.extend(store.trace(&query)?.iter().map(|story| view::story(story, &directory)));
+    }
+    Ok(shown.into())
+}
+
+pub fn change(
+    store: &Store,
+    actor: &Actor,
+    what: &What,
+    filter: &Filter,
+    reason: Option<&str>,
+    dry_run: bool,
+) -> Result<Value, Failure> {
+    if let What::EditRecipient { recipient } = what
+        && recipient.domain().is_some_and(|domain| store.directory().is_local(domain))
+    {
+        return Err(Failure {
+            what: format!("{recipient} is local here, and the queue is for mail that goes out"),
+            mend: Some("return the mail to its sender, who can send it there".to_owned()),
+        });
+    }
+    let filter = filter.read(store, net::now())?;
+    let mut custodies: Vec<CustodyId> = Vec::new();
+    let mut shown = Vec::new();
+    store.find_waiting(&filter, false, &mut |item| {
+        custodies.push(item.custody);
+        if dry_run && shown.len() < DRY_RUN_SHOWN_MAX {
+            shown.push(view::waiting(&item));
+        }
+        true
+    })?;
+    if dry_run {
+        let found = custodies.len();
+        return Ok(json!({ "dry_run": true, "would_change": found, "first": shown }));
+    }
+    let outcome = store.change_custodies(actor, &what.wish(), reason, &custodies)?;
+    Ok(told(&outcome, what.done()))
+}
+
+pub fn undo(
+    store: &Store,
+    actor: &Actor,
+    change: Option<u64>,
+    reason: Option<&str>,
+) -> Result<Value, Failure> {
+    let outcome = store.undo_change(actor, change, reason)?;
+    let undone = outcome.undone.unwrap_or_default();
+    Ok(told(&outcome, &format!("as they were before change {undone}")))
+}
+
+pub fn pause(
+    store: &Store,
+    actor: &Actor,
+    destination: Option<String>,
+    paused: bool,
+    reason: Option<String>,
+) -> Result<Value, Failure> {
+    let to = destination.clone().unwrap_or_else(|| "every destination".to_owned());
+    store.pause_queue(actor.clone(), destination, paused, reason).wait()?;
+    Ok(did(match paused {
+        true => format!("mail to {to} waits until `queue resume`"),
+        false => format!("mail to {to} goes on"),
+    }))
+}
+
+/// What came of a change, in words and for programs.
+fn told(outcome: &ChangeOutcome, done: &str) -> Value {
+    let mut text = format!("{} {done}", count(outcome.changed, "recipient"));
+    if let Some(change) = outcome.change {
+        text.push_str(&format!(" (change {change}; take it back with `queue undo {change}`)"));
+    }
+    for (why, left) in &outcome.skipped {
+        text.push_str(&format!("; {} left as it was: {why}", count(*left, "recipient")));
+    }
+    json!({
+        "did": text,
+        "change": outcome.change,
+        "undone": outcome.undone,
+        "changed": outcome.changed,
+        "skipped": outcome.skipped,
+    })
+}
+
+fn count(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}

@@ -1,0 +1,60 @@
+//! What people did with mail that was not settled, in sentences.
+
+use store::{ChangeKind, Changed, Condition, CustodiesChanged, Hold};
+
+/// What a change did to one recipient.
+pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) -> String {
+    let number = change.change;
+    let what = match change.kind {
+        ChangeKind::Undo => {
+            let undone = change.undoes.unwrap_or_default();
+            format!("{who} undid change {undone}: {to} is {} again", condition(&item.is))
+        }
+        ChangeKind::PurgeDue => format!("the hold of {to} was over: purged"),
+        kind => {
+            format!("{who}: {} {to} (change {number}): it is {}", kind.word(), condition(&item.is))
+        }
+    };
+    match &change.reason {
+        Some(reason) => format!("{what}; reason: {reason}"),
+        None => what,
+    }
+}
+
+fn condition(is: &Condition) -> String {
+    match is {
+        Condition::Queued(waiting) => {
+            let mut text = format!("queued, next try {}", waiting.due);
+            if let Some(recipient) = &waiting.recipient {
+                text.push_str(&format!(", to {recipient} instead"));
+            }
+            if let Some(relay) = &waiting.relay {
+                text.push_str(&format!(", by way of {relay}"));
+            }
+            if waiting.give_back.is_some() {
+                text.push_str(", to be returned");
+            }
+            text
+        }
+        Condition::Held { hold, .. } => match hold.purge_at {
+            Some(at) => format!("held until {at}, then purged"),
+            None => "held".to_owned(),
+        },
+        Condition::Delivered { uid, .. } => format!("delivered as UID {uid}"),
+        Condition::Purged => "purged".to_owned(),
+    }
+}
+
+/// Where held mail is now.
+pub fn held(to: &str, hold: &Hold) -> String {
+    let why = match hold.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    match hold.purge_at {
+        Some(at) => {
+            format!("{to}: held ({}){why}; purged at {at} unless it is released", hold.by.word())
+        }
+        None => format!("{to}: held ({}){why}", hold.by.word()),
+    }
+}

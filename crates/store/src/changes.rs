@@ -1,0 +1,547 @@
+//! What people do with mail that is not settled: hold, release, try now, send another way, purge,
+//! give back; and the undoing of it. One command is one change with a number, in records of at most
+//! [`CUSTODIES_PER_JOB`] custodies, each with what it was before.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use journal::Disk;
+use mail_types::{Address, CustodyId, Flags, MailId, Timestamp};
+
+use crate::accept::next_in;
+use crate::commit::Work;
+use crate::directory::Resolution;
+use crate::queue::CUSTODIES_PER_JOB;
+use crate::read::read_facts;
+use crate::record::{Actor, Place, Record};
+use crate::record_held::{
+    ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
+};
+use crate::sql::{Executor, Row, SqlError};
+use crate::{Pending, Refused, Store, StoreError};
+
+/// What is to be done with custodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Keep them back until they are released.
+    Hold(HeldBy),
+    /// Let held ones go on: into the queue, due as they were, or into their mailbox.
+    Release,
+    /// Try them now.
+    Retry,
+    /// Send them to this host (`HOST:PORT`); with none, where routes and MX records say again.
+    Reroute(Option<String>),
+    /// Send them to this address instead.
+    EditRecipient(Address),
+    /// Hold them for so long, then they are gone.
+    Purge(Duration),
+    /// Give them back to their sender now.
+    Return,
+}
+
+impl Wish {
+    const fn kind(&self) -> ChangeKind {
+        match self {
+            Self::Hold(_) => ChangeKind::Hold,
+            Self::Release => ChangeKind::Release,
+            Self::Retry => ChangeKind::Retry,
+            Self::Reroute(_) => ChangeKind::Reroute,
+            Self::EditRecipient(_) => ChangeKind::EditRecipient,
+            Self::Purge(_) => ChangeKind::Purge,
+            Self::Return => ChangeKind::Return,
+        }
+    }
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeOutcome {
+    /// Its number; none where nothing was changed.
+    pub change: Option<u64>,
+    /// The change that was undone.
+    pub undone: Option<u64>,
+    /// Custodies that were changed.
+    pub changed: u64,
+    /// Why others were not, and how many.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+/// A custody as it stands, as far as it can be changed.
+struct Standing {
+    mail: MailId,
+    /// The recipient that was accepted.
+    recipient: Address,
+    condition: Condition,
+    /// A host may be about to take it.
+    begun: bool,
+}
+
+/// Why one custody stays as it is.
+type Skip = String;
+
+const SENDING: &str = "being sent at this moment";
+const SETTLED: &str = "settled already";
+
+impl<D: Disk> Store<D> {
+    /// Changes these custodies; blocks until all of it is durable. A crash in the middle leaves the
+    /// first of them changed, and each of them whole; the same command does the rest, and undoing
+    /// covers what was done.
+    ///
+    /// # Errors
+    /// Where the store takes no changes; those before it are kept.
+    pub fn change_custodies(
+        &self,
+        actor: &Actor,
+        wish: &Wish,
+        reason: Option<&str>,
+        custodies: &[CustodyId],
+    ) -> Result<ChangeOutcome, Refused> {
+        if let Some(reason) = reason
+            && reason.len() > REASON_BYTES_MAX
+        {
+            return Err(Refused::Invalid(format!("a reason has at most {REASON_BYTES_MAX} bytes")));
+        }
+        let mut outcome = ChangeOutcome::default();
+        for custodies in custodies.chunks(CUSTODIES_PER_JOB) {
+            let part = Part {
+                actor: actor.clone(),
+                kind: wish.kind(),
+                change: outcome.change,
+                undoes: None,
+                reason: reason.map(str::to_owned),
+            };
+            let (wish, custodies) = (wish.clone(), custodies.to_vec());
+            let why = reason.map(str::to_owned);
+            let done = self.change_part(part, move |work, change| {
+                for custody in custodies {
+                    change.one(work, custody, |work, standing| {
+                        next_condition(work, &wish, why.as_deref(), standing)
+                    })?;
+                }
+                Ok(())
+            });
+            outcome.add(done.wait()?);
+        }
+        Ok(outcome)
+    }
+
+    /// Undoes a change (the last one that is not undone): every custody that is still as the change
+    /// left it is again what it was before. Blocks until all of it is durable.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`] where there is none; else as [`Store::change_custodies`].
+    pub fn undo_change(
+        &self,
+        actor: &Actor,
+        change: Option<u64>,
+        reason: Option<&str>,
+    ) -> Result<ChangeOutcome, Refused> {
+        let unavailable = |error: StoreError| Refused::Unavailable(error.to_string());
+        let found = self.read(|sql| last_change(sql, change)).map_err(unavailable)?;
+        let Some((undone, parts)) = found else {
+            return Err(Refused::Missing("a change of the queue that can be undone".to_owned()));
+        };
+        let mut outcome = ChangeOutcome { undone: Some(undone), ..ChangeOutcome::default() };
+        for at in parts {
+            let entry = self.entry_at(at).map_err(unavailable)?;
+            let Record::CustodiesChanged(changed) = entry.record else { continue };
+            let part = Part {
+                actor: actor.clone(),
+                kind: ChangeKind::Undo,
+                change: outcome.change,
+                undoes: Some(undone),
+                reason: reason.map(str::to_owned),
+            };
+            let done = self.change_part(part, move |work, change| {
+                for item in changed.items {
+                    change.one(work, item.custody, |_, standing| {
+                        Ok(former_condition(&item, &standing.condition))
+                    })?;
+                }
+                Ok(())
+            });
+            outcome.add(done.wait()?);
+        }
+        Ok(outcome)
+    }
+
+    /// What was to be purged, and whose time is over, is gone for good. Answers how many; asks for
+    /// as many as one job may have at a time.
+    ///
+    /// # Errors
+    /// As [`Store::change_custodies`].
+    pub fn purge_due(&self) -> Result<u64, Refused> {
+        let mut purged = 0;
+        loop {
+            let part = Part {
+                actor: Actor::Server,
+                kind: ChangeKind::PurgeDue,
+                change: None,
+                undoes: None,
+                reason: None,
+            };
+            let done = self.change_part(part, |work, change| {
+                for custody in due_for_purge(work)? {
+                    change.one(work, custody, |_, _| Ok(Ok(Condition::Purged)))?;
+                }
+                Ok(())
+            });
+            let changed = done.wait()?.changed;
+            purged += changed;
+            if changed < CUSTODIES_PER_JOB as u64 {
+                return Ok(purged);
+            }
+        }
+    }
+
+    /// Mail to a destination (none: all of it) waits from now on, or goes on.
+    pub fn pause_queue(
+        &self,
+        actor: Actor,
+        destination: Option<String>,
+        paused: bool,
+        reason: Option<String>,
+    ) -> Pending<()> {
+        self.change(move |work| {
+            let name = destination.as_deref().unwrap_or(crate::index::EVERYWHERE);
+            if !paused && !work.index.pauses.contains(name) {
+                return Err(Refused::Missing("such a pause".to_owned()));
+            }
+            work.record(&actor, Record::QueuePaused { destination, paused, reason })
+        })
+    }
+
+    /// What waits by an operator's word: destination (none: every one), since when, why.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn pauses(&self) -> Result<Vec<(Option<String>, Timestamp, Option<String>)>, StoreError> {
+        self.read(|sql| {
+            let mut pauses = Vec::new();
+            let query = "SELECT destination, since, reason FROM pause ORDER BY destination";
+            sql.query(query, &[], &mut |row| {
+                let name = row.text(0)?;
+                let destination = (name != crate::index::EVERYWHERE).then(|| name.to_owned());
+                let reason = row.text_or_null(2)?.map(str::to_owned);
+                pauses.push((destination, Timestamp(row.int(1)?), reason));
+                Ok(())
+            })?;
+            Ok(pauses)
+        })
+    }
+
+    fn change_part(
+        &self,
+        part: Part,
+        fill: impl FnOnce(&mut Work<'_>, &mut Change) -> Result<(), Refused> + Send + 'static,
+    ) -> Pending<ChangeOutcome> {
+        let taken = Arc::clone(&self.taken);
+        self.change(move |work| {
+            let number = part.change.unwrap_or(work.next_seq().0);
+            let (items, recalled) = (Vec::new(), Vec::new());
+            let outcome = ChangeOutcome::default();
+            let mut change = Change { part, number, items, recalled, outcome };
+            fill(work, &mut change)?;
+            change.flush(work)?;
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            // What the runner has of them is not what they are any more. Where the group fails it is
+            // merely taken once more.
+            taken.recall(&change.recalled);
+            Ok(change.outcome)
+        })
+    }
+}
+
+impl ChangeOutcome {
+    fn add(&mut self, part: Self) {
+        self.change = self.change.or(part.change);
+        self.changed += part.changed;
+        for (reason, count) in part.skipped {
+            *self.skipped.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// What all custodies of one record share.
+struct Part {
+    actor: Actor,
+    kind: ChangeKind,
+    /// The number, once the first record has it.
+    change: Option<u64>,
+    undoes: Option<u64>,
+    reason: Option<String>,
+}
+
+/// A record while it is filled.
+struct Change {
+    part: Part,
+    number: u64,
+    items: Vec<Changed>,
+    /// All custodies that it changes.
+    recalled: Vec<CustodyId>,
+    outcome: ChangeOutcome,
+}
+
+impl Change {
+    /// Adds one custody with what `next` makes of it, or counts why it stays as it is.
+    fn one(
+        &mut self,
+        work: &mut Work<'_>,
+        custody: CustodyId,
+        next: impl FnOnce(&mut Work<'_>, &Standing) -> Result<Result<Condition, Skip>, Refused>,
+    ) -> Result<(), Refused> {
+        let standing = match standing(work, custody) {
+            Ok(standing) => standing,
+            Err(error) => return Err(work.fail(error.into())),
+        };
+        let next = match &standing {
+            None => Err(SETTLED.to_owned()),
+            Some(standing) if standing.begun => Err(SENDING.to_owned()),
+            Some(standing) => next(work, standing)?,
+        };
+        match (standing, next) {
+            (Some(standing), Ok(is)) => {
+                // The next UID of a mailbox is known only behind this one.
+                let flush = matches!(is, Condition::Delivered { .. });
+                self.items.push(Changed { custody, was: standing.condition, is });
+                self.recalled.push(custody);
+                if flush {
+                    self.flush(work)?;
+                }
+            }
+            (_, Err(why)) => *self.outcome.skipped.entry(why).or_default() += 1,
+            (None, Ok(_)) => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, work: &mut Work<'_>) -> Result<(), Refused> {
+        if self.items.is_empty() {
+            return Ok(());
+        }
+        let items = std::mem::take(&mut self.items);
+        self.outcome.changed += items.len() as u64;
+        self.outcome.change = Some(self.number);
+        let changed = CustodiesChanged {
+            change: self.number,
+            kind: self.part.kind,
+            undoes: self.part.undoes,
+            reason: self.part.reason.clone(),
+            items,
+        };
+        work.record(&self.part.actor, Record::CustodiesChanged(Box::new(changed)))
+    }
+}
+
+/// The words for a hold that a wish makes.
+fn hold_for(wish: &Wish, reason: Option<&str>, now: Timestamp) -> Hold {
+    let (by, purge_at) = match wish {
+        Wish::Hold(by) => (*by, None),
+        Wish::Purge(wait) => (HeldBy::Purge, Some(now.after(*wait))),
+        Wish::Release | Wish::Retry | Wish::Reroute(_) | Wish::EditRecipient(_) | Wish::Return => {
+            (HeldBy::Operator, None)
+        }
+    };
+    Hold { by, reason: reason.unwrap_or_default().to_owned(), purge_at }
+}
+
+/// What a wish makes of a custody.
+fn next_condition(
+    work: &mut Work<'_>,
+    wish: &Wish,
+    reason: Option<&str>,
+    standing: &Standing,
+) -> Result<Result<Condition, Skip>, Refused> {
+    let now = work.now;
+    let same = |what: &str| Ok(Err(what.to_owned()));
+    Ok(match (wish, &standing.condition) {
+        (Wish::Hold(_) | Wish::Purge(_), Condition::Queued(waiting)) => {
+            Ok(Condition::Held { hold: hold_for(wish, reason, now), then: Some(waiting.clone()) })
+        }
+        (Wish::Hold(_), Condition::Held { hold, .. }) if hold.purge_at.is_none() => {
+            return same("held already");
+        }
+        (Wish::Hold(_) | Wish::Purge(_), Condition::Held { then, .. }) => {
+            Ok(Condition::Held { hold: hold_for(wish, reason, now), then: then.clone() })
+        }
+        (Wish::Release, Condition::Held { then: Some(waiting), .. }) => {
+            Ok(Condition::Queued(waiting.clone()))
+        }
+        (Wish::Release, Condition::Held { then: None, .. }) => return released(work, standing),
+        (Wish::Release, Condition::Queued(_)) => return same("not held"),
+        (wish, Condition::Queued(waiting)) => {
+            Ok(Condition::Queued(edited(wish, reason, waiting, now)))
+        }
+        (wish, Condition::Held { hold, then: Some(waiting) }) => {
+            let then = Some(edited(wish, reason, waiting, now));
+            Ok(Condition::Held { hold: hold.clone(), then })
+        }
+        (_, Condition::Held { then: None, .. }) => return same("held, and was never queued"),
+        (_, Condition::Delivered { .. } | Condition::Purged) => return same(SETTLED),
+    })
+}
+
+/// The same waiting, as retry, reroute, edit-recipient and return change it.
+fn edited(wish: &Wish, reason: Option<&str>, waiting: &Waiting, now: Timestamp) -> Waiting {
+    let mut waiting = waiting.clone();
+    match wish {
+        Wish::Retry => waiting.due = now,
+        Wish::Reroute(relay) => {
+            waiting.relay.clone_from(relay);
+            waiting.due = now;
+        }
+        Wish::EditRecipient(recipient) => {
+            waiting.recipient = Some(recipient.clone());
+            waiting.due = now;
+        }
+        Wish::Return => {
+            let why = reason.unwrap_or("the postmaster of this server gave it back");
+            waiting.give_back = Some(why.to_owned());
+            waiting.due = now;
+        }
+        Wish::Hold(_) | Wish::Release | Wish::Purge(_) => {}
+    }
+    waiting
+}
+
+/// Where mail goes that was held as it came: by the directory of now.
+fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition, Skip>, Refused> {
+    let now = work.now;
+    let directory = Arc::clone(&work.index.directory);
+    match directory.resolve(&standing.recipient) {
+        Resolution::Remote => {
+            let (recipient, relay, give_back) = (None, None, None);
+            Ok(Ok(Condition::Queued(Waiting { due: now, recipient, relay, give_back })))
+        }
+        Resolution::Account(account) => {
+            let inbox = work.index.mailbox_names.get(&account);
+            let inbox = inbox.and_then(|names| names.get(crate::mailboxes::INBOX)).copied();
+            let Some(mailbox) = inbox else { return Ok(Err("without an inbox".to_owned())) };
+            let facts = match read_facts(&mut work.index.sql, standing.mail) {
+                Ok(Some(facts)) => facts,
+                Ok(None) => return Ok(Err("without its message".to_owned())),
+                Err(error) => return Err(work.fail(error.into())),
+            };
+            let (uid, mod_seq) = next_in(work, mailbox)?;
+            Ok(Ok(Condition::Delivered {
+                mailbox,
+                uid,
+                mod_seq,
+                flags: Flags::default(),
+                internal_date: facts.accepted,
+                bytes: facts.body_bytes,
+                mail: standing.mail,
+            }))
+        }
+        Resolution::UnknownUser | Resolution::Alias(_) => {
+            Ok(Err("to an address that is no account any more".to_owned()))
+        }
+    }
+}
+
+/// What undoing makes of a custody: what it was, as far as nothing came in between.
+fn former_condition(changed: &Changed, now_is: &Condition) -> Result<Condition, Skip> {
+    let gone_on = || Err("changed again since, or went on".to_owned());
+    match (&changed.was, &changed.is, now_is) {
+        (was, is, now_is) if is == now_is => Ok(was.clone()),
+        // It was tried in between: the rest is as it was, and the next try is when it would be.
+        (Condition::Queued(was), Condition::Queued(is), Condition::Queued(now_is)) => {
+            let same = Waiting { due: is.due, ..now_is.clone() };
+            if same != *is || (&was.recipient, &was.relay) == (&is.recipient, &is.relay) {
+                return gone_on();
+            }
+            Ok(Condition::Queued(Waiting { due: now_is.due, ..was.clone() }))
+        }
+        _ => gone_on(),
+    }
+}
+
+/// The number of a change that can be undone, and its records in order.
+fn last_change(
+    sql: &mut impl Executor,
+    change: Option<u64>,
+) -> Result<Option<(u64, Vec<Place>)>, SqlError> {
+    let last = "SELECT max(id) FROM queue_change WHERE undone = 0 \
+                AND kind <> 'undo' AND kind <> 'purge-due'";
+    let this = "SELECT id FROM queue_change WHERE id = $1 AND undone = 0 \
+                AND kind <> 'undo' AND kind <> 'purge-due'";
+    let found = match change {
+        Some(change) => sql.number(this, &[change.into()])?,
+        None => sql.number(last, &[])?,
+    };
+    let Some(found) = found else { return Ok(None) };
+    let mut parts = Vec::new();
+    let query = "SELECT segment, place FROM queue_change_part WHERE id = $1 ORDER BY seq";
+    sql.query(query, &[found.into()], &mut |row| {
+        let segment = u32::try_from(row.int(0)?).unwrap_or(u32::MAX);
+        parts.push(Place { segment, offset: row.id(1)? });
+        Ok(())
+    })?;
+    Ok(Some((found.cast_unsigned(), parts)))
+}
+
+fn due_for_purge(work: &mut Work<'_>) -> Result<Vec<CustodyId>, Refused> {
+    let mut due = Vec::new();
+    let query = "SELECT custody FROM held WHERE purge_at <= $1 ORDER BY purge_at, custody LIMIT $2";
+    let params = [work.now.0.into(), (CUSTODIES_PER_JOB as u64).into()];
+    let found = work.index.sql.query(query, &params, &mut |row| {
+        due.push(CustodyId(row.id(0)?));
+        Ok(())
+    });
+    found.map_err(|error| work.fail(error.into()))?;
+    Ok(due)
+}
+
+/// How a custody stands, where it is in the queue or held.
+fn standing(work: &mut Work<'_>, custody: CustodyId) -> Result<Option<Standing>, SqlError> {
+    let mut found = None;
+    let queued = "SELECT queue.mail, queue.due, queue.recipient, queue.relay, queue.give_back, \
+                  queue.begun, custody.recipient FROM queue \
+                  JOIN custody ON custody.id = queue.custody WHERE queue.custody = $1";
+    work.index.sql.query(queued, &[custody.0.into()], &mut |row| {
+        found = Some(Standing {
+            mail: MailId(row.id(0)?),
+            condition: Condition::Queued(waiting(row)?),
+            begun: row.int(5)? != 0,
+            recipient: address(row.text(6)?)?,
+        });
+        Ok(())
+    })?;
+    let held = "SELECT held.mail, held.due, held.recipient, held.relay, held.give_back, \
+                held.held_by, held.reason, held.purge_at, held.was_queued, custody.recipient \
+                FROM held JOIN custody ON custody.id = held.custody WHERE held.custody = $1";
+    work.index.sql.query(held, &[custody.0.into()], &mut |row| {
+        let hold = Hold {
+            by: HeldBy::from_word(row.text(5)?).unwrap_or(HeldBy::Operator),
+            reason: row.text(6)?.to_owned(),
+            purge_at: row.int_or_null(7)?.map(Timestamp),
+        };
+        let then = if row.int(8)? != 0 { Some(waiting(row)?) } else { None };
+        found = Some(Standing {
+            mail: MailId(row.id(0)?),
+            condition: Condition::Held { hold, then },
+            begun: false,
+            recipient: address(row.text(9)?)?,
+        });
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// From the columns 1 to 4: due, recipient, relay, give_back.
+fn waiting(row: &dyn Row) -> Result<Waiting, SqlError> {
+    Ok(Waiting {
+        due: Timestamp(row.int(1)?),
+        recipient: row.text_or_null(2)?.map(address).transpose()?,
+        relay: row.text_or_null(3)?.map(str::to_owned),
+        give_back: row.text_or_null(4)?.map(str::to_owned),
+    })
+}
+
+fn address(text: &str) -> Result<Address, SqlError> {
+    text.parse().map_err(|cause| SqlError {
+        doing: "read an address of the queue".to_owned(),
+        cause: Box::new(cause),
+    })
+}

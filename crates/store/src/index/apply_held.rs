@@ -1,0 +1,261 @@
+//! Custodies that are held, released, changed and purged; destinations that wait.
+
+use mail_types::{Address, CustodyId, RecordSeq, Timestamp};
+
+use super::apply_mail::sender_account;
+use super::apply_mailbox::NewMessage;
+use super::{Index, parsed};
+use crate::custody::CustodyState;
+use crate::record::{Accepted, NewCustody, Place};
+use crate::record_held::{Condition, CustodiesChanged, Hold, Waiting};
+use crate::sql::{Executor, SqlError};
+
+/// The columns that a custody keeps while it is held.
+macro_rules! kept {
+    () => {
+        "custody, mail, destination, account, priority, again, due, attempts, uncertain, \
+         delay_told, accepted, recipient, relay, give_back"
+    };
+}
+
+/// In the table `pause`: every destination.
+pub const EVERYWHERE: &str = "*";
+
+impl<E: Executor> Index<E> {
+    /// A message that is held as it comes.
+    pub(super) fn held_at_first(
+        &mut self,
+        at: Timestamp,
+        mail: &Accepted,
+        custody: &NewCustody,
+        hold: &Hold,
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            "INSERT INTO held (custody, mail, destination, account, priority, again, due, \
+             attempts, uncertain, delay_told, accepted, since, held_by, reason, purge_at, \
+             was_queued) VALUES ($1, $2, $3, $4, 0, 0, $5, 0, 0, 0, $5, $5, $6, $7, $8, 0)",
+            &[
+                custody.custody.0.into(),
+                mail.mail.0.into(),
+                custody.recipient.host.to_string().as_str().into(),
+                sender_account(mail).into(),
+                at.0.into(),
+                hold.by.word().into(),
+                hold.reason.as_str().into(),
+                hold.purge_at.map(|at| at.0).into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn custodies_changed(
+        &mut self,
+        now: Timestamp,
+        change: &CustodiesChanged,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            "INSERT INTO queue_change (id, at, kind, items, undoes, undone) \
+             VALUES ($1, $2, $3, $4, $5, 0) \
+             ON CONFLICT (id) DO UPDATE SET items = queue_change.items + excluded.items",
+            &[
+                change.change.into(),
+                now.0.into(),
+                change.kind.word().into(),
+                (change.items.len() as u64).into(),
+                change.undoes.into(),
+            ],
+        )?;
+        self.sql.execute(
+            "INSERT INTO queue_change_part (id, seq, segment, place) VALUES ($1, $2, $3, $4)",
+            &[change.change.into(), seq.0.into(), at.segment.into(), at.offset.into()],
+        )?;
+        if let Some(undone) = change.undoes {
+            let undo = "UPDATE queue_change SET undone = 1 WHERE id = $1";
+            self.sql.execute(undo, &[undone.into()])?;
+        }
+        for item in &change.items {
+            self.set_condition(now, item.custody, &item.is)?;
+            self.tell_story_of_custody(item.custody, seq, at)?;
+        }
+        Ok(())
+    }
+
+    fn set_condition(
+        &mut self,
+        now: Timestamp,
+        custody: CustodyId,
+        is: &Condition,
+    ) -> Result<(), SqlError> {
+        match is {
+            Condition::Queued(waiting) => {
+                self.sql.execute(
+                    concat!(
+                        "INSERT INTO queue (",
+                        kept!(),
+                        ", begun) SELECT ",
+                        kept!(),
+                        ", 0 FROM held WHERE custody = $1"
+                    ),
+                    &[custody.0.into()],
+                )?;
+                self.forget_hold(custody)?;
+                self.set_waiting(
+                    "UPDATE queue SET destination = $2, due = $3, recipient = $4, relay = $5, \
+                     give_back = $6 WHERE custody = $1",
+                    custody,
+                    waiting,
+                )?;
+                self.moved_in_queue(custody)?;
+                self.set_state(custody, CustodyState::Queued)
+            }
+            Condition::Held { hold, then } => {
+                self.sql.execute(
+                    concat!(
+                        "INSERT INTO held (",
+                        kept!(),
+                        ", since, held_by, reason, was_queued) SELECT ",
+                        kept!(),
+                        ", $2, '', '', 1 FROM queue WHERE custody = $1"
+                    ),
+                    &[custody.0.into(), now.0.into()],
+                )?;
+                self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
+                self.sql.execute(
+                    "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5 \
+                     WHERE custody = $1",
+                    &[
+                        custody.0.into(),
+                        hold.by.word().into(),
+                        hold.reason.as_str().into(),
+                        hold.purge_at.map(|at| at.0).into(),
+                        i64::from(then.is_some()).into(),
+                    ],
+                )?;
+                if let Some(waiting) = then {
+                    self.set_waiting(
+                        "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
+                         give_back = $6 WHERE custody = $1",
+                        custody,
+                        waiting,
+                    )?;
+                }
+                self.set_state(custody, CustodyState::Held)
+            }
+            Condition::Delivered { mailbox, uid, mod_seq, flags, internal_date, bytes, mail } => {
+                self.forget_hold(custody)?;
+                // Two recipients may lead to one account, which then has the message once.
+                if self.mailboxes.get(mailbox).is_some_and(|known| uid.get() >= known.uid_next) {
+                    let arrival = NewMessage {
+                        mail: *mail,
+                        uid: *uid,
+                        mod_seq: *mod_seq,
+                        flags,
+                        internal_date: internal_date.0,
+                        bytes: *bytes,
+                        saved: now.0,
+                    };
+                    self.insert_message(*mailbox, &arrival)?;
+                }
+                self.sql.execute(
+                    "UPDATE custody SET mailbox = $2, uid = $3 WHERE id = $1",
+                    &[custody.0.into(), mailbox.0.into(), uid.get().into()],
+                )?;
+                self.set_state(custody, CustodyState::Delivered)
+            }
+            Condition::Purged => {
+                self.forget_hold(custody)?;
+                self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
+                self.set_state(custody, CustodyState::Purged)
+            }
+        }
+    }
+
+    fn forget_hold(&mut self, custody: CustodyId) -> Result<(), SqlError> {
+        self.sql.execute("DELETE FROM held WHERE custody = $1", &[custody.0.into()])?;
+        Ok(())
+    }
+
+    fn set_state(&mut self, custody: CustodyId, state: CustodyState) -> Result<(), SqlError> {
+        self.sql.execute(
+            "UPDATE custody SET state = $2 WHERE id = $1",
+            &[custody.0.into(), state.code().into()],
+        )?;
+        Ok(())
+    }
+
+    fn set_waiting(
+        &mut self,
+        update: &'static str,
+        custody: CustodyId,
+        waiting: &Waiting,
+    ) -> Result<(), SqlError> {
+        let destination = match &waiting.recipient {
+            Some(recipient) => recipient.host.to_string(),
+            None => self.accepted_recipient(custody)?.host.to_string(),
+        };
+        let recipient = waiting.recipient.as_ref().map(Address::to_string);
+        self.sql.execute(
+            update,
+            &[
+                custody.0.into(),
+                destination.as_str().into(),
+                waiting.due.0.into(),
+                recipient.as_deref().into(),
+                waiting.relay.as_deref().into(),
+                waiting.give_back.as_deref().into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The recipient that was accepted.
+    fn accepted_recipient(&mut self, custody: CustodyId) -> Result<Address, SqlError> {
+        let mut text = String::new();
+        let query = "SELECT recipient FROM custody WHERE id = $1";
+        self.sql.query(query, &[custody.0.into()], &mut |row| {
+            row.text(0)?.clone_into(&mut text);
+            Ok(())
+        })?;
+        parsed(&text)
+    }
+
+    pub(super) fn queue_paused(
+        &mut self,
+        now: Timestamp,
+        destination: Option<&str>,
+        paused: bool,
+        reason: Option<&str>,
+    ) -> Result<(), SqlError> {
+        let destination = destination.unwrap_or(EVERYWHERE);
+        if paused {
+            self.pauses.insert(destination.to_owned());
+            self.sql.execute(
+                "INSERT INTO pause (destination, since, reason) VALUES ($1, $2, $3) \
+                 ON CONFLICT (destination) DO UPDATE SET since = excluded.since, \
+                 reason = excluded.reason",
+                &[destination.into(), now.0.into(), reason.into()],
+            )?;
+        } else {
+            self.pauses.remove(destination);
+            let remove = "DELETE FROM pause WHERE destination = $1";
+            self.sql.execute(remove, &[destination.into()])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn load_pauses(&mut self) -> Result<(), SqlError> {
+        let pauses = &mut self.pauses;
+        self.sql.query("SELECT destination FROM pause", &[], &mut |row| {
+            pauses.insert(row.text(0)?.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Whether mail to this destination waits.
+    pub fn is_paused(&self, destination: &str) -> bool {
+        !self.pauses.is_empty()
+            && (self.pauses.contains(EVERYWHERE) || self.pauses.contains(destination))
+    }
+}

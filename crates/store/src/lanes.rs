@@ -1,0 +1,201 @@
+//! The order in which the queue is taken from.
+//!
+//! The items are in the index, by lane: a destination, the account that sent them, their priority,
+//! and whether they were tried before. Here is, for each lane that has any, when the next of them
+//! may be due: as many entries as lanes, however many items. Whoever takes goes round them: the
+//! highest priority first, of that by turns one that is new and one that was tried before, of those
+//! each account in turn, and of an account each destination in turn. So neither a backlog, nor an
+//! account, nor a destination keeps the others waiting.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use mail_types::{CustodyId, RecordSeq, Timestamp};
+
+/// Items that are taken in their own order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    /// A domain or an address literal.
+    pub destination: Arc<str>,
+    /// Who sent them; 0: nobody here.
+    pub account: u64,
+    /// RFC 6710: -9 to 9.
+    pub priority: i64,
+    /// They were tried before.
+    pub again: bool,
+}
+
+/// Something may be due in a lane.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// Readers that see this record see it.
+    pub seq: RecordSeq,
+    /// Where.
+    pub lane: Lane,
+    /// When.
+    pub due: Timestamp,
+}
+
+/// What is known of a lane.
+#[derive(Debug)]
+struct Known {
+    lane: Lane,
+    /// Nothing of it that is not taken is due before.
+    bound: Timestamp,
+    /// Everything up to here is taken.
+    after: Option<(Timestamp, CustodyId)>,
+    /// It is in a ring; else it is in the agenda.
+    ready: bool,
+}
+
+/// Lanes that have something due, by account, each in its turn.
+#[derive(Debug, Default)]
+struct Ring {
+    accounts: BTreeMap<u64, VecDeque<u64>>,
+    /// The account whose turn was last.
+    last: u64,
+    lanes: usize,
+}
+
+impl Ring {
+    fn push(&mut self, account: u64, lane: u64) {
+        self.accounts.entry(account).or_default().push_back(lane);
+        self.lanes += 1;
+    }
+
+    fn pop(&mut self) -> Option<u64> {
+        let behind = self.accounts.range(self.last.saturating_add(1)..).next();
+        let (&account, _) = behind.or_else(|| self.accounts.iter().next())?;
+        self.last = account;
+        let lanes = self.accounts.get_mut(&account)?;
+        let lane = lanes.pop_front();
+        if lanes.is_empty() {
+            self.accounts.remove(&account);
+        }
+        self.lanes -= usize::from(lane.is_some());
+        lane
+    }
+}
+
+/// Every lane that may have something.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    ids: HashMap<Lane, u64>,
+    known: HashMap<u64, Known>,
+    next_id: u64,
+    /// Lanes of which nothing is due, by when something may be.
+    agenda: BTreeSet<(Timestamp, u64)>,
+    /// New ones and those tried before, by priority.
+    ready: BTreeMap<Reverse<i64>, [Ring; 2]>,
+    /// The next turn is that of what was tried before.
+    turn_of_again: bool,
+}
+
+/// A lane whose turn it is.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    id: u64,
+    /// Which.
+    pub lane: Lane,
+    /// What comes next lies behind this place.
+    pub after: Option<(Timestamp, CustodyId)>,
+}
+
+impl Lanes {
+    /// Something may be due in `lane` from `due` on.
+    pub fn note(&mut self, lane: &Lane, due: Timestamp) {
+        let id = match self.ids.get(lane) {
+            Some(&id) => id,
+            None => {
+                self.next_id += 1;
+                let id = self.next_id;
+                self.ids.insert(lane.clone(), id);
+                let (lane, after, ready) = (lane.clone(), None, false);
+                self.known.insert(id, Known { lane, bound: due, after, ready });
+                self.agenda.insert((due, id));
+                return;
+            }
+        };
+        let Some(known) = self.known.get_mut(&id) else { return };
+        if known.after.is_some_and(|(after, _)| due <= after) {
+            known.after = None;
+        }
+        if !known.ready && due < known.bound {
+            self.agenda.remove(&(known.bound, id));
+            self.agenda.insert((due, id));
+        }
+        known.bound = known.bound.min(due);
+    }
+
+    /// What has become due is taken from in turn from now on.
+    pub fn wake(&mut self, now: Timestamp) {
+        while let Some(&(due, id)) = self.agenda.first() {
+            if due > now {
+                return;
+            }
+            self.agenda.pop_first();
+            self.get_ready(id);
+        }
+    }
+
+    fn get_ready(&mut self, id: u64) {
+        let Some(known) = self.known.get_mut(&id) else { return };
+        known.ready = true;
+        let Lane { account, priority, again, .. } = known.lane;
+        self.ready.entry(Reverse(priority)).or_default()[usize::from(again)].push(account, id);
+    }
+
+    /// How many lanes have something due.
+    pub fn ready(&self) -> usize {
+        self.ready.values().flatten().map(|ring| ring.lanes).sum()
+    }
+
+    /// The lane whose turn it is. Say with [`Lanes::taken`] or [`Lanes::put_off`] what came of it.
+    pub fn turn(&mut self) -> Option<Turn> {
+        let has_some = |rings: &&mut [Ring; 2]| rings.iter().any(|ring| ring.lanes > 0);
+        let rings = self.ready.values_mut().find(has_some)?;
+        let first = usize::from(self.turn_of_again);
+        self.turn_of_again = !self.turn_of_again;
+        let id = match rings[first].pop() {
+            Some(id) => id,
+            None => rings[1 - first].pop()?,
+        };
+        let known = self.known.get(&id)?;
+        Some(Turn { id, lane: known.lane.clone(), after: known.after })
+    }
+
+    /// Everything up to `after` is taken; the next item is due then, if there is one.
+    pub fn taken(
+        &mut self,
+        turn: Turn,
+        after: Option<(Timestamp, CustodyId)>,
+        next: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let Some(known) = self.known.get_mut(&turn.id) else { return };
+        known.after = after;
+        known.ready = false;
+        match next {
+            None => {
+                self.known.remove(&turn.id);
+                self.ids.remove(&turn.lane);
+            }
+            Some(due) if due <= now => self.get_ready(turn.id),
+            Some(due) => {
+                known.bound = due;
+                self.agenda.insert((due, turn.id));
+            }
+        }
+    }
+
+    /// Nothing may be taken from it now; its turn comes again.
+    pub fn put_off(&mut self, turn: &Turn) {
+        self.get_ready(turn.id);
+    }
+
+    /// When something may be due next that is not due yet.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.agenda.first().map(|&(due, _)| due)
+    }
+}
