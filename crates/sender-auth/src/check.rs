@@ -6,9 +6,7 @@ use mail_types::Timestamp;
 
 use crate::{Answer, Answers, Reading, Step, Verdict};
 
-pub use records::{
-    check_auth_results, check_dmarc_record, check_dmarc_report, check_spf_record,
-};
+pub use records::{check_auth_results, check_dmarc_record, check_dmarc_report, check_spf_record};
 
 /// Rounds of questions that a check of one message may take: all keys are asked for at once.
 const ROUNDS_MAX: usize = 2;
