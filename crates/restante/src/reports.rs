@@ -163,7 +163,7 @@ pub fn sentences(answer: &Value) -> Vec<String> {
         .unwrap_or_default();
     let mut lines = vec![
         format!(
-            "{reports} reports on {messages} messages: {} passed DMARC, {} did not.",
+            "{reports} {} on {messages} messages: {} passed DMARC, {} did not.",
             if reports == 1 { "report" } else { "reports" },
             number("passed"),
             number("failed")
