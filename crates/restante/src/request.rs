@@ -93,6 +93,19 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// Go on as a session of import or export (`transfer`).
+    Transfer {
+        account: Address,
+    },
+    TokenList,
+    TokenAdd {
+        address: Address,
+        label: String,
+        text: String,
+    },
+    TokenRemove {
+        token: u64,
+    },
 }
 
 /// Which messages.
@@ -211,6 +224,18 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
                 store.set_quota(actor, address, quota).wait()?;
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
+        }
+        Request::TokenList => Ok(view::tokens(&store.directory())),
+        Request::TokenAdd { address, label, text } => {
+            let token = store.add_token(actor, &address, label, &text).wait()?;
+            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+        }
+        Request::TokenRemove { token } => {
+            store.remove_token(actor, token).wait()?;
+            Ok(did(format!("token {token} is worth nothing any more")))
+        }
+        Request::Transfer { .. } => {
+            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {
