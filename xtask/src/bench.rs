@@ -75,16 +75,19 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
-    /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
-    Auth,
     /// Maildrops of 10,000 and 100,000: opened, listed, fetched
     Pop3,
     /// Input that wants to be dear; fails where it is
     Hostile,
+    /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
+    Auth,
 }
 
 /// What is measured where mail is read.
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
+
+/// What is measured by itself.
+const ALONE: [Part; 2] = [Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -162,8 +165,8 @@ struct Results {
 struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
-    auth: Vec<auth::Cost>,
     hostile: String,
+    auth: Vec<auth::Cost>,
 }
 
 /// Measures and prints; the words after `bench` are its options.
@@ -181,13 +184,11 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 }
             } else {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
-                if !report.imap.is_empty() {
-                    console::say(&imap::table(&report.imap));
-                }
+                console::say(&imap::table(&report.imap));
+                console::say(&report.hostile);
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
                 }
-                console::say(&report.hostile);
             }
             ExitCode::SUCCESS
         }
@@ -215,9 +216,8 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
         reading = args.only.iter().any(|part| READING_PARTS.contains(part));
-        others = args.only.iter().any(|part| {
-            !READING_PARTS.contains(part) && ![Part::Hostile, Part::Auth].contains(part)
-        });
+        others =
+            args.only.iter().any(|part| !READING_PARTS.contains(part) && !ALONE.contains(part));
     }
     if args.only.is_empty() || args.only.contains(&Part::Hostile) {
         report.hostile = hostile::measure(&bench)?;

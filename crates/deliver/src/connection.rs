@@ -409,7 +409,14 @@ impl<Q: Queue> Service for Exchange<Q> {
                 self.courier.begin(peer.tls.as_ref());
                 (self.body_offset, self.body_ended) = (0, false);
                 match self.courier.next().await {
-                    Some(job) => Answer::Send(Box::new(words::message(&job.items))),
+                    Some(job) => {
+                        let mut message = words::message(&job.items);
+                        if let Some(item) = job.items.first() {
+                            let mail = Arc::clone(&item.mail);
+                            message.reverse_path = self.courier.runner.queue.sent_as(&mail);
+                        }
+                        Answer::Send(Box::new(message))
+                    }
                     None => Answer::Quit,
                 }
             }

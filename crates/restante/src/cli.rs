@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, dkim, domain_dns, serve, show, tls, verify};
+use crate::{check, control, demo, dkim, domain_dns, doors, serve, show, tls, transfer, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -60,6 +60,9 @@ enum Command {
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
+    /// Tokens by which programs send over the HTTP API as an account
+    #[command(subcommand)]
+    Token(doors::Token),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
@@ -71,6 +74,10 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Bring mail in from a Maildir or mbox files: nothing twice, all of it compared
+    Import(transfer::ImportArgs),
+    /// Write an account's mail out as Maildir or mbox
+    Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify,
     /// Make the index anew from the journal; the server must not run
@@ -219,6 +226,8 @@ impl Cli {
                 serve::serve(&data, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Import(args) => return transfer::import(&data, &args, self.json),
+            Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
             Command::Report(command) => match report(command)? {
@@ -249,6 +258,12 @@ impl Cli {
                 Ok(request) => request,
                 Err(args) => return domain_dns::run(&data, &args, self.json),
             },
+            Command::Token(command) => {
+                let (request, made) = doors::token(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                doors::answer(&request, &answer, made.as_deref(), self.json);
+                return Ok(ExitCode::SUCCESS);
+            }
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,

@@ -23,7 +23,10 @@ pub struct Signing {
 pub const fn is_ours(source: &Source) -> bool {
     match source {
         Source::Submission { .. } | Source::Report { .. } => true,
-        Source::Smtp { .. } | Source::Lmtp { .. } | Source::Append { .. } => false,
+        Source::Smtp { .. }
+        | Source::Lmtp { .. }
+        | Source::Append { .. }
+        | Source::Import { .. } => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError,
@@ -32,6 +32,8 @@ struct Open {
     /// Messages of ours, with their DKIM-Signature fields once they were made: the same for all
     /// their recipients.
     ours: HashMap<MailId, Option<Arc<str>>>,
+    /// Reverse-paths that forwarded messages leave with.
+    forwarded: HashMap<MailId, ReversePath>,
     /// Large messages of which pieces are being sent.
     large: HashMap<MailId, Arc<Vec<u8>>>,
 }
@@ -104,6 +106,25 @@ impl Outbound {
     }
 }
 
+/// The reverse-path for a message of somebody outside that an alias leads out again: of the alias's
+/// domain, which may send it.
+fn forwarding_path(
+    directory: &Directory,
+    item: &QueueItem,
+    now: mail_types::Timestamp,
+) -> Option<ReversePath> {
+    let accepted = &item.mail.accepted;
+    if dkim_signing::is_ours(&accepted.source) {
+        return None;
+    }
+    let alias = accepted.custodies.iter().find(|custody| match &custody.fate {
+        store::Fate::Expanded { into } => into.contains(&item.custody),
+        store::Fate::Delivered { .. } | store::Fate::Queued { .. } | store::Fate::Held(_) => false,
+    })?;
+    let domain = alias.recipient.domain()?;
+    Some(directory.forwarding_path(&accepted.reverse_path, domain, now))
+}
+
 /// Bytes of the Return-Path line in front of a kept message. RFC 5321 §4.4: it is for final
 /// delivery alone, so what goes to other hosts begins behind it.
 fn return_path_bytes(item: &QueueItem) -> u64 {
@@ -117,6 +138,7 @@ impl Open {
             if *taken == 0 {
                 self.mails.remove(&mail);
                 self.ours.remove(&mail);
+                self.forwarded.remove(&mail);
                 self.large.remove(&mail);
             }
         }
@@ -132,6 +154,7 @@ impl Queue for Outbound {
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
+        let directory = self.store.directory();
         let mut open = self.open();
         let mut mails: HashMap<MailId, Arc<Mail>> = HashMap::new();
         let items = items
@@ -141,6 +164,9 @@ impl Queue for Outbound {
                 let front = return_path_bytes(&item);
                 let id = facts.receipt.mail;
                 open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
+                if let Some(path) = forwarding_path(&directory, &item, want.now) {
+                    open.forwarded.entry(id).or_insert(path);
+                }
                 if dkim_signing::is_ours(&item.mail.accepted.source) {
                     open.ours.entry(id).or_default();
                 }
@@ -213,6 +239,11 @@ impl Queue for Outbound {
             results.push(result);
         }
         results
+    }
+
+    fn sent_as(&self, mail: &Mail) -> ReversePath {
+        let forwarded = self.open().forwarded.get(&mail.id).cloned();
+        forwarded.unwrap_or_else(|| mail.reverse_path.clone())
     }
 
     async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {

@@ -98,6 +98,19 @@ pub enum Request {
     },
     /// What the DMARC reports of others say.
     ReportDmarc(crate::reports::Which),
+    /// Go on as a session of import or export (`transfer`).
+    Transfer {
+        account: Address,
+    },
+    TokenList,
+    TokenAdd {
+        address: Address,
+        label: String,
+        text: String,
+    },
+    TokenRemove {
+        token: u64,
+    },
 }
 
 /// What is asked of the keys that mail is signed with.
@@ -110,6 +123,8 @@ pub enum DkimRequest {
     Prepare { domain: Domain },
     /// Sign with the new keys.
     Activate { domain: Domain },
+    /// A new key for the reverse-paths of what is forwarded.
+    RotateSrs,
     /// Take the last step back.
     Undo { domain: Domain },
     /// End a key.
@@ -234,6 +249,18 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(Value::Array(vec![view::account(store, account)?]))
         }
         Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
+        Request::TokenList => Ok(view::tokens(&store.directory())),
+        Request::TokenAdd { address, label, text } => {
+            let token = store.add_token(actor, &address, label, &text).wait()?;
+            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+        }
+        Request::TokenRemove { token } => {
+            store.remove_token(actor, token).wait()?;
+            Ok(did(format!("token {token} is worth nothing any more")))
+        }
+        Request::Transfer { .. } => {
+            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
+        }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {
             store.add_domain(actor.clone(), domain.clone()).wait()?;

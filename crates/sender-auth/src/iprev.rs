@@ -40,8 +40,7 @@ pub fn iprev(ip: IpAddr, answers: &Answers) -> Step<IprevResult> {
         IpAddr::V6(_) => QueryKind::Aaaa,
     };
     let queries: Vec<Query> = names.iter().map(|name| Query::new(name, kind)).collect();
-    let missing: Vec<Query> =
-        queries.iter().filter(|query| answers.get(query).is_none()).cloned().collect();
+    let missing = answers.missing(queries.iter().cloned());
     if !missing.is_empty() {
         return Step::Ask(missing);
     }

@@ -14,6 +14,7 @@ mod checks;
 mod delivered;
 mod judged;
 mod session;
+mod submitted;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use store::Store;
 
 pub use crate::checks::Checks;
 use crate::session::Session;
+pub use crate::submitted::{NotTaken, Submitted, submit};
 
 /// What every connection of a port shares.
 pub struct Shared {

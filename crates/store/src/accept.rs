@@ -14,7 +14,7 @@ use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
 use crate::record_held::{HeldBy, Hold, REASON_BYTES_MAX};
 use crate::record_judged::{Judged, JudgedAct};
-use crate::{Pending, Receipt, Refused, Store};
+use crate::{Pending, Receipt, Refused, SendKey, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
 const FIELD_BYTES_MAX: usize = 255;
@@ -64,6 +64,17 @@ pub struct Recipient {
     pub original_recipient: Option<String>,
 }
 
+/// What stands beside a message in the commit that accepts it.
+#[derive(Default)]
+pub struct Beside {
+    /// Tells the sender of the delivery, which it asked for.
+    pub report: Option<NewReport>,
+    /// Keeps the same request of the HTTP API from being taken twice.
+    pub key: Option<SendKey>,
+    /// What was found out about the sender, and what is made of it.
+    pub judged: Option<Judged>,
+}
+
 /// Where local recipients get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -87,7 +98,7 @@ impl<D: Disk> Store<D> {
         arrived: Arrived,
         report: Option<NewReport>,
     ) -> Pending<Receipt> {
-        self.accept_judged(arrived, report, None)
+        self.accept_with(arrived, Beside { report, ..Beside::default() })
     }
 
     /// Records the verdict on a message that is turned away. Nobody waits for it.
@@ -96,20 +107,27 @@ impl<D: Disk> Store<D> {
         self.change(move |work| work.record(&actor, Record::Judged(Box::new(judged))))
     }
 
-    /// The same for a message that was judged; what was found stands beside it in the same commit.
-    pub fn accept_judged(
+    /// The same with all that may stand beside it in the same commit; refused as
+    /// [`Refused::Exists`] where a message came by its key already.
+    pub fn accept_with(
         &self,
         arrived: Arrived,
-        report: Option<NewReport>,
-        judged: Option<Judged>,
+        Beside { report, key, judged }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
         self.change_and(
             move |work| {
+                if let Some(key) = &key {
+                    crate::send_key::check_unused(work, key)?;
+                }
+                let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
                 match judged {
                     None => accept(work, arrived)?,
                     Some(judged) => accept_as(work, arrived, judged)?,
+                }
+                if let Some(key) = &key {
+                    crate::send_key::use_key(work, &actor, key, accepted)?;
                 }
                 if let Some((mail, report)) = report {
                     // A sender that does not exist here is told nothing.
@@ -185,7 +203,10 @@ fn fates(
 ) -> Result<Vec<NewCustody>, Refused> {
     let may_relay = match arrived.source {
         Source::Smtp { .. } | Source::Lmtp { .. } => false,
-        Source::Submission { .. } | Source::Append { .. } | Source::Report { .. } => true,
+        Source::Submission { .. }
+        | Source::Append { .. }
+        | Source::Report { .. }
+        | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay, placement);
     for recipient in &arrived.recipients {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::Work;
 use crate::directory::Directory;
 use crate::index::{Index, broken, parsed};
-use crate::record::{Actor, Entry, Record};
+use crate::record::{Actor, Record};
 use crate::sql::{Executor, Param, Row, SqlError};
 use crate::{Pending, Refused, Store};
 
@@ -80,8 +80,34 @@ pub struct DkimKey {
     pub since: Timestamp,
 }
 
+/// What becomes of a key that mail leaves with. New variants come at the end, as with records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyChange {
+    /// A domain has a new key to sign its mail with (RFC 6376).
+    DkimAdded {
+        /// The domain.
+        domain: Domain,
+        /// The key.
+        key: NewDkimKey,
+    },
+    /// Something else is done with a key from now on.
+    DkimStateSet {
+        /// Its domain.
+        domain: Domain,
+        /// Its selector.
+        selector: String,
+        /// What.
+        state: DkimState,
+    },
+    /// The reverse-path of what is forwarded is rewritten with this key from now on.
+    SrsAdded {
+        /// The key.
+        key: PrivateKey,
+    },
+}
+
 /// A key that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDkimKey {
     /// Not one that the domain has or ever had.
     pub selector: String,
@@ -136,10 +162,8 @@ impl<D: Disk> Store<D> {
                 if known.iter().any(|other| other.selector == key.selector) {
                     return Err(Refused::Exists(format!("the DKIM selector {}", key.selector)));
                 }
-                let NewDkimKey { selector, algorithm, private, public, state } = key;
                 let domain = domain.clone();
-                let added =
-                    Record::DkimKeyAdded { domain, selector, algorithm, private, public, state };
+                let added = Record::KeyChanged(Box::new(KeyChange::DkimAdded { domain, key }));
                 work.record(&actor, added)?;
             }
             Ok(())
@@ -163,7 +187,8 @@ impl<D: Disk> Store<D> {
             }
             for (selector, state) in states {
                 let domain = domain.clone();
-                work.record(&actor, Record::DkimStateSet { domain, selector, state })?;
+                let set = KeyChange::DkimStateSet { domain, selector, state };
+                work.record(&actor, Record::KeyChanged(Box::new(set)))?;
             }
             Ok(())
         })
@@ -179,28 +204,22 @@ fn known(work: &Work<'_>, domain: &Domain) -> Result<Vec<Arc<DkimKey>>, Refused>
 }
 
 impl<E: Executor> Index<E> {
-    pub(crate) fn apply_dkim(&mut self, entry: &Entry) -> Result<(), SqlError> {
-        match &entry.record {
-            Record::DkimKeyAdded { domain, selector, algorithm, private, public, state } => {
-                let key = DkimKey {
-                    selector: selector.clone(),
-                    algorithm: *algorithm,
-                    private: private.clone(),
-                    public: public.clone(),
-                    state: *state,
-                    since: entry.at,
-                };
+    pub(crate) fn apply_key(&mut self, change: &KeyChange, at: Timestamp) -> Result<(), SqlError> {
+        match change {
+            KeyChange::DkimAdded { domain, key } => {
+                let NewDkimKey { selector, algorithm, private, public, state } = key.clone();
+                let key = DkimKey { selector, algorithm, private, public, state, since: at };
                 self.keep_dkim(domain, &key)
             }
-            Record::DkimStateSet { domain, selector, state } => {
-                let known = self.directory.dkim_keys(domain).iter();
-                let Some(key) = known.into_iter().find(|key| key.selector == *selector) else {
+            KeyChange::DkimStateSet { domain, selector, state } => {
+                let mut known = self.directory.dkim_keys(domain).iter();
+                let Some(key) = known.find(|key| key.selector == *selector) else {
                     return Ok(());
                 };
-                let key = DkimKey { state: *state, since: entry.at, ..DkimKey::clone(key) };
+                let key = DkimKey { state: *state, since: at, ..DkimKey::clone(key) };
                 self.keep_dkim(domain, &key)
             }
-            _ => Ok(()),
+            KeyChange::SrsAdded { key } => self.keep_srs(key, at),
         }
     }
 

@@ -54,6 +54,14 @@ pub fn perform(store: &Store, request: DkimRequest, actor: &Actor) -> Result<Val
                  two weeks, then: restante dkim remove"
             )))
         }
+        DkimRequest::RotateSrs => {
+            new_srs_key(store, actor)?;
+            Ok(did(
+                "reverse-paths of what is forwarded are made with a new key; those of the key before \
+                 it are still taken, older ones no longer"
+                    .to_owned(),
+            ))
+        }
         DkimRequest::Undo { domain } => undo(store, actor, &domain),
         DkimRequest::Remove { domain, selector, force } => {
             remove(store, actor, &domain, &selector, force)
@@ -61,8 +69,12 @@ pub fn perform(store: &Store, request: DkimRequest, actor: &Actor) -> Result<Val
     }
 }
 
-/// A domain without keys gets some that sign at once; whether it did.
+/// A domain without keys gets some that sign at once; whether it did. The first one gets a key for
+/// reverse-paths of what is forwarded, too.
 pub fn ensure(store: &Store, actor: &Actor, domain: &Domain) -> Result<bool, Failure> {
+    if !store.directory().has_srs_key() {
+        new_srs_key(store, actor)?;
+    }
     let directory = store.directory();
     if !directory.dkim_keys(domain).is_empty() {
         return Ok(false);
@@ -70,6 +82,13 @@ pub fn ensure(store: &Store, actor: &Actor, domain: &Domain) -> Result<bool, Fai
     let made = make(domain, &directory, DkimState::Active)?;
     store.add_dkim_keys(actor.clone(), domain.clone(), made).wait()?;
     Ok(true)
+}
+
+/// What is forwarded is rewritten with a new key from now on.
+fn new_srs_key(store: &Store, actor: &Actor) -> Result<(), Failure> {
+    let random: [u8; 32] = net::random_bytes()
+        .map_err(|error| Failure { what: format!("no key can be made: {error}"), mend: None })?;
+    Ok(store.add_srs_key(actor.clone(), PrivateKey(random.to_vec())).wait()?)
 }
 
 fn has(directory: &Directory, domain: &Domain, state: DkimState) -> bool {

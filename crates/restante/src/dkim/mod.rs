@@ -45,6 +45,8 @@ pub enum Dkim {
         #[command(flatten)]
         asking: Asking,
     },
+    /// A new key for the reverse-paths of forwarded mail (SRS); the one before it is still taken
+    RotateSrs,
     /// Take the last rotation back: forgets keys that do not sign yet, or signs with the old ones
     Undo { domain: Domain },
     /// End a key that does not sign; its record may be taken out of the DNS then
@@ -87,6 +89,7 @@ pub fn run(data: &DataDir, command: Dkim, json: bool) -> anyhow::Result<ExitCode
             }
             told(&ask(DkimRequest::Activate { domain })?, json);
         }
+        Dkim::RotateSrs => told(&ask(DkimRequest::RotateSrs)?, json),
         Dkim::Undo { domain } => told(&ask(DkimRequest::Undo { domain })?, json),
         Dkim::Remove { domain, selector, force } => {
             told(&ask(DkimRequest::Remove { domain, selector, force })?, json);

@@ -22,7 +22,8 @@ pub fn claims_to_be_of(value: &[u8], authserv_id: &str) -> bool {
 
 /// Without regard to case, and to a dot at the end: they are host names mostly.
 fn is_same_id(one: &str, other: &str) -> bool {
-    one.trim().trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+    let bare = |id: &str| id.trim().trim_end_matches('.').to_ascii_lowercase();
+    bare(one) == bare(other)
 }
 
 pub(super) fn parse(value: &[u8]) -> Option<AuthResults> {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -140,8 +139,8 @@ impl SigningKey {
         match &self.key {
             Key::Rsa(key) => {
                 let mut octets = vec![0; key.public_modulus_len()];
-                // PKCS #1 v1.5 draws nothing at random; the library wants to be given a source.
-                let signed = key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut octets);
+                let signed =
+                    key.sign_digest(&RSA_PKCS1_SHA256, &digest(&SHA256, text), &mut octets);
                 // A key pair that was read and checked signs; where it does not, the signature is
                 // one that fails, and says so to whoever verifies it.
                 signed.map_or_else(|_| String::new(), |()| STANDARD.encode(&octets))

@@ -211,8 +211,7 @@ fn policy(from: &str, walk: &Walk, answers: &Answers) -> Result<Option<Published
 /// name that has some type exists, whatever a careless server says of another.
 fn exists(name: &str, answers: &Answers) -> Result<bool, Vec<Query>> {
     let queries = [QueryKind::A, QueryKind::Mx].map(|kind| Query::new(name, kind));
-    let missing: Vec<Query> =
-        queries.iter().filter(|query| answers.get(query).is_none()).cloned().collect();
+    let missing = answers.missing(queries.iter().cloned());
     if !missing.is_empty() {
         return Err(missing);
     }

@@ -25,8 +25,7 @@ impl Walk {
     /// a few were not needed, but none had to wait for another.
     pub(super) fn up(start: &str, answers: &Answers) -> Result<Self, Unwalked> {
         let names = names(start);
-        let missing: Vec<Query> =
-            names.iter().map(|name| query(name)).filter(|q| answers.get(q).is_none()).collect();
+        let missing = answers.missing(names.iter().map(|name| query(name)));
         if !missing.is_empty() {
             return Err(Unwalked::Ask(missing));
         }

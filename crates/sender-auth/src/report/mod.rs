@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use crate::{Alignment, DmarcPolicy, Verdict};
 
-pub use pack::{Packed, unpack};
+use pack::unpack;
 pub use summary::{ReportSummary, SourceSummary};
 
 /// Octets of a report's XML, unpacked, that are read: what a zip bomb may cost.

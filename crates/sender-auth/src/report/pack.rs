@@ -10,14 +10,11 @@ use super::{REPORT_XML_BYTES_MAX, ReportError};
 /// Of 0 to 10: what zlib takes by default.
 const COMPRESSION_LEVEL: u8 = 6;
 
-/// What a report comes in.
-pub type Packed<'a> = Cow<'a, [u8]>;
-
 /// The XML within a file, by its first octets, whatever its name says.
 ///
 /// # Errors
 /// [`ReportError::Format`], [`ReportError::Archive`], [`ReportError::TooLarge`].
-pub fn unpack(bytes: &[u8]) -> Result<Packed<'_>, ReportError> {
+pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ReportError> {
     let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     match bytes {
         [0x1f, 0x8b, 8, ..] => gunzip(bytes).map(Cow::Owned),
@@ -44,25 +41,25 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReportError> {
     let (header, mut rest) = bytes.split_at_checked(10).ok_or(ReportError::Archive)?;
     let flags = header[3];
-    let cut = |rest: &mut &[u8], octets: usize| -> Result<(), ReportError> {
-        *rest = rest.get(octets..).ok_or(ReportError::Archive)?;
-        Ok(())
-    };
     // RFC 1952 §2.3.1: FEXTRA, FNAME, FCOMMENT, FHCRC.
     if flags & 4 != 0 {
         let length = rest.first_chunk().map(|two| u16::from_le_bytes(*two));
-        cut(&mut rest, 2 + usize::from(length.ok_or(ReportError::Archive)?))?;
+        rest = behind(rest, 2 + usize::from(length.ok_or(ReportError::Archive)?))?;
     }
     for flag in [8, 16] {
         if flags & flag != 0 {
             let end = memchr::memchr(0, rest).ok_or(ReportError::Archive)?;
-            cut(&mut rest, end + 1)?;
+            rest = behind(rest, end + 1)?;
         }
     }
     if flags & 2 != 0 {
-        cut(&mut rest, 2)?;
+        rest = behind(rest, 2)?;
     }
     inflate(rest)
+}
+
+fn behind(rest: &[u8], octets: usize) -> Result<&[u8], ReportError> {
+    rest.get(octets..).ok_or(ReportError::Archive)
 }
 
 /// The first file of a zip archive, from its local header; the directory tells the sizes where the
@@ -70,7 +67,7 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReportError> {
 fn unzip(bytes: &[u8]) -> Result<Vec<u8>, ReportError> {
     let (header, rest) = bytes.split_at_checked(30).ok_or(ReportError::Archive)?;
     let two = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
-    let four = |at: usize| u32::from(two(at)) | u32::from(two(at + 2)) << 16;
+    let four = |at: usize| u32::from(two(at)) | (u32::from(two(at + 2)) << 16);
     let (flags, method) = (two(6), two(8));
     let names = usize::from(two(26)) + usize::from(two(28));
     let data = rest.get(names..).ok_or(ReportError::Archive)?;

@@ -6,6 +6,7 @@ use mail_types::{AccountId, Address, MailboxId, ModSeq, SpecialUse};
 
 use super::{Index, Mailbox, broken, parsed};
 use crate::directory::{Account, Alias, Directory, Route};
+use crate::dkim_keys::PrivateKey;
 use crate::record::Credentials;
 use crate::sql::{Executor, Row, SqlError};
 
@@ -47,6 +48,10 @@ impl<E: Executor> Index<E> {
         self.sql.query(keys, &[], &mut |row| {
             let (domain, key) = crate::dkim_keys::key_from(row)?;
             directory.dkim_keys.entry(domain).or_default().push(Arc::new(key));
+            Ok(())
+        })?;
+        self.sql.query("SELECT key FROM srs_key ORDER BY place", &[], &mut |row| {
+            directory.srs_keys.push(Arc::new(PrivateKey(row.blob(0)?.to_vec())));
             Ok(())
         })?;
         self.directory = Arc::new(directory);
