@@ -222,7 +222,7 @@ async fn run(
         keeper.clone(),
         hooks,
     )?;
-    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
+    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);

@@ -21,6 +21,7 @@ mod changes;
 mod commit;
 mod custody;
 mod directory;
+mod dkim_keys;
 mod effects;
 mod events;
 mod extracted;
@@ -45,12 +46,14 @@ mod read;
 mod receipt;
 mod record;
 mod record_held;
+mod record_judged;
 mod record_tried;
 mod schema;
 mod send_key;
 mod shared;
 mod sql;
 mod sqlite;
+mod srs;
 mod tokens;
 mod trace;
 mod url_key;
@@ -63,13 +66,14 @@ use mail_types::Address;
 
 pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
-pub use accept::{Arrived, Recipient};
+pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Wish};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use hooks::Hook;
@@ -92,6 +96,7 @@ pub use record::{
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
+pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use send_key::{SendKey, SentBefore};
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};

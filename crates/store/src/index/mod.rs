@@ -279,6 +279,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
@@ -329,6 +330,11 @@ impl<E: Executor> Index<E> {
                 }
                 Ok(())
             }
+            // What was turned away has no story.
+            Record::Judged(judged) => match judged.mail {
+                Some(mail) => self.tell_story(mail, seq, at),
+                None => Ok(()),
+            },
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
@@ -372,13 +378,13 @@ fn read_meta(sql: &mut impl Executor, name: &'static str) -> Result<Option<Vec<u
     Ok(found)
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
+pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     text.parse().map_err(broken)
 }
 
-fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
+pub(crate) fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
     SqlError { doing: "read what the index holds".to_owned(), cause: Box::new(cause) }
 }
