@@ -22,6 +22,7 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod reports;
 mod request;
 mod serve;
 mod show;

@@ -96,6 +96,8 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What the DMARC reports of others say.
+    ReportDmarc(crate::reports::Which),
     /// Go on as a session of import or export (`transfer`).
     Transfer {
         account: Address,
@@ -304,6 +306,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);

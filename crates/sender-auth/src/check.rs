@@ -1,8 +1,12 @@
 //! What must hold for any octets: the fuzz targets and the tests that replay their corpora ask it.
 
+mod records;
+
 use mail_types::Timestamp;
 
 use crate::{Answer, Answers, Reading, Step, Verdict};
+
+pub use records::{check_auth_results, check_dmarc_record, check_dmarc_report, check_spf_record};
 
 /// Rounds of questions that a check of one message may take: all keys are asked for at once.
 const ROUNDS_MAX: usize = 2;

@@ -33,12 +33,23 @@ pub struct Message {
 }
 
 impl Message {
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.time.map_or_else(net::now, Timestamp::from_secs)
     }
 
-    /// Reads the message as it was on the wire.
+    /// Whom to ask.
+    pub(super) const fn asking(&self) -> &Asking {
+        &self.asking
+    }
+
     fn examined(&self) -> anyhow::Result<Examined> {
+        let mut reading = Reading::new();
+        reading.write(&self.bytes()?);
+        Ok(reading.finish())
+    }
+
+    /// Reads the message as it was on the wire.
+    pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = if self.file.as_os_str() == "-" {
             std::io::stdin().lock().take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes)
@@ -47,9 +58,7 @@ impl Message {
                 .and_then(|file| file.take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes))
         };
         read.with_context(|| format!("{} cannot be read", self.file.display()))?;
-        let mut reading = Reading::new();
-        reading.write(&as_on_the_wire(bytes));
-        Ok(reading.finish())
+        Ok(as_on_the_wire(bytes))
     }
 }
 

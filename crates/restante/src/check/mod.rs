@@ -1,6 +1,7 @@
 //! `restante check`: what the checks of a sender come to, asked for by hand. Needs no server and no
 //! data directory; changes nothing.
 
+mod dmarc;
 mod message;
 mod spf;
 
@@ -38,6 +39,13 @@ pub enum Check {
     /// parentheses. A line for each set follows. The exit code is 0 whatever the result is.
     #[command(after_help = message::EXAMPLES)]
     Arc(message::Message),
+    /// Does the domain in From stand behind this message (DMARC, RFC 9989)?
+    ///
+    /// The first line begins with the result: none, pass, fail, temperror or permerror; its reason
+    /// follows in parentheses, then the policy, and what SPF and DKIM said. The exit code is 0
+    /// whatever the result is.
+    #[command(after_help = dmarc::EXAMPLES)]
+    Dmarc(dmarc::Dmarc),
 }
 
 /// Who sends.
@@ -73,6 +81,7 @@ pub fn check(data: &DataDir, command: &Check, json: bool) -> anyhow::Result<Exit
     runtime.block_on(async {
         match command {
             Check::Spf(args) => spf::spf(data, args, json).await,
+            Check::Dmarc(args) => dmarc::dmarc_of(data, args, json).await,
             Check::Dkim(args) => message::dkim(data, args, json).await,
             Check::Arc(args) => message::arc(data, args, json).await,
         }
