@@ -19,6 +19,7 @@ use serde::Serialize;
 mod imap;
 mod meter;
 mod peer;
+mod queue;
 mod target;
 
 use meter::Usage;
@@ -73,6 +74,8 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
+    /// 100,000 and 1,000,000 messages queued; relaying to 1, 16 and 256 destinations
+    Queue,
 }
 
 const IMAP_PARTS: [Part; 3] = [Part::Imap, Part::ImapLarge, Part::ImapIdle];
@@ -145,6 +148,7 @@ struct Results {
 struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
+    queue: Option<queue::Results>,
 }
 
 /// Measures and prints; the words after `bench` are its options.
@@ -163,6 +167,9 @@ pub fn run(arguments: &[&str]) -> ExitCode {
             } else {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
                 console::say(&imap::table(&report.imap));
+                if let Some(results) = &report.queue {
+                    console::say(&queue::table(results));
+                }
             }
             ExitCode::SUCCESS
         }
@@ -184,13 +191,17 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
         reading = args.only.iter().any(|part| IMAP_PARTS.contains(part));
-        others = args.only.iter().any(|part| !IMAP_PARTS.contains(part));
+        let is_other = |part: &&Part| !IMAP_PARTS.contains(part) && **part != Part::Queue;
+        others = args.only.iter().any(|part| is_other(&part));
     }
     if others {
         report.servers.push(bench.ours()?);
         if args.peer == Some(PeerName::Postfix) {
             report.servers.push(bench.postfix()?);
         }
+    }
+    if args.only.contains(&Part::Queue) {
+        report.queue = Some(queue::measure(&bench)?);
     }
     if reading {
         report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);

@@ -22,7 +22,7 @@ mod units;
 mod write;
 
 pub use contradictions::Contradiction;
-pub use kinds::{Dnssec, Listen, LogLevel, Network, ProxyAt, Resolver};
+pub use kinds::{Dnssec, HostLimit, Listen, LogLevel, Network, ProxyAt, Resolver};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{

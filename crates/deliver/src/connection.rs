@@ -9,7 +9,6 @@ use net::{Link, LinkLimits, Security, Service, Stop, drive};
 use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
-use crate::Runner;
 use crate::courier::Courier;
 use crate::desk::Key;
 use crate::look_up::NextHop;
@@ -17,6 +16,7 @@ use crate::queue::{Peer, Queue};
 use crate::setback::Setback;
 use crate::tries::{PhaseName, Try, Trying};
 use crate::words;
+use crate::{HostLimit, Runner};
 
 /// Octets of a message that are read and sent at once.
 const PIECE_OCTETS: usize = 64 << 10;
@@ -76,6 +76,8 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     };
     trying.over(PhaseName::Dns, looked_up.elapsed());
     let setback = match plan {
+        // Its mail waits for a connection of those hosts that ends.
+        Ok(plan) if !slot.is_welcome(&plan.places) => return,
         Ok(plan) => match slot.try_places(&plan.places, trying, wish).await {
             Some(setback) => setback,
             None => return,
@@ -89,7 +91,33 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     }
 }
 
+/// The hosts that take the mail, whatever the domain is called.
+fn site(key: &Key, places: &[Place]) -> Arc<str> {
+    match key.hop {
+        NextHop::Domain(_) => {
+            let mut hosts: Vec<String> =
+                places.iter().map(|place| place.host.to_string()).collect();
+            hosts.sort_unstable();
+            hosts.join(" ").into()
+        }
+        NextHop::Literal(_) | NextHop::Relay(_) => key.hop.to_string().into(),
+    }
+}
+
 impl<Q: Queue> Slot<Q> {
+    /// Whether the hosts of a plan bear this connection too.
+    fn is_welcome(&self, places: &[Place]) -> bool {
+        let limit = self.host_limit(places).and_then(|limit| limit.connections);
+        self.runner.desk.at_site(&self.key, &site(&self.key, places), limit)
+    }
+
+    fn host_limit(&self, places: &[Place]) -> Option<&HostLimit> {
+        let fits = |limit: &&HostLimit| {
+            places.iter().any(|place| limit.fits(&place.host.to_string().to_ascii_lowercase()))
+        };
+        self.runner.settings.host_limits.iter().find(fits)
+    }
+
     /// `None` once a host has taken mail, or a stop was asked for.
     async fn try_places(
         &mut self,
@@ -117,6 +145,9 @@ impl<Q: Queue> Slot<Q> {
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
+                    if why.is_strain() {
+                        self.runner.desk.struggles(&self.key, self.runner.clock.now());
+                    }
                     setback = merge(setback, why);
                 }
             }
@@ -187,12 +218,17 @@ impl<Q: Queue> Slot<Q> {
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
         let mut client = Client::new(self.config(with_tls));
         let places = (at.index, at.count);
+        let limit = self.host_limit(std::slice::from_ref(at.place));
+        let messages_max = limit.and_then(|limit| limit.messages);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
         let mut exchange = Exchange {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
             no_session: None,
         };
+        if let Some(max) = messages_max {
+            exchange.courier.messages_max = exchange.courier.messages_max.min(max);
+        }
         let ended = drive(&mut link, &mut client, &mut exchange, &stop).await;
         let Exchange { mut courier, no_session, .. } = exchange;
         courier.put_rest_back().await;

@@ -19,6 +19,7 @@ mod courier;
 mod desk;
 mod familiar;
 mod feed;
+mod greylist;
 mod look_up;
 mod queue;
 mod results;
@@ -26,6 +27,7 @@ mod setback;
 mod settings;
 mod settle;
 mod tries;
+mod window;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -38,7 +40,7 @@ pub use clock::{Clock, WallClock};
 pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
-pub use settings::Settings;
+pub use settings::{HostLimit, Settings};
 pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;

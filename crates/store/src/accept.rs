@@ -101,11 +101,7 @@ impl<D: Disk> Store<D> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         self.change_and(
             move |work| {
-                let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
-                for recipient in &arrived.recipients {
-                    fates.add(recipient)?;
-                }
-                let mut custodies = fates.custodies;
+                let mut custodies = fates(work, &arrived)?;
                 for custody in &mut custodies {
                     match custody.fate {
                         Fate::Delivered { .. } | Fate::Queued { .. } => {
@@ -125,6 +121,12 @@ impl<D: Disk> Store<D> {
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
 /// of what they report.
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
+    let custodies = fates(work, &arrived)?;
+    record(work, arrived, custodies, None)
+}
+
+/// What becomes of each recipient.
+fn fates(work: &Work<'_>, arrived: &Arrived) -> Result<Vec<NewCustody>, Refused> {
     // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
     // anywhere.
     let may_relay = match arrived.source {
@@ -135,8 +137,7 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }
-    let custodies = fates.custodies;
-    record(work, arrived, custodies, None)
+    Ok(fates.custodies)
 }
 
 /// Records the message with these custodies.
