@@ -16,6 +16,7 @@ use drill::server::{self, Installation, Running};
 use drill::sink::Sink;
 use serde::Serialize;
 
+mod hostile;
 mod imap;
 mod meter;
 mod peer;
@@ -76,15 +77,20 @@ enum Part {
     ImapIdle,
     /// 100,000 and 1,000,000 messages queued; relaying to 1, 16 and 256 destinations
     Queue,
+    /// Maildrops of 10,000 and 100,000: opened, listed, fetched
+    Pop3,
+    /// Input that wants to be dear; fails where it is
+    Hostile,
 }
 
-const IMAP_PARTS: [Part; 3] = [Part::Imap, Part::ImapLarge, Part::ImapIdle];
+/// What is measured where mail is read.
+const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
     /// Accepting and relaying, with Dovecot's mailboxes
     Postfix,
-    /// The parts of IMAP
+    /// The parts of IMAP and POP3
     Dovecot,
 }
 
@@ -118,6 +124,14 @@ pub enum BenchError {
     /// They did not all arrive in time.
     #[error("accepted messages were not delivered in time")]
     NotDelivered,
+    /// Hostile input cost more than a second or 64 MiB.
+    #[error("{over} of these are over a second of CPU or 64 MiB:\n{table}")]
+    TooDear {
+        /// How many.
+        over: usize,
+        /// All of them.
+        table: String,
+    },
     /// The peer could not be measured.
     #[error("peer: {0}")]
     Peer(String),
@@ -149,6 +163,7 @@ struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
     queue: Option<queue::Results>,
+    hostile: String,
 }
 
 /// Measures and prints; the words after `bench` are its options.
@@ -170,6 +185,7 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 if let Some(results) = &report.queue {
                     console::say(&queue::table(results));
                 }
+                console::say(&report.hostile);
             }
             ExitCode::SUCCESS
         }
@@ -190,9 +206,13 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     let mut report = Report::default();
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
-        reading = args.only.iter().any(|part| IMAP_PARTS.contains(part));
-        let is_other = |part: &&Part| !IMAP_PARTS.contains(part) && **part != Part::Queue;
-        others = args.only.iter().any(|part| is_other(&part));
+        reading = args.only.iter().any(|part| READING_PARTS.contains(part));
+        others = args.only.iter().any(|part| {
+            !READING_PARTS.contains(part) && !matches!(part, Part::Hostile | Part::Queue)
+        });
+    }
+    if args.only.is_empty() || args.only.contains(&Part::Hostile) {
+        report.hostile = hostile::measure(&bench)?;
     }
     if others {
         report.servers.push(bench.ours()?);
@@ -371,6 +391,7 @@ fn our_target(installation: &Installation, running: &Running) -> Target {
         smtp: installation.address(25),
         submission: installation.address(587),
         imap: installation.address(143),
+        pop3: installation.address(110),
         imaps: Some(installation.address(993)),
         is_lmtp: false,
         accounts: installation.accounts.clone(),

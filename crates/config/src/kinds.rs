@@ -196,6 +196,56 @@ impl Dnssec {
     }
 }
 
+/// How an ACME authority is shown that a name is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcmeProofBy {
+    /// A page on port 80 (RFC 8555 §8.3).
+    Http,
+    /// A certificate on port 443 (RFC 8737).
+    TlsAlpn,
+    /// A TXT record (RFC 8555 §8.4).
+    Dns,
+}
+
+impl AcmeProofBy {
+    const ALL: [Self; 3] = [Self::Http, Self::TlsAlpn, Self::Dns];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http-01",
+            Self::TlsAlpn => "tls-alpn-01",
+            Self::Dns => "dns-01",
+        }
+    }
+}
+
+/// How earnest our own MTA-STS policy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StsMode {
+    /// Mail comes over verified TLS or not at all.
+    Enforce,
+    /// Failures are reported to us.
+    Testing,
+    /// There is none any more.
+    None,
+}
+
+impl StsMode {
+    const ALL: [Self; 3] = [Self::Enforce, Self::Testing, Self::None];
+
+    /// Its name in the file and in the policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Testing => "testing",
+            Self::None => "none",
+        }
+    }
+}
+
 /// A kind of setting: how its value is read, checked and written.
 pub(crate) trait Kind {
     /// The value in Rust.
@@ -474,6 +524,43 @@ unlimited_kind!(
     "a list of services and addresses, such as [\"smtp\", \"192.0.2.1:993\"]",
     |value| list(value, ProxyAt::read),
     |listeners| write_list(listeners, quoted)
+);
+unlimited_kind!(
+    AcmeChallengeKind,
+    AcmeProofBy,
+    "ACME challenge",
+    "\"http-01\", \"tls-alpn-01\" or \"dns-01\"",
+    |value| AcmeProofBy::ALL.into_iter().find(|by| value.as_str() == Some(by.as_str())),
+    |by| quoted(by.as_str())
+);
+unlimited_kind!(
+    StsModeKind,
+    StsMode,
+    "MTA-STS mode",
+    "\"enforce\", \"testing\" or \"none\"",
+    |value| StsMode::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
+);
+unlimited_kind!(
+    HttpsUrl,
+    String,
+    "https URL",
+    "a URL that begins with https://",
+    |value| value
+        .as_str()
+        .filter(|text| text.starts_with("https://") && text.bytes().all(|b| b.is_ascii_graphic()))
+        .map(str::to_owned),
+    |url| quoted(url)
+);
+unlimited_kind!(
+    Words,
+    Vec<String>,
+    "list of texts",
+    "a list of up to 64 texts, such as [\"mail.example.org\"]",
+    |value| list(value, |text| {
+        (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+    }),
+    |words| write_list(words, quoted)
 );
 unlimited_kind!(
     Paths,

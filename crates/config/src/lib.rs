@@ -22,7 +22,9 @@ mod units;
 mod write;
 
 pub use contradictions::Contradiction;
-pub use kinds::{Dnssec, HostLimit, Listen, LogLevel, Network, ProxyAt, Resolver};
+pub use kinds::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode,
+};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{

@@ -25,11 +25,13 @@ pub enum Service {
     Lmtp,
     /// The HTTP API, TLS from the first byte, RFC 9110.
     Https,
+    /// Proofs for ACME in clear, RFC 8555 §8.3.
+    Http,
 }
 
 impl Service {
     /// All services, in the order of the file.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
@@ -38,6 +40,7 @@ impl Service {
         Self::Pop3,
         Self::Pop3s,
         Self::Https,
+        Self::Http,
         Self::Lmtp,
     ];
 
@@ -54,6 +57,7 @@ impl Service {
             Self::Pop3s => "pop3s",
             Self::Lmtp => "lmtp",
             Self::Https => "https",
+            Self::Http => "http",
         }
     }
 
@@ -62,7 +66,9 @@ impl Service {
     pub const fn is_implicit_tls(self) -> bool {
         match self {
             Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https => true,
-            Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 | Self::Lmtp => false,
+            Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 | Self::Lmtp | Self::Http => {
+                false
+            }
         }
     }
 }
@@ -96,6 +102,7 @@ impl Config {
             Service::Pop3s => &self.listen.pop3s,
             Service::Lmtp => &self.listen.lmtp,
             Service::Https => &self.listen.https,
+            Service::Http => &self.listen.http,
         }
     }
 

@@ -6,9 +6,10 @@ use mail_types::Domain;
 use toml::de::DeValue;
 
 use crate::kinds::{
-    Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations, HostLimit, HostLimits, IpAddrs,
-    Kind, Level, Listen, Listens, LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path,
-    Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver, ResolverAt, Time, YesNo, ZstdLevel,
+    AcmeChallengeKind, AcmeProofBy, Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations,
+    HostLimit, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens, LogLevel, MemoryBytes,
+    Network, Networks, OptionalPath, Path, Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver,
+    ResolverAt, StsMode, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -170,6 +171,8 @@ settings! {
         pop3s: Listen as Listens = Listen::Port(995);
         /// The HTTP API, TLS from the first byte (HTTPS).
         https: Listen as Listens = Listen::Port(443);
+        /// Proofs for ACME in clear (HTTP): 80 where acme.challenge is http-01, else false.
+        http: Listen as Listens = Listen::Off;
         /// Mail from mail servers of your own in front of this one (LMTP, RFC 2033): a port (24 is
         /// usual), addresses with ports, or false.
         lmtp: Listen as Listens = Listen::Off;
@@ -244,6 +247,39 @@ settings! {
         mta_sts_port: u16 as Port = 443, 1..=65_535;
         /// How long fetching a policy may take (RFC 8461 §3.3 advises a minute).
         mta_sts_timeout: Duration as Time = MINUTE, secs(1)..=secs(300);
+    }
+
+    /// The MTA-STS policy of the domains whose mail is kept here (RFC 8461). It is shown at
+    /// https://mta-sts.DOMAIN/ by the HTTPS service; others heed it once `_mta-sts.DOMAIN` has its
+    /// TXT record.
+    mta_sts: MtaSts {
+        /// Whether it is shown.
+        publish: bool as YesNo = true;
+        /// `enforce` only with a certificate that others verify: mail does not come otherwise.
+        mode: StsMode as StsModeKind = StsMode::Testing;
+        /// Mail hosts besides this one, wildcards such as `*.example.org` allowed.
+        hosts: Vec<String> as Words = Vec::new();
+        /// For so long others may remember it.
+        max_age: Duration as Time = 7 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their
+    /// time is left. They go before the certificate of [tls], which stays as it is.
+    acme: Acme {
+        /// Whether certificates are ordered. To say yes is to agree to the authority's terms.
+        enabled: bool as YesNo = false;
+        /// The authority's directory.
+        directory: String as HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        /// Mail addresses that the authority may write to.
+        contact: Vec<String> as Words = Vec::new();
+        /// Names in the certificate besides the host's own, such as mta-sts.example.org.
+        names: Vec<String> as Words = Vec::new();
+        /// How the names are shown to be ours: `tls-alpn-01` on port 443 (the HTTPS service),
+        /// `http-01` on port 80 (set listen.http), or `dns-01` by a command.
+        challenge: AcmeProofBy as AcmeChallengeKind = AcmeProofBy::TlsAlpn;
+        /// The command for `dns-01` with its arguments. `set OWNER VALUE` is added, and the TXT
+        /// record must be seen by everybody once it ends; afterwards `unset OWNER VALUE`.
+        dns_hook: Vec<String> as Words = Vec::new();
     }
 
     /// What a client may ask of the server at most. Every refusal says which limit it met.

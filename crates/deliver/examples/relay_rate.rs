@@ -159,6 +159,7 @@ async fn main() {
         queue: Arc::clone(&queue),
         resolver: Arc::new(Resolver::new(&ResolverSettings::default()).unwrap()),
         tls: ClientTls::with_public_roots().unwrap(),
+        sts: None,
         clock: Arc::new(WallClock),
         random: Box::new(|| 7),
     };

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use net::{Link, LinkLimits, Security, Service, Stop, drive};
+use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
 use crate::courier::Courier;
 use crate::desk::Key;
 use crate::look_up::NextHop;
+use crate::protection::{Guarded, Protection, handshake_result};
 use crate::queue::{Peer, Queue};
 use crate::setback::Setback;
 use crate::tries::{PhaseName, Try, Trying};
@@ -47,16 +48,38 @@ enum Tried {
     Served,
     /// It did not.
     Refused(Setback),
-    /// The handshake failed; in clear it may work.
-    TlsFailed(Setback),
+    /// The handshake failed; with less it may work, and may be tried.
+    TlsFailed(Setback, Fallen),
     /// A stop came first.
     Stopped,
+}
+
+/// How far TLS towards an address has come down, with the reason. Never below what a policy
+/// demands.
+#[derive(Clone, Debug, Default)]
+enum Fallen {
+    /// Not at all.
+    #[default]
+    Not,
+    /// Any certificate will do: the policy is only being tested.
+    ToAnyCertificate(Fall),
+    /// No TLS.
+    ToClear(Fall),
+}
+
+/// Why TLS has come down.
+#[derive(Clone, Debug)]
+struct Fall {
+    /// For the record of the try, as [`failed_tls`] has it.
+    said: String,
+    /// In a sentence.
+    reason: String,
 }
 
 impl Tried {
     /// What was tried before it, at the same address.
     fn begins_with(&mut self, mut tries: Vec<Arc<Try>>) {
-        if let Self::Refused(setback) | Self::TlsFailed(setback) = self {
+        if let Self::Refused(setback) | Self::TlsFailed(setback, _) = self {
             tries.append(&mut setback.tries);
             setback.tries = tries;
         }
@@ -77,8 +100,8 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     trying.over(PhaseName::Dns, looked_up.elapsed());
     let setback = match plan {
         // Its mail waits for a connection of those hosts that ends.
-        Ok(plan) if !slot.is_welcome(&plan.places) => return,
-        Ok(plan) => match slot.try_places(&plan.places, trying, wish).await {
+        Ok(places) if !slot.is_welcome(&places) => return,
+        Ok(places) => match slot.try_places(&places, trying, wish).await {
             Some(setback) => setback,
             None => return,
         },
@@ -121,27 +144,22 @@ impl<Q: Queue> Slot<Q> {
     /// `None` once a host has taken mail, or a stop was asked for.
     async fn try_places(
         &mut self,
-        places: &[Place],
+        places: &[Guarded],
         mut trying: Trying,
         mut wish: Stop,
     ) -> Option<Setback> {
         let count = places.len().min(self.runner.settings.hosts_per_attempt.max(1));
         let mut setback: Option<Setback> = None;
         for (index, address) in self.candidates(&places[..count]) {
-            let at = At { place: &places[index], index, count, address };
-            let mut tried = self.try_address(&at, trying.clone(), None, &mut wish).await;
-            trying.phases.clear();
-            trying.begun = self.runner.clock.now();
-            if let Tried::TlsFailed(why) = tried {
-                // RFC 7435 §4: better in clear than not at all, where TLS is not demanded.
-                let again = trying.clone();
-                tried = self.try_address(&at, again, Some(why.reason()), &mut wish).await;
-                tried.begins_with(why.tries);
-                trying.begun = self.runner.clock.now();
-            }
+            let Guarded { place, protection } = &places[index];
+            let at = At { place, protection, index, count, address };
+            let tried = match protection.forbids() {
+                Some(why) => self.forbidden(&at, &mut trying, &why),
+                None => self.fall(&at, &mut trying, &mut wish).await,
+            };
             match tried {
                 Tried::Served | Tried::Stopped => return None,
-                Tried::Refused(why) | Tried::TlsFailed(why) => {
+                Tried::Refused(why) | Tried::TlsFailed(why, _) => {
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
@@ -159,12 +177,46 @@ impl<Q: Queue> Slot<Q> {
         }))
     }
 
+    /// Tries one address, with less and less of TLS where no policy forbids it.
+    async fn fall(&mut self, at: &At<'_>, trying: &mut Trying, wish: &mut Stop) -> Tried {
+        let mut fallen = Fallen::Not;
+        let mut tries = Vec::new();
+        loop {
+            let mut tried = self.try_address(at, trying.clone(), &fallen, wish).await;
+            trying.phases.clear();
+            trying.begun = self.runner.clock.now();
+            match tried {
+                // RFC 7435 §4: better in clear than not at all, where TLS is not demanded. Ends:
+                // each turn is further down.
+                Tried::TlsFailed(mut why, further) => {
+                    tries.append(&mut why.tries);
+                    fallen = further;
+                }
+                Tried::Served | Tried::Refused(_) | Tried::Stopped => {
+                    tried.begins_with(tries);
+                    return tried;
+                }
+            }
+        }
+    }
+
+    /// A host that a policy forbids to use: told as a try of its own.
+    fn forbidden(&self, at: &At<'_>, trying: &mut Trying, why: &(&str, String)) -> Tried {
+        let peer = at.peer(None);
+        trying.preference = at.preference(&self.key);
+        trying.policy = at.protection.words();
+        trying.policy_said = Some(format!("{}: {}", why.0, why.1));
+        let tried = trying.tried(&peer, 0, Vec::new());
+        let setback = Setback::new(Trouble::Policy(&why.1), Some(&peer));
+        Tried::Refused(setback.tried(tried))
+    }
+
     /// The addresses to try, those that could not be reached lately last.
-    fn candidates(&self, places: &[Place]) -> Vec<(usize, SocketAddr)> {
+    fn candidates(&self, places: &[Guarded]) -> Vec<(usize, SocketAddr)> {
         let now = self.runner.clock.now();
         let all = places.iter().enumerate().skip(self.key.skip);
         let mut candidates: Vec<(usize, SocketAddr)> = all
-            .flat_map(|(index, place)| place.addresses.iter().map(move |address| (index, *address)))
+            .flat_map(|(index, at)| at.place.addresses.iter().map(move |address| (index, *address)))
             .collect();
         candidates.sort_by_cached_key(|(_, address)| {
             self.runner.desk.is_avoided(&self.key, *address, now)
@@ -173,31 +225,38 @@ impl<Q: Queue> Slot<Q> {
         candidates
     }
 
-    /// Connects to one address and sends what there is. `tls_failure` says why TLS is left out.
-    /// Once connected, a stop is the driver's to see to: what is past the dot is waited for.
+    /// Connects to one address and sends what there is. Once connected, a stop is the driver's to see to: what is past the dot is waited for.
     async fn try_address(
         &mut self,
         at: &At<'_>,
         mut trying: Trying,
-        tls_failure: Option<String>,
+        fallen: &Fallen,
         wish: &mut Stop,
     ) -> Tried {
         let settings = &self.runner.settings;
-        let with_tls = settings.starttls && tls_failure.is_none();
-        let security = match with_tls {
-            true => Security::ClientStartTls(self.runner.tls.clone(), at.place.host.clone()),
-            false => Security::Plain,
+        let tls = at.tls(fallen);
+        let security = match tls {
+            Tls::Never | Tls::Implicit => Security::Plain,
+            Tls::Opportunistic | Tls::Required => {
+                let demand = match fallen {
+                    Fallen::Not => at.protection.demand(),
+                    Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
+                };
+                let name = at.protection.server_name(at.place);
+                Security::ClientStartTls(self.runner.tls.demanding(demand), name)
+            }
         };
-        let peer = Peer {
-            host: at.place.host.to_string(),
-            ip: at.address.ip(),
-            port: at.address.port(),
-            tls: None,
-            tls_verified: false,
-            tls_failure,
-        };
+        let peer = at.peer(match fallen {
+            Fallen::ToClear(fall) => Some(fall.reason.clone()),
+            Fallen::Not | Fallen::ToAnyCertificate(_) => None,
+        });
         trying.preference = at.preference(&self.key);
-        trying.policy = if settings.starttls { "opportunistic" } else { "none" }.to_owned();
+        trying.policy = at.protection.words();
+        trying.policy_said =
+            at.protection.concern().map(|(result, words)| format!("{result}: {words}"));
+        if let Fallen::ToAnyCertificate(fall) | Fallen::ToClear(fall) = fallen {
+            trying.policy_said = Some(fall.said.clone());
+        }
         let began = Instant::now();
         let link = tokio::select! {
             biased;
@@ -216,7 +275,7 @@ impl<Q: Queue> Slot<Q> {
         trying.source = Some(link.local().ip());
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
-        let mut client = Client::new(self.config(with_tls));
+        let mut client = Client::new(self.config(tls));
         let places = (at.index, at.count);
         let limit = self.host_limit(std::slice::from_ref(at.place));
         let messages_max = limit.and_then(|limit| limit.messages);
@@ -225,23 +284,33 @@ impl<Q: Queue> Slot<Q> {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
             no_session: None,
+            lacks_tls: false,
         };
         if let Some(max) = messages_max {
             exchange.courier.messages_max = exchange.courier.messages_max.min(max);
         }
         let ended = drive(&mut link, &mut client, &mut exchange, &stop).await;
-        let Exchange { mut courier, no_session, .. } = exchange;
+        let Exchange { mut courier, no_session, lacks_tls, .. } = exchange;
         courier.put_rest_back().await;
         if courier.is_ready() {
             self.was_ready = true;
             return Tried::Served;
         }
+        if let Some(failed) = failed_tls(&ended, lacks_tls) {
+            courier.trying.policy_said = Some(failed);
+        }
+        let said = courier.trying.policy_said.clone();
         let tried = courier.trying.tried(&courier.peer, 0, client.take_said());
         match (ended, no_session) {
             (net::Ended::Handshake(error), _) => {
                 let why = error.to_string();
-                let setback = Setback::new(Trouble::Tls(&why), Some(&courier.peer));
-                Tried::TlsFailed(setback.tried(tried))
+                let setback = Setback::new(Trouble::Tls(&why), Some(&courier.peer)).tried(tried);
+                let reason = setback.reason();
+                let fall = Fall { said: said.unwrap_or_else(|| reason.clone()), reason };
+                match at.further(fallen, &error, fall) {
+                    Some(further) => Tried::TlsFailed(setback, further),
+                    None => Tried::Refused(setback),
+                }
             }
             (_, Some(setback)) => Tried::Refused(setback.tried(tried)),
             (ended, None) => {
@@ -252,7 +321,7 @@ impl<Q: Queue> Slot<Q> {
         }
     }
 
-    fn config(&self, with_tls: bool) -> Config {
+    fn config(&self, tls: Tls) -> Config {
         let settings = &self.runner.settings;
         let waits = Waits {
             greeting: settings.command_timeout,
@@ -261,7 +330,6 @@ impl<Q: Queue> Slot<Q> {
             dot: settings.data_end_timeout,
             ..Waits::default()
         };
-        let tls = if with_tls { Tls::Opportunistic } else { Tls::Never };
         Config { hostname: settings.hostname.clone(), tls, waits }
     }
 }
@@ -269,6 +337,7 @@ impl<Q: Queue> Slot<Q> {
 /// An address of a plan.
 struct At<'a> {
     place: &'a Place,
+    protection: &'a Protection,
     /// Which place of the plan.
     index: usize,
     /// Places that are tried.
@@ -277,12 +346,57 @@ struct At<'a> {
 }
 
 impl At<'_> {
+    fn peer(&self, tls_failure: Option<String>) -> Peer {
+        Peer {
+            host: self.place.host.to_string(),
+            ip: self.address.ip(),
+            port: self.address.port(),
+            tls: None,
+            tls_verified: false,
+            tls_failure,
+        }
+    }
+
+    /// What the client does about TLS.
+    fn tls(&self, fallen: &Fallen) -> Tls {
+        match (self.protection, fallen) {
+            (protection, _) if protection.is_mandatory() => Tls::Required,
+            (Protection::Off, _) | (_, Fallen::ToClear(_)) => Tls::Never,
+            (_, Fallen::Not | Fallen::ToAnyCertificate(_)) => Tls::Opportunistic,
+        }
+    }
+
+    /// What may be tried after a handshake that failed; `None` where a policy forbids less.
+    fn further(&self, fallen: &Fallen, error: &io::Error, fall: Fall) -> Option<Fallen> {
+        if self.protection.is_mandatory() {
+            return None;
+        }
+        let is_certificate = error.get_ref().is_some_and(|inner| inner.is::<TlsRefusal>());
+        match fallen {
+            Fallen::Not if is_certificate => Some(Fallen::ToAnyCertificate(fall)),
+            Fallen::Not | Fallen::ToAnyCertificate(_) => Some(Fallen::ToClear(fall)),
+            Fallen::ToClear(_) => None,
+        }
+    }
+
     /// The preference of its MX record, where it is by MX that the mail goes there.
     const fn preference(&self, key: &Key) -> Option<u16> {
         match key.hop {
             NextHop::Domain(_) => Some(self.place.preference),
             NextHop::Literal(_) | NextHop::Relay(_) => None,
         }
+    }
+}
+
+/// What came of TLS where a policy wants it, for reports: the result type of RFC 8460 §4.3, and
+/// words.
+fn failed_tls(ended: &net::Ended, lacks_tls: bool) -> Option<String> {
+    match ended {
+        net::Ended::Handshake(error) => Some(format!("{}: {error}", handshake_result(error))),
+        _ if lacks_tls => {
+            Some("starttls-not-supported: the host offers no TLS, and it must".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -315,6 +429,8 @@ struct Exchange<Q: Queue> {
     body_offset: u64,
     /// Why there was no session.
     no_session: Option<Setback>,
+    /// It was for want of TLS.
+    lacks_tls: bool,
 }
 
 impl<Q: Queue> Service for Exchange<Q> {
@@ -343,6 +459,7 @@ impl<Q: Queue> Service for Exchange<Q> {
                 Answer::Noted
             }
             Question::NoSession(setback) => {
+                self.lacks_tls = words::lacks_tls(&setback);
                 self.no_session = Some(words::no_session(setback, &self.courier.peer));
                 Answer::Noted
             }

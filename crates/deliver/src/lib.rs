@@ -11,21 +11,24 @@
 //! the length of the queue, and a destination that is stuck holds no more than its share of it.
 //!
 //! RFC 5321 §4.5.4 (sending strategy), §5 (hosts) · 1047 (duplicates) · 3461, 3464 (reports) ·
-//! 7435 (opportunistic TLS).
+//! 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS).
 
 mod clock;
 mod connection;
 mod courier;
 mod desk;
+mod explain;
 mod familiar;
 mod feed;
 mod greylist;
 mod look_up;
+mod protection;
 mod queue;
 mod results;
 mod setback;
 mod settings;
 mod settle;
+mod sts;
 mod tries;
 mod window;
 mod words;
@@ -37,10 +40,12 @@ use route::Routes;
 use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
+pub use explain::{HostPolicy, TlsPolicy};
 pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
 pub use settings::{HostLimit, Settings};
+pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
 pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
@@ -55,6 +60,8 @@ pub struct Parts<Q> {
     pub resolver: Arc<Resolver>,
     /// The client side of TLS.
     pub tls: ClientTls,
+    /// Policies of MTA-STS; none where they are not asked for.
+    pub sts: Option<Arc<StsPolicies>>,
     /// By which mail is due.
     pub clock: Arc<dyn Clock>,
     /// Any numbers, evenly drawn: for jitter and the order of equal hosts.
@@ -67,6 +74,7 @@ pub struct Runner<Q: Queue> {
     queue: Arc<Q>,
     resolver: Arc<Resolver>,
     tls: ClientTls,
+    sts: Option<Arc<StsPolicies>>,
     clock: Arc<dyn Clock>,
     random: Box<dyn Fn() -> u64 + Send + Sync>,
     routes: RwLock<Routes>,
@@ -81,7 +89,7 @@ impl<Q: Queue> Runner<Q> {
     /// Sets up; sends nothing yet.
     #[must_use]
     pub fn new(settings: Settings, parts: Parts<Q>, routes: Routes) -> Arc<Self> {
-        let Parts { queue, resolver, tls, clock, random } = parts;
+        let Parts { queue, resolver, tls, sts, clock, random } = parts;
         let (results, to_record) = mpsc::channel(settings.results_max.max(1));
         Arc::new(Self {
             desk: Desk::new(&settings),
@@ -90,6 +98,7 @@ impl<Q: Queue> Runner<Q> {
             queue,
             resolver,
             tls,
+            sts,
             clock,
             random,
             routes: RwLock::new(routes),

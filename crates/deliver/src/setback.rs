@@ -29,6 +29,7 @@ impl Setback {
             | Trouble::Unreachable(_)
             | Trouble::ConnectTimeout
             | Trouble::Tls(_)
+            | Trouble::Policy(_)
             | Trouble::Closed(_)
             | Trouble::Timeout(_)
             | Trouble::Garbage(..)

@@ -60,6 +60,8 @@ pub struct Settings {
     pub report_returned_bytes_max: usize,
     /// Whether STARTTLS is used where it is offered. Default: true.
     pub starttls: bool,
+    /// Whether TLSA records are heeded, where the resolver can prove them. Default: true.
+    pub dane: bool,
 }
 
 /// What some hosts bear.
@@ -113,6 +115,7 @@ impl Settings {
             grace: Duration::from_secs(20),
             report_returned_bytes_max: 256 << 10,
             starttls: true,
+            dane: true,
         }
     }
 }

@@ -92,6 +92,14 @@ fn loss_setback(stage: At, loss: &Loss, peer: &Peer) -> Setback {
     }
 }
 
+/// Whether it is for want of TLS.
+pub(crate) fn lacks_tls(why: &NoSession) -> bool {
+    match why {
+        NoSession::NoTls | NoSession::Refused { stage: At::StartTls, .. } => true,
+        NoSession::Refused { .. } | NoSession::Lost { .. } => false,
+    }
+}
+
 /// Why a host wants no mail at all.
 pub(crate) fn no_session(why: NoSession, peer: &Peer) -> Setback {
     match why {

@@ -119,8 +119,21 @@ impl Imap {
         item: &str,
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(u64, u64), ImapError> {
+        self.fetch_of("1:*", item, each)
+    }
+
+    /// The same of the messages with these sequence numbers.
+    ///
+    /// # Errors
+    /// When the server refuses or the connection fails.
+    pub fn fetch_of(
+        &mut self,
+        set: &str,
+        item: &str,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(u64, u64), ImapError> {
         let (mut answers, mut bytes) = (0, 0);
-        self.command("FETCH", &format!("FETCH 1:* ({item})"), |answer| {
+        self.command("FETCH", &format!("FETCH {set} ({item})"), |answer| {
             if is_fetch(answer) {
                 answers += 1;
                 bytes += answer.len() as u64;
@@ -128,6 +141,18 @@ impl Imap {
             }
         })?;
         Ok((answers, bytes))
+    }
+
+    /// Searches the opened mailbox; adds the UIDs found, with spaces between them.
+    ///
+    /// # Errors
+    /// When the server refuses or the connection fails.
+    pub fn search(&mut self, key: &str, uids: &mut String) -> Result<(), ImapError> {
+        self.command("SEARCH", &format!("UID SEARCH {key}"), |answer| {
+            if let Some(found) = answer.strip_prefix(b"* SEARCH ") {
+                uids.push_str(String::from_utf8_lossy(found).trim());
+            }
+        })
     }
 
     /// Stores a message; the server's whole `OK` line, which is its receipt.

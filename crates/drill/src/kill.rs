@@ -17,7 +17,7 @@ use crate::load::{self, Load, Outcome, SignIn};
 use crate::random::Random;
 use crate::server::{self, Installation, Running};
 use crate::sink::Sink;
-use crate::{DrillError, console};
+use crate::{DrillError, console, reading};
 
 /// Local mailboxes of the drill.
 const MAILBOXES: usize = 4;
@@ -75,6 +75,10 @@ pub struct KillReport {
     pub slowest_start_ms: u64,
     /// The comparison.
     pub verdict: Verdict,
+    /// Messages that were read in every way, after kills while the server was working them out.
+    pub read: u64,
+    /// Those of which one way of reading told something else than the bytes themselves.
+    pub misread: Vec<String>,
     /// Whether `restante verify` found nothing.
     pub verified: bool,
     /// What `restante verify` printed, when it found something.
@@ -87,7 +91,10 @@ impl KillReport {
     /// Whether nothing is wrong and something was tested.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
-        self.verified && self.verdict.is_clean() && self.verdict.acknowledged > 0
+        self.verified
+            && self.misread.is_empty()
+            && self.verdict.is_clean()
+            && self.verdict.acknowledged > 0
     }
 }
 
@@ -223,6 +230,8 @@ impl Drill {
 
     fn conclude(mut self, seed: u64) -> Result<KillReport, DrillError> {
         let running = self.installation.start()?;
+        // At once, while what the kills left undone is being done.
+        let reading = reading::read_all(&self.installation)?;
         let open = self.settle()?;
         self.evidence.open_words = judge::words(&open);
         self.evidence.found = self.found()?;
@@ -241,6 +250,8 @@ impl Drill {
             kills_while_starting: self.kills_while_starting,
             slowest_start_ms: u64::try_from(self.slowest_start.as_millis()).unwrap_or(u64::MAX),
             verdict: judge::judge(&self.evidence),
+            read: reading.read,
+            misread: reading.misread,
             verified,
             verify_output,
             kept: None,

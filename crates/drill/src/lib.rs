@@ -2,17 +2,19 @@
 //!
 //! The judge is the load's own list of acknowledged messages, never the server: each acknowledged
 //! (message, recipient) must be found exactly once. For that reason nothing of the product's
-//! protocol code is used here; the SMTP and IMAP clients and the SMTP sink are this crate's own,
+//! protocol code is used here; the SMTP, IMAP and POP3 clients and the SMTP sink are this crate's own,
 //! and as small as they can be. It never reads the data directory itself.
 //!
-//! RFC 5321 and RFC 2920 (client and sink), RFC 3501 (client), RFC 4616 (sign-in).
+//! RFC 5321 and RFC 2920 (client and sink), RFC 3501 and RFC 1939 (clients), RFC 4616 (sign-in).
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub mod append;
 pub mod console;
+pub mod expunged;
 pub mod guest;
+pub mod hostile;
 pub mod imap;
 pub mod imap_wire;
 pub mod judge;
@@ -21,8 +23,10 @@ pub mod latency;
 pub mod letters;
 pub mod load;
 mod manual;
+pub mod pop3_wire;
 pub mod powercut;
 pub mod random;
+pub mod reading;
 pub mod server;
 pub mod sessions;
 pub mod sink;
@@ -52,6 +56,8 @@ pub enum Drill {
     Kill(kill::KillArgs),
     /// Random IMAP sessions on one mailbox against a model, with restarts and kills in between
     Sessions(sessions::SessionsArgs),
+    /// Expunges hundreds of thousands of messages and comes back with QRESYNC
+    Expunged(expunged::ExpungedArgs),
     /// Pulls the plug of a machine that runs a loaded server and counts what is left
     Powercut(powercut::PowercutArgs),
     /// The load inside the machine of `powercut`
@@ -111,6 +117,10 @@ pub fn run(args: &Args) -> ExitCode {
             console::say(&report.to_string());
             report.fault.is_none()
         }),
+        Drill::Expunged(args) => expunged::run(args).and_then(|report| {
+            print(args.json, &report, &expunged_text(&report))?;
+            Ok(report.faults.is_empty())
+        }),
         Drill::Powercut(args) => powercut::run(args).and_then(|report| {
             print(args.json, &report, &powercut_text(&report))?;
             Ok(report.is_as_wanted())
@@ -146,6 +156,7 @@ fn kill_text(report: &kill::KillReport) -> String {
         "{} kills ({} while starting), slowest start {} ms\n\
          {} acknowledged: {} found, {} open, {} lost, {} doubled, {} unexplained\n\
          {} without a reply, of which {} exist; {} sent twice after an uncertain attempt\n\
+         {} read in every way, {} of them misread\n\
          verify: {}",
         report.kills,
         report.kills_while_starting,
@@ -159,14 +170,27 @@ fn kill_text(report: &kill::KillReport) -> String {
         verdict.uncertain,
         verdict.uncertain_found,
         verdict.doubled_after_uncertain,
+        report.read,
+        report.misread.len(),
         if report.verified { "clean" } else { report.verify_output.as_str() },
     );
-    for line in &verdict.listed {
+    for line in verdict.listed.iter().chain(&report.misread) {
         text.push('\n');
         text.push_str(line);
     }
     if let Some(kept) = &report.kept {
         text.push_str(&format!("\nkept: {} (seed {})", kept.display(), report.seed));
+    }
+    text
+}
+
+fn expunged_text(report: &expunged::ExpungedReport) -> String {
+    let mut text = format!("{} UIDs given, one in a thousand is left", report.uids);
+    for (what, millis, kib, octets) in &report.ways {
+        text.push_str(&format!("\n{what}: {millis} ms, {kib} KiB, {octets} octets"));
+    }
+    for fault in &report.faults {
+        text.push_str(&format!("\nFAULT {fault}"));
     }
     text
 }

@@ -158,6 +158,17 @@ impl Installation {
         Err(ServerError::Command { command, status: output.status, output: output_text })
     }
 
+    /// Has the server take more connections at a time than it does by default.
+    ///
+    /// # Errors
+    /// When the settings cannot be read or written.
+    pub fn allow_connections(&self, count: usize) -> Result<(), ServerError> {
+        let path = self.data.join("restante.toml");
+        let text = fs::read_to_string(&path).map_err(doing("reading the settings"))?;
+        let text = text.replace("# connections_max = 4096", &format!("connections_max = {count}"));
+        fs::write(&path, text).map_err(doing("writing the settings"))
+    }
+
     /// Starts the server without waiting for it.
     ///
     /// # Errors

@@ -34,6 +34,18 @@ pub enum Key {
     Thread(u64),
 }
 
+/// Keys from which on each text's grams are noted first: it costs about as much as looking for so
+/// many keys that are not there.
+const GRAMS_KEYS_MIN: usize = 32;
+/// Grams of a key that are looked up.
+const KEY_GRAMS: usize = 4;
+/// Octets of a gram.
+const GRAM: usize = 3;
+
+/// Which grams stand in a text, by their hash: of ten thousand keys, most are then not looked for.
+#[derive(Clone, Debug)]
+struct Grams(Box<[u64; 1024]>);
+
 /// Keys made ready, once for all messages. What is found is a bit for each key, the first key the
 /// lowest; a word for every 64 of them.
 #[derive(Clone, Debug)]
@@ -47,15 +59,59 @@ pub struct Keys {
 
 #[derive(Clone, Debug)]
 enum Ready {
-    Header { name: Vec<u8>, text: Finder<'static> },
-    Body(Finder<'static>),
-    Text(Finder<'static>),
+    Header { name: Vec<u8>, text: Text },
+    Body(Text),
+    Text(Text),
     Sent { first: i64, last: i64 },
     Thread(u64),
 }
 
-fn finder(text: &str) -> Finder<'static> {
-    Finder::new(fold(text).as_bytes()).into_owned()
+/// A text to look for.
+#[derive(Clone, Debug)]
+struct Text {
+    finder: Finder<'static>,
+    /// Hashes of some of its grams; none of a text that is shorter than one.
+    grams: Vec<u16>,
+}
+
+impl Text {
+    fn new(text: &str) -> Self {
+        let folded = fold(text);
+        let octets = folded.as_bytes();
+        let count = (octets.len() + 1).saturating_sub(GRAM);
+        // From one end to the other.
+        let step = count.div_ceil(KEY_GRAMS).max(1);
+        let grams = (0..count).step_by(step).map(|at| gram(octets, at)).collect();
+        Self { finder: Finder::new(octets).into_owned(), grams }
+    }
+
+    /// Whether it stands in a text, of which the grams may be known.
+    fn is_in(&self, text: &[u8], grams: Option<&Grams>) -> bool {
+        let may_be = grams.is_none_or(|grams| self.grams.iter().all(|gram| grams.has(*gram)));
+        may_be && self.finder.find(text).is_some()
+    }
+}
+
+impl Grams {
+    fn of(text: &[u8]) -> Self {
+        let mut grams = Self(Box::new([0; 1024]));
+        for at in 0..(text.len() + 1).saturating_sub(GRAM) {
+            let gram = gram(text, at);
+            grams.0[usize::from(gram / 64)] |= 1 << (gram % 64);
+        }
+        grams
+    }
+
+    fn has(&self, gram: u16) -> bool {
+        self.0[usize::from(gram / 64)] >> (gram % 64) & 1 == 1
+    }
+}
+
+/// The hash of a gram; there is one.
+fn gram(text: &[u8], at: usize) -> u16 {
+    let octets = u32::from(text[at]) << 16 | u32::from(text[at + 1]) << 8 | u32::from(text[at + 2]);
+    // The upper half of the product depends on every octet (Knuth's multiplicative hash).
+    (octets.wrapping_mul(0x9e37_79b1) >> 16) as u16
 }
 
 impl Keys {
@@ -76,10 +132,10 @@ impl Keys {
             ready.text[word] |= in_text << bit;
             ready.keys.push(match key {
                 Key::Header { name, text } => {
-                    Ready::Header { name: fold(&name).into_bytes(), text: finder(&text) }
+                    Ready::Header { name: fold(&name).into_bytes(), text: Text::new(&text) }
                 }
-                Key::Body(text) => Ready::Body(finder(&text)),
-                Key::Text(text) => Ready::Text(finder(&text)),
+                Key::Body(text) => Ready::Body(Text::new(&text)),
+                Key::Text(text) => Ready::Text(Text::new(&text)),
                 Key::Sent { first, last } => Ready::Sent { first, last },
                 Key::Thread(thread) => Ready::Thread(thread),
             });
@@ -107,9 +163,12 @@ impl Keys {
 
     /// Adds the keys that the header matches.
     pub fn in_header(&self, mail: MailId, header: &Header<'_>, found: &mut [u64]) {
+        let grams = self.grams(header.folded);
         self.find(&self.header, found, |key| match key {
-            Ready::Header { name, text } => has_field(header.folded, name, text),
-            Ready::Text(text) => text.find(header.folded).is_some(),
+            Ready::Header { name, text } => {
+                text.is_in(header.folded, grams.as_ref()) && has_field(header.folded, name, text)
+            }
+            Ready::Text(text) => text.is_in(header.folded, grams.as_ref()),
             Ready::Sent { first, last } => {
                 header.sent.is_some_and(|sent| (*first..=*last).contains(&sent))
             }
@@ -120,8 +179,9 @@ impl Keys {
 
     /// Adds the keys that the text of the body matches.
     pub fn in_text(&self, text: &[u8], found: &mut [u64]) {
+        let grams = self.grams(text);
         self.find(&self.text, found, |key| match key {
-            Ready::Body(wanted) | Ready::Text(wanted) => wanted.find(text).is_some(),
+            Ready::Body(wanted) | Ready::Text(wanted) => wanted.is_in(text, grams.as_ref()),
             Ready::Header { .. } | Ready::Sent { .. } | Ready::Thread(_) => false,
         });
     }
@@ -136,6 +196,10 @@ impl Keys {
             self.in_header(mail, &header, found);
         }
         self.in_text(made.text.as_bytes(), found);
+    }
+
+    fn grams(&self, text: &[u8]) -> Option<Grams> {
+        (self.keys.len() >= GRAMS_KEYS_MIN).then(|| Grams::of(text))
     }
 
     /// Tries the keys in `among` that were not found yet.
@@ -154,9 +218,9 @@ impl Keys {
 
 /// Whether a field of this name holds the text. Each line of the folded header is a field: its
 /// name, a colon and, unless its value is empty, a space and the value.
-fn has_field(folded: &[u8], name: &[u8], text: &Finder<'_>) -> bool {
-    // A colon ends a name: none holds one. And what is nowhere is in no field.
-    if memchr(b':', name).is_some() || text.find(folded).is_none() {
+fn has_field(folded: &[u8], name: &[u8], text: &Text) -> bool {
+    // A colon ends a name: none holds one.
+    if memchr(b':', name).is_some() {
         return false;
     }
     let mut start = 0;
@@ -165,6 +229,6 @@ fn has_field(folded: &[u8], name: &[u8], text: &Finder<'_>) -> bool {
         start = end + 1;
         let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(b":"));
         let value = value.map(|value| value.strip_prefix(b" ").unwrap_or(value));
-        value.is_some_and(|value| text.find(value).is_some())
+        value.is_some_and(|value| text.finder.find(value).is_some())
     })
 }

@@ -19,7 +19,7 @@ use crate::view::{Newest, Rows};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Send what is in the output buffer, then go on: [`Answer::Done`]. This is how long responses
-    /// stay bounded in memory.
+    /// stay bounded in memory, and what takes long leaves others their turn.
     Flush,
     /// Sign in (LOGIN asks for `Password`): [`Answer::SignIn`]. The service answers failures late
     /// if it slows them down.

@@ -5,6 +5,8 @@ use crate::grammar::{List, ListReturn, ListSelect, MAILBOX_LEVELS_MAX, SEPARATOR
 
 /// Octets of a LIST pattern, its reference included; of all patterns of one LIST together too.
 const PATTERN_OCTETS_MAX: usize = 2000;
+/// Octets of names times words of patterns that one step matches: about a millisecond.
+const STEP_WORDS_MAX: usize = 1 << 20;
 
 /// A LIST pattern (RFC 3501 §6.3.8): `*` matches anything, `%` anything but the separator. Matching
 /// takes time proportional to name times pattern at worst, whatever the wildcards: all places of
@@ -165,6 +167,11 @@ impl Patterns {
         Self { patterns, inbox }
     }
 
+    /// Words of all patterns: what an octet of a name costs.
+    fn words(&self) -> usize {
+        self.patterns.iter().map(|pattern| pattern.star.len()).sum::<usize>().max(1)
+    }
+
     /// Which levels of the name any of them matches.
     fn levels(&self, name: &str) -> u32 {
         let levels = self.patterns.iter().map(|pattern| pattern.levels(name));
@@ -192,7 +199,8 @@ pub(crate) struct Entries {
     extended: bool,
     tells_subscribed: bool,
     listed: Vec<Listed>,
-    /// For each, which of its levels the patterns match.
+    patterns: Patterns,
+    /// For each, which of its levels the patterns match; fewer until [`Self::are_matched`].
     levels: Vec<u32>,
     /// The mailbox that comes next, and its level that does.
     next: (usize, usize),
@@ -208,7 +216,7 @@ impl Entries {
         });
         listed.sort_unstable_by(|a, b| tree_order(a.name.as_str(), b.name.as_str()));
         let patterns = Patterns::new(list);
-        let levels = listed.iter().map(|mailbox| patterns.levels(mailbox.name.as_str())).collect();
+        let levels = Vec::with_capacity(listed.len());
         Self {
             select: list.select.clone(),
             lsub: list.lsub,
@@ -217,8 +225,28 @@ impl Entries {
             tells_subscribed: !list.lsub
                 && (subscribed || list.returns.contains(&ListReturn::Subscribed)),
             listed,
+            patterns,
             levels,
             next: (0, 0),
+        }
+    }
+
+    /// Whether all names have been matched, which comes before the first entry.
+    pub const fn are_matched(&self) -> bool {
+        self.levels.len() == self.listed.len()
+    }
+
+    /// Matches the next names, as many as one step may: a hostile pattern takes time for each of
+    /// ten thousand.
+    pub fn match_some(&mut self) {
+        let each_octet = self.patterns.words();
+        let mut words: usize = 0;
+        while let Some(mailbox) = self.listed.get(self.levels.len())
+            && words < STEP_WORDS_MAX
+        {
+            let name = mailbox.name.as_str();
+            words += name.len() * each_octet;
+            self.levels.push(self.patterns.levels(name));
         }
     }
 

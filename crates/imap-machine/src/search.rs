@@ -1,6 +1,7 @@
 //! Which messages a search finds: sets of rows as bits, all rows at once.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use mail_types::{Flags, Keyword, SystemFlag, Timestamp};
@@ -8,6 +9,9 @@ use mailbox::Packed;
 
 use crate::grammar::{ContentKey, Day, SearchKey, UidSet};
 use crate::view::View;
+
+/// Rows times keys that one step looks at: a few milliseconds.
+const STEP_LOOKS_MAX: usize = 4 << 20;
 
 /// A set of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +117,8 @@ enum Node {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     root: Node,
+    /// Nodes in all.
+    nodes: usize,
     /// What only the messages themselves can tell, each key once.
     pub keys: Arc<[ContentKey]>,
     /// MODSEQ occurs in it (RFC 7162 §3.1.5: then the answer tells the highest).
@@ -131,20 +137,27 @@ impl Compiled {
         let mut compiler = Compiler {
             view,
             now: now.secs(),
+            nodes: 0,
             keys: Vec::new(),
             index: HashMap::new(),
             names_modseq: false,
             names_age: false,
         };
         let root = compiler.node(key)?;
-        let Compiler { keys, names_modseq, names_age, .. } = compiler;
-        Ok(Self { root, keys: keys.into(), names_modseq, names_age })
+        let Compiler { nodes, keys, names_modseq, names_age, .. } = compiler;
+        Ok(Self { root, nodes, keys: keys.into(), names_modseq, names_age })
+    }
+
+    /// Rows that one step may look at.
+    pub(crate) fn rows_at_a_time(&self) -> usize {
+        (STEP_LOOKS_MAX / self.nodes.max(1)).max(1)
     }
 }
 
 struct Compiler<'a> {
     view: &'a View,
     now: i64,
+    nodes: usize,
     keys: Vec<ContentKey>,
     index: HashMap<ContentKey, usize>,
     names_modseq: bool,
@@ -157,6 +170,7 @@ impl Compiler<'_> {
     }
 
     fn node(&mut self, key: &SearchKey) -> Result<Node, NoSuchNumber> {
+        self.nodes += 1;
         // A date counts by its day in UTC (RFC 3501 §6.4.4: "disregarding time and timezone"; it
         // is kept in UTC and shown so by FETCH).
         let start = |day: &Day| day.start().secs();
@@ -272,12 +286,18 @@ impl Found {
     }
 }
 
-/// Evaluates a search over the rows of a view, or some of them.
+/// Rows of a view by their places.
+enum Among<'a> {
+    Range(Range<usize>),
+    /// Ascending.
+    Places(&'a [usize]),
+}
+
+/// Evaluates a search over rows of a view.
 pub(crate) struct Evaluator<'a> {
     view: &'a View,
-    /// The rows in question, ascending; all where there is nothing said. A bit of the result stands
-    /// for the n-th of these.
-    places: Option<&'a [usize]>,
+    /// The rows in question. A bit of the result stands for the n-th of these.
+    among: Among<'a>,
     /// What is known of these messages' contents.
     matched: Option<&'a Matched>,
     /// Rows with each system flag, by its bit: hostile searches repeat them by the thousand.
@@ -285,9 +305,10 @@ pub(crate) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Over all rows, contents unknown.
-    pub(crate) const fn all(view: &'a View) -> Self {
-        Self { view, places: None, matched: None, flagged: [const { None }; 5] }
+    /// Over the rows at these places, which there are; contents unknown.
+    pub(crate) const fn range(view: &'a View, places: Range<usize>) -> Self {
+        let among = Among::Range(places);
+        Self { view, among, matched: None, flagged: [const { None }; 5] }
     }
 
     /// Over some rows, ascending.
@@ -296,7 +317,7 @@ impl<'a> Evaluator<'a> {
         places: &'a [usize],
         matched: Option<&'a Matched>,
     ) -> Self {
-        Self { view, places: Some(places), matched, flagged: [const { None }; 5] }
+        Self { view, among: Among::Places(places), matched, flagged: [const { None }; 5] }
     }
 
     /// The rows that a search finds.
@@ -305,7 +326,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn count(&self) -> usize {
-        self.places.map_or_else(|| self.view.rows().len(), <[usize]>::len)
+        match &self.among {
+            Among::Range(places) => places.len(),
+            Among::Places(places) => places.len(),
+        }
     }
 
     /// Recursion is as deep as the parser allowed.
@@ -394,9 +418,11 @@ impl<'a> Evaluator<'a> {
 
     fn rows_where(&self, is_such: impl Fn(&Packed) -> bool) -> Bits {
         let rows = self.view.rows();
-        match self.places {
-            None => rows.iter().map(is_such).collect(),
-            Some(places) => places.iter().map(|&place| is_such(rows.at(place))).collect(),
+        match &self.among {
+            Among::Range(places) => {
+                rows.slices(places.clone()).flat_map(|(_, rows)| rows).map(is_such).collect()
+            }
+            Among::Places(places) => places.iter().map(|&place| is_such(rows.at(place))).collect(),
         }
     }
 }

@@ -12,6 +12,8 @@ const READS_MAX: usize = 8;
 /// Octets of messages that wait in memory for their commit, in all sessions. Beyond it, messages
 /// are given files of their own: slower, but nobody waits for anybody.
 const APPENDS_OCTETS_MAX: usize = 256 << 20;
+/// Octets of parts that are decoded ahead, in all sessions. Beyond it, each piece is decoded alone.
+const DECODED_OCTETS_MAX: usize = 128 << 20;
 
 /// What sessions remember for each other.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Caches {
     recent: Mutex<HashMap<MailboxId, u32>>,
     reads: Semaphore,
     appends: Arc<Semaphore>,
+    decoded: Arc<Semaphore>,
 }
 
 impl Default for Caches {
@@ -27,6 +30,7 @@ impl Default for Caches {
             recent: Mutex::default(),
             reads: Semaphore::new(READS_MAX),
             appends: Arc::new(Semaphore::new(APPENDS_OCTETS_MAX)),
+            decoded: Arc::new(Semaphore::new(DECODED_OCTETS_MAX)),
         }
     }
 }
@@ -67,6 +71,11 @@ impl Caches {
     /// Room in memory for so many octets of a message that comes in, if there is.
     pub(crate) fn append_room(&self, octets: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.appends).try_acquire_many_owned(u32::try_from(octets).ok()?).ok()
+    }
+
+    /// Room for so many octets of a part that is decoded ahead, if there is.
+    pub(crate) fn decoded_room(&self, octets: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.decoded).try_acquire_many_owned(u32::try_from(octets).ok()?).ok()
     }
 
     /// Waits for a turn to read a batch of messages; `None` never comes.

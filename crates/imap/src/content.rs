@@ -1,12 +1,12 @@
-use std::ops::Range;
 use std::sync::Arc;
 
 use imap_machine::{Answer, Content, Contents, Fact, Need, Octets, Wanted};
 use mail_types::MailId;
-use message::{SortFacts, decoded_part_range, decoded_size, part_at, write_string};
+use message::{SortFacts, decoded_size, part_at, write_string};
 use store::{Head, Part, StoreError, Visit, thread_number};
 
 use crate::Shared;
+use crate::decoded::{decoded, read_ahead};
 use crate::refusals::not_now;
 use crate::session::{Answered, Session};
 
@@ -25,12 +25,37 @@ impl Session {
         let mails: Vec<MailId> = messages.iter().map(|wanted| MailId(wanted.mail)).collect();
         let _turn = self.shared.caches.read_turn().await;
         let (shared, need) = (Arc::clone(&self.shared), need.clone());
-        match tokio::task::spawn_blocking(move || read(&shared, &mails, &need)).await {
-            Ok(Ok(contents)) => Ok(Answer::Contents(contents)),
+        let held = self.decoded.take();
+        let wanted = messages.first().copied();
+        let reading = tokio::task::spawn_blocking(move || {
+            let Some(wanted) = wanted.filter(|_| is_piece(&need)) else {
+                return read(&shared, &mails, &need).map(|contents| (contents, None));
+            };
+            let found = held.and_then(|held| Some((held.piece(&wanted, &need.octets)?, held)));
+            if let Some((contents, held)) = found {
+                return Ok((contents, Some(held)));
+            }
+            // The room of what was held before is free again.
+            let ahead = read_ahead(&shared, &wanted, &need.octets)?;
+            match ahead.and_then(|held| Some((held.piece(&wanted, &need.octets)?, held))) {
+                Some((contents, held)) => Ok((contents, Some(Box::new(held)))),
+                None => read(&shared, &mails, &need).map(|contents| (contents, None)),
+            }
+        });
+        match reading.await {
+            Ok(Ok((contents, held))) => {
+                self.decoded = held;
+                Ok(Answer::Contents(contents))
+            }
             Ok(Err(error)) => Err(not_now("look for messages", error)),
             Err(error) => Err(not_now("read messages", error)),
         }
     }
+}
+
+/// Whether it is a piece of a part that is sent without its transfer encoding.
+const fn is_piece(need: &Need) -> bool {
+    matches!(need.octets, Octets::Decoded(..)) && need.facts.is_empty() && !need.summary
 }
 
 /// What is needed of the first of the messages, and at least one.
@@ -89,6 +114,7 @@ fn read(shared: &Shared, mails: &[MailId], need: &Need) -> Result<Contents, Stor
         }
         Octets::Decoded(part, range) => {
             let decoded = decoded(shared, mails, part, range)?;
+            let decoded = decoded.filter(|octets| octets.len() == range.len());
             add(&mut contents, 0, decoded.as_deref());
         }
     }
@@ -156,31 +182,4 @@ fn add_sizes(
     contents.messages.truncate(done);
     contents.facts.truncate(done * need.facts.len());
     Ok(())
-}
-
-/// Octets of a part without its transfer encoding, all that were asked for; `None` where they are
-/// not to be had.
-fn decoded(
-    shared: &Shared,
-    mails: &[MailId],
-    part: &[u32],
-    range: &Range<u32>,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let mails = &mails[..mails.len().min(1)];
-    let (mut summary, mut octets) = (None, None);
-    shared.store.heads(mails, |_, head| {
-        summary = head.and_then(|head| head.summary());
-        Visit::Stop
-    })?;
-    let Some(summary) = summary else { return Ok(None) };
-    shared.store.bodies(mails, |_, body| {
-        let all = &summary.structure;
-        let part = part_at(all, part).map(|part| &all.parts()[part]);
-        octets = part.zip(body).and_then(|(part, body)| {
-            let decoded = decoded_part_range(body, part, range.start as usize, range.len());
-            decoded.ok().filter(|octets| octets.len() == range.len()).map(|octets| octets.into())
-        });
-        Visit::Stop
-    })?;
-    Ok(octets)
 }

@@ -17,6 +17,7 @@ mod appending;
 mod boxes;
 mod caches;
 mod content;
+mod decoded;
 mod matching;
 mod metadata;
 mod ordering;

@@ -15,6 +15,7 @@ use store::{
 
 use crate::Shared;
 use crate::appending::Appends;
+use crate::decoded::Decoded;
 use crate::refusals::{Missing, lost_track, no_mailbox, not_now, refusal};
 use crate::selected::{Selected, uid_set};
 use crate::url_octets::UrlHeld;
@@ -36,6 +37,8 @@ pub struct Session {
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
     pub url_held: Option<UrlHeld>,
+    /// What of a part is decoded ahead.
+    pub decoded: Option<Box<Decoded>>,
     /// By which credentials it has signed in.
     standing: Option<Standing>,
     accounts: Ear,
@@ -49,6 +52,9 @@ impl Service for Session {
     async fn answer(&mut self, question: Question) -> Answer<Receipt> {
         if !matches!(question, Question::Flush | Question::UrlFetch { .. }) {
             self.url_held = None;
+        }
+        if !matches!(question, Question::Flush | Question::Fetch { .. }) {
+            self.decoded = None;
         }
         self.answered(question).await.unwrap_or_else(Answer::No)
     }
@@ -93,6 +99,7 @@ impl Session {
             account: None,
             appends,
             url_held: None,
+            decoded: None,
             standing: None,
             accounts,
             watching: None,
@@ -101,7 +108,11 @@ impl Session {
 
     async fn answered(&mut self, question: Question) -> Answered {
         match question {
-            Question::Flush => Ok(Answer::Done),
+            Question::Flush => {
+                // What takes long is asked for in pieces, so that other sessions have their turn.
+                tokio::task::yield_now().await;
+                Ok(Answer::Done)
+            }
             Question::SignIn(question) => Ok(Answer::SignIn(self.sign_in(question).await)),
             Question::List { account, counts } => self.list(account, counts).await,
             Question::Status { account, mailbox, counts } => {

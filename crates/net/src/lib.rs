@@ -8,10 +8,11 @@
 //!
 //! RFC 8446 and RFC 5246 (TLS, by rustls), RFC 1951 (DEFLATE, by miniz_oxide),
 //! RFC 9266 and RFC 5929 (channel bindings), RFC 7435 (opportunistic security), RFC 8314 (implicit
-//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 1035 and RFC 2308 (DNS, by hickory-resolver),
+//! TLS), RFC 9110 and RFC 9112 (HTTP, by hyper), RFC 8555 and RFC 8737 (ACME), RFC 1035 and RFC 2308 (DNS, by hickory-resolver),
 //! RFC 4035 (DNSSEC), RFC 6698, RFC 7671 and RFC 7672 §3 (DANE), RFC 4291 §2.5.5.2 (IPv4-mapped);
 //! haproxy's PROXY protocol, versions 1 and 2.
 
+mod acme;
 mod authority;
 mod bell;
 mod certificate;
@@ -35,9 +36,13 @@ mod trust;
 mod wire;
 mod x509;
 
+pub use acme::{
+    AcmeAccount, AcmeChallenge, AcmeError, AcmeIssued, AcmeOrder, AcmeProof, AcmeProver,
+    acme_account,
+};
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
-pub use certificate::{CertificateError, SelfSigned, self_signed};
+pub use certificate::{CertificateError, CertificateFacts, SelfSigned, self_signed};
 pub use clock::now;
 pub use dane::{Dane, DaneMatch, Demand, TlsRefusal};
 pub use dnssec::{Dnssec, Proof, Proven};
@@ -56,4 +61,3 @@ pub use tls_server::{ServerTls, TlsError};
 pub use tlsa::Tlsa;
 pub use trust::Trust;
 pub use wire::Wire;
-pub use x509::validity as certificate_validity;

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
@@ -264,14 +265,15 @@ impl Link {
         let Stream::Plain(stream) = mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(io::Error::other("TLS stands already"));
         };
-        let mut end_point = None;
+        let mut setting = None;
         let handshake = async {
             Ok(match &self.security {
                 Security::Plain => return Err(io::Error::other("no TLS is set up here")),
                 Security::ServerStartTls(tls) | Security::ServerImplicit(tls) => {
-                    let setting = tls.setting();
-                    end_point = setting.end_point;
-                    TlsStream::from(TlsAcceptor::from(setting.config).accept(stream).await?)
+                    let now = tls.setting();
+                    let acceptor = TlsAcceptor::from(Arc::clone(&now.config));
+                    setting = Some(now);
+                    TlsStream::from(acceptor.accept(stream).await?)
                 }
                 Security::ClientStartTls(tls, name) | Security::ClientImplicit(tls, name) => {
                     let connector = TlsConnector::from(tls.config());
@@ -285,7 +287,8 @@ impl Link {
         let mut facts = facts(&stream, &self.security)?;
         facts.bindings = ChannelBindings {
             exporter: exporter(&stream),
-            server_end_point: end_point.map(|end_point| end_point[..].into()),
+            server_end_point: setting
+                .and_then(|setting| setting.end_point(facts.server_name.as_deref())),
         };
         self.stream = Stream::Tls(Box::new(stream));
         Ok(facts)

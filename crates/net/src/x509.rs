@@ -29,13 +29,20 @@ pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
 }
 
 /// From when to when a certificate (DER) is good; none where it is no certificate.
-#[must_use]
-pub fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
+pub(crate) fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let rest = behind_algorithm(certificate)?;
     let (_, rest) = element(rest, SEQUENCE)?;
     let (validity, _) = element(rest, SEQUENCE)?;
     let (begin, rest) = time(validity)?;
     Some((begin, time(rest)?.0))
+}
+
+/// Whether issuer and subject are one.
+pub(crate) fn is_self_issued(certificate: &[u8]) -> Option<bool> {
+    let (issuer, rest) = element(behind_algorithm(certificate)?, SEQUENCE)?;
+    let (_, rest) = element(rest, SEQUENCE)?;
+    let (subject, _) = element(rest, SEQUENCE)?;
+    Some(issuer == subject)
 }
 
 /// TBSCertificate ::= SEQUENCE { version [0] OPTIONAL, serialNumber, signature, issuer, validity,

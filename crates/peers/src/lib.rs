@@ -1,5 +1,5 @@
-//! What the tests talk to: a DNS server whose answers the test sets ([`Dns`]) and SMTP servers that
-//! behave as told ([`Sink`]), both on loopback. For tests only.
+//! What the tests talk to: a DNS server whose answers the test sets ([`Dns`]), SMTP servers that
+//! behave as told ([`Sink`]) and a server of pages ([`Web`]), all on loopback. For tests only.
 //!
 //! The SMTP here is written apart from `smtp-machine` on purpose, so that it is a second opinion:
 //! strict about line ends, blind to anything the product believes. Nothing here waits by sleeping;
@@ -16,8 +16,10 @@ mod script;
 mod session;
 mod sink;
 mod tls;
+mod web;
 
 pub use dns::{Dns, Fault};
 pub use script::{Act, Script, Stage};
 pub use sink::{Command, Sink, SinkState, Stored, closed_port};
 pub use tls::{Authority, Certified, SelfSigned, self_signed};
+pub use web::{Asked, Web};

@@ -43,7 +43,11 @@ impl Service for Session {
             Question::Read { message, from, octets_max } => {
                 Answer::Read(self.read(message, from, octets_max).await)
             }
-            Question::Continue => Answer::Continue,
+            Question::Continue => {
+                // A long list is written in pieces, so that other sessions have their turn.
+                tokio::task::yield_now().await;
+                Answer::Continue
+            }
             Question::Remove { uids } => Answer::Remove(self.remove(uids).await),
         }
     }

@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, serve, show, verify};
+use crate::{check, control, demo, doors, serve, show, tls, transfer, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -57,14 +57,24 @@ enum Command {
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
+    /// Tokens by which programs send over the HTTP API as an account
+    #[command(subcommand)]
+    Token(doors::Token),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
     /// Mail on its way to other servers
     #[command(subcommand)]
     Queue(Queue),
+    /// Certificates of this host, and what TLS must be towards others
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Bring mail in from a Maildir or mbox files: nothing twice, all of it compared
+    Import(transfer::ImportArgs),
+    /// Write an account's mail out as Maildir or mbox
+    Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify,
     /// Make the index anew from the journal; the server must not run
@@ -182,8 +192,11 @@ impl Cli {
                 serve::serve(&data, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Import(args) => return transfer::import(&data, &args, self.json),
+            Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
                 return Ok(drill::run(&drill::Args { drill }));
@@ -197,6 +210,12 @@ impl Cli {
                 if let Some((address, password)) = generated {
                     show::generated(&address, &password, self.json);
                 }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Token(command) => {
+                let (request, made) = doors::token(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                doors::answer(&request, &answer, made.as_deref(), self.json);
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Domain(command) => domain(command),

@@ -1,15 +1,20 @@
 //! Restante: mail that stays until it is collected. The command line; it wires services together
 //! and holds no rules of its own.
 
+mod acme;
+mod certificates;
 mod check;
 mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod doors;
 mod file_limit;
 mod incoming;
 mod init;
+mod kept_file;
 mod mail_access;
+mod mta_sts;
 mod outbound;
 mod outside;
 mod queue_command;
@@ -20,6 +25,9 @@ mod show;
 mod story;
 mod story_changes;
 mod story_tries;
+mod sts_files;
+mod tls;
+mod transfer;
 mod verify;
 mod view;
 mod web_access;

@@ -18,6 +18,10 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// What only a running server knows of TLS.
+    Tls {
+        ask: crate::tls::Ask,
+    },
     AccountList,
     AccountAdd {
         address: Address,
@@ -88,6 +92,19 @@ pub enum Request {
         since: Option<i64>,
         until: Option<i64>,
         count_max: Option<usize>,
+    },
+    /// Go on as a session of import or export (`transfer`).
+    Transfer {
+        account: Address,
+    },
+    TokenList,
+    TokenAdd {
+        address: Address,
+        label: String,
+        text: String,
+    },
+    TokenRemove {
+        token: u64,
     },
 }
 
@@ -177,6 +194,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => status(store),
+        Request::Tls { .. } => Err(Failure {
+            what: "only a running server can tell".to_owned(),
+            mend: Some("start it with: restante serve".to_owned()),
+        }),
         Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;
@@ -203,6 +224,18 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
                 store.set_quota(actor, address, quota).wait()?;
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
+        }
+        Request::TokenList => Ok(view::tokens(&store.directory())),
+        Request::TokenAdd { address, label, text } => {
+            let token = store.add_token(actor, &address, label, &text).wait()?;
+            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+        }
+        Request::TokenRemove { token } => {
+            store.remove_token(actor, token).wait()?;
+            Ok(did(format!("token {token} is worth nothing any more")))
+        }
+        Request::Transfer { .. } => {
+            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {

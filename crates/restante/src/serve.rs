@@ -1,16 +1,16 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::{Config, Service};
-use deliver::{Parts, Runner};
+use deliver::{Parts, Runner, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
+use smtp_machine::server::Role;
 use store::{Started, Store};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,7 +23,9 @@ use crate::incoming;
 use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
+use crate::sts_files::StsFiles;
 use crate::web_access;
+use crate::{acme, certificates, mta_sts};
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
@@ -125,6 +127,7 @@ impl Running {
                 | Service::Imaps
                 | Service::Pop3
                 | Service::Pop3s
+                | Service::Http
                 | Service::Lmtp => self.tls.clone(),
             };
             Security::ServerImplicit(tls)
@@ -174,9 +177,8 @@ async fn run(
     store: Store,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
-    let (certificate, key) = (data.resolve(&config.tls.certificate), data.resolve(&config.tls.key));
     let signals = Signals::catch()?;
-    let tls = ServerTls::from_pem_files(&certificate, &key)?;
+    let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
         connections_max: file_limit::connections_max(&config),
@@ -209,18 +211,28 @@ async fn run(
     store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
     let outside = Outside::new(data, &config)?;
-    let runner = runner(&config, &store, &outside)?;
-    let control = control::listen(&data.control_path(), store.clone(), Arc::clone(&runner))?;
+    let runner = runner(data, &config, &store, &outside)?;
+    let proofs = acme::Pages::default();
+    let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
+    let control =
+        control::listen(&data.control_path(), store.clone(), Arc::clone(&runner), keeper.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
-    web_access::listen_https(&mut running, &config, Vec::new())?;
     let purging = tokio::spawn(purge(store.clone(), stop.clone()));
+    let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
+    let api = web_access::api(&config, &store, Arc::new(submission));
+    let pages = vec![mta_sts::source(&config, &store)?];
+    web_access::listen_https(&mut running, &config, pages, Some(api))?;
+    web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
+    let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
+    let watching = tokio::spawn(watching);
+    let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
-        () = signals.wait(&tls, &certificate, &key) => None,
+        () = signals.wait(&tls, data, &config) => None,
         ended = &mut sending => Some(ended),
     };
     tracing::info!("stopping: what is under way is finished first");
@@ -235,8 +247,10 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    if let Err(error) = purging.await {
-        tracing::error!(%error, "purging ended by a bug");
+    purging.await.context("purging held mail ended by a bug")?;
+    watching.await.context("looking after certificates ended by a bug")?;
+    if let Some(keeping) = keeping {
+        keeping.await.context("renewing certificates ended by a bug")?;
     }
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
@@ -279,18 +293,12 @@ impl Signals {
     }
 
     /// Returns when the server is asked to stop; reads the certificate anew whenever asked to.
-    async fn wait(mut self, tls: &ServerTls, certificate: &Path, key: &Path) {
+    async fn wait(mut self, tls: &ServerTls, data: &DataDir, config: &Config) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => match tls.reload(certificate, key) {
-                    Ok(()) => tracing::info!("the certificate was read anew"),
-                    Err(error) => tracing::error!(
-                        %error,
-                        "the certificate could not be read; the old one stays"
-                    ),
-                },
+                _ = self.hang_up.recv() => certificates::reload(tls, data, config),
             }
         }
     }
@@ -309,6 +317,7 @@ fn sign_in_limits(config: &Config) -> sign_in::Limits {
 }
 
 fn runner(
+    data: &DataDir,
     config: &Config,
     store: &Store,
     outside: &Outside,
@@ -317,6 +326,7 @@ fn runner(
     let parts = Parts {
         resolver: Arc::clone(&outside.resolver),
         tls: outside.tls.clone(),
+        sts: sts_policies(data, config, outside),
         queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         clock: Arc::new(deliver::WallClock),
         random: Box::new(|| {
@@ -326,6 +336,19 @@ fn runner(
     };
     let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
     Ok(runner)
+}
+
+fn sts_policies(data: &DataDir, config: &Config, outside: &Outside) -> Option<Arc<StsPolicies>> {
+    let settings = &config.outgoing_tls;
+    settings.mta_sts.then(|| {
+        Arc::new(StsPolicies::new(
+            Arc::clone(&outside.resolver),
+            outside.http.clone(),
+            StsSettings { port: settings.mta_sts_port, timeout: settings.mta_sts_timeout },
+            Box::new(StsFiles::new(data.path())),
+            net::now(),
+        ))
+    })
 }
 
 fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings {
@@ -361,6 +384,7 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.unreachable_pause = queue.unreachable_pause;
     settings.grace = config.timeouts.shut_down;
     settings.starttls = queue.starttls;
+    settings.dane = config.outgoing_tls.dane;
     settings
 }
 

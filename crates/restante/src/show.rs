@@ -142,6 +142,9 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             let columns = ["address", "messages", "messages_max", "storage", "storage_max"];
             rows(answer, &columns, "no accounts")
         }
+        Request::TokenList => {
+            rows(answer, &["token", "account", "label", "added"], "no tokens");
+        }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
@@ -162,6 +165,11 @@ fn text(value: &Value) -> String {
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
+}
+
+/// Rows as a table.
+pub fn table_of(rows: &Value, columns: &[&str], nothing: &str) {
+    self::rows(rows, columns, nothing);
 }
 
 fn rows(answer: &Value, columns: &[&str], nothing: &str) {

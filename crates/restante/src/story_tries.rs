@@ -63,7 +63,7 @@ fn end(phases: &[Phase]) -> String {
     match phases.last() {
         Some(Phase { name, reply: None, .. }) => format!("no answer ({})", name.word()),
         Some(Phase { name: PhaseName::Dot, reply: Some(reply), .. }) => format!("“{reply}”"),
-        _ => match replies().find(refused).or(replies().last()) {
+        _ => match replies().find(refused).or(replies().next_back()) {
             Some(reply) => format!("“{reply}”"),
             None => "nothing was said".to_owned(),
         },

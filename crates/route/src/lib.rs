@@ -9,10 +9,11 @@
 //! no state and never decides that a failure of ours (DNS that does not answer, a full disk) is
 //! permanent.
 //!
-//! RFCs: 5321 §4.2.1, §4.5.4, §5 · 7505 (null MX) · 7504 (521) · 3463 (status codes).
+//! RFCs: 5321 §4.2.1, §4.5.4, §5 · 7505 (null MX) · 7504 (521) · 8461 §3 (MTA-STS) · 3463 (status codes).
 
 mod failure;
 mod likeness;
+mod mta_sts;
 mod mx;
 mod routes;
 mod schedule;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use failure::{Class, Failure};
 pub use likeness::meant;
+pub use mta_sts::{MxPattern, StsError, StsMode, StsPolicy, sts_id};
 pub use mx::{
     Addresses, DnsError, Inward, MX_HOSTS_MAX, Mx, MxAnswer, Network, NetworkError, Own, Place,
     Plan, hosts, is_inward, literal, plan, smart_host,

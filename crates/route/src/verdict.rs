@@ -50,6 +50,8 @@ pub enum Trouble<'a> {
     ConnectTimeout,
     /// The TLS handshake failed.
     Tls(&'a str),
+    /// A policy of the destination forbids to use the host.
+    Policy(&'a str),
     /// A reply that is no success.
     Reply {
         /// To what.
@@ -134,6 +136,8 @@ pub fn classify(trouble: Trouble<'_>) -> Verdict {
         Trouble::Tls(why) => {
             temporary(7, 5, format!("the TLS handshake failed: {why}"), Then::NextHost)
         }
+        // RFC 8461 §4.2, RFC 7672 §2.1: the other hosts may do; the policy may be mended.
+        Trouble::Policy(why) => temporary(7, 0, why.to_owned(), Then::NextHost),
         Trouble::Closed(stage) => {
             let text = format!("the server closed the connection at {}", stage.words());
             temporary(4, 2, text, after_silence(stage))

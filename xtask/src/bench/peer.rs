@@ -56,13 +56,13 @@ impl Peer {
             fs::create_dir_all(directory.join(part)).map_err(BenchError::io("peer directory"))?;
         }
         open_to_all(&directory)?;
-        let (smtp, imap) = (free_address()?, free_address()?);
+        let (smtp, imap, pop3) = (free_address()?, free_address()?, free_address()?);
         write(&etc.join("main.cf"), &main_cf(&directory, sink))?;
         write(
             &etc.join("master.cf"),
             &format!("{}:{} inet n - n - - smtpd\n{MASTER_CF}", smtp.ip(), smtp.port()),
         )?;
-        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, imap, None))?;
+        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, (imap, pop3), None))?;
         let shell = "chown postfix \"$1/lib\" && chown mail:mail \"$1/mail\"";
         run(Command::new("sh").args(["-c", shell, "sh"]).arg(&directory))?;
         let dovecot = start_dovecot(&directory)?;
@@ -74,7 +74,7 @@ impl Peer {
         wait_for("dovecot", || std::net::TcpStream::connect(imap).is_ok())?;
         let target = Target {
             processes: vec![pid, dovecot.id()],
-            ..target("Postfix + Dovecot (mdbox)", smtp, imap, mailboxes)
+            ..target("Postfix + Dovecot (mdbox)", smtp, (imap, pop3), mailboxes)
         };
         Ok((Self { etc: Some(etc), dovecot }, target))
     }
@@ -86,8 +86,11 @@ impl Peer {
             fs::create_dir_all(directory.join(part)).map_err(BenchError::io("peer directory"))?;
         }
         open_to_all(&directory)?;
-        let (lmtp, imap) = (free_address()?, free_address()?);
-        write(&directory.join("dovecot.conf"), &dovecot_conf(&directory, imap, Some(lmtp)))?;
+        let (lmtp, imap, pop3) = (free_address()?, free_address()?, free_address()?);
+        write(
+            &directory.join("dovecot.conf"),
+            &dovecot_conf(&directory, (imap, pop3), Some(lmtp)),
+        )?;
         let shell = "chown mail:mail \"$1/mail\"";
         run(Command::new("sh").args(["-c", shell, "sh"]).arg(&directory))?;
         let dovecot = start_dovecot(&directory)?;
@@ -95,18 +98,24 @@ impl Peer {
         let target = Target {
             is_lmtp: true,
             processes: vec![dovecot.id()],
-            ..target("Dovecot (mdbox)", lmtp, imap, mailboxes)
+            ..target("Dovecot (mdbox)", lmtp, (imap, pop3), mailboxes)
         };
         Ok((Self { etc: None, dovecot }, target))
     }
 }
 
-fn target(name: &str, smtp: SocketAddr, imap: SocketAddr, mailboxes: usize) -> Target {
+fn target(
+    name: &str,
+    smtp: SocketAddr,
+    (imap, pop3): (SocketAddr, SocketAddr),
+    mailboxes: usize,
+) -> Target {
     Target {
         name: name.to_owned(),
         smtp,
         submission: smtp,
         imap,
+        pop3,
         imaps: None,
         is_lmtp: false,
         accounts: (1..=mailboxes).map(|number| format!("box{number}@drill.test")).collect(),
@@ -155,7 +164,11 @@ fn main_cf(directory: &Path, sink: SocketAddr) -> String {
     )
 }
 
-fn dovecot_conf(directory: &Path, imap: SocketAddr, lmtp: Option<SocketAddr>) -> String {
+fn dovecot_conf(
+    directory: &Path,
+    (imap, pop3): (SocketAddr, SocketAddr),
+    lmtp: Option<SocketAddr>,
+) -> String {
     let directory = directory.display();
     let lmtp = lmtp.map_or_else(
         || "unix_listener lmtp-in {\n mode = 0666\n }".to_owned(),
@@ -163,7 +176,7 @@ fn dovecot_conf(directory: &Path, imap: SocketAddr, lmtp: Option<SocketAddr>) ->
     );
     format!(
         "base_dir = {directory}/dovecot\nstate_dir = {directory}/dovecot\n\
-         log_path = {directory}/dovecot.log\nprotocols = imap lmtp\nlisten = {}\nssl = no\n\
+         log_path = {directory}/dovecot.log\nprotocols = imap pop3 lmtp\nlisten = {}\nssl = no\n\
          disable_plaintext_auth = no\nfirst_valid_uid = 1\nmail_uid = mail\nmail_gid = mail\n\
          mail_location = mdbox:{directory}/mail/%u\nmail_max_userip_connections = 0\n\
          default_client_limit = 20000\ndefault_vsz_limit = 4G\n\
@@ -174,9 +187,13 @@ fn dovecot_conf(directory: &Path, imap: SocketAddr, lmtp: Option<SocketAddr>) ->
          inet_listener imap {{\n port = {}\n }}\n \
          inet_listener imaps {{\n port = 0\n }}\n}}\n\
          service imap {{\n process_limit = 10000\n}}\n\
+         service pop3-login {{\n service_count = 0\n \
+         inet_listener pop3 {{\n port = {}\n }}\n \
+         inet_listener pop3s {{\n port = 0\n }}\n}}\n\
          service lmtp {{\n {lmtp}\n}}\n",
         imap.ip(),
         imap.port(),
+        pop3.port(),
     )
 }
 

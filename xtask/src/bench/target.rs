@@ -25,6 +25,7 @@ pub struct Target {
     pub smtp: SocketAddr,
     pub submission: SocketAddr,
     pub imap: SocketAddr,
+    pub pop3: SocketAddr,
     /// IMAP over TLS, where it is measured.
     pub imaps: Option<SocketAddr>,
     /// `smtp` speaks LMTP (RFC 2033).

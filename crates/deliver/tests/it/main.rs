@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod concurrency;
+mod dane;
 mod dns;
 mod faults;
 mod hosts;
@@ -12,5 +13,6 @@ mod relay;
 mod reports;
 mod schedule;
 mod stopping;
+mod sts;
 mod tls;
 mod world;

@@ -1,13 +1,19 @@
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deliver::{Clock, Item, Mail, Notice, Notify, Outcome, Parts, Peer, Runner, Settings};
+use deliver::{
+    Clock, Item, KeptPolicy, Mail, Notice, Notify, Outcome, Parts, Peer, PolicyFiles, Runner,
+    Settings, StsPolicies, StsSettings,
+};
 use mail_types::{Address, CustodyId, Domain, MailId, ReversePath, Timestamp};
-use net::{ClientTls, NameServer, Resolver, ResolverSettings, Stopper, stopper};
+use net::{
+    ClientTls, Dnssec, HttpClient, NameServer, Resolver, ResolverSettings, Stopper, Trust, stopper,
+};
 use peers::{Dns, Script, Sink};
 use route::{Inward, Routes};
 use tokio::sync::watch;
@@ -59,6 +65,35 @@ pub struct World {
     running: Option<JoinHandle<()>>,
     next: AtomicU64,
     settings: Settings,
+    pub sts: StsWorld,
+}
+
+/// MTA-STS in a world.
+#[derive(Clone, Default)]
+pub struct StsWorld {
+    trust: Option<Trust>,
+    port: u16,
+    pub files: Kept,
+}
+
+/// Policies on a disk that survives restarts.
+#[derive(Clone, Default)]
+pub struct Kept(pub Arc<Mutex<BTreeMap<Domain, KeptPolicy>>>);
+
+impl PolicyFiles for Kept {
+    fn load(&self) -> Vec<KeptPolicy> {
+        self.0.lock().unwrap().values().cloned().collect()
+    }
+
+    fn keep(&self, policy: &KeptPolicy) -> std::io::Result<()> {
+        self.0.lock().unwrap().insert(policy.domain.clone(), policy.clone());
+        Ok(())
+    }
+
+    fn forget(&self, domain: &Domain) -> std::io::Result<()> {
+        self.0.lock().unwrap().remove(domain);
+        Ok(())
+    }
 }
 
 /// Mail to add to a queue.
@@ -107,10 +142,20 @@ impl World {
         let dns = Dns::start().await;
         let queue = MemoryQueue::new();
         let clock = Arc::new(ManualClock(watch::channel(START).0));
-        let (runner, stopper, running) = start(&settings, &queue, &dns, &clock);
+        let sts = StsWorld::default();
+        let (runner, stopper, running) = start(&settings, &queue, &dns, &clock, &sts);
         let (stopper, running) = (Some(stopper), Some(running));
         let next = AtomicU64::new(1);
-        Self { queue, dns, clock, runner, stopper, running, next, settings }
+        Self { queue, dns, clock, runner, stopper, running, next, settings, sts }
+    }
+
+    /// The same in a world where this authority is believed, and policies are fetched at a port.
+    pub async fn with_sts(port: u16, trust: Trust, sts_port: u16) -> Self {
+        let mut world = Self::with(port, |_| {}).await;
+        world.sts = StsWorld { trust: Some(trust), port: sts_port, files: Kept::default() };
+        world.stop().await;
+        world.start_again().await;
+        world
     }
 
     /// A domain whose only mail host is this sink.
@@ -221,7 +266,8 @@ impl World {
     pub async fn start_again(&mut self) {
         self.queue.dead.store(false, Ordering::SeqCst);
         self.queue.restart(self.clock.now());
-        let (runner, stopper, running) = start(&self.settings, &self.queue, &self.dns, &self.clock);
+        let (runner, stopper, running) =
+            start(&self.settings, &self.queue, &self.dns, &self.clock, &self.sts);
         self.runner = runner;
         self.stopper = Some(stopper);
         self.running = Some(running);
@@ -233,19 +279,30 @@ fn start(
     queue: &Arc<MemoryQueue>,
     dns: &Dns,
     clock: &Arc<ManualClock>,
+    sts: &StsWorld,
 ) -> (Arc<Runner<MemoryQueue>>, Stopper, JoinHandle<()>) {
     let asked = ResolverSettings {
         servers: vec![NameServer(dns.addr())],
         attempt: Duration::from_millis(200),
         retries: 0,
         cache_entries: 0,
+        // The stub says of nothing that it is authentic unless a test has it sign something.
+        dnssec: Dnssec::TrustServer,
         ..ResolverSettings::default()
     };
     let numbers = AtomicU64::new(0);
+    let resolver = Arc::new(Resolver::new(&asked).unwrap());
+    let trust = sts.trust.clone().unwrap_or_else(Trust::public);
+    let http = HttpClient::new(Arc::clone(&resolver), &trust, Inward::anywhere()).unwrap();
+    let sts_settings = StsSettings { port: sts.port, timeout: LIMIT };
+    let files = Box::new(sts.files.clone());
+    let now = clock.now();
+    let policies = StsPolicies::new(Arc::clone(&resolver), http, sts_settings, files, now);
     let parts = Parts {
         queue: Arc::clone(queue),
-        resolver: Arc::new(Resolver::new(&asked).unwrap()),
-        tls: ClientTls::with_public_roots().unwrap(),
+        resolver,
+        tls: ClientTls::new(&trust).unwrap(),
+        sts: Some(Arc::new(policies)),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         random: Box::new(move || numbers.fetch_add(1, Ordering::SeqCst)),
     };

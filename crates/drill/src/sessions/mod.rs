@@ -23,6 +23,8 @@ use model::{Message, Truth};
 use view::{Session, Snapshot};
 
 const SESSIONS_MOST: u64 = 4;
+/// Connections beside the sessions: those that look afresh.
+const CONNECTIONS_MORE: usize = 16;
 
 /// Options of `drill sessions`.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +32,9 @@ pub struct SessionsArgs {
     /// Rounds; after each the server is stopped or killed and all sessions come back
     #[arg(long, default_value_t = 10)]
     pub rounds: u32,
+    /// Sessions on the one mailbox [default: two to four]
+    #[arg(long)]
+    pub sessions: Option<usize>,
     /// Commands in each round
     #[arg(long, default_value_t = 100)]
     pub steps: u32,
@@ -74,6 +79,9 @@ pub fn run(args: &SessionsArgs) -> Result<SessionsReport, DrillError> {
     let binary = crate::binary_or_this(args.binary.as_deref())?;
     let directory = server::fresh_directory(None, "restante-sessions")?;
     let installation = Installation::init(&binary, &directory, 1)?;
+    if let Some(sessions) = args.sessions {
+        installation.allow_connections(sessions + CONNECTIONS_MORE)?;
+    }
     let running = installation.start()?;
     let mut drill = Drill {
         random: Random::new(seed),
@@ -118,10 +126,11 @@ impl Drill {
         args: &SessionsArgs,
         mut running: Running,
     ) -> Result<(Running, Option<String>), DrillError> {
-        let mut fault = self.begin().err();
+        let mut fault = self.begin(args.sessions).err();
         for _ in 0..args.rounds {
             if fault.is_none() {
-                fault = (0..args.steps).try_for_each(|_| self.step()).err();
+                let steps = (0..args.steps).try_for_each(|_| self.step());
+                fault = steps.and_then(|()| self.all_know()).err();
             }
             if fault.is_some() {
                 break;
@@ -139,8 +148,8 @@ impl Drill {
         Ok((running, fault))
     }
 
-    /// Makes the mailboxes and some sessions.
-    fn begin(&mut self) -> Result<(), String> {
+    /// Makes the mailboxes and the sessions, of which there are two to four where nothing is said.
+    fn begin(&mut self, sessions: Option<usize>) -> Result<(), String> {
         let mut first = self.connect(0)?;
         for name in [&self.truth.work.name, &self.truth.other.name] {
             first.ok(&format!("CREATE {name}"))?;
@@ -150,7 +159,8 @@ impl Drill {
         first.open("SELECT", &self.truth.work.name, "")?;
         self.truth.work.validity = first.validity;
         self.sessions.push(first);
-        for name in 1..2 + self.random.below(SESSIONS_MOST - 1) as usize {
+        let few = 2 + self.random.below(SESSIONS_MOST - 1) as usize;
+        for name in 1..sessions.unwrap_or(few) {
             let mut session = self.connect(name)?;
             session.open("SELECT", &self.truth.work.name, "")?;
             self.sessions.push(session);
@@ -165,6 +175,16 @@ impl Drill {
         // RFC 7162 §3.1: from here on every FETCH of flags has its MODSEQ.
         session.ok("ENABLE CONDSTORE")?;
         Ok(session)
+    }
+
+    /// One truth: after a NOOP, each session knows it.
+    fn all_know(&mut self) -> Result<(), String> {
+        for session in &mut self.sessions {
+            session.ok("NOOP")?;
+            session.learn()?;
+            session.knows(&self.truth.work)?;
+        }
+        Ok(())
     }
 
     /// What the mailbox is, seen by someone who knows nothing yet.

@@ -106,11 +106,6 @@ impl Drill {
         self.truth.work.least_next =
             found.last().map_or(0, |last| last.uid + 1).max(self.truth.work.least_next);
         self.truth.work.messages = found;
-        for session in &mut self.sessions {
-            session.ok("NOOP")?;
-            session.learn()?;
-            session.knows(&self.truth.work)?;
-        }
-        Ok(())
+        self.all_know()
     }
 }

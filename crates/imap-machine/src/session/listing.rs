@@ -78,6 +78,10 @@ impl<R: Acceptance> Session<R> {
             let of = (self.reader.names, Some(&mailbox));
             write_entries(of, entries, &mut self.output);
         }
+        lines.entries.match_some();
+        if !lines.entries.are_matched() {
+            return self.pause(Work::Lines(lines));
+        }
         while !self.output_is_full() {
             let Some(entry) = lines.entries.next() else {
                 return self.finish(Ended::Ok, "", "Done");

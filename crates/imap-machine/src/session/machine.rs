@@ -39,6 +39,10 @@ impl<R: Acceptance> Machine for Session<R> {
             }
             match self.advance(now) {
                 Flow::Again => {}
+                Flow::Pause => {
+                    self.open = Open::Flush;
+                    return Step::Ask(Question::Flush);
+                }
                 Flow::Ask(question) => {
                     self.open = Open::Question;
                     return Step::Ask(question);

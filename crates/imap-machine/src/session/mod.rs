@@ -168,6 +168,8 @@ enum Work {
 enum Flow {
     /// Go on.
     Again,
+    /// Go on when others have had their turn.
+    Pause,
     /// Ask this.
     Ask(Question),
     /// More input is needed.
@@ -506,6 +508,12 @@ impl<R: Acceptance> Session<R> {
     fn again(&mut self, work: Work) -> Flow {
         self.work = work;
         Flow::Again
+    }
+
+    /// Goes on with this work, which takes long, when others have had their turn.
+    fn pause(&mut self, work: Work) -> Flow {
+        self.work = work;
+        Flow::Pause
     }
 
     /// What to do with nothing to do: give memory back, or close if nothing can come.

@@ -48,6 +48,8 @@ pub(super) enum Aim {
 
 #[derive(Debug)]
 enum Stage {
+    /// The rows from the n-th on are looked at; these have to be looked into.
+    Rows(Vec<usize>, usize),
     /// The service looks into messages.
     Matching(Matching),
     /// The service tells what messages are put in order by.
@@ -109,27 +111,47 @@ impl<R: Acceptance> Session<R> {
         compiled: Arc<Compiled>,
         aim: Aim,
     ) -> Flow {
-        let stage = Stage::Write(Vec::new(), 0);
+        let stage = Stage::Rows(Vec::new(), 0);
         let mut work =
             Searching { search, compiled, aim, found: Bits::default(), stage, told: self.now };
+        let Some(view) = self.searched(&work) else { return self.misfit() };
+        work.found = Bits::none(view.rows().len());
+        self.search_rows(Box::new(work), Vec::new(), 0)
+    }
+
+    /// Looks at the next rows, as many as one step may: a hostile search has ten thousand keys.
+    /// `candidates` are those so far whose messages have to be looked into.
+    fn search_rows(
+        &mut self,
+        mut work: Box<Searching>,
+        mut candidates: Vec<usize>,
+        from: usize,
+    ) -> Flow {
+        let mut found = std::mem::take(&mut work.found);
         let Some(view) = self.searched(&work) else { return self.misfit() };
         let rows = view.rows();
         let among = match &work.aim {
             Aim::Update(update) => Some(&*update.changed),
             Aim::Command | Aim::Elsewhere(_) => None,
         };
-        let Found { surely, mut maybe } = match among {
-            Some(places) => Evaluator::some(view, places, None).find(&work.compiled),
-            None => Evaluator::all(view).find(&work.compiled),
+        let count = among.map_or(rows.len(), <[usize]>::len);
+        let to = count.min(from.saturating_add(work.compiled.rows_at_a_time()));
+        let mut evaluator = match among {
+            Some(places) => Evaluator::some(view, &places[from..to], None),
+            None => Evaluator::range(view, from..to),
         };
+        let Found { surely, mut maybe } = evaluator.find(&work.compiled);
         maybe.without(&surely);
-        let place = |at: usize| among.map_or(at, |places| places[at]);
+        let place = |at: usize| among.map_or(from + at, |places| places[from + at]);
         let is_there = |place: &usize| !view.is_gone(rows.at(*place).uid);
-        let candidates = maybe.iter().map(place).filter(is_there).collect();
-        let mut found = Bits::none(rows.len());
+        candidates.extend(maybe.iter().map(place).filter(is_there));
         surely.iter().map(place).for_each(|place| found.set(place));
         work.found = found;
-        self.search_matches(Box::new(work), Matching { candidates, done: 0, asked: 0 })
+        if to < count {
+            work.stage = Stage::Rows(candidates, to);
+            return self.pause(Work::Search(work));
+        }
+        self.search_matches(work, Matching { candidates, done: 0, asked: 0 })
     }
 
     pub(super) fn search_goes_on(
@@ -138,6 +160,7 @@ impl<R: Acceptance> Session<R> {
         answer: Option<Answer<R>>,
     ) -> Flow {
         match std::mem::replace(&mut work.stage, Stage::Write(Vec::new(), 0)) {
+            Stage::Rows(candidates, from) => self.search_rows(work, candidates, from),
             Stage::Matching(matching) => self.search_matched(work, matching, answer),
             Stage::Ordering(ordering) => self.search_ordered(work, ordering, answer),
             Stage::Write(text, at) => self.search_writes(work, text, at),
@@ -163,6 +186,7 @@ impl<R: Acceptance> Session<R> {
         }
         let rows = view.rows();
         let count_max = (ANSWER_BITS_MAX / work.compiled.keys.len().max(1))
+            .min(work.compiled.rows_at_a_time())
             .clamp(1, self.config.limits.match_messages_max);
         let batch = left.iter().take(count_max);
         let messages: Vec<_> = batch.map(|&place| View::wanted(rows.at(place))).collect();

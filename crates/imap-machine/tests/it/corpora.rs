@@ -60,3 +60,22 @@ fn mutants() {
         }
     }
 }
+
+/// The fuzz targets are built by another compiler, and seldom: what the reference service is made of
+/// must be named in them too.
+#[test]
+fn the_fuzz_targets_have_the_whole_service() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let targets = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/fuzz_targets");
+    for file in std::fs::read_dir(here).unwrap() {
+        let path = file.unwrap().path();
+        if !std::fs::read_to_string(&path).unwrap().contains("\nimpl Service {") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for target in ["imap_commands", "imap_session"] {
+            let text = std::fs::read_to_string(format!("{targets}/{target}.rs")).unwrap();
+            assert!(text.contains(&format!("/{name}\"]")), "{target} lacks {name}");
+        }
+    }
+}

@@ -66,3 +66,20 @@ async fn what_another_session_expunged_can_be_fetched_until_it_is_told() {
     assert_eq!(fetched[0], "* 1 FETCH (BODY[TEXT] {6}\r\ntext\r\n)");
     assert!(first.ok("NOOP").await.contains(&"* 1 EXPUNGE".to_owned()));
 }
+
+// RFC 3516: what is sent in pieces is decoded ahead, and is the same octets.
+#[tokio::test]
+async fn a_large_part_comes_whole_without_its_transfer_encoding() {
+    let world = World::new().await;
+    let octets: Vec<u8> = (0..11_000_000_u32).map(|at| b'a' + (at / 7 % 26) as u8).collect();
+    let base64: Vec<String> =
+        octets.chunks(57).map(sasl::base64_encode).map(|line| line + "\r\n").collect();
+    let head = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n";
+    world.deliver(&format!("{head}\r\n{}", base64.concat())).await;
+    let mut client = world.in_inbox().await;
+    let text = String::from_utf8(octets).unwrap();
+    let whole = client.ok("FETCH 1 (BINARY.PEEK[1])").await.remove(0);
+    assert!(whole.ends_with(&format!("{{11000000}}\r\n{text})")), "{}", whole.len());
+    let part = client.ok("FETCH 1 (BINARY.PEEK[1]<8000000.2500000>)").await.remove(0);
+    assert!(part.ends_with(&format!("{{2500000}}\r\n{})", &text[8_000_000..10_500_000])));
+}

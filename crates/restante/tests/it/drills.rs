@@ -18,6 +18,22 @@ fn sessions_agree_over_stops_and_kills() {
     }
 }
 
+/// `--sessions 5000` is for a quiet machine.
+#[test]
+fn three_hundred_sessions_see_one_truth() {
+    let mut drill = Command::new(RESTANTE);
+    drill.args(["drill", "sessions", "--sessions", "300", "--rounds", "1", "--steps", "40"]);
+    tool(drill.args(["--seed", "4"]));
+}
+
+/// Above a hundred thousand, what has vanished is worked out from what is left.
+#[test]
+fn who_was_away_is_told_what_has_vanished() {
+    for messages in ["30000", "120000"] {
+        tool(Command::new(RESTANTE).args(["drill", "expunged", "--messages", messages]));
+    }
+}
+
 #[test]
 fn nothing_is_lost_in_power_cuts_on_ext4_and_xfs() {
     tool(Command::new(RESTANTE).args(["drill", "powercut", "--count", "2"]));

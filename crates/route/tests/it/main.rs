@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod likeness;
+mod mta_sts;
 mod mx;
 mod routes;
 mod schedule;

@@ -4,6 +4,7 @@
 
 mod apply_acl;
 mod apply_directory;
+mod apply_doors;
 mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
@@ -147,6 +148,7 @@ impl<E: Executor> Index<E> {
         }
         let mut index = Self::empty(sql);
         index.load_directory()?;
+        index.load_tokens()?;
         index.load_mailboxes()?;
         index.load_acl()?;
         index.load_quotas()?;
@@ -341,6 +343,13 @@ impl<E: Executor> Index<E> {
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)
             }
+            Record::TokenAdded { .. }
+            | Record::TokenRemoved { .. }
+            | Record::SendKeyUsed { .. }
+            | Record::Imported { .. }
+            | Record::HookSet { .. }
+            | Record::HookRemoved { .. }
+            | Record::HookReached { .. } => self.apply_door(entry),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())

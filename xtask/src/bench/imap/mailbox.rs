@@ -78,7 +78,8 @@ fn items(large: bool) -> [(&'static str, Vec<Goal>); 4] {
     }
 }
 
-fn load(
+/// Fills the inbox of this account.
+pub(super) fn load(
     host: &Host,
     account: usize,
     messages: u64,

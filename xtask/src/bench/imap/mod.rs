@@ -17,6 +17,7 @@ mod adding;
 mod arriving;
 mod idle;
 mod mailbox;
+mod maildrop;
 mod table;
 
 pub(super) use table::table;
@@ -35,7 +36,7 @@ const QUIET_LOOKS: u32 = 5;
 const QUIET_LOOKS_MAX: u32 = 1_500;
 /// Threads of the server that work out passwords and the like end after ten seconds.
 const SETTLED_AFTER: Duration = Duration::from_secs(11);
-const CONNECTIONS_MAX: &str = "connections_max = 20000";
+const CONNECTIONS_MAX: usize = 20_000;
 
 /// What a figure is to be.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -126,11 +127,7 @@ impl Host {
         let directory = bench.directory.join("imap");
         std::fs::create_dir_all(&directory).map_err(BenchError::io("making a directory"))?;
         let installation = Installation::init(&bench.binary, &directory, ACCOUNTS)?;
-        let settings = installation.data.join("restante.toml");
-        let text =
-            std::fs::read_to_string(&settings).map_err(BenchError::io("reading the settings"))?;
-        let text = text.replace("# connections_max = 4096", CONNECTIONS_MAX);
-        std::fs::write(&settings, text).map_err(BenchError::io("writing the settings"))?;
+        installation.allow_connections(CONNECTIONS_MAX)?;
         let running = installation.start()?;
         let target = our_target(&installation, &running);
         Ok(Self { target, ours: Some((installation, Some(running))), peer: None })
@@ -246,6 +243,18 @@ pub(super) fn measure(bench: &Bench<'_>, mut host: Host) -> Result<Results, Benc
     }
     if bench.wants(Part::ImapLarge) {
         mailbox::measure(&mut host, LARGE, bench.scaled(100_000), &mut results)?;
+    }
+    if bench.wants(Part::Pop3) {
+        for (part, account, messages) in
+            [(Part::Imap, SMALL, 10_000), (Part::ImapLarge, LARGE, 100_000)]
+        {
+            let messages = bench.scaled(messages);
+            if !bench.wants(part) {
+                mailbox::load(&host, account, messages, &mut results)?;
+            }
+            host.restart()?;
+            maildrop::measure(&host, account, messages, &mut results)?;
+        }
     }
     if bench.wants(Part::Imap) || bench.wants(Part::ImapLarge) {
         let after = host.settled_memory_kib() as f64 / 1024.0;
