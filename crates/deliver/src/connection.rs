@@ -115,11 +115,10 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
 }
 
 /// The hosts that take the mail, whatever the domain is called.
-fn site(key: &Key, places: &[Place]) -> Arc<str> {
+fn site(key: &Key, hosts: &[String]) -> Arc<str> {
     match key.hop {
         NextHop::Domain(_) => {
-            let mut hosts: Vec<String> =
-                places.iter().map(|place| place.host.to_string()).collect();
+            let mut hosts = hosts.to_vec();
             hosts.sort_unstable();
             hosts.join(" ").into()
         }
@@ -129,15 +128,15 @@ fn site(key: &Key, places: &[Place]) -> Arc<str> {
 
 impl<Q: Queue> Slot<Q> {
     /// Whether the hosts of a plan bear this connection too.
-    fn is_welcome(&self, places: &[Place]) -> bool {
-        let limit = self.host_limit(places).and_then(|limit| limit.connections);
-        self.runner.desk.at_site(&self.key, &site(&self.key, places), limit)
+    fn is_welcome(&self, places: &[Guarded]) -> bool {
+        let hosts: Vec<String> = places.iter().map(|at| at.place.host.to_string()).collect();
+        let limit = self.host_limit(&hosts).and_then(|limit| limit.connections);
+        self.runner.desk.at_site(&self.key, &site(&self.key, &hosts), limit)
     }
 
-    fn host_limit(&self, places: &[Place]) -> Option<&HostLimit> {
-        let fits = |limit: &&HostLimit| {
-            places.iter().any(|place| limit.fits(&place.host.to_string().to_ascii_lowercase()))
-        };
+    fn host_limit(&self, hosts: &[String]) -> Option<&HostLimit> {
+        let fits =
+            |limit: &&HostLimit| hosts.iter().any(|host| limit.fits(&host.to_ascii_lowercase()));
         self.runner.settings.host_limits.iter().find(fits)
     }
 
@@ -277,7 +276,7 @@ impl<Q: Queue> Slot<Q> {
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
         let mut client = Client::new(self.config(tls));
         let places = (at.index, at.count);
-        let limit = self.host_limit(std::slice::from_ref(at.place));
+        let limit = self.host_limit(&[at.place.host.to_string()]);
         let messages_max = limit.and_then(|limit| limit.messages);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
         let mut exchange = Exchange {
