@@ -8,6 +8,9 @@ mod cli;
 mod control;
 mod data_dir;
 mod demo;
+mod dkim;
+mod dkim_signing;
+mod domain_dns;
 mod doors;
 mod file_limit;
 mod incoming;
@@ -19,6 +22,7 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod reports;
 mod request;
 mod serve;
 mod show;
@@ -31,6 +35,7 @@ mod transfer;
 mod verify;
 mod view;
 mod web_access;
+mod zone;
 
 use std::process::ExitCode;
 

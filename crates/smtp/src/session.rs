@@ -106,6 +106,9 @@ impl Session {
 
     pub fn recipient(&self, address: &Address) -> Result<(), Refusal> {
         let directory = self.shared.store.directory();
+        if directory.is_stale_forward(address, now()) {
+            return Err(Refusal::permanent(550, 1, 1, "This address was good for some weeks only"));
+        }
         match directory.resolve(address) {
             Resolution::Account(_) => self.room_for(address),
             Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => {

@@ -75,6 +75,10 @@ pub struct Directory {
     /// By [`Address::folded`].
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) routes: BTreeMap<Option<Domain>, Route>,
+    /// The one that rewrites first.
+    pub(crate) srs_keys: Vec<Arc<crate::dkim_keys::PrivateKey>>,
+    /// By selector.
+    pub(crate) dkim_keys: BTreeMap<Domain, Vec<Arc<crate::dkim_keys::DkimKey>>>,
     /// By their hash.
     pub(crate) tokens: HashMap<[u8; 32], Token>,
 }
@@ -162,6 +166,9 @@ impl Directory {
         let folded = address.folded();
         if let Some(found) = self.find(&folded) {
             return found;
+        }
+        if let Some(sender) = self.first_sender(address) {
+            return Resolution::Alias(vec![sender]);
         }
         let detail = folded.split_once('@').and_then(|(localpart, domain)| {
             let (user, _) = localpart.split_once('+')?;

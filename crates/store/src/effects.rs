@@ -39,7 +39,8 @@ impl Effects {
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
             | Record::TokenAdded { .. }
-            | Record::TokenRemoved { .. } => self.directory = true,
+            | Record::TokenRemoved { .. }
+            | Record::KeyChanged(_) => self.directory = true,
             Record::HookSet { .. } | Record::HookRemoved { .. } => self.events = true,
             Record::Rescheduled { .. } => self.queue = true,
             Record::Attempted { .. } | Record::Tried(_) => {

@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dkim_keys::KeyChange;
 use crate::record_held::{CustodiesChanged, Hold};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -373,6 +374,8 @@ pub enum Record {
         /// The journal's head ([`journal::Head::to_bytes`]).
         head: Vec<u8>,
     },
+    /// A key that mail leaves with is made, or something else is done with it.
+    KeyChanged(Box<KeyChange>),
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

@@ -279,6 +279,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
@@ -372,13 +373,13 @@ fn read_meta(sql: &mut impl Executor, name: &'static str) -> Result<Option<Vec<u
     Ok(found)
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
+pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     text.parse().map_err(broken)
 }
 
-fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
+pub(crate) fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
     SqlError { doing: "read what the index holds".to_owned(), cause: Box::new(cause) }
 }
