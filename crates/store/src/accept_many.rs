@@ -133,6 +133,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
             return_headers_only: None,
             eight_bit: false,
             smtp_utf8: false,
+            requires_tls: false,
             body: message.body,
             message_id: message.message_id,
             subject: message.subject,

@@ -50,6 +50,7 @@ impl Effects {
             }
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
+            | Record::TlsRequired { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }

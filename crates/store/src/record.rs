@@ -310,6 +310,12 @@ pub enum Record {
         /// Why, in the operator's words.
         reason: Option<String>,
     },
+    /// The message of the [`Record::Accepted`] before it must not travel without verified TLS
+    /// (REQUIRETLS, RFC 8689).
+    TlsRequired {
+        /// The message.
+        mail: MailId,
+    },
 }
 
 /// How much an account may keep (RFC 9208 §5).
