@@ -376,6 +376,12 @@ pub enum Record {
     },
     /// A key that mail leaves with is made, or something else is done with it.
     KeyChanged(Box<KeyChange>),
+    /// The message of the [`Record::Accepted`] before it must not travel without verified TLS
+    /// (REQUIRETLS, RFC 8689).
+    TlsRequired {
+        /// The message.
+        mail: MailId,
+    },
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.
@@ -390,12 +396,6 @@ impl std::fmt::Debug for HookSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HookSecret(..)")
     }
-    /// The message of the [`Record::Accepted`] before it must not travel without verified TLS
-    /// (REQUIRETLS, RFC 8689).
-    TlsRequired {
-        /// The message.
-        mail: MailId,
-    },
 }
 
 /// How much an account may keep (RFC 9208 §5).

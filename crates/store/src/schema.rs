@@ -102,7 +102,6 @@ CREATE TABLE body_file (
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
 pub const TABLES: [(&str, &str); 29] = [
-pub const TABLES: [(&str, &str); 29] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
