@@ -377,17 +377,14 @@ pub enum Record {
     },
     /// A key that mail leaves with is made, or something else is done with it.
     KeyChanged(Box<KeyChange>),
-<<<<<<< HEAD
+    /// What was found out about the sender of a message, and what was made of it.
+    Judged(Box<Judged>),
     /// The message of the [`Record::Accepted`] before it must not travel without verified TLS
     /// (REQUIRETLS, RFC 8689).
     TlsRequired {
         /// The message.
         mail: MailId,
     },
-=======
-    /// What was found out about the sender of a message, and what was made of it.
-    Judged(Box<Judged>),
->>>>>>> main
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.
