@@ -274,7 +274,7 @@ impl<Q: Queue> Slot<Q> {
         trying.source = Some(link.local().ip());
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
-        let mut client = Client::new(self.config(tls));
+        let mut client = Client::new(self.config(at, tls));
         let places = (at.index, at.count);
         let limit = self.host_limit(&[at.place.host.to_string()]);
         let messages_max = limit.and_then(|limit| limit.messages);
@@ -321,7 +321,7 @@ impl<Q: Queue> Slot<Q> {
         }
     }
 
-    fn config(&self, tls: Tls) -> Config {
+    fn config(&self, at: &At<'_>, tls: Tls) -> Config {
         let settings = &self.runner.settings;
         let waits = Waits {
             greeting: settings.command_timeout,
@@ -330,7 +330,9 @@ impl<Q: Queue> Slot<Q> {
             dot: settings.data_end_timeout,
             ..Waits::default()
         };
-        Config { hostname: settings.hostname.clone(), tls, waits }
+        // An operator's route needs no further proof.
+        let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
+        Config { hostname: settings.hostname.clone(), tls, is_proven, waits }
     }
 }
 
