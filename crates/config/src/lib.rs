@@ -15,6 +15,7 @@
 mod contradictions;
 mod kinds;
 mod listeners;
+mod optional;
 mod parse;
 mod settings;
 mod suggest;
@@ -26,7 +27,7 @@ pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, ProxyAt, Resolve
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{
-    Config, Dns, Journal, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
+    Config, Dns, Journal, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn, Store,
     Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};

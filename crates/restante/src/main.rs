@@ -11,6 +11,7 @@ mod demo;
 mod file_limit;
 mod incoming;
 mod init;
+mod introspection;
 mod kept_file;
 mod mail_access;
 mod mta_sts;

@@ -62,6 +62,10 @@ fn every_kind_of_value_survives_writing_and_reading() {
         vec![ProxyAt::Service(Service::Smtp), ProxyAt::Address("[::1]:1430".parse().unwrap())];
     config.proxy.networks = vec![Network { ip: "192.0.2.7".parse().unwrap(), prefix_bits: 32 }];
     config.sign_in.allow_plaintext_from_loopback = false;
+    config.oauth.introspection_url = Some("http://[::1]:8080/x".to_owned());
+    config.oauth.client_id = Some("a \"client\"".to_owned());
+    config.oauth.client_secret_file = Some(PathBuf::from("secret"));
+    config.oauth.required_scope = None;
     config.log.level = LogLevel::Trace;
     let text = config.to_toml();
     assert_eq!(Config::parse(&text, "f").unwrap(), config, "{text}");
@@ -122,8 +126,9 @@ fn services_have_their_standard_ports() {
         ("pop3s", 995),
         ("https", 443),
     ];
-    // LMTP has no standard port, and not everybody needs it.
+    // HTTP in clear serves ACME alone; LMTP has no standard port. Not everybody needs them.
     let mut wanted = expected.map(|(name, port)| (name, Some(port))).to_vec();
+    wanted.push(("http", None));
     wanted.push(("lmtp", None));
     assert_eq!(ports, wanted);
     let everywhere: Vec<SocketAddr> =
