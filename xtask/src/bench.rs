@@ -16,6 +16,7 @@ use drill::server::{self, Installation, Running};
 use drill::sink::Sink;
 use serde::Serialize;
 
+mod auth;
 mod hostile;
 mod imap;
 mod meter;
@@ -78,10 +79,15 @@ enum Part {
     Pop3,
     /// Input that wants to be dear; fails where it is
     Hostile,
+    /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
+    Auth,
 }
 
 /// What is measured where mail is read.
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
+
+/// What is measured by itself.
+const ALONE: [Part; 2] = [Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -160,6 +166,7 @@ struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
     hostile: String,
+    auth: Vec<auth::Cost>,
 }
 
 /// Measures and prints; the words after `bench` are its options.
@@ -179,6 +186,9 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
                 console::say(&imap::table(&report.imap));
                 console::say(&report.hostile);
+                if !report.auth.is_empty() {
+                    console::say(&auth::table(&report.auth));
+                }
             }
             ExitCode::SUCCESS
         }
@@ -190,18 +200,24 @@ pub fn run(arguments: &[&str]) -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<Report, BenchError> {
+    let mut report = Report::default();
+    if args.only.is_empty() || args.only.contains(&Part::Auth) {
+        report.auth = auth::measure(args.quick)?;
+    }
+    if args.only == [Part::Auth] {
+        return Ok(report);
+    }
     let binary = match &args.binary {
         Some(path) => path.canonicalize().map_err(BenchError::io("finding the binary"))?,
         None => build()?,
     };
     let directory = server::fresh_directory(args.directory.as_deref(), "restante-bench")?;
     let mut bench = Bench { args, directory: directory.clone(), binary };
-    let mut report = Report::default();
     let (mut reading, mut others) = (true, true);
     if !args.only.is_empty() {
         reading = args.only.iter().any(|part| READING_PARTS.contains(part));
         others =
-            args.only.iter().any(|part| !READING_PARTS.contains(part) && *part != Part::Hostile);
+            args.only.iter().any(|part| !READING_PARTS.contains(part) && !ALONE.contains(part));
     }
     if args.only.is_empty() || args.only.contains(&Part::Hostile) {
         report.hostile = hostile::measure(&bench)?;

@@ -250,6 +250,7 @@ impl<Q: Queue> Slot<Q> {
         let mut exchange = Exchange {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
+            body_ended: false,
             no_session: None,
             lacks_tls: false,
         };
@@ -391,6 +392,8 @@ struct Exchange<Q: Queue> {
     courier: Courier<Q>,
     /// Octets of the current message that were read.
     body_offset: u64,
+    /// All of it was.
+    body_ended: bool,
     /// Why there was no session.
     no_session: Option<Setback>,
     /// It was for want of TLS.
@@ -404,9 +407,16 @@ impl<Q: Queue> Service for Exchange<Q> {
         match question {
             Question::Next(peer) => {
                 self.courier.begin(peer.tls.as_ref());
-                self.body_offset = 0;
+                (self.body_offset, self.body_ended) = (0, false);
                 match self.courier.next().await {
-                    Some(job) => Answer::Send(Box::new(words::message(&job.items))),
+                    Some(job) => {
+                        let mut message = words::message(&job.items);
+                        if let Some(item) = job.items.first() {
+                            let mail = Arc::clone(&item.mail);
+                            message.reverse_path = self.courier.runner.queue.sent_as(&mail);
+                        }
+                        Answer::Send(Box::new(message))
+                    }
                     None => Answer::Quit,
                 }
             }
@@ -439,18 +449,20 @@ impl<Q: Queue> Exchange<Q> {
             return Answer::Unreadable;
         };
         let mail = Arc::clone(&mail.mail);
-        if self.body_offset >= mail.body_bytes {
+        if self.body_ended {
             return Answer::End;
         }
         let read = self.courier.runner.queue.read_body(mail.id, self.body_offset, PIECE_OCTETS);
         match read.await {
-            Ok(bytes) if !bytes.is_empty() => {
+            // Fewer than were asked for are the last.
+            Ok(bytes) => {
                 self.body_offset += bytes.len() as u64;
-                Answer::Bytes(bytes)
-            }
-            Ok(_) => {
-                tracing::error!(mail = %mail.id, "the message ends before its size");
-                Answer::Unreadable
+                self.body_ended = bytes.len() < PIECE_OCTETS;
+                if self.body_offset < mail.body_bytes && self.body_ended {
+                    tracing::error!(mail = %mail.id, "the message ends before its size");
+                    return Answer::Unreadable;
+                }
+                if bytes.is_empty() { Answer::End } else { Answer::Bytes(bytes) }
             }
             Err(error) => {
                 tracing::error!(mail = %mail.id, %error, "the message cannot be read");

@@ -82,6 +82,11 @@ pub trait Queue: Send + Sync + 'static {
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// The reverse-path that a message leaves with: another than its own where it is only forwarded.
+    fn sent_as(&self, mail: &Mail) -> ReversePath {
+        mail.reverse_path.clone()
+    }
+
     /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
     /// before the first mail is taken. Where they cannot be read there are none.
     fn reached_lately(&self, hosts_max: usize) -> impl Future<Output = Vec<Host>> + Send;
@@ -130,7 +135,7 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
-    /// Octets of the message.
+    /// Octets of the message; what is signed as it leaves has a few more.
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 pub mod append;
 pub mod console;
+pub mod expunged;
 pub mod guest;
 pub mod hostile;
 pub mod imap;
@@ -55,6 +56,8 @@ pub enum Drill {
     Kill(kill::KillArgs),
     /// Random IMAP sessions on one mailbox against a model, with restarts and kills in between
     Sessions(sessions::SessionsArgs),
+    /// Expunges hundreds of thousands of messages and comes back with QRESYNC
+    Expunged(expunged::ExpungedArgs),
     /// Pulls the plug of a machine that runs a loaded server and counts what is left
     Powercut(powercut::PowercutArgs),
     /// The load inside the machine of `powercut`
@@ -113,6 +116,10 @@ pub fn run(args: &Args) -> ExitCode {
         Drill::Sessions(args) => sessions::run(args).map(|report| {
             console::say(&report.to_string());
             report.fault.is_none()
+        }),
+        Drill::Expunged(args) => expunged::run(args).and_then(|report| {
+            print(args.json, &report, &expunged_text(&report))?;
+            Ok(report.faults.is_empty())
         }),
         Drill::Powercut(args) => powercut::run(args).and_then(|report| {
             print(args.json, &report, &powercut_text(&report))?;
@@ -173,6 +180,17 @@ fn kill_text(report: &kill::KillReport) -> String {
     }
     if let Some(kept) = &report.kept {
         text.push_str(&format!("\nkept: {} (seed {})", kept.display(), report.seed));
+    }
+    text
+}
+
+fn expunged_text(report: &expunged::ExpungedReport) -> String {
+    let mut text = format!("{} UIDs given, one in a thousand is left", report.uids);
+    for (what, millis, kib, octets) in &report.ways {
+        text.push_str(&format!("\n{what}: {millis} ms, {kib} KiB, {octets} octets"));
+    }
+    for fault in &report.faults {
+        text.push_str(&format!("\nFAULT {fault}"));
     }
     text
 }

@@ -195,6 +195,12 @@ impl<D: Disk> Reader<D> {
         }
     }
 
+    /// The durable head of the open journal; `None` where it is only looked at.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        *self.shared.head.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All that is in the journal behind `from` (`None`: from the first frame), in order, with
     /// every hash checked. On an open journal it ends at the head that is durable now.
     #[must_use]

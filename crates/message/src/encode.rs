@@ -10,7 +10,7 @@ const LINE_MAX: usize = 78;
 const UNBROKEN_MAX: usize = 900;
 
 /// A field body of free text: as it is where it is printable ASCII, else in encoded words.
-pub(crate) fn unstructured(text: &str) -> String {
+pub fn unstructured(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.is_ascii() && text.len() <= UNBROKEN_MAX && !text.contains("=?") {
         return text;

@@ -31,6 +31,8 @@ pub enum ProtocolKind {
     Esmtp,
     /// LHLO.
     Lmtp,
+    /// None of these: a request to the HTTP API (in IANA's registry of mail transmission types).
+    Http,
 }
 
 impl WithProtocol {
@@ -39,6 +41,7 @@ impl WithProtocol {
     pub const fn keyword(self) -> &'static str {
         let lmtp = match self.kind {
             ProtocolKind::Smtp => return "SMTP",
+            ProtocolKind::Http => return "HTTP",
             ProtocolKind::Esmtp => false,
             ProtocolKind::Lmtp => true,
         };

@@ -28,6 +28,7 @@ mod listen;
 mod proxy;
 mod random;
 mod resolve;
+mod shown;
 mod stop;
 mod tls_client;
 mod tls_server;
@@ -55,6 +56,7 @@ pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
 };
+pub use shown::{RecordKind, tlsa_data};
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};

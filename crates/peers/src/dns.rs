@@ -213,9 +213,15 @@ impl Drop for Dns {
 
 /// The name with a dot at its end, in lower case.
 fn name(text: &str) -> Name {
-    let mut parsed = Name::from_utf8(text).unwrap().to_lowercase();
-    parsed.set_fqdn(true);
-    parsed
+    // As octets where it is ASCII: names that no host may have are asked for too.
+    let parsed = if text.is_ascii() {
+        Name::from_labels(text.split('.').filter(|label| !label.is_empty()).map(str::as_bytes))
+    } else {
+        Name::from_utf8(text)
+    };
+    let mut name = parsed.unwrap().to_lowercase();
+    name.set_fqdn(true);
+    name
 }
 
 /// UDP and TCP on one port: takes a TCP port and hopes that UDP has it free too.

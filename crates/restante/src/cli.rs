@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, serve, show, tls, verify};
+use crate::{check, control, demo, dkim, domain_dns, doors, serve, show, tls, transfer, verify};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -54,9 +54,15 @@ enum Command {
     /// Domains whose mail is kept here
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Keys that mail is signed with
+    #[command(subcommand)]
+    Dkim(dkim::Dkim),
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
+    /// Tokens by which programs send over the HTTP API as an account
+    #[command(subcommand)]
+    Token(doors::Token),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
@@ -68,10 +74,17 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Bring mail in from a Maildir or mbox files: nothing twice, all of it compared
+    Import(transfer::ImportArgs),
+    /// Write an account's mail out as Maildir or mbox
+    Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify,
     /// Make the index anew from the journal; the server must not run
     Rebuild,
+    /// What others report about mail in the name of our domains
+    #[command(subcommand)]
+    Report(Report),
     /// What SPF, DKIM, DMARC and ARC say of a sender or a message; needs no server
     #[command(subcommand)]
     Check(check::Check),
@@ -116,6 +129,8 @@ enum Account {
 enum DomainCommand {
     /// Keep mail for this domain here
     Add { domain: Domain },
+    /// What to publish in the DNS for it, and what of that is there
+    Dns(domain_dns::Args),
     /// No longer; its accounts must be gone
     Remove { domain: Domain },
     /// List them
@@ -154,6 +169,32 @@ enum Route {
     List,
 }
 
+#[derive(Debug, Subcommand)]
+enum Report {
+    /// Add up the DMARC aggregate reports (RFC 9990) that an address has received, or files
+    #[command(after_help = REPORT_EXAMPLES)]
+    Dmarc {
+        /// Reports as messages, XML, gzip or zip, instead of those in the archive
+        #[arg(required_unless_present = "to", conflicts_with = "to")]
+        files: Vec<PathBuf>,
+        /// The address that reports are sent to: what `rua=` of the DMARC record says
+        #[arg(long)]
+        to: Option<Address>,
+        /// Only those accepted at this time or later: 2026-11-21, or 7d (ago)
+        #[arg(long, requires = "to")]
+        since: Option<String>,
+        /// Only those about this domain
+        #[arg(long)]
+        domain: Option<Domain>,
+    },
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  restante report dmarc --to dmarc-reports@example.org --since 7d
+  restante report dmarc --to dmarc-reports@example.org --domain example.org --json
+  restante report dmarc 'google.com!example.org!1795219200!1795305599.zip'";
+
 #[derive(Debug, Args)]
 struct Trace {
     /// A receipt, a Message-ID or an address; without it, the latest messages
@@ -185,8 +226,17 @@ impl Cli {
                 serve::serve(&data, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Import(args) => return transfer::import(&data, &args, self.json),
+            Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
+            Command::Report(command) => match report(command)? {
+                Reported::Asked(request) => request,
+                Reported::Read(answer) => {
+                    show::reports(&answer, self.json);
+                    return Ok(ExitCode::SUCCESS);
+                }
+            },
             Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
@@ -203,7 +253,17 @@ impl Cli {
                 }
                 return Ok(ExitCode::SUCCESS);
             }
-            Command::Domain(command) => domain(command),
+            Command::Dkim(command) => return dkim::run(&data, command, self.json),
+            Command::Domain(command) => match domain(command) {
+                Ok(request) => request,
+                Err(args) => return domain_dns::run(&data, &args, self.json),
+            },
+            Command::Token(command) => {
+                let (request, made) = doors::token(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                doors::answer(&request, &answer, made.as_deref(), self.json);
+                return Ok(ExitCode::SUCCESS);
+            }
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,
@@ -265,12 +325,14 @@ fn count_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-fn domain(command: DomainCommand) -> Request {
-    match command {
+/// The request; or what is wanted of the DNS, which no server is needed for.
+fn domain(command: DomainCommand) -> Result<Request, domain_dns::Args> {
+    Ok(match command {
         DomainCommand::Add { domain } => Request::DomainAdd { domain },
         DomainCommand::Remove { domain } => Request::DomainRemove { domain },
         DomainCommand::List => Request::DomainList,
-    }
+        DomainCommand::Dns(args) => return Err(args),
+    })
 }
 
 fn alias(command: Alias) -> Request {
@@ -315,6 +377,29 @@ fn trace(trace: Trace) -> anyhow::Result<Request> {
         until: time(&trace.until)?,
         count_max: trace.limit,
     })
+}
+
+/// A request for the store, or what was read without it.
+enum Reported {
+    Asked(Request),
+    Read(serde_json::Value),
+}
+
+fn report(command: Report) -> anyhow::Result<Reported> {
+    let Report::Dmarc { files, to, since, domain } = command;
+    let domain = domain.map(|domain| domain.as_str().to_owned());
+    if let Some(to) = to {
+        let since = since.as_deref().map(parse_time).transpose()?;
+        let which = crate::reports::Which { to, since, domain };
+        return Ok(Reported::Asked(Request::ReportDmarc(which)));
+    }
+    let mut read = Vec::with_capacity(files.len());
+    for file in &files {
+        let name = file.display().to_string();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        read.push((name, bytes));
+    }
+    Ok(Reported::Read(crate::reports::of_files(&read, domain.as_deref())))
 }
 
 /// A moment in milliseconds: a time, a day (its beginning in UTC), or how long ago.

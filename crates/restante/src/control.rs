@@ -91,10 +91,17 @@ async fn answer(
     keeper: Option<Arc<Keeper>>,
 ) -> std::io::Result<()> {
     let user = stream.peer_cred()?.uid();
-    let (reader, mut writer) = stream.into_split();
+    let (reader, writer) = stream.into_split();
     let mut line = String::new();
-    tokio::io::BufReader::new(reader).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
-    let result = match serde_json::from_str::<Request>(&line) {
+    let (mut reader, mut writer) = (reader, writer);
+    // Whoever begins a session says nothing behind its request before it is answered.
+    let mut lines = tokio::io::BufReader::new(&mut reader);
+    (&mut lines).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
+    let request = serde_json::from_str::<Request>(&line);
+    if let Ok(Request::Transfer { account }) = &request {
+        return transfer(store, account, reader.reunite(writer)).await;
+    }
+    let result = match request {
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
             tls::policy(&runner, &domain).await
         }
@@ -132,6 +139,26 @@ async fn answer(
         Err(failure) => serde_json::json!({ "error": failure }),
     };
     writer.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// Serves a session of import or export on the rest of the connection.
+async fn transfer(
+    store: Store,
+    address: &mail_types::Address,
+    stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
+) -> std::io::Result<()> {
+    let mut stream = stream.map_err(std::io::Error::other)?;
+    let account = store.directory().sign_in_name(&address.to_string()).map(|found| found.id);
+    let Some(account) = account else {
+        let what = format!("account {address} does not exist");
+        let answer = serde_json::json!({ "error": Failure { what, mend: None } });
+        return stream.write_all(format!("{answer}\n").as_bytes()).await;
+    };
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    let served =
+        tokio::task::spawn_blocking(move || crate::transfer::serve(store, account, stream));
+    served.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)
 }
 
 /// The name of a system user, from /etc/passwd; its number where that has none.
@@ -190,7 +217,7 @@ fn ask_server(mut stream: BlockingStream, request: &Request) -> anyhow::Result<V
     }
 }
 
-fn told(failure: Failure) -> anyhow::Error {
+pub fn told(failure: Failure) -> anyhow::Error {
     match failure.mend {
         Some(mend) => anyhow::anyhow!("{}\nWhat to do: {mend}", failure.what),
         None => anyhow::anyhow!("{}", failure.what),

@@ -60,7 +60,8 @@ pub fn listen(
     Ok(Some(SocketFile(path)))
 }
 
-fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role) -> smtp::Shared {
+/// What a port of this role works with; the HTTP API takes what the submission port would.
+pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role) -> smtp::Shared {
     smtp::Shared {
         store: store.clone(),
         sign_in: Arc::clone(sign_in),

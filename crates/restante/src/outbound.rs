@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError,
 };
 use tokio::sync::Notify;
+
+use crate::dkim_signing::{self, Signing};
 
 /// The store as the queue runner sees it.
 pub struct Outbound {
@@ -17,6 +19,7 @@ pub struct Outbound {
     hostname: Domain,
     changed: Arc<Notify>,
     open: Mutex<Open>,
+    signing: Signing,
 }
 
 /// What is known of items that are taken.
@@ -26,6 +29,11 @@ struct Open {
     begun: HashSet<CustodyId>,
     /// Where the messages of taken items lie, and how many of them are taken.
     mails: HashMap<MailId, (MailFacts, u64, usize)>,
+    /// Messages of ours, with their DKIM-Signature fields once they were made: the same for all
+    /// their recipients.
+    ours: HashMap<MailId, Option<Arc<str>>>,
+    /// Reverse-paths that forwarded messages leave with.
+    forwarded: HashMap<MailId, ReversePath>,
     /// Large messages of which pieces are being sent.
     large: HashMap<MailId, Arc<Vec<u8>>>,
 }
@@ -35,7 +43,8 @@ impl Outbound {
         let changed = Arc::new(Notify::new());
         let wake = Arc::clone(&changed);
         store.on_queue(Box::new(move || wake.notify_one()));
-        Self { store, hostname, changed, open: Mutex::default() }
+        let signing = Signing::new(store.clone());
+        Self { store, hostname, changed, open: Mutex::default(), signing }
     }
 
     /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
@@ -51,6 +60,33 @@ impl Outbound {
             open.large.insert(facts.receipt.mail, Arc::clone(&body));
         }
         Ok(body)
+    }
+
+    /// The DKIM-Signature fields that go in front of a message of ours, made at its first read.
+    async fn signatures(
+        &self,
+        mail: MailId,
+        body: &Arc<Vec<u8>>,
+        front: usize,
+    ) -> Result<Arc<str>, QueueError> {
+        match self.open().ours.get(&mail) {
+            None => return Ok(Arc::default()),
+            Some(Some(made)) => return Ok(Arc::clone(made)),
+            Some(None) => {}
+        }
+        let (signing, whole) = (self.signing.clone(), Arc::clone(body));
+        let sign = move || signing.sign(&whole[front..], net::now());
+        let made: Arc<str> = if body.len() as u64 >= SMALL_BYTES {
+            blocking(sign).await?.into()
+        } else {
+            sign().into()
+        };
+        // Kept, so that a later piece follows on the same signatures.
+        let mut open = self.open();
+        Ok(match open.ours.get_mut(&mail) {
+            Some(place) => Arc::clone(place.get_or_insert(made)),
+            None => made,
+        })
     }
 
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
@@ -70,6 +106,25 @@ impl Outbound {
     }
 }
 
+/// The reverse-path for a message of somebody outside that an alias leads out again: of the alias's
+/// domain, which may send it.
+fn forwarding_path(
+    directory: &Directory,
+    item: &QueueItem,
+    now: mail_types::Timestamp,
+) -> Option<ReversePath> {
+    let accepted = &item.mail.accepted;
+    if dkim_signing::is_ours(&accepted.source) {
+        return None;
+    }
+    let alias = accepted.custodies.iter().find(|custody| match &custody.fate {
+        store::Fate::Expanded { into } => into.contains(&item.custody),
+        store::Fate::Delivered { .. } | store::Fate::Queued { .. } | store::Fate::Held(_) => false,
+    })?;
+    let domain = alias.recipient.domain()?;
+    Some(directory.forwarding_path(&accepted.reverse_path, domain, now))
+}
+
 /// Bytes of the Return-Path line in front of a kept message. RFC 5321 §4.4: it is for final
 /// delivery alone, so what goes to other hosts begins behind it.
 fn return_path_bytes(item: &QueueItem) -> u64 {
@@ -82,6 +137,8 @@ impl Open {
             *taken = taken.saturating_sub(count);
             if *taken == 0 {
                 self.mails.remove(&mail);
+                self.ours.remove(&mail);
+                self.forwarded.remove(&mail);
                 self.large.remove(&mail);
             }
         }
@@ -97,6 +154,7 @@ impl Queue for Outbound {
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
+        let directory = self.store.directory();
         let mut open = self.open();
         let mut mails: HashMap<MailId, Arc<Mail>> = HashMap::new();
         let items = items
@@ -106,6 +164,12 @@ impl Queue for Outbound {
                 let front = return_path_bytes(&item);
                 let id = facts.receipt.mail;
                 open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
+                if let Some(path) = forwarding_path(&directory, &item, want.now) {
+                    open.forwarded.entry(id).or_insert(path);
+                }
+                if dkim_signing::is_ours(&item.mail.accepted.source) {
+                    open.ours.entry(id).or_default();
+                }
                 let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
                 item_of(item, mail)
             })
@@ -131,12 +195,17 @@ impl Queue for Outbound {
             Some(body) => body,
             None => self.read_whole(facts).await?,
         };
-        let start = usize::try_from(front + offset).unwrap_or(usize::MAX).min(body.len());
-        let end = start.saturating_add(bytes_max).min(body.len());
+        let front = usize::try_from(front).unwrap_or(usize::MAX).min(body.len());
+        let signatures = self.signatures(mail, &body, front).await?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let signature = signatures.as_bytes().get(offset..).unwrap_or_default();
+        let signature = &signature[..signature.len().min(bytes_max)];
+        let start = front + offset.saturating_sub(signatures.len()).min(body.len() - front);
+        let end = start.saturating_add(bytes_max - signature.len()).min(body.len());
         if end == body.len() {
             self.open().large.remove(&mail);
         }
-        Ok(body[start..end].to_vec())
+        Ok([signature, &body[start..end]].concat())
     }
 
     async fn begin_attempts(
@@ -170,6 +239,11 @@ impl Queue for Outbound {
             results.push(result);
         }
         results
+    }
+
+    fn sent_as(&self, mail: &Mail) -> ReversePath {
+        let forwarded = self.open().forwarded.get(&mail.id).cloned();
+        forwarded.unwrap_or_else(|| mail.reverse_path.clone())
     }
 
     async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {

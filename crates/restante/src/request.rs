@@ -40,6 +40,9 @@ pub enum Request {
         storage_bytes: Option<Option<u64>>,
         messages: Option<Option<u64>>,
     },
+    Dkim {
+        request: DkimRequest,
+    },
     DomainList,
     DomainAdd {
         domain: Domain,
@@ -93,6 +96,39 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What the DMARC reports of others say.
+    ReportDmarc(crate::reports::Which),
+    /// Go on as a session of import or export (`transfer`).
+    Transfer {
+        account: Address,
+    },
+    TokenList,
+    TokenAdd {
+        address: Address,
+        label: String,
+        text: String,
+    },
+    TokenRemove {
+        token: u64,
+    },
+}
+
+/// What is asked of the keys that mail is signed with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DkimRequest {
+    /// The keys of a domain, or of all.
+    List { domain: Option<Domain> },
+    /// New keys, which do not sign yet.
+    Prepare { domain: Domain },
+    /// Sign with the new keys.
+    Activate { domain: Domain },
+    /// A new key for the reverse-paths of what is forwarded.
+    RotateSrs,
+    /// Take the last step back.
+    Undo { domain: Domain },
+    /// End a key.
+    Remove { domain: Domain, selector: String, force: bool },
 }
 
 /// Which messages.
@@ -212,10 +248,27 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
         }
+        Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
+        Request::TokenList => Ok(view::tokens(&store.directory())),
+        Request::TokenAdd { address, label, text } => {
+            let token = store.add_token(actor, &address, label, &text).wait()?;
+            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+        }
+        Request::TokenRemove { token } => {
+            store.remove_token(actor, token).wait()?;
+            Ok(did(format!("token {token} is worth nothing any more")))
+        }
+        Request::Transfer { .. } => {
+            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
+        }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {
-            store.add_domain(actor, domain.clone()).wait()?;
-            Ok(did(format!("mail for {domain} is local from now on")))
+            store.add_domain(actor.clone(), domain.clone()).wait()?;
+            crate::dkim::ensure(store, &actor, &domain)?;
+            Ok(did(format!(
+                "mail for {domain} is local from now on; restante domain dns {domain} prints what \
+                 to publish"
+            )))
         }
         Request::DomainRemove { domain } => {
             store.remove_domain(actor, domain.clone()).wait()?;
@@ -253,6 +306,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);

@@ -141,6 +141,9 @@ impl<'a> Teller<'a> {
             Source::Append { account } => {
                 format!("stored by {} over IMAP", self.account(*account))
             }
+            Source::Import { account } => {
+                format!("imported for {} by the operator", self.account(*account))
+            }
             Source::Report { about } => {
                 format!("made here as a report about {}", short_receipt(*about))
             }
@@ -255,6 +258,7 @@ impl<'a> Teller<'a> {
                     Via::Imap => "IMAP",
                     Via::Pop3 => "POP3",
                     Via::Control => "the control socket",
+                    Via::Http => "the HTTP API",
                 };
                 let place = ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
                 format!("{} (over {via}{place})", self.account(*account))

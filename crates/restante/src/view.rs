@@ -26,6 +26,21 @@ pub fn account(store: &Store, account: AccountId) -> Result<Value, StoreError> {
     }))
 }
 
+pub fn tokens(directory: &Directory) -> Value {
+    directory
+        .tokens()
+        .into_iter()
+        .map(|token| {
+            json!({
+                "token": token.id,
+                "account": directory.account(token.account).map(|account| &account.address),
+                "label": token.label,
+                "added": token.added.to_string(),
+            })
+        })
+        .collect()
+}
+
 pub fn domains(directory: &Directory) -> Value {
     directory.domains().map(|domain| json!({ "domain": domain })).collect()
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use config::{Config, Service};
+use mail_types::{AccountId, ReceiptId};
+use store::{Query, Source, Store};
 
 use crate::serve::Running;
 
@@ -11,16 +13,78 @@ pub fn listen_https(
     running: &mut Running,
     config: &Config,
     pages: Vec<web::PageSource>,
+    api: Option<Arc<web::Api>>,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(web::Shared {
         limits: web_limits(config),
         pages,
+        api,
         room: web::Shared::room(config.web.body_bytes_held_max),
     });
     let stop = running.stop();
     running.listen(config, Service::Https, web::TOO_MANY_CONNECTIONS, move |link| {
         web::serve(Arc::clone(&shared), link, stop.clone())
     })
+}
+
+/// The API, whose messages go the way of the submission port.
+pub fn api(config: &Config, store: &Store, submission: Arc<smtp::Shared>) -> Arc<web::Api> {
+    Arc::new(web::Api {
+        store: store.clone(),
+        sign_in: Arc::clone(&submission.sign_in),
+        plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
+        keys_kept_for: config.web.idempotency_keys_for,
+        doing: Box::new(Doing { store: store.clone(), submission }),
+    })
+}
+
+/// What the API has done by others.
+struct Doing {
+    store: Store,
+    submission: Arc<smtp::Shared>,
+}
+
+impl web::Doing for Doing {
+    fn submit(
+        &self,
+        submission: web::Submission,
+    ) -> web::Future_<'_, Result<store::Receipt, web::NotTaken>> {
+        Box::pin(async move {
+            let submitted = smtp::Submitted {
+                account: submission.account,
+                name: submission.name,
+                standing: submission.standing,
+                peer: submission.peer,
+                tls: submission.tls,
+                reverse_path: submission.reverse_path,
+                envelope_id: submission.envelope_id,
+                recipients: submission.recipients,
+                content: &submission.content,
+                key: submission.key,
+            };
+            smtp::submit(&self.submission, submitted).await.map_err(|why| match why {
+                smtp::NotTaken::Refused(refusal) => web::NotTaken::Refused(refusal),
+                smtp::NotTaken::Recipients(all) => web::NotTaken::Recipients(all),
+                smtp::NotTaken::Repeated => web::NotTaken::Repeated,
+            })
+        })
+    }
+
+    fn story(
+        &self,
+        account: AccountId,
+        receipt: &str,
+    ) -> Result<Option<serde_json::Value>, web::Problem> {
+        let Ok(receipt) = receipt.parse::<ReceiptId>() else { return Ok(None) };
+        let query = Query { receipt: Some(receipt), count_max: 1, ..Query::default() };
+        let found = self.store.trace(&query);
+        let found = found.map_err(|error| web::Problem::unavailable(error.to_string()))?;
+        // What others sent is none of its business, whoever guesses a receipt.
+        let own = found.into_iter().find(|story| {
+            matches!(story.accepted.source, Source::Submission { account: of, .. } if of == account)
+        });
+        Ok(own.map(|story| crate::view::story(&story, &self.store.directory())))
+    }
 }
 
 /// Serves pages in clear where the settings name a port for it.

@@ -69,7 +69,11 @@ impl<T> Step<T> {
                 Step::Ask(queries)
             }
             (Self::Ask(mut queries), Step::Ask(more)) => {
-                queries.extend(more);
+                for query in more {
+                    if !queries.contains(&query) {
+                        queries.push(query);
+                    }
+                }
                 Step::Ask(queries)
             }
         }
@@ -131,6 +135,17 @@ impl Answers {
     #[must_use]
     pub fn get(&self, query: &Query) -> Option<&Answer> {
         self.known.get(query)
+    }
+
+    /// Which of these are not known yet, each once.
+    pub fn missing(&self, queries: impl IntoIterator<Item = Query>) -> Vec<Query> {
+        let mut missing = Vec::new();
+        for query in queries {
+            if self.get(&query).is_none() && !missing.contains(&query) {
+                missing.push(query);
+            }
+        }
+        missing
     }
 
     /// Keeps an answer.

@@ -171,6 +171,12 @@ impl SignIn {
         Some(Standing { account: *account, version: self.version(*account)? })
     }
 
+    /// What a session stands on that was let in by other means than a password: the account as it is.
+    #[must_use]
+    pub fn standing_of(&self, account: AccountId) -> Option<Standing> {
+        Some(Standing { account, version: self.version(account)? })
+    }
+
     /// Whether the account is there and has the credentials of the sign-in. A session for which
     /// this is no longer so has to end.
     #[must_use]

@@ -183,6 +183,7 @@ impl Arriving {
         let Envelope { sender, recipients, protocol } = &self.envelope;
         let with = WithProtocol {
             kind: match (self.rules.role, *protocol) {
+                (_, "HTTP") => ProtocolKind::Http,
                 (Role::Lmtp, _) => ProtocolKind::Lmtp,
                 (Role::Mx | Role::Submission, "SMTP") => ProtocolKind::Smtp,
                 (Role::Mx | Role::Submission, _) => ProtocolKind::Esmtp,

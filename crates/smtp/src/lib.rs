@@ -11,6 +11,7 @@
 mod arriving;
 mod delivered;
 mod session;
+mod submitted;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 use store::Store;
 
 use crate::session::Session;
+pub use crate::submitted::{NotTaken, Submitted, submit};
 
 /// What every connection of a port shares.
 pub struct Shared {

@@ -6,7 +6,7 @@ use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
-use store::{Actor, Arrived, Receipt, Refused, Resolution, Source, Via};
+use store::{Actor, Arrived, Receipt, Refused, Resolution, SendKey, Source, Via};
 
 use crate::arriving::{Arriving, Rules, Whole};
 use crate::{Shared, delivered};
@@ -20,6 +20,9 @@ pub struct Session {
     /// By which credentials it has signed in.
     standing: Option<Standing>,
     arriving: Option<Box<Arriving>>,
+    /// What keeps a message of the HTTP API from being taken twice.
+    key: Option<SendKey>,
+    via: Via,
 }
 
 impl Service for Session {
@@ -53,7 +56,15 @@ fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
 
 impl Session {
     pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, account: None, standing: None, arriving: None }
+        let via = Via::Submission;
+        Self { shared, peer, account: None, standing: None, arriving: None, key: None, via }
+    }
+
+    /// Somebody has signed in to the HTTP API, and submits there.
+    pub fn signed_in_elsewhere(&mut self, standing: Standing, key: Option<SendKey>) {
+        self.standing = Some(standing);
+        self.key = key;
+        self.via = Via::Http;
     }
 
     async fn sign_in(&mut self, question: sasl::Question) -> Answer<Receipt> {
@@ -63,7 +74,7 @@ impl Session {
         Answer::SignIn(answer)
     }
 
-    fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {
+    pub fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {
         self.arriving = None;
         self.account = sender.signed_in.as_ref().map(|signed_in| signed_in.account);
         if let Some(reason) = self.shared.store.stopped() {
@@ -93,8 +104,11 @@ impl Session {
         }
     }
 
-    fn recipient(&self, address: &Address) -> Result<(), Refusal> {
+    pub fn recipient(&self, address: &Address) -> Result<(), Refusal> {
         let directory = self.shared.store.directory();
+        if directory.is_stale_forward(address, now()) {
+            return Err(Refusal::permanent(550, 1, 1, "This address was good for some weeks only"));
+        }
         match directory.resolve(address) {
             Resolution::Account(_) => self.room_for(address),
             Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => {
@@ -115,7 +129,7 @@ impl Session {
         checked.map_err(|refused| refusal(&refused))
     }
 
-    fn begin(&mut self, envelope: Envelope) {
+    pub fn begin(&mut self, envelope: Envelope) {
         let directory = self.shared.store.directory();
         let leads_out = |address: &Address| match directory.resolve(address) {
             Resolution::Alias(targets) => {
@@ -144,7 +158,7 @@ impl Session {
         self.arriving = Some(Box::new(Arriving::new(mail, envelope, arrival, rules)));
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let arriving = self.arriving.as_mut().ok_or_else(lost_track)?;
         let written = arriving.write(bytes, now());
         if written.is_err() {
@@ -154,6 +168,11 @@ impl Session {
     }
 
     async fn end(&mut self) -> Result<Receipt, Refusal> {
+        self.end_keyed().await?.map_err(refused)
+    }
+
+    /// The outer error is of taking it in, the inner one of its commit.
+    pub async fn end_keyed(&mut self) -> Result<Result<Receipt, Refused>, Refusal> {
         let arriving = self.arriving.take().ok_or_else(lost_track)?;
         let (mail, name) = (arriving.mail, arriving.name());
         let (envelope, whole) = if arriving.is_large() {
@@ -169,18 +188,7 @@ impl Session {
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
         let arrived = self.arrived(mail, envelope, whole);
-        let accepted = store.accept_and_report(arrived, report).await;
-        accepted.map_err(|refused| match refused {
-            // Known at RCPT and gone since. The others must not lose the message by that: it comes
-            // again, and RCPT then says who is not there.
-            Refused::UnknownUser(address) | Refused::RelayDenied(address) => Refusal::transient(
-                451,
-                2,
-                1,
-                format!("{address} is no recipient any more; try again for the others"),
-            ),
-            refused => refusal(&refused),
-        })
+        Ok(store.accept_keyed(arrived, report, self.key).await)
     }
 
     fn arrived(&self, mail: mail_types::MailId, envelope: Envelope, whole: Whole) -> Arrived {
@@ -189,7 +197,7 @@ impl Session {
         let (actor, source) = match signed_in {
             Some(signed_in) => {
                 let account = signed_in.account;
-                let actor = Actor::Account { account, ip: Some(peer), via: Via::Submission };
+                let actor = Actor::Account { account, ip: Some(peer), via: self.via };
                 (actor, Source::Submission { account, ip: peer, tls })
             }
             None => {
@@ -214,6 +222,21 @@ impl Session {
             subject: whole.subject,
             recipients: envelope.recipients.into_iter().map(recipient).collect(),
         }
+    }
+}
+
+/// What the peer may know of why the commit did not take a message that was taken in.
+pub fn refused(refused: Refused) -> Refusal {
+    match refused {
+        // Known at RCPT and gone since. The others must not lose the message by that: it comes
+        // again, and RCPT then says who is not there.
+        Refused::UnknownUser(address) | Refused::RelayDenied(address) => Refusal::transient(
+            451,
+            2,
+            1,
+            format!("{address} is no recipient any more; try again for the others"),
+        ),
+        refused => refusal(&refused),
     }
 }
 

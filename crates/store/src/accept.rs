@@ -13,7 +13,7 @@ use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
 use crate::record_held::Hold;
-use crate::{Pending, Receipt, Refused, Store};
+use crate::{Pending, Receipt, Refused, SendKey, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
 const FIELD_BYTES_MAX: usize = 255;
@@ -77,11 +77,28 @@ impl<D: Disk> Store<D> {
         arrived: Arrived,
         report: Option<NewReport>,
     ) -> Pending<Receipt> {
+        self.accept_keyed(arrived, report, None)
+    }
+
+    /// The same; refused as [`Refused::Exists`] where a message came by this key already.
+    pub fn accept_keyed(
+        &self,
+        arrived: Arrived,
+        report: Option<NewReport>,
+        key: Option<SendKey>,
+    ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
         self.change_and(
             move |work| {
+                if let Some(key) = &key {
+                    crate::send_key::check_unused(work, key)?;
+                }
+                let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
                 accept(work, arrived)?;
+                if let Some(key) = &key {
+                    crate::send_key::use_key(work, &actor, key, accepted)?;
+                }
                 if let Some((mail, report)) = report {
                     // A sender that does not exist here is told nothing.
                     crate::queue::accept_report(work, mail, report)?;
@@ -129,7 +146,10 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
     // anywhere.
     let may_relay = match arrived.source {
         Source::Smtp { .. } | Source::Lmtp { .. } => false,
-        Source::Submission { .. } | Source::Append { .. } | Source::Report { .. } => true,
+        Source::Submission { .. }
+        | Source::Append { .. }
+        | Source::Report { .. }
+        | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay);
     for recipient in &arrived.recipients {

@@ -71,7 +71,10 @@ impl<D: Disk> Store<D> {
         let id = |one: &NewMessage| ReceiptId::new(one.mail, &one.body.hash);
         let ids: Vec<ReceiptId> = append.messages.iter().map(id).collect();
         self.change_and(
-            move |work| Ok(append_all(work, append)?.map(|placed| (work.now, placed))),
+            move |work| {
+                let source = Source::Append { account: append.actor.account };
+                Ok(append_all(work, append, source)?.map(|placed| (work.now, placed)))
+            },
             move |done, synced| {
                 let (at, (uid_validity, uids)) = done?;
                 let receipts = ids.into_iter().map(|id| Receipt::committed(id, at, synced));
@@ -82,9 +85,14 @@ impl<D: Disk> Store<D> {
 }
 
 /// UIDVALIDITY of the mailbox and the UID of each message.
-type Placed = (u32, Vec<Uid>);
+pub type Placed = (u32, Vec<Uid>);
 
-fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Refused> {
+/// Puts the messages into the mailbox and records where they came from.
+pub fn append_all(
+    work: &mut Work<'_>,
+    append: Append,
+    source: Source,
+) -> Result<Option<Placed>, Refused> {
     let Append { actor, mailbox: name, messages, replaces, room } = append;
     let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
     let may = acl::rights(work, actor.account, mailbox);
@@ -127,7 +135,7 @@ fn append_all(work: &mut Work<'_>, append: Append) -> Result<Option<Placed>, Ref
         let arrived = Arrived {
             mail: message.mail,
             actor: actor.into(),
-            source: Source::Append { account: actor.account },
+            source: source.clone(),
             reverse_path: ReversePath::Null,
             envelope_id: None,
             return_headers_only: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use mail_types::{AccountId, Address, Domain};
+use mail_types::{AccountId, Address, Domain, Timestamp};
 
 use crate::record::Credentials;
 
@@ -39,6 +39,19 @@ pub struct Alias {
     pub targets: Vec<Address>,
 }
 
+/// A token of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its id.
+    pub id: u64,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What the operator calls it.
+    pub label: String,
+    /// When it was made.
+    pub added: Timestamp,
+}
+
 /// What a recipient's address means here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
@@ -62,6 +75,12 @@ pub struct Directory {
     /// By [`Address::folded`].
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) routes: BTreeMap<Option<Domain>, Route>,
+    /// The one that rewrites first.
+    pub(crate) srs_keys: Vec<Arc<crate::dkim_keys::PrivateKey>>,
+    /// By selector.
+    pub(crate) dkim_keys: BTreeMap<Domain, Vec<Arc<crate::dkim_keys::DkimKey>>>,
+    /// By their hash.
+    pub(crate) tokens: HashMap<[u8; 32], Token>,
 }
 
 impl Directory {
@@ -74,6 +93,20 @@ impl Directory {
     #[must_use]
     pub fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains(domain)
+    }
+
+    /// The tokens, by id. Those of removed accounts are gone with them.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<&Token> {
+        let mut all: Vec<&Token> = self.tokens.values().collect();
+        all.sort_by_key(|token| token.id);
+        all
+    }
+
+    /// The token with this text, which is nowhere kept: only its hash is.
+    #[must_use]
+    pub fn token(&self, text: &str) -> Option<&Token> {
+        self.tokens.get(blake3::hash(text.as_bytes()).as_bytes())
     }
 
     /// The accounts, by address.
@@ -133,6 +166,9 @@ impl Directory {
         let folded = address.folded();
         if let Some(found) = self.find(&folded) {
             return found;
+        }
+        if let Some(sender) = self.first_sender(address) {
+            return Resolution::Alias(vec![sender]);
         }
         let detail = folded.split_once('@').and_then(|(localpart, domain)| {
             let (user, _) = localpart.split_once('+')?;

@@ -13,6 +13,8 @@ pub struct Effects {
     pub directory: bool,
     /// There is something to send on.
     pub queue: bool,
+    /// Something that hooks may tell of, or other hooks.
+    pub events: bool,
     /// Mailboxes that were made, renamed, deleted, shared, or have other messages or flags; some more than
     /// once.
     pub mailboxes: Vec<MailboxId>,
@@ -35,9 +37,15 @@ impl Effects {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.directory = true,
-            Record::Rescheduled { .. } | Record::Attempted { .. } | Record::Tried(_) => {
+            | Record::RouteRemoved { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRemoved { .. }
+            | Record::KeyChanged(_) => self.directory = true,
+            Record::HookSet { .. } | Record::HookRemoved { .. } => self.events = true,
+            Record::Rescheduled { .. } => self.queue = true,
+            Record::Attempted { .. } | Record::Tried(_) => {
                 self.queue = true;
+                self.events = true;
             }
             Record::CustodiesChanged(change) => {
                 for item in &change.items {
@@ -50,6 +58,9 @@ impl Effects {
             }
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
+            | Record::SendKeyUsed { .. }
+            | Record::Imported { .. }
+            | Record::HookReached { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
@@ -65,6 +76,7 @@ impl Effects {
             Record::Copied { to, .. } => self.mailboxes.push(*to),
             Record::Moved { from, to, .. } => self.mailboxes.extend([*from, *to]),
             Record::Accepted(mail) => {
+                self.events = true;
                 self.accepted.push((mail.mail, mail.body_at));
                 for custody in &mail.custodies {
                     match &custody.fate {

@@ -21,10 +21,14 @@ mod changes;
 mod commit;
 mod custody;
 mod directory;
+mod dkim_keys;
 mod effects;
+mod events;
 mod extracted;
 mod extracting;
 mod flags;
+mod hooks;
+mod imported;
 mod index;
 mod lanes;
 mod live;
@@ -44,9 +48,12 @@ mod record;
 mod record_held;
 mod record_tried;
 mod schema;
+mod send_key;
 mod shared;
 mod sql;
 mod sqlite;
+mod srs;
+mod tokens;
 mod trace;
 mod url_key;
 mod verify;
@@ -64,8 +71,12 @@ pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Wish};
 pub use custody::CustodyState;
-pub use directory::{Account, Alias, Directory, Resolution, Route};
+pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
+pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
+pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
+pub use hooks::Hook;
+pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
 pub use live::{MessageRow, OpenMailbox, Vanished};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
@@ -78,14 +89,15 @@ pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, Grantee, NewCustody, Notice, Notify, Outcome, Peer,
-    Place, Quota, Record, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
+    Notify, Outcome, Peer, Place, Quota, Record, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
-pub use shared::{Alarm, DirectoryWake, QueueWake};
+pub use send_key::{SendKey, SentBefore};
+pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
 pub use url_key::{UrlKey, UrlTarget};

@@ -15,7 +15,7 @@ use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
 use crate::live::Live;
-use crate::shared::{Alarm, DirectoryWake, QueueWake, Shared};
+use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::{Pending, Refused, StoreError};
@@ -303,6 +303,11 @@ impl<D: Disk> Store<D> {
     /// Has `wake` called whenever something may be due in the queue earlier than before.
     pub fn on_queue(&self, wake: QueueWake) {
         self.shared.set_queue_wake(wake);
+    }
+
+    /// Has `wake` called whenever something happened that [`Store::happened`] tells of.
+    pub fn on_event(&self, wake: EventWake) {
+        self.shared.set_event_wake(wake);
     }
 
     /// Has the writer perform `change` in its next group; the answer comes after the sync.

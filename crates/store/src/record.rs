@@ -11,6 +11,7 @@ use mail_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dkim_keys::KeyChange;
 use crate::record_held::{CustodiesChanged, Hold};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -63,6 +64,8 @@ pub enum Via {
     Pop3,
     /// The control socket.
     Control,
+    /// The HTTP API.
+    Http,
 }
 
 /// Where a frame lies in the journal, as a record names it.
@@ -310,6 +313,83 @@ pub enum Record {
         /// Why, in the operator's words.
         reason: Option<String>,
     },
+    /// The HTTP API takes this token for the account's.
+    TokenAdded {
+        /// Its id.
+        token: u64,
+        /// The account.
+        account: AccountId,
+        /// What the operator calls it.
+        label: String,
+        /// BLAKE3 of the token.
+        hash: [u8; 32],
+    },
+    /// The token is worth nothing any more.
+    TokenRemoved {
+        /// Its id.
+        token: u64,
+    },
+    /// The request that brought this message had an Idempotency-Key; in the group of its acceptance.
+    SendKeyUsed {
+        /// Whose request.
+        account: AccountId,
+        /// BLAKE3 of the key.
+        key: [u8; 32],
+        /// BLAKE3 of all that the request asked for.
+        request: [u8; 32],
+        /// What it brought.
+        mail: MailId,
+    },
+    /// Messages came from another system; in the group of their acceptance.
+    Imported {
+        /// Into whose mailboxes.
+        account: AccountId,
+        /// Where from, in words.
+        from: String,
+        /// What they are known by there, and here.
+        messages: Vec<(ImportKey, MailId)>,
+    },
+    /// What happens to mail is told to this URL.
+    HookSet {
+        /// Its id.
+        hook: u64,
+        /// Where.
+        url: String,
+        /// What signs it.
+        secret: HookSecret,
+        /// Which kinds, by their names; none: all.
+        kinds: Vec<String>,
+        /// The journal's head behind which it begins ([`journal::Head::to_bytes`]).
+        from: Vec<u8>,
+    },
+    /// Nothing is told there any more.
+    HookRemoved {
+        /// Its id.
+        hook: u64,
+    },
+    /// Everything up to this head was told.
+    HookReached {
+        /// Its id.
+        hook: u64,
+        /// The journal's head ([`journal::Head::to_bytes`]).
+        head: Vec<u8>,
+    },
+    /// A key that mail leaves with is made, or something else is done with it.
+    KeyChanged(Box<KeyChange>),
+}
+
+/// What a message of another system is known by: a hash of the account and all that names it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ImportKey(pub [u8; 16]);
+
+/// What signs the events of a hook. Kept as it is, since it has to be used.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for HookSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HookSecret(..)")
+    }
 }
 
 /// How much an account may keep (RFC 9208 §5).
@@ -423,6 +503,11 @@ pub enum Source {
         lhlo: String,
         /// TLS version and cipher suite.
         tls: Option<String>,
+    },
+    /// `restante import`.
+    Import {
+        /// Into whose mailboxes.
+        account: AccountId,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 10;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -79,12 +79,28 @@ CREATE TABLE story (
 CREATE TABLE url_key (
   account INTEGER NOT NULL, mailbox INTEGER NOT NULL, key BLOB NOT NULL,
   PRIMARY KEY (account, mailbox)) WITHOUT ROWID;
+CREATE TABLE srs_key (
+  place INTEGER PRIMARY KEY, key BLOB NOT NULL, since INTEGER NOT NULL);
+CREATE TABLE dkim_key (
+  domain TEXT NOT NULL, selector TEXT NOT NULL, key BLOB NOT NULL, since INTEGER NOT NULL,
+  PRIMARY KEY (domain, selector)) WITHOUT ROWID;
+CREATE TABLE token (
+  id INTEGER PRIMARY KEY, account INTEGER NOT NULL, label TEXT NOT NULL, hash BLOB NOT NULL,
+  added INTEGER NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE send_key (
+  account INTEGER NOT NULL, key BLOB NOT NULL, request BLOB NOT NULL, mail INTEGER NOT NULL,
+  used INTEGER NOT NULL, PRIMARY KEY (account, key)) WITHOUT ROWID;
+CREATE INDEX send_key_used ON send_key (used);
+CREATE TABLE imported (key BLOB PRIMARY KEY, mail INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE hook (
+  id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret BLOB NOT NULL, kinds TEXT NOT NULL,
+  head BLOB NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 22] = [
+pub const TABLES: [(&str, &str); 28] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -133,5 +149,11 @@ pub const TABLES: [(&str, &str); 22] = [
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
+    ("srs_key", "SELECT place, key, since FROM srs_key ORDER BY place"),
+    ("dkim_key", "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector"),
+    ("token", "SELECT id, account, label, hash, added, removed FROM token ORDER BY id"),
+    ("send_key", "SELECT account, key, request, mail, used FROM send_key ORDER BY account, key"),
+    ("imported", "SELECT key, mail FROM imported ORDER BY key"),
+    ("hook", "SELECT id, url, secret, kinds, head, removed FROM hook ORDER BY id"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -30,6 +30,9 @@ pub type QueueWake = Box<dyn Fn() + Send + Sync>;
 /// Called when accounts, domains, aliases or routes have changed.
 pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
 
+/// Called when something happened to mail that may be told of.
+pub type EventWake = Box<dyn Fn() + Send + Sync>;
+
 /// What the writer and the handles share.
 pub struct Shared {
     pub index_path: PathBuf,
@@ -58,6 +61,7 @@ pub struct Shared {
     queue_wake: RwLock<Option<QueueWake>>,
     queue_news: Mutex<Vec<News>>,
     directory_wake: RwLock<Option<DirectoryWake>>,
+    event_wake: RwLock<Option<EventWake>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,6 +95,7 @@ impl Shared {
             queue_wake: RwLock::new(None),
             queue_news: Mutex::default(),
             directory_wake: RwLock::new(None),
+            event_wake: RwLock::new(None),
         }
     }
 
@@ -156,6 +161,10 @@ impl Shared {
         *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    pub fn set_event_wake(&self, wake: EventWake) {
+        *self.event_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
     pub fn take_reader(&self) -> Option<Sqlite> {
         lock(&self.readers).pop()
     }
@@ -169,7 +178,7 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, mailboxes, accepted, made } = effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made } = effects;
         let watched = !self.watches.is_empty();
         let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();
         self.mailboxes.update(mailboxes, index, |id, before, now| {
@@ -191,6 +200,11 @@ impl Shared {
         }
         if directory
             && let Some(wake) = &*self.directory_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake();
+        }
+        if events
+            && let Some(wake) = &*self.event_wake.read().unwrap_or_else(PoisonError::into_inner)
         {
             wake();
         }

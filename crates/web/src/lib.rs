@@ -8,14 +8,21 @@
 //! RFCs: 9110 (HTTP), 9112 (HTTP/1.1), 9113 (HTTP/2), 9457 (problem details), 7617 (Basic), 6750
 //! (Bearer).
 
+mod api;
 mod asked;
+mod letter;
+mod mime;
+mod openapi;
 mod pages;
 mod plain;
 mod problem;
 mod reply;
 mod router;
+mod send;
 mod serve;
+mod signed;
 
+pub use api::{Api, Doing, Future_, NotTaken, Submission};
 pub use asked::{Asked, Limits};
 pub use pages::{Page, PageSource};
 pub use plain::serve_pages;

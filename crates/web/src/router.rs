@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 
 use crate::reply::{self, Reply};
-use crate::{Asked, Problem, Shared};
+use crate::{Asked, Problem, Shared, openapi, send};
 
 /// Answers a request.
 pub async fn answer(shared: &Shared, asked: Asked) -> Reply {
@@ -23,7 +23,11 @@ async fn route(shared: &Shared, asked: Asked) -> Result<Reply, Problem> {
             return Ok(reply::page(page));
         }
     }
+    let Some(api) = &shared.api else { return Err(Problem::not_found("Nothing is here")) };
     match asked.path() {
+        "/api/v1/send" => send::send(shared, api, asked).await,
+        "/api/v1/openapi.json" if reads => Ok(reply::json(StatusCode::OK, &openapi::document())),
+        path if reads && path.starts_with("/api/v1/messages/") => send::message(api, asked).await,
         "/api/v1/health" if reads => {
             Ok(reply::json(StatusCode::OK, &serde_json::json!({ "status": "ok" })))
         }

@@ -47,6 +47,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("imap-machine", "message"),
     ("imap-machine", "mailbox"),
     ("sender-auth", "message"),
+    ("interchange", "message"),
     ("pop3-machine", "sasl"),
     ("pop3-machine", "mailbox"),
     ("store", "journal"),

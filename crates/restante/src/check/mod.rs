@@ -1,6 +1,8 @@
 //! `restante check`: what the checks of a sender come to, asked for by hand. Needs no server and no
 //! data directory; changes nothing.
 
+mod dmarc;
+mod message;
 mod spf;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +26,26 @@ pub enum Check {
     /// permerror; its reason follows in parentheses. The exit code is 0 whatever the result is.
     #[command(after_help = spf::EXAMPLES)]
     Spf(spf::Spf),
+    /// Are the signatures of this message good (DKIM, RFC 6376)?
+    ///
+    /// The first line begins with the result for the whole message: none, pass, fail, policy,
+    /// temperror or permerror, then its reason in parentheses. A line for each signature follows.
+    /// The exit code is 0 whatever the result is.
+    #[command(after_help = message::EXAMPLES)]
+    Dkim(message::Message),
+    /// Does the Authenticated Received Chain of this message hold (ARC, RFC 8617)?
+    ///
+    /// The first line begins with the result: none, pass, fail or temperror, then its reason in
+    /// parentheses. A line for each set follows. The exit code is 0 whatever the result is.
+    #[command(after_help = message::EXAMPLES)]
+    Arc(message::Message),
+    /// Does the domain in From stand behind this message (DMARC, RFC 9989)?
+    ///
+    /// The first line begins with the result: none, pass, fail, temperror or permerror; its reason
+    /// follows in parentheses, then the policy, and what SPF and DKIM said. The exit code is 0
+    /// whatever the result is.
+    #[command(after_help = dmarc::EXAMPLES)]
+    Dmarc(dmarc::Dmarc),
 }
 
 /// Who sends.
@@ -59,6 +81,9 @@ pub fn check(data: &DataDir, command: &Check, json: bool) -> anyhow::Result<Exit
     runtime.block_on(async {
         match command {
             Check::Spf(args) => spf::spf(data, args, json).await,
+            Check::Dmarc(args) => dmarc::dmarc_of(data, args, json).await,
+            Check::Dkim(args) => message::dkim(data, args, json).await,
+            Check::Arc(args) => message::arc(data, args, json).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -84,7 +109,13 @@ impl Client {
 
 impl Asking {
     /// Answers for one message. Must run within tokio.
-    fn authority(&self, data: &DataDir) -> anyhow::Result<Authority> {
+    pub fn authority(&self, data: &DataDir) -> anyhow::Result<Authority> {
+        let resolver = self.resolver(data)?;
+        Ok(Authority::new(resolver, Duration::from_secs(self.timeout)))
+    }
+
+    /// Whom to ask. Must run within tokio.
+    pub fn resolver(&self, data: &DataDir) -> anyhow::Result<Arc<Resolver>> {
         let mut settings = ResolverSettings::default();
         let of_settings = || match data.config().ok()?.dns.resolver {
             config::Resolver::System => None,
@@ -94,7 +125,7 @@ impl Asking {
         settings.deadline = Duration::from_secs(self.timeout);
         settings.attempt = settings.attempt.min(settings.deadline);
         let resolver = Resolver::new(&settings).context("no DNS server can be asked")?;
-        Ok(Authority::new(Arc::new(resolver), settings.deadline))
+        Ok(Arc::new(resolver))
     }
 }
 

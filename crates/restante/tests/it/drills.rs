@@ -26,6 +26,14 @@ fn three_hundred_sessions_see_one_truth() {
     tool(drill.args(["--seed", "4"]));
 }
 
+/// Above a hundred thousand, what has vanished is worked out from what is left.
+#[test]
+fn who_was_away_is_told_what_has_vanished() {
+    for messages in ["30000", "120000"] {
+        tool(Command::new(RESTANTE).args(["drill", "expunged", "--messages", messages]));
+    }
+}
+
 #[test]
 fn nothing_is_lost_in_power_cuts_on_ext4_and_xfs() {
     tool(Command::new(RESTANTE).args(["drill", "powercut", "--count", "2"]));

@@ -212,12 +212,8 @@ impl<'a> Evaluation<'a> {
         hosts.sort();
         // All that is missing at once; then in the order of preference.
         let kind = self.address_kind();
-        let missing: Vec<Query> = hosts
-            .iter()
-            .filter(|(_, host)| is_name(host))
-            .map(|(_, host)| Query::new(host, kind))
-            .filter(|query| self.answers.get(query).is_none())
-            .collect();
+        let named = hosts.iter().filter(|(_, host)| is_name(host));
+        let missing = self.answers.missing(named.map(|(_, host)| Query::new(host, kind)));
         if !missing.is_empty() {
             return Err(Stop::Ask(missing));
         }
@@ -249,8 +245,7 @@ impl<'a> Evaluation<'a> {
         };
         let kind = self.address_kind();
         let queries: Vec<Query> = names.iter().map(|name| Query::new(name, kind)).collect();
-        let missing: Vec<Query> =
-            queries.iter().filter(|query| self.answers.get(query).is_none()).cloned().collect();
+        let missing = self.answers.missing(queries.iter().cloned());
         if !missing.is_empty() {
             return Err(Stop::Ask(missing));
         }

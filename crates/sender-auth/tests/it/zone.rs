@@ -107,7 +107,7 @@ pub fn octets(text: &str) -> Vec<u8> {
     let mut octets = parts.next().unwrap().as_bytes().to_vec();
     for part in parts {
         octets.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        octets.extend_from_slice(part[2..].as_bytes());
+        octets.extend_from_slice(&part.as_bytes()[2..]);
     }
     octets
 }

@@ -44,6 +44,11 @@ impl<E: Executor> Index<E> {
                 if let Some(removed) = directory.accounts.remove(account) {
                     directory.by_address.remove(&removed.address.folded());
                 }
+                directory.tokens.retain(|_, token| token.account != *account);
+                self.sql.execute(
+                    "UPDATE token SET removed = 1 WHERE account = $1",
+                    &[account.0.into()],
+                )?;
                 self.sql
                     .execute("UPDATE account SET removed = 1 WHERE id = $1", &[account.0.into()])?;
             }

@@ -263,7 +263,9 @@ impl<E: Executor> Index<E> {
 /// Whose mail it is, for fairness between accounts: 0 for what nobody here has submitted.
 pub(super) const fn sender_account(mail: &Accepted) -> u64 {
     match &mail.source {
-        Source::Submission { account, .. } | Source::Append { account } => account.0,
+        Source::Submission { account, .. }
+        | Source::Append { account }
+        | Source::Import { account } => account.0,
         Source::Smtp { .. } | Source::Report { .. } | Source::Lmtp { .. } => 0,
     }
 }

@@ -6,6 +6,7 @@ use mail_types::{AccountId, Address, MailboxId, ModSeq, SpecialUse};
 
 use super::{Index, Mailbox, broken, parsed};
 use crate::directory::{Account, Alias, Directory, Route};
+use crate::dkim_keys::PrivateKey;
 use crate::record::Credentials;
 use crate::sql::{Executor, Row, SqlError};
 
@@ -41,6 +42,16 @@ impl<E: Executor> Index<E> {
             };
             let port = u16::try_from(row.int(2)?).map_err(broken)?;
             directory.routes.insert(domain, Route { host: row.text(1)?.to_owned(), port });
+            Ok(())
+        })?;
+        let keys = "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector";
+        self.sql.query(keys, &[], &mut |row| {
+            let (domain, key) = crate::dkim_keys::key_from(row)?;
+            directory.dkim_keys.entry(domain).or_default().push(Arc::new(key));
+            Ok(())
+        })?;
+        self.sql.query("SELECT key FROM srs_key ORDER BY place", &[], &mut |row| {
+            directory.srs_keys.push(Arc::new(PrivateKey(row.blob(0)?.to_vec())));
             Ok(())
         })?;
         self.directory = Arc::new(directory);

@@ -4,6 +4,7 @@
 
 mod apply_acl;
 mod apply_directory;
+mod apply_doors;
 mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
@@ -147,6 +148,7 @@ impl<E: Executor> Index<E> {
         }
         let mut index = Self::empty(sql);
         index.load_directory()?;
+        index.load_tokens()?;
         index.load_mailboxes()?;
         index.load_acl()?;
         index.load_quotas()?;
@@ -277,6 +279,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
                     id: *mailbox,
@@ -341,6 +344,13 @@ impl<E: Executor> Index<E> {
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)
             }
+            Record::TokenAdded { .. }
+            | Record::TokenRemoved { .. }
+            | Record::SendKeyUsed { .. }
+            | Record::Imported { .. }
+            | Record::HookSet { .. }
+            | Record::HookRemoved { .. }
+            | Record::HookReached { .. } => self.apply_door(entry),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
@@ -363,13 +373,13 @@ fn read_meta(sql: &mut impl Executor, name: &'static str) -> Result<Option<Vec<u
     Ok(found)
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
+pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, SqlError>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     text.parse().map_err(broken)
 }
 
-fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
+pub(crate) fn broken(cause: impl std::error::Error + Send + Sync + 'static) -> SqlError {
     SqlError { doing: "read what the index holds".to_owned(), cause: Box::new(cause) }
 }

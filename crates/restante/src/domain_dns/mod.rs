@@ -1,0 +1,122 @@
+//! `restante domain dns`: all that a domain should have in the DNS, and what of it is there.
+
+mod look;
+mod wanted;
+
+use std::process::ExitCode;
+
+use mail_types::Domain;
+use serde_json::{Value, json};
+
+use crate::check::Asking;
+use crate::control;
+use crate::data_dir::DataDir;
+use crate::request::{DkimRequest, Request};
+use crate::show;
+use look::Found;
+use wanted::Wanted;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  restante domain dns example.org                 each record, marked right, WRONG or MISSING
+  restante domain dns example.org --no-check      the records alone, as in a zone file
+  restante domain dns example.org --resolver 127.0.0.1:53 --json")]
+pub struct Args {
+    domain: Domain,
+    /// Print what to publish without looking whether it is there
+    #[arg(long)]
+    no_check: bool,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+pub fn run(data: &DataDir, args: &Args, as_json: bool) -> anyhow::Result<ExitCode> {
+    let config = data.config()?;
+    let request = DkimRequest::List { domain: Some(args.domain.clone()) };
+    let keys = control::ask(data, Request::Dkim { request })?;
+    let certificate = std::fs::read(data.resolve(&config.tls.certificate)).unwrap_or_default();
+    let mut records = wanted::records(&args.domain, &config, &keys, &certificate);
+    if args.no_check {
+        let policy = wanted::mta_sts_policy(&config.hostname);
+        if as_json {
+            let records: Vec<Value> = records.iter().map(|record| told(record, None)).collect();
+            show::json(&json!({ "records": records, "mta_sts_policy": policy }));
+            return Ok(ExitCode::SUCCESS);
+        }
+        records.iter().for_each(|record| show::line(&record.line()));
+        print_policy(&args.domain, &policy);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let found = runtime.block_on(async {
+        let resolver = args.asking.resolver(data)?;
+        records.extend(look::reverse(&resolver, &config.hostname).await);
+        let mut found = Vec::with_capacity(records.len());
+        for record in &records {
+            found.push(look::look(&resolver, record, &args.domain, &config.hostname).await);
+        }
+        anyhow::Ok(found)
+    })?;
+    let policy = wanted::mta_sts_policy(&config.hostname);
+    if as_json {
+        let records: Vec<Value> =
+            records.iter().zip(&found).map(|(record, found)| told(record, Some(found))).collect();
+        show::json(&json!({ "records": records, "mta_sts_policy": policy }));
+    } else {
+        records.iter().zip(&found).for_each(|(record, found)| print(record, found));
+        print_policy(&args.domain, &policy);
+        summary(&records, &found);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(record: &Wanted, found: Option<&Found>) -> Value {
+    json!({
+        "name": record.name,
+        "type": record.kind.as_str(),
+        "data": record.data,
+        "why": record.why,
+        "needed": record.needed,
+        "state": found.map(Found::word),
+        "present": found.map(|found| &found.present),
+        "trouble": found.and_then(|found| found.trouble.as_ref()),
+    })
+}
+
+/// Zone-file lines; all that is said besides is a comment.
+fn print(record: &Wanted, found: &Found) {
+    show::line(&format!("{:<60} ; {}: {}", record.line(), found.mark(), record.why));
+    if found.word() == "wrong" {
+        for present in &found.present {
+            show::line(&format!(";   present: {present}"));
+        }
+        show::line(&format!(";   wanted:  {}", record.data));
+    }
+    if let Some(trouble) = &found.trouble {
+        show::line(&format!(";   {trouble}"));
+    }
+}
+
+fn print_policy(domain: &Domain, policy: &str) {
+    show::line(&format!("; At https://mta-sts.{domain}/.well-known/mta-sts.txt stands:"));
+    policy.lines().for_each(|line| show::line(&format!(";   {line}")));
+}
+
+fn summary(records: &[Wanted], found: &[Found]) {
+    let count = |word: &str, needed: Option<bool>| {
+        let all = records.iter().zip(found);
+        all.filter(|(record, found)| {
+            found.word() == word && needed.is_none_or(|needed| record.needed == needed)
+        })
+        .count()
+    };
+    show::line(&format!(
+        "; {} right, {} wrong, {} missing that are needed, {} missing that are advised, {} unknown",
+        count("right", None),
+        count("wrong", None),
+        count("missing", Some(true)),
+        count("missing", Some(false)),
+        count("unknown", None),
+    ));
+}

@@ -1,0 +1,148 @@
+//! `restante import` and `restante export`: what Python's mailbox module wrote comes in, once, with
+//! flags and dates, goes out again and is read by Python; also where the server is killed in between.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{ALICE, BOB, CAROL, House, RESTANTE, tool, until};
+
+fn made(house: &House, count: u32) -> PathBuf {
+    let there = house.path().join("there");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/make_mailboxes.py");
+    let mut python = Command::new("python3");
+    tool(python.arg(script).arg(&there).arg(count.to_string()));
+    there
+}
+
+fn import(house: &House, account: &str, source: &str, more: &[&str]) -> Value {
+    house.restante_json(&[&["import", account, source], more].concat())
+}
+
+fn sum(report: &Value, column: &str) -> u64 {
+    let folders = report["folders"].as_array().unwrap();
+    folders.iter().map(|folder| folder[column].as_u64().unwrap()).sum()
+}
+
+/// Flags and whole messages of a mailbox, without what the session adds.
+fn messages(house: &House, account: &str, mailbox: &str) -> Vec<String> {
+    let mut all: Vec<String> = house
+        .mailbox(account, mailbox)
+        .into_iter()
+        .map(|message| message.split_once("BODY[]").unwrap().1.to_owned())
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn from_maildir_and_mbox_once_with_flags() {
+    let house = House::new();
+    let there = made(&house, 40);
+    let maildir = format!("maildir:{}", there.join("Maildir").display());
+    let dry = import(&house, ALICE, &maildir, &["--dry-run"]);
+    assert_eq!((sum(&dry, "new"), sum(&dry, "there")), (120, 120), "{dry}");
+    assert!(messages(&house, ALICE, "INBOX").is_empty());
+    let report = import(&house, ALICE, &maildir, &[]);
+    assert_eq!(report["complete"], true, "{report}");
+    for column in ["there", "here", "new", "equal"] {
+        assert_eq!(sum(&report, column), 120, "{column}: {report}");
+    }
+    let again = import(&house, ALICE, &maildir, &[]);
+    assert_eq!((sum(&again, "new"), sum(&again, "equal")), (0, 120), "{again}");
+    let mbox = format!("mbox:{}", there.join("mbox").display());
+    let report = import(&house, BOB, &mbox, &[]);
+    assert_eq!((sum(&report, "equal"), sum(&report, "troubles")), (120, 0), "{report}");
+    for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
+        assert_eq!(messages(&house, ALICE, mailbox).len(), 40);
+        assert_eq!(messages(&house, ALICE, mailbox), messages(&house, BOB, mailbox));
+        let flags = |account| {
+            let mut flags = house.ids_and_flags(account, mailbox);
+            flags.sort();
+            flags
+        };
+        assert_eq!(flags(ALICE), flags(BOB), "{mailbox}");
+    }
+    let mapped = import(
+        &house,
+        CAROL,
+        &maildir,
+        &["--map", "Old=Archive/Old", "--folder", "Sent", "--folder", "Old/Bücher"],
+    );
+    assert_eq!(sum(&mapped, "equal"), 80);
+    assert_eq!(messages(&house, CAROL, "Archive/Old/B&APw-cher").len(), 40);
+    // The date of the file is the date of the message.
+    let fetched = house.restante(&["trace", "<1001@example.org>"]);
+    assert!(fetched.contains("imported"), "{fetched}");
+}
+
+/// Kills the server while an import runs, twice; begun again it goes on and brings nothing twice.
+#[test]
+fn an_import_that_is_killed_goes_on() {
+    let mut house = House::new();
+    let there = made(&house, 900);
+    let maildir = there.join("Maildir").display().to_string();
+    for _ in 0..2 {
+        let mut importing = Command::new(RESTANTE)
+            .args(["import", ALICE, &maildir, "--data"])
+            .arg(&house.installation.data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = messages(&house, ALICE, "Sent").len();
+        until("some more of the import", || {
+            let done = importing.try_wait().unwrap().is_some();
+            (done || messages(&house, ALICE, "Sent").len() > before).then_some(())
+        });
+        house.kill();
+        importing.wait().unwrap();
+        house.start();
+    }
+    let report = import(&house, ALICE, &maildir, &[]);
+    assert_eq!((sum(&report, "equal"), sum(&report, "there")), (2700, 2700), "{report}");
+    for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
+        assert_eq!(messages(&house, ALICE, mailbox).len(), 900, "{mailbox}");
+    }
+}
+
+#[test]
+fn what_goes_out_comes_back_the_same() {
+    let mut house = House::new();
+    let there = made(&house, 30);
+    let maildir = there.join("Maildir").display().to_string();
+    import(&house, ALICE, &maildir, &[]);
+    // Without a server, too.
+    house.stop();
+    for (format, account) in [("maildir", BOB), ("mbox", CAROL)] {
+        let to = house.path().join(format).display().to_string();
+        let export = ["export", ALICE, "--to", &to, "--format", format];
+        let report = house.restante_json(&export);
+        assert_eq!((sum(&report, "here"), sum(&report, "equal")), (90, 90), "{report}");
+        assert_eq!(sum(&report, "altered"), 0, "{report}");
+        let report = import(&house, account, &format!("{format}:{to}"), &[]);
+        assert_eq!((sum(&report, "equal"), sum(&report, "new")), (90, 90), "{report}");
+    }
+    house.start();
+    for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
+        for account in [BOB, CAROL] {
+            assert_eq!(messages(&house, ALICE, mailbox), messages(&house, account, mailbox));
+        }
+    }
+    let python = format!(
+        "import mailbox,sys; box = mailbox.Maildir({0:?}, create=False); \
+         print(len(box), len(box.get_folder('Sent')), len(mailbox.mbox({1:?}, create=False)), \
+         sorted(int(m.get_date()) for m in box)[0])",
+        house.path().join("maildir").display().to_string(),
+        house.path().join("mbox/INBOX.mbox").display().to_string(),
+    );
+    let said = tool(Command::new("python3").args(["-c", &python]));
+    assert_eq!(said.trim(), "30 30 30 1700000000");
+    let names: BTreeSet<String> = std::fs::read_dir(house.path().join("maildir"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.contains(".Old.B&APw-cher"), "{names:?}");
+}

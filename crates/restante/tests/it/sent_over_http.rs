@@ -1,0 +1,120 @@
+//! `POST /api/v1/send` with curl and Python: the message is delivered, a repeated request is not done
+//! twice, and what is wrong is said.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{ALICE, BOB, CAROL, House, PASSWORD, tool};
+
+/// The status and the document.
+fn curl(house: &House, path: &str, more: &[&str]) -> (u16, Value) {
+    let url = format!("https://{}/api/v1/{path}", house.address(443));
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-k", "-w", "\n%{http_code}", &url]).args(more);
+    let said = tool(&mut curl);
+    let (body, code) = said.rsplit_once('\n').unwrap();
+    (code.parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| panic!("{said}")))
+}
+
+fn send(house: &House, document: &str, more: &[&str]) -> (u16, Value) {
+    let user = format!("{ALICE}:{PASSWORD}");
+    let own = ["-u", &user, "-H", "Content-Type: application/json", "-d", document];
+    curl(house, "send", &[&own[..], more].concat())
+}
+
+fn letter(subject: &str) -> String {
+    format!(
+        r#"{{"from": "Alice <{ALICE}>", "to": [{{"name": "Böb", "email": "{BOB}"}}],
+            "bcc": "{CAROL}", "subject": "{subject}", "text": "Grüße\\nFrom me", "html": "<p>x</p>",
+            "headers": {{"X-Kind": "test"}},
+            "attachments": [{{"filename": "ä.txt", "content": "aGVsbG8="}}]}}"#
+    )
+    .replace("\\\\", "\\")
+}
+
+#[test]
+fn a_letter_is_delivered_with_all_its_parts() {
+    let house = House::new();
+    let (status, answer) = send(&house, &letter("Über HTTP"), &[]);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["recipients"][0]["state"], "delivered", "{answer}");
+    assert_eq!(answer["recipients"].as_array().unwrap().len(), 2);
+    let message = house.await_message(BOB, "X-Kind: test");
+    assert!(!message.to_lowercase().contains("bcc:"), "{message}");
+    assert!(message.contains("with HTTP"), "{message}");
+    for wanted in ["multipart/mixed", "multipart/alternative", "filename*=utf-8''%C3%A4.txt"] {
+        assert!(message.contains(wanted), "{wanted} in {message}");
+    }
+    house.await_message(CAROL, "X-Kind: test");
+    let receipt = answer["receipt"].as_str().unwrap();
+    let user = format!("{ALICE}:{PASSWORD}");
+    let (status, story) = curl(&house, &format!("messages/{receipt}"), &["-u", &user]);
+    assert_eq!((status, &story["receipt"]), (200, &answer["receipt"]), "{story}");
+    let other = format!("{BOB}:{PASSWORD}");
+    let (status, _) = curl(&house, &format!("messages/{receipt}"), &["-u", &other]);
+    assert_eq!(status, 404, "others' messages are not told of");
+}
+
+#[test]
+fn a_request_is_done_once() {
+    let mut house = House::new();
+    let key = ["-H", "Idempotency-Key: order-1"];
+    let (_, first) = send(&house, &letter("once"), &key);
+    let (status, second) = send(&house, &letter("once"), &key);
+    assert_eq!((status, &second["receipt"]), (200, &first["receipt"]), "{second}");
+    house.kill();
+    house.start();
+    let (_, third) = send(&house, &letter("once"), &key);
+    assert_eq!(third["receipt"], first["receipt"], "a restart forgets nothing");
+    let (status, other) = send(&house, &letter("another"), &key);
+    assert_eq!(status, 422, "{other}");
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), 1);
+    send(&house, &letter("once"), &["-H", "Idempotency-Key: order-2"]);
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), 2);
+}
+
+#[test]
+fn a_token_signs_in_until_it_is_taken_away() {
+    let house = House::new();
+    let made = house.restante_json(&["token", "add", ALICE, "--label", "shop"]);
+    let bearer = format!("Authorization: Bearer {}", made["token"].as_str().unwrap());
+    let raw = format!("From: {ALICE}\nTo: {BOB}\nSubject: raw\n\nraw body\n");
+    let raw = ["-H", &bearer, "-H", "Content-Type: message/rfc822", "--data-binary", &raw];
+    let (status, answer) = curl(&house, "send", &raw);
+    assert_eq!(status, 200, "{answer}");
+    house.await_message(BOB, "raw body");
+    assert!(house.restante(&["token", "list"]).contains("shop"));
+    house.restante(&["token", "remove", "1"]);
+    let (status, answer) = curl(&house, "send", &raw);
+    assert_eq!((status, &answer["status"]), (401, &Value::from(401)), "{answer}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let house = House::new();
+    let wrong = [
+        (401, format!(r#"{{"from": "{ALICE}", "to": "{BOB}"}}"#), "-uwrong:wrong"),
+        (422, format!(r#"{{"from": "{BOB}", "to": "{BOB}"}}"#), ""),
+        (422, format!(r#"{{"from": "{ALICE}", "to": "nobody@example.test"}}"#), ""),
+        (400, format!(r#"{{"from": "{ALICE}", "to": []}}"#), ""),
+        (400, format!(r#"{{"from": "{ALICE}", "to": "{BOB}", "sbuject": "x"}}"#), ""),
+        (400, "no json".to_owned(), ""),
+        (415, letter("x"), "-HContent-Type: text/plain"),
+    ];
+    for (wanted, document, more) in wrong {
+        let user = format!("{ALICE}:{PASSWORD}");
+        let mut args = vec!["-d", &document];
+        args.extend((!more.starts_with("-u")).then_some(["-u", &user]).into_iter().flatten());
+        if !more.contains("text/plain") {
+            args.extend(["-H", "Content-Type: application/json"]);
+        }
+        args.extend(Some(more).filter(|more| !more.is_empty()));
+        let (status, answer) = curl(&house, "send", &args);
+        assert_eq!(status, wanted, "{document}: {answer}");
+        assert!(answer["detail"].is_string(), "{answer}");
+    }
+    assert!(house.mailbox(BOB, "INBOX").is_empty());
+    let (status, document) = curl(&house, "openapi.json", &[]);
+    assert_eq!((status, &document["openapi"]), (200, &Value::from("3.1.0")));
+}

@@ -1,0 +1,80 @@
+//! What the API needs of the rest of the server.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use serde_json::Value;
+use sign_in::{SignIn, Standing};
+use store::{Receipt, SendKey, Store};
+
+use crate::Problem;
+
+/// Everything below `/api/v1/`.
+pub struct Api {
+    /// Accounts, tokens, and which request was done before.
+    pub store: Store,
+    /// Who signs in with a password.
+    pub sign_in: Arc<SignIn>,
+    /// What is done by others.
+    pub doing: Box<dyn Doing>,
+    /// Whether passwords and tokens are taken without TLS from loopback.
+    pub plain_sign_in_from_loopback: bool,
+    /// How long a request that is sent again is known.
+    pub keys_kept_for: Duration,
+}
+
+/// A future of somebody else's.
+pub type Future_<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the services of others do.
+pub trait Doing: Send + Sync {
+    /// Takes a message as the submission port would, from somebody who has signed in.
+    fn submit(&self, submission: Submission) -> Future_<'_, Result<Receipt, NotTaken>>;
+
+    /// What became of a message that this account has sent, newest state, as JSON; `None` where it
+    /// has sent none of that name. Blocks.
+    ///
+    /// # Errors
+    /// Our own trouble.
+    fn story(&self, account: AccountId, receipt: &str) -> Result<Option<Value>, Problem>;
+}
+
+/// A message to send.
+pub struct Submission {
+    /// Whose.
+    pub account: AccountId,
+    /// The account's address.
+    pub name: String,
+    /// What the sign-in stands on.
+    pub standing: Standing,
+    /// Where the request came from.
+    pub peer: IpAddr,
+    /// Over what.
+    pub tls: Option<TlsFacts>,
+    /// MAIL FROM.
+    pub reverse_path: ReversePath,
+    /// RFC 3461 ENVID.
+    pub envelope_id: Option<String>,
+    /// RCPT TO; none twice, at least one.
+    pub recipients: Vec<Address>,
+    /// The message, line ends CRLF.
+    pub content: Bytes,
+    /// What keeps it from being done twice.
+    pub key: Option<SendKey>,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug)]
+pub enum NotTaken {
+    /// As SMTP would say it.
+    Refused(Refusal),
+    /// These recipients are refused, and so nobody gets it.
+    Recipients(Vec<(Address, Refusal)>),
+    /// A request of the same key was done meanwhile.
+    Repeated,
+}

@@ -1,0 +1,303 @@
+//! `POST /api/v1/send`: what the request asks for.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mail_types::{Address, ReversePath};
+use serde::Deserialize;
+
+use crate::Problem;
+use crate::mime::{Attachment, Letter, Mailbox};
+
+/// Fields that the caller may not write: they are made here, or are others' to write.
+const OWN_FIELDS: [&str; 17] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "reply-to",
+    "date",
+    "message-id",
+    "mime-version",
+    "received",
+    "return-path",
+    "dkim-signature",
+    "authentication-results",
+    "arc-seal",
+    "arc-message-signature",
+    "arc-authentication-results",
+    "sender",
+];
+/// Fields of its own that a message may have.
+const FIELDS_MAX: usize = 100;
+/// Attachments of one message.
+const ATTACHMENTS_MAX: usize = 200;
+
+/// The JSON document.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    from: Who,
+    #[serde(default)]
+    to: Whom,
+    #[serde(default)]
+    cc: Whom,
+    #[serde(default)]
+    bcc: Whom,
+    #[serde(default)]
+    reply_to: Whom,
+    subject: Option<String>,
+    text: Option<String>,
+    html: Option<String>,
+    #[serde(default)]
+    attachments: Vec<File>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    envelope: Envelope,
+}
+
+/// `ann@example.org` or `{"name": "Ann", "email": "ann@example.org"}`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Who {
+    Address(String),
+    Named { name: Option<String>, email: String },
+}
+
+/// None, one or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Whom {
+    One(Who),
+    Several(Vec<Who>),
+}
+
+impl Default for Whom {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    filename: Option<String>,
+    content_type: Option<String>,
+    /// Base64.
+    content: String,
+    content_id: Option<String>,
+}
+
+/// What differs from the header.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    from: Option<String>,
+    to: Option<Vec<String>>,
+    id: Option<String>,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+pub struct Wanted {
+    pub reverse_path: ReversePath,
+    pub recipients: Vec<Address>,
+    pub envelope_id: Option<String>,
+    /// Line ends CRLF.
+    pub content: Vec<u8>,
+}
+
+/// Reads the JSON form.
+///
+/// # Errors
+/// 400, with what is wrong.
+pub fn from_json(bytes: &[u8], boundary: &str) -> Result<Wanted, Problem> {
+    let document: Document = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad_request(format!("The document is not right: {error}")))?;
+    let from = mailbox(document.from)?;
+    let (to, cc, bcc) = (list(document.to)?, list(document.cc)?, list(document.bcc)?);
+    let envelope = document.envelope;
+    let recipients = match envelope.to {
+        Some(to) => to.iter().map(|one| address(one)).collect::<Result<_, _>>()?,
+        None => [&to, &cc, &bcc].into_iter().flatten().map(|one| one.address.clone()).collect(),
+    };
+    let reverse_path = match envelope.from.as_deref() {
+        Some("") => ReversePath::Null,
+        Some(text) => ReversePath::Address(address(text)?),
+        None => ReversePath::Address(from.address.clone()),
+    };
+    if let Some(id) = &envelope.id
+        && (id.is_empty() || id.len() > 100 || !id.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        return Err(Problem::bad_request("envelope.id has 1 to 100 printable ASCII characters"));
+    }
+    let letter = Letter {
+        fields: fields(document.headers)?,
+        from: vec![from],
+        reply_to: list(document.reply_to)?,
+        to,
+        cc,
+        subject: document.subject,
+        text: document.text,
+        html: document.html,
+        attachments: attachments(document.attachments)?,
+    };
+    let recipients = once(recipients)?;
+    let content = letter.build(boundary);
+    Ok(Wanted { reverse_path, recipients, envelope_id: envelope.id, content })
+}
+
+/// Reads the raw form: the message is the body, its envelope in the query (`from`, `to` as often as
+/// needed), else in From, To, Cc and Bcc.
+///
+/// # Errors
+/// 400, with what is wrong.
+pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
+    let content = interchange::crlf(bytes);
+    let mut from = None;
+    let mut to = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_decoded(value)?;
+        match name {
+            "from" if value.is_empty() => from = Some(ReversePath::Null),
+            "from" => from = Some(ReversePath::Address(address(&value)?)),
+            "to" => to.push(address(&value)?),
+            _ => return Err(Problem::bad_request(format!("“{name}” is no parameter here"))),
+        }
+    }
+    let envelope = message::envelope(&content);
+    let addresses = |list: &[message::EnvelopeAddress]| -> Vec<Address> {
+        list.iter().filter_map(message::EnvelopeAddress::address).collect()
+    };
+    let reverse_path = match from {
+        Some(from) => from,
+        None => {
+            let first = addresses(&envelope.from).into_iter().next();
+            ReversePath::Address(first.ok_or_else(|| {
+                Problem::bad_request("The message has no From; name the sender with ?from=")
+            })?)
+        }
+    };
+    if to.is_empty() {
+        to = [&envelope.to, &envelope.cc, &envelope.bcc]
+            .into_iter()
+            .flat_map(|l| addresses(l))
+            .collect();
+    }
+    Ok(Wanted { reverse_path, recipients: once(to)?, envelope_id: None, content })
+}
+
+fn once(all: Vec<Address>) -> Result<Vec<Address>, Problem> {
+    let mut seen = std::collections::HashSet::new();
+    let kept: Vec<Address> = all.into_iter().filter(|one| seen.insert(one.folded())).collect();
+    if kept.is_empty() {
+        return Err(Problem::bad_request("There is nobody to send to: name to, cc or bcc"));
+    }
+    Ok(kept)
+}
+
+fn address(text: &str) -> Result<Address, Problem> {
+    Address::parse(text.trim())
+        .map_err(|error| Problem::bad_request(format!("“{text}” is no address: {error}")))
+}
+
+fn mailbox(who: Who) -> Result<Mailbox, Problem> {
+    match who {
+        Who::Named { name, email } => Ok(Mailbox { name, address: address(&email)? }),
+        // `Ann <ann@example.org>`, as people write it.
+        Who::Address(text) => {
+            match text.trim().strip_suffix('>').and_then(|t| t.rsplit_once('<')) {
+                Some((name, email)) => {
+                    let name = name.trim().trim_matches('"').to_owned();
+                    Ok(Mailbox { name: Some(name), address: address(email)? })
+                }
+                None => Ok(Mailbox { name: None, address: address(&text)? }),
+            }
+        }
+    }
+}
+
+fn list(whom: Whom) -> Result<Vec<Mailbox>, Problem> {
+    match whom {
+        Whom::One(who) => Ok(vec![mailbox(who)?]),
+        Whom::Several(all) => all.into_iter().map(mailbox).collect(),
+    }
+}
+
+fn fields(
+    given: std::collections::BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, Problem> {
+    if given.len() > FIELDS_MAX {
+        return Err(Problem::bad_request(format!(
+            "A message has at most {FIELDS_MAX} own headers"
+        )));
+    }
+    for (name, value) in &given {
+        let lower = name.to_ascii_lowercase();
+        // RFC 5322 §2.2: printable ASCII without the colon.
+        let is_name = !name.is_empty()
+            && name.len() <= 76
+            && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        if !is_name || value.contains(['\r', '\n']) {
+            let detail = format!("“{name}” is no header: one name, and a value of one line");
+            return Err(Problem::bad_request(detail));
+        }
+        if OWN_FIELDS.contains(&lower.as_str()) || lower.starts_with("content-") {
+            let detail = format!("The header {name} is made from the other members, or not yours");
+            return Err(Problem::bad_request(detail));
+        }
+    }
+    Ok(given.into_iter().collect())
+}
+
+fn attachments(files: Vec<File>) -> Result<Vec<Attachment>, Problem> {
+    if files.len() > ATTACHMENTS_MAX {
+        let detail = format!("A message has at most {ATTACHMENTS_MAX} attachments");
+        return Err(Problem::bad_request(detail));
+    }
+    let read = |(number, file): (usize, File)| {
+        let named = |text: &str| format!("attachment {}: {text}", number + 1);
+        let token = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let media_type = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        if !media_type.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub)) {
+            return Err(Problem::bad_request(named("content_type is no media type")));
+        }
+        let is_id = |id: &str| {
+            !id.is_empty()
+                && id.len() < 200
+                && id.bytes().all(|b| b.is_ascii_graphic() && !b"<>()\\\"".contains(&b))
+        };
+        if file.content_id.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err(Problem::bad_request(named("content_id is none")));
+        }
+        let encoded: String = file.content.split_ascii_whitespace().collect();
+        let bytes = STANDARD
+            .decode(encoded)
+            .map_err(|error| Problem::bad_request(named(&format!("no base64: {error}"))))?;
+        let (file_name, content_id) = (file.filename, file.content_id);
+        Ok(Attachment { file_name, media_type, content_id, bytes })
+    };
+    files.into_iter().enumerate().map(read).collect()
+}
+
+/// RFC 3986 §2.1; `+` is a space, as forms write it, where an address has none.
+fn percent_decoded(text: &str) -> Result<String, Problem> {
+    let wrong = || Problem::bad_request(format!("“{text}” is not percent-encoded"));
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next().ok_or_else(wrong)?, bytes.next().ok_or_else(wrong)?];
+            let digits = std::str::from_utf8(&digits).map_err(|_| wrong())?;
+            out.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).map_err(|_| wrong())
+}

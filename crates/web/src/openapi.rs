@@ -1,0 +1,73 @@
+//! The API's own description.
+
+use serde_json::{Value, json};
+
+/// OpenAPI 3.1.
+pub fn document() -> Value {
+    let address = json!({ "oneOf": [
+        { "type": "string", "example": "Ann <ann@example.org>" },
+        { "type": "object", "required": ["email"], "properties": {
+            "email": { "type": "string" }, "name": { "type": "string" } } } ] });
+    let addresses = json!({ "oneOf": [address, { "type": "array", "items": address }] });
+    let text = json!({ "type": "string" });
+    let letter = json!({
+        "type": "object", "required": ["from"], "additionalProperties": false,
+        "properties": {
+            "from": address, "to": addresses, "cc": addresses, "bcc": addresses,
+            "reply_to": addresses, "subject": text, "text": text, "html": text,
+            "headers": { "type": "object", "additionalProperties": text },
+            "attachments": { "type": "array", "items": {
+                "type": "object", "required": ["content"], "additionalProperties": false,
+                "properties": { "filename": text, "content_type": text, "content_id": text,
+                    "content": { "type": "string", "contentEncoding": "base64" } } } },
+            "envelope": { "type": "object", "additionalProperties": false, "properties": {
+                "from": text, "to": { "type": "array", "items": text },
+                "id": { "type": "string", "maxLength": 100 } } },
+        }
+    });
+    let problem = json!({ "description": "What is wrong (RFC 9457)", "content": {
+        "application/problem+json": { "schema": { "type": "object", "properties": {
+            "title": text, "status": { "type": "integer" }, "detail": text,
+            "enhanced_status": text } } } } });
+    let taken = json!({ "description": "Taken: it is on disk", "content": { "application/json": {
+        "schema": { "type": "object", "properties": {
+            "receipt": { "type": "string", "example": "r2k-9f86d081" }, "accepted": text,
+            "message_id": text, "recipients": { "type": "array", "items": { "type": "object",
+                "properties": { "recipient": text, "state": text } } } } } } } });
+    let query = |name: &str, what: &str| {
+        json!({ "name": name, "in": "query", "schema": text,
+        "description": what })
+    };
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Restante", "version": env!("CARGO_PKG_VERSION") },
+        "security": [{ "password": [] }, { "token": [] }],
+        "components": { "securitySchemes": {
+            "password": { "type": "http", "scheme": "basic" },
+            "token": { "type": "http", "scheme": "bearer" } } },
+        "paths": {
+            "/api/v1/send": { "post": {
+                "summary": "Send a message",
+                "parameters": [
+                    { "name": "Idempotency-Key", "in": "header",
+                      "schema": { "type": "string", "maxLength": 255 },
+                      "description": "The same request sent again with it is not done again" },
+                    query("from", "With message/rfc822: MAIL FROM"),
+                    query("to", "With message/rfc822: RCPT TO, as often as needed"),
+                ],
+                "requestBody": { "required": true, "content": {
+                    "application/json": { "schema": letter },
+                    "message/rfc822": { "schema": text } } },
+                "responses": { "200": taken, "202": taken, "400": problem, "401": problem,
+                    "413": problem, "415": problem, "422": problem, "503": problem } } },
+            "/api/v1/messages/{receipt}": { "get": {
+                "summary": "What became of a message that you have sent",
+                "parameters": [{ "name": "receipt", "in": "path", "required": true,
+                    "schema": text }],
+                "responses": { "200": { "description": "Its story" }, "401": problem,
+                    "404": problem } } },
+            "/api/v1/health": { "get": { "security": [], "summary": "Whether the server answers",
+                "responses": { "200": { "description": "It does" } } } },
+        }
+    })
+}
