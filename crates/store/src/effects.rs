@@ -48,6 +48,7 @@ impl Effects {
                 self.events = true;
             }
             Record::CustodiesChanged(change) => {
+                self.events = true;
                 for item in &change.items {
                     match &item.is {
                         Condition::Queued(_) => self.queue = true,
@@ -65,6 +66,7 @@ impl Effects {
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
+            | Record::Judged(_)
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }
