@@ -244,7 +244,7 @@ impl<Q: Queue> Slot<Q> {
         trying.source = Some(link.local().ip());
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
-        let mut client = Client::new(self.config(tls));
+        let mut client = Client::new(self.config(at, tls));
         let places = (at.index, at.count);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
         let mut exchange = Exchange {
@@ -286,7 +286,7 @@ impl<Q: Queue> Slot<Q> {
         }
     }
 
-    fn config(&self, tls: Tls) -> Config {
+    fn config(&self, at: &At<'_>, tls: Tls) -> Config {
         let settings = &self.runner.settings;
         let waits = Waits {
             greeting: settings.command_timeout,
@@ -295,7 +295,9 @@ impl<Q: Queue> Slot<Q> {
             dot: settings.data_end_timeout,
             ..Waits::default()
         };
-        Config { hostname: settings.hostname.clone(), tls, waits }
+        // An operator's route needs no further proof.
+        let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
+        Config { hostname: settings.hostname.clone(), tls, is_proven, waits }
     }
 }
 

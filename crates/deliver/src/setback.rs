@@ -32,6 +32,7 @@ impl Setback {
             | Trouble::Timeout(_)
             | Trouble::Garbage(..)
             | Trouble::LacksSmtpUtf8
+            | Trouble::LacksRequireTls
             | Trouble::TooLarge { .. }
             | Trouble::Ours(_) => None,
         };

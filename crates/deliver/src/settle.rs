@@ -184,6 +184,8 @@ impl<Q: Queue> Runner<Q> {
         let mail = &item.mail;
         let full = kind == Action::Failed
             && mail.return_headers_only != Some(true)
+            // RFC 8689 §5: its content must not travel back without what it was to travel with.
+            && !mail.requires_tls
             && usize::try_from(mail.body_bytes)
                 .is_ok_and(|octets| octets <= self.settings.report_returned_bytes_max);
         let (octets_max, returned) = match full {
