@@ -10,7 +10,7 @@ use route::{Class, Next};
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Peer, Queue, Report};
 use crate::setback::Setback;
 use crate::tries::Try;
-use crate::{Runner, Settings};
+use crate::{Runner, Settings, greylist};
 
 /// Octets of a header that a report returns.
 const HEADER_OCTETS_MAX: usize = 64 << 10;
@@ -265,7 +265,11 @@ fn decide(
                 reason: setback.reason(),
                 status: setback.verdict.failure.status,
                 reply: setback.reply.clone(),
-                due,
+                // RFC 6647 §4.1: from then on the same host takes it from the same address.
+                due: match setback.reply.as_ref().and_then(|r| greylist::wait(r, item.attempts)) {
+                    Some(wait) => now.after(wait),
+                    None => due,
+                },
                 reported: !item.warned
                     && settings
                         .schedule
