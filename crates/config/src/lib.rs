@@ -17,6 +17,7 @@ mod judging;
 mod kinds;
 mod listeners;
 mod parse;
+mod proxies;
 mod settings;
 mod suggest;
 mod units;
@@ -24,9 +25,10 @@ mod write;
 
 pub use contradictions::Contradiction;
 pub use judging::{Act, DomainRules, Rule};
-pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode};
+pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, Resolver, StsMode};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
+pub use proxies::ProxyAt;
 pub use settings::{
     Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
     Timeouts, Tls,
