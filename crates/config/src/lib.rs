@@ -25,7 +25,7 @@ mod write;
 
 pub use contradictions::Contradiction;
 pub use judging::{Act, DomainRules, Rule};
-pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, Resolver, StsMode};
+pub use kinds::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
