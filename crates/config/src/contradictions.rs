@@ -30,6 +30,7 @@ impl Config {
         self.listeners_in_each_others_way(&mut found);
         self.limits_out_of_order(&mut found);
         self.proxies_without_networks(&mut found);
+        self.half_a_client(&mut found);
         found
     }
 
@@ -87,6 +88,17 @@ impl Config {
                     mend: "write a service, or an address as it is under [listen]".to_owned(),
                 });
             }
+        }
+    }
+
+    fn half_a_client(&self, found: &mut Vec<Contradiction>) {
+        let oauth = &self.oauth;
+        if oauth.client_id.is_some() != oauth.client_secret_file.is_some() {
+            found.push(Contradiction {
+                keys: vec!["oauth.client_id".to_owned(), "oauth.client_secret_file".to_owned()],
+                what: "one is of no use without the other".to_owned(),
+                mend: "write both, or false for both".to_owned(),
+            });
         }
     }
 

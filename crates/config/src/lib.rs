@@ -16,6 +16,7 @@ mod contradictions;
 mod judging;
 mod kinds;
 mod listeners;
+mod optional;
 mod parse;
 mod proxies;
 mod settings;
@@ -30,8 +31,8 @@ pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
 pub use settings::{
-    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
-    Timeouts, Tls,
+    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn,
+    Store, Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use write::reference_page;

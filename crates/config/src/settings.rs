@@ -13,6 +13,7 @@ use crate::kinds::{
     ProxyListeners, Resolver, ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
+use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -403,6 +404,32 @@ settings! {
         /// For so long a network (IPv4 /24, IPv6 /48) from which an account has signed in is the
         /// account's own.
         network_known_for: Duration as Time = 30 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// Signing in with a token of an OAuth 2.0 server in place of a password, over IMAP, POP3 and
+    /// submission (OAUTHBEARER, XOAUTH2).
+    oauth: OAuth {
+        /// Where the server is asked whether a token is good (RFC 7662), `https:`, or `http:` on
+        /// this machine. Nothing of this section counts without it.
+        introspection_url: Option<String> as OptionalUrl = None;
+        /// As whom it is asked (HTTP Basic), and a file with the secret for that.
+        client_id: Option<String> as OptionalText = None;
+        /// One line. Relative to the data directory.
+        client_secret_file: Option<PathBuf> as OptionalPath = None;
+        /// The members of its answer that may hold the account's address; the first that holds an
+        /// address counts. `email` never counts where `email_verified` is false.
+        address_claims: Vec<String> as Words = vec!["username".to_owned(), "email".to_owned()];
+        /// The scope that a token must have. With false a token for any purpose opens the mail, also
+        /// one that its owner has given to another site.
+        required_scope: Option<String> as OptionalText = Some("mail".to_owned());
+        /// Told to mail programs whose token is not good, so that they find where to get one: the
+        /// URL of the server's OpenID configuration.
+        openid_configuration: Option<String> as OptionalUrl = None;
+        /// For one answer of the server.
+        timeout: Duration as Time = secs(10), secs(1)..=MINUTE;
+        /// How long a good answer is remembered at most (as a keyed hash, in memory alone): for so
+        /// long a token works that was revoked.
+        remember_for: Duration as Time = secs(300), Duration::ZERO..=secs(300);
     }
 
     /// The HTTP API.

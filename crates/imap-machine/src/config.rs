@@ -12,6 +12,8 @@ pub struct Config {
     /// Printable randomness without commas that no other session uses, for SCRAM: 18 random bytes
     /// in base64 are enough. Each exchange of the session gets its own part of it.
     pub nonce: String,
+    /// Tokens of an OAuth 2.0 server are taken in place of a password.
+    pub tokens: bool,
     /// The limits.
     pub limits: Limits,
 }

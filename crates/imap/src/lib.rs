@@ -73,6 +73,7 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
         starttls: link.can_start_tls(),
         plain_sign_in: shared.plain_sign_in_from_loopback && peer.is_loopback(),
         nonce,
+        tokens: shared.sign_in.takes_tokens(),
         limits: shared.limits.clone(),
     };
     // The greeting is written now and sent after the handshake, which then tells the facts.

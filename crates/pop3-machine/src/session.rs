@@ -36,6 +36,8 @@ pub struct Config {
     /// Whether sign-in is allowed without TLS (from loopback it is). Without either, USER, PASS
     /// and AUTH are neither offered nor taken (RFC 8314 §4.1).
     pub sign_in_without_tls: bool,
+    /// Whether tokens of an OAuth 2.0 server are taken in place of a password. Default no.
+    pub tokens: bool,
     /// Fresh printable randomness, for SCRAM.
     pub nonce: String,
     /// RFC 1939 §3: autologout after this time without input, at least ten minutes. Default 600 s.
@@ -62,7 +64,7 @@ impl Config {
     #[must_use]
     pub const fn new(host: String, tls: TlsOffer, nonce: String) -> Self {
         let (idle, sign_in_timeout) = (Duration::from_secs(600), Duration::from_secs(60));
-        Self { host, tls, sign_in_without_tls: false, nonce, idle, sign_in_timeout }
+        Self { host, tls, sign_in_without_tls: false, tokens: false, nonce, idle, sign_in_timeout }
     }
 }
 

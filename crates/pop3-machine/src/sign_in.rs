@@ -1,5 +1,5 @@
 use mail_types::AccountId;
-use sasl::{Exchange, Failure, Mechanism, Next, base64_decode, base64_encode};
+use sasl::{Exchange, Failure, Mechanism, Next, Offer, base64_decode, base64_encode};
 
 use crate::command::{AuthCommand, Command};
 use crate::question::{Question, Trouble, TroubleCode};
@@ -54,6 +54,10 @@ impl Session {
         }
     }
 
+    const fn offer(&self) -> Offer<'_> {
+        Offer { bindings: &self.bindings, tokens: self.config.tokens }
+    }
+
     const fn may_sign_in(&self) -> bool {
         self.secure || self.config.sign_in_without_tls
     }
@@ -74,7 +78,7 @@ impl Session {
         self.write_line("LANG", "");
         if self.may_sign_in() {
             self.write_line("USER", "");
-            let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+            let names: Vec<_> = Mechanism::offered(self.offer()).map(Mechanism::name).collect();
             self.write_line("SASL ", &names.join(" "));
         }
         // RFC 2595 §4: STLS only in AUTHORIZATION, and not under TLS.
@@ -100,7 +104,7 @@ impl Session {
     /// what learned from it) expect, though no RFC says so.
     fn list_mechanisms(&mut self) {
         self.ok("mechanisms follow");
-        let names: Vec<_> = Mechanism::offered(&self.bindings).map(Mechanism::name).collect();
+        let names: Vec<_> = Mechanism::offered(self.offer()).map(Mechanism::name).collect();
         for name in names {
             self.write_line(name, "");
         }
@@ -109,7 +113,7 @@ impl Session {
 
     /// RFC 5034 §4.
     fn auth(&mut self, auth: &AuthCommand) {
-        let Some(mechanism) = Mechanism::from_name(&auth.mechanism, &self.bindings) else {
+        let Some(mechanism) = Mechanism::from_name(&auth.mechanism, self.offer()) else {
             return self.bad_command("unknown mechanism");
         };
         // RFC 5802 §5.1: each exchange has a nonce of its own.
@@ -185,8 +189,10 @@ impl Session {
         match answer {
             sasl::Answer::Accepted { account, name } => self.open(account, name),
             sasl::Answer::Refused => self.sign_in_failed(Failure::Refused),
-            // Keys answer no password.
-            sasl::Answer::Unavailable | sasl::Answer::Keys { .. } => {
+            // Keys answer no password, and no token was asked about.
+            sasl::Answer::Unavailable
+            | sasl::Answer::Keys { .. }
+            | sasl::Answer::TokenRefused { .. } => {
                 self.sign_in_failed(Failure::Unavailable);
             }
         }

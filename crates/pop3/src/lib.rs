@@ -64,6 +64,7 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
     };
     let mut config = Config::new(shared.hostname.to_string(), tls, nonce);
     config.sign_in_without_tls = shared.plain_sign_in_from_loopback && peer.is_loopback();
+    config.tokens = shared.sign_in.takes_tokens();
     config.idle = shared.idle;
     config.sign_in_timeout = shared.sign_in_timeout;
     let mut machine = pop3_machine::Session::new(config, now());

@@ -16,6 +16,7 @@ mod file_limit;
 mod hook_command;
 mod incoming;
 mod init;
+mod introspection;
 mod kept_file;
 mod mail_access;
 mod mta_sts;

@@ -20,6 +20,7 @@ use crate::control;
 use crate::data_dir::DataDir;
 use crate::file_limit;
 use crate::incoming;
+use crate::introspection::Introspection;
 use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
@@ -199,18 +200,12 @@ async fn run(
         places: Places::default(),
         tls: tls.clone(),
     };
-    let directory = store.clone();
-    let sign_in = Arc::new(SignIn::new(
-        move || directory.directory(),
-        net::random_bytes()?,
-        config.sign_in.remember_for,
-        sign_in_limits(&config),
-    )?);
     let accounts = net::Bell::default();
     let bell = accounts.clone();
     store.on_directory(Box::new(move || bell.ring()));
     // What can fail comes before mail is taken or sent.
     let outside = Outside::new(data, &config)?;
+    let sign_in = sign_in(data, &config, &store, &outside)?;
     let runner = runner(data, &config, &store, &outside)?;
     let proofs = acme::Pages::default();
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
@@ -308,6 +303,26 @@ impl Signals {
             }
         }
     }
+}
+
+fn sign_in(
+    data: &DataDir,
+    config: &Config,
+    store: &Store,
+    outside: &Outside,
+) -> anyhow::Result<Arc<SignIn>> {
+    let (directory, settings) = (store.clone(), &config.sign_in);
+    let sign_in = SignIn::new(
+        move || directory.directory(),
+        net::random_bytes()?,
+        settings.remember_for,
+        sign_in_limits(config),
+    )?;
+    let tokens = Introspection::new(data, config, &outside.http)?;
+    Ok(Arc::new(match tokens {
+        Some(tokens) => sign_in.with_tokens(tokens),
+        None => sign_in,
+    }))
 }
 
 fn sign_in_limits(config: &Config) -> sign_in::Limits {

@@ -1,5 +1,6 @@
 use mail_types::{AccountId, ChannelBindings};
 
+use crate::bearer::Bearer;
 use crate::mechanism::Mechanism;
 use crate::scram::{Binding, Challenge, ClientFirst, ScramError, ScramKeys};
 use crate::secret::Secret;
@@ -7,6 +8,9 @@ use crate::secret::Secret;
 /// Octets of one client response, of a name or a password within it. RFC 4616 §2 wants 255 octets
 /// for each field to work.
 const RESPONSE_OCTETS_MAX: usize = 4096;
+/// The same of a response with a token, which may be a whole signed document: as many as RFC 4954 §4
+/// lets through.
+const TOKEN_RESPONSE_OCTETS_MAX: usize = 9216;
 
 /// What an exchange wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +53,22 @@ pub enum Question {
         /// What was proved: for one account the same for the same password, right or wrong.
         guess: [u8; 32],
     },
+    /// Is this token good, and for whom? Answer `Accepted`, `TokenRefused` or `Unavailable`.
+    Token {
+        /// Whom the client wants to act as, where it says so: the token must be that account's.
+        authzid: Option<String>,
+        /// RFC 6750 §2.1. Empty where the client only wants to be told what it needs, which
+        /// `TokenRefused` does.
+        token: Secret,
+    },
 }
 
 impl Question {
-    /// The name that the client has given.
+    /// The name that the client has given; empty where it gave none.
     #[must_use]
     pub fn authcid(&self) -> &str {
         match self {
+            Self::Token { authzid, .. } => authzid.as_deref().unwrap_or_default(),
             Self::Password { authcid, .. }
             | Self::ScramKeys { authcid }
             | Self::ScramProof { authcid, .. } => authcid,
@@ -66,7 +79,7 @@ impl Question {
 /// The service's answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The password, or the proof of it, is right.
+    /// The password, the proof of it, or the token is right.
     Accepted {
         /// Whose it is.
         account: AccountId,
@@ -84,6 +97,11 @@ pub enum Answer {
     },
     /// Wrong password, no such account, locked, or not allowed to act as the other.
     Refused,
+    /// The token is not good for this.
+    TokenRefused {
+        /// RFC 7628 §3.2.2: a JSON object for the client with the member `status`.
+        error: String,
+    },
     /// The service cannot tell now; the client may try again later.
     Unavailable,
 }
@@ -104,7 +122,7 @@ pub struct SignedIn {
 pub enum Failure {
     /// The client's message breaks the mechanism's grammar.
     Malformed,
-    /// Wrong password or no such account: which one is not told.
+    /// Wrong password, bad token or no such account: which one is not told.
     Refused,
     /// Our own trouble: temporary.
     Unavailable,
@@ -127,6 +145,10 @@ enum State {
     ProofAsked { server_final: Option<String> },
     /// The server's final message is out; the client's empty response is due (RFC 4422 §3.6).
     ScramLast { account: AccountId, name: String },
+    /// A token question is open.
+    TokenAsked,
+    /// What is wrong with the token is out; whatever the client says to it, it has failed.
+    TokenRefused,
     /// Done or failed.
     Over,
 }
@@ -155,7 +177,14 @@ impl Exchange {
 
     /// Takes a decoded response of the client: the initial one, or one to a challenge.
     pub fn client(&mut self, response: &[u8]) -> Next {
-        if response.len() > RESPONSE_OCTETS_MAX {
+        let octets_max = match self.mechanism {
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => TOKEN_RESPONSE_OCTETS_MAX,
+            Mechanism::Plain
+            | Mechanism::Login
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha256Plus => RESPONSE_OCTETS_MAX,
+        };
+        if response.len() > octets_max {
             return self.fail(Failure::Malformed);
         }
         match std::mem::replace(&mut self.state, State::Over) {
@@ -176,8 +205,11 @@ impl Exchange {
             State::ScramLast { account, name } if response.is_empty() => {
                 Next::Done(SignedIn { account, name, mechanism: self.mechanism })
             }
+            // RFC 7628 §3.2.3: kvsep, or anything else.
+            State::TokenRefused => self.fail(Failure::Refused),
             State::ScramLast { .. }
             | State::PasswordAsked
+            | State::TokenAsked
             | State::KeysAsked(_)
             | State::ProofAsked { .. }
             | State::Over => self.fail(Failure::Malformed),
@@ -188,7 +220,7 @@ impl Exchange {
     /// counts as `Unavailable`: nobody is signed in by mistake.
     pub fn answer(&mut self, answer: Answer) -> Next {
         match (std::mem::replace(&mut self.state, State::Over), answer) {
-            (State::PasswordAsked, Answer::Accepted { account, name }) => {
+            (State::PasswordAsked | State::TokenAsked, Answer::Accepted { account, name }) => {
                 Next::Done(SignedIn { account, name, mechanism: self.mechanism })
             }
             (
@@ -204,11 +236,19 @@ impl Exchange {
                 self.state = State::ScramProof { challenge };
                 Next::Challenge(server_first)
             }
+            (State::TokenAsked, Answer::TokenRefused { error }) => {
+                // RFC 7628 §3.2.2: the error goes as a challenge; the exchange fails behind it.
+                self.state = State::TokenRefused;
+                Next::Challenge(error.into_bytes())
+            }
             (
-                State::PasswordAsked | State::KeysAsked(_) | State::ProofAsked { .. },
+                State::PasswordAsked
+                | State::KeysAsked(_)
+                | State::ProofAsked { .. }
+                | State::TokenAsked,
                 Answer::Refused,
             ) => self.fail(Failure::Refused),
-            (_, Answer::Accepted { .. } | Answer::Keys { .. })
+            (_, Answer::Accepted { .. } | Answer::Keys { .. } | Answer::TokenRefused { .. })
             | (_, Answer::Refused | Answer::Unavailable) => self.fail(Failure::Unavailable),
         }
     }
@@ -216,6 +256,8 @@ impl Exchange {
     fn first(&mut self, response: &[u8]) -> Next {
         match self.mechanism {
             Mechanism::Plain => self.plain(response),
+            Mechanism::OAuthBearer => self.bearer(Bearer::oauthbearer(response)),
+            Mechanism::XOAuth2 => self.bearer(Bearer::xoauth2(response)),
             Mechanism::Login => match field(response) {
                 Some(authcid) => {
                     self.state = State::LoginPassword { authcid };
@@ -239,8 +281,16 @@ impl Exchange {
     fn client_first(&self, response: &[u8]) -> Result<ClientFirst, ScramError> {
         let binding = match self.mechanism {
             Mechanism::ScramSha256Plus => Binding::Wanted(&self.bindings),
-            Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::Login => {
-                if self.bindings.is_empty() { Binding::Impossible } else { Binding::Declined }
+            Mechanism::ScramSha256
+            | Mechanism::Plain
+            | Mechanism::Login
+            | Mechanism::OAuthBearer
+            | Mechanism::XOAuth2 => {
+                if self.bindings.is_empty() {
+                    Binding::Impossible
+                } else {
+                    Binding::Declined
+                }
             }
         };
         ClientFirst::parse(response, binding)
@@ -259,6 +309,16 @@ impl Exchange {
                 self.ask_password(authcid, authzid, password)
             }
             _ => self.fail(Failure::Malformed),
+        }
+    }
+
+    fn bearer(&mut self, message: Option<Bearer>) -> Next {
+        match message {
+            Some(Bearer { authzid, token }) => {
+                self.state = State::TokenAsked;
+                Next::Ask(Question::Token { authzid, token })
+            }
+            None => self.fail(Failure::Malformed),
         }
     }
 

@@ -168,7 +168,7 @@ fn bound_to<'a>(flag: &str, binding: Binding<'a>) -> Result<&'a [u8], ScramError
 }
 
 /// RFC 5802 §5.1: in names `,` is `=2C` and `=` is `=3D`; any other `=` fails.
-fn saslname(text: &str) -> Result<String, ScramError> {
+pub(crate) fn saslname(text: &str) -> Result<String, ScramError> {
     let mut name = String::with_capacity(text.len());
     let mut parts = text.split('=');
     name.push_str(parts.next().unwrap_or(""));

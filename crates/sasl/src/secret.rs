@@ -2,19 +2,19 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-/// A password: `Debug` prints nothing of it, its memory is zeroed on drop, and two are compared in
+/// A password or a token: `Debug` prints nothing of it, its memory is zeroed on drop, and two are compared in
 /// constant time.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a password.
+    /// Wraps it.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The password itself.
+    /// The text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

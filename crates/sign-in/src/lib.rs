@@ -10,15 +10,19 @@
 //! tells nothing and many connections are no way around it. Nobody is locked out: the longest wait
 //! is a few seconds, and an account that is attacked keeps its speed where it is at home.
 //!
-//! It never keeps or logs a password, opens no socket, reads no clock and draws no randomness of its
+//! Whether a token of an OAuth 2.0 server is good is asked of whoever knows ([`Tokens`]); a good one
+//! is remembered like a password, for as long as its answer holds. What is slowed down is the same.
+//!
+//! It never keeps or logs a password or a token, opens no socket, reads no clock and draws no randomness of its
 //! own.
 //!
-//! RFCs: 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN).
+//! RFCs: 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN), 7628 (OAUTHBEARER).
 
 mod credentials;
 mod generations;
 mod hashing;
 mod slowdown;
+mod tokens;
 
 use std::io;
 use std::net::IpAddr;
@@ -35,6 +39,8 @@ use crate::generations::Generations;
 use crate::hashing::Hashing;
 pub use crate::slowdown::Limits;
 use crate::slowdown::{GuessKey, NameKey, Slowdown, TooMany, Try};
+use crate::tokens::{Claim, GoodToken, TOKENS_MAX, TokenKey};
+pub use crate::tokens::{TokenCheck, TokenFault, Tokens};
 
 /// Verified passwords remembered: so many, or twice as many.
 const REMEMBERED_MAX: usize = 50_000;
@@ -59,12 +65,14 @@ pub struct SignIn {
     nobody: Credentials,
     remember_for: Duration,
     hashing: Hashing,
+    tokens: Option<Box<dyn Tokens>>,
     state: Mutex<State>,
 }
 
 struct State {
     /// By account: keyed hash of password and stored hash, and until when it holds.
     remembered: Generations<AccountId, ([u8; 32], Timestamp)>,
+    tokens: Generations<TokenKey, GoodToken>,
     slowdown: Slowdown,
 }
 
@@ -96,7 +104,12 @@ impl SignIn {
             nobody: credentials("nobody signs in with this", &salt)?,
             remember_for,
             hashing: Hashing::start()?,
-            state: Mutex::new(State { remembered, slowdown: Slowdown::new(limits) }),
+            tokens: None,
+            state: Mutex::new(State {
+                remembered,
+                tokens: Generations::new(TOKENS_MAX),
+                slowdown: Slowdown::new(limits),
+            }),
         })
     }
 
@@ -108,10 +121,18 @@ impl SignIn {
         now: impl Fn() -> Timestamp,
         sleep: impl FnOnce(Duration) -> S,
     ) -> Answer {
+        let question = match question {
+            Question::Token { authzid, token } => {
+                return self.token(Claim { ip, authzid, token }, now, sleep).await;
+            }
+            other => other,
+        };
         let account = self.account(question.authcid());
         let name = self.name_key(question.authcid(), account.as_deref());
         let who = Try { ip, name, account: account.as_ref().map(|account| account.id) };
         match question {
+            // It has gone its own way above.
+            Question::Token { .. } => Answer::Unavailable,
             Question::Password { authcid, authzid, password } => {
                 // RFC 4616 §2: acting as somebody else is for nobody here.
                 let itself = authzid.is_none_or(|wanted| {

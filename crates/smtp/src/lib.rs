@@ -78,6 +78,7 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
         peer: peer.ip,
         tls,
         auth_without_tls: shared.plain_sign_in_from_loopback && peer.is_loopback(),
+        tokens: shared.sign_in.takes_tokens(),
         postmaster,
         nonce,
         turned_away: shared

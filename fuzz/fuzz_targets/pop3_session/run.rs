@@ -26,6 +26,7 @@ fn replies(data: &[u8], piece_octets: usize) -> (Vec<u8>, Option<Vec<(u32, u32)>
     let now = Timestamp(0);
     let mut config = Config::new("h".to_owned(), TlsOffer::Stls, "nonce".to_owned());
     config.sign_in_without_tls = true;
+    config.tokens = true;
     config.idle = Duration::from_secs(600);
     let mut session = Session::new(config, now);
     let (mut sent, mut removed) = (Vec::new(), None);
@@ -85,6 +86,10 @@ fn answer(question: Question, removed: &mut Option<Vec<(u32, u32)>>) -> Answer {
     match question {
         Question::SignIn(sasl::Question::Password { .. }) => {
             Answer::SignIn(sasl::Answer::Accepted { account, name })
+        }
+        Question::SignIn(sasl::Question::Token { .. }) => {
+            let error = r#"{"status":"invalid_token"}"#.to_owned();
+            Answer::SignIn(sasl::Answer::TokenRefused { error })
         }
         Question::SignIn(sasl::Question::ScramKeys { .. } | sasl::Question::ScramProof { .. }) => {
             Answer::SignIn(sasl::Answer::Unavailable)

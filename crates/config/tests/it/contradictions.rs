@@ -106,3 +106,12 @@ fn limits_out_of_order() {
          dns.attempt_timeout that is not above dns.timeout",
     );
 }
+
+#[test]
+fn half_a_client_of_the_token_server() {
+    contradiction(
+        "[oauth]\nclient_id = \"restante\"\n",
+        "restante.toml:3: oauth.client_id and oauth.client_secret_file: one is of no use without the \
+         other; write both, or false for both",
+    );
+}

@@ -109,6 +109,22 @@ fn a_wrong_type_is_told_the_right_one() {
         "restante.toml:3: listen.smtp: 0 is no listener; write a port such as 25, a list of \
          addresses with ports such as [\"192.0.2.1:25\"], or false for none",
     );
+    for unsafe_or_none in [
+        "http://login.example.test/x",
+        "http://127.0.0.1.example.test/x",
+        "http://127.0.0.1@example.test/x",
+        "https:///x",
+        "ftp://127.0.0.1/x",
+    ] {
+        problem(
+            &format!("[oauth]\nintrospection_url = \"{unsafe_or_none}\"\n"),
+            &format!(
+                "restante.toml:3: oauth.introspection_url: \"{unsafe_or_none}\" is no URL or false; \
+                 write a URL that begins with https:// (or http:// and an address of this machine), \
+                 or false"
+            ),
+        );
+    }
     problem(
         "[limits]\nrecipients_max = -1\n",
         "restante.toml:3: limits.recipients_max: -1 is no number; write a whole number, such as 100",

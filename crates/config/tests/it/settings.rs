@@ -64,6 +64,10 @@ fn every_kind_of_value_survives_writing_and_reading() {
         vec![ProxyAt::Service(Service::Smtp), ProxyAt::Address("[::1]:1430".parse().unwrap())];
     config.proxy.networks = vec![Network { ip: "192.0.2.7".parse().unwrap(), prefix_bits: 32 }];
     config.sign_in.allow_plaintext_from_loopback = false;
+    config.oauth.introspection_url = Some("http://[::1]:8080/x".to_owned());
+    config.oauth.client_id = Some("a \"client\"".to_owned());
+    config.oauth.client_secret_file = Some(PathBuf::from("secret"));
+    config.oauth.required_scope = None;
     config.log.level = LogLevel::Trace;
     let text = config.to_toml();
     assert_eq!(Config::parse(&text, "f").unwrap(), config, "{text}");

@@ -80,11 +80,13 @@ impl<R: Acceptance> Session<R> {
         }
         if self.may_sign_in() {
             // RFC 5802 §6: -PLUS where there is something to bind to. LOGIN is a command here.
-            let offered = Mechanism::offered(self.bindings());
+            let offered = Mechanism::offered(self.offer());
             names.extend(offered.filter_map(|mechanism| match mechanism {
                 Mechanism::ScramSha256Plus => Some("AUTH=SCRAM-SHA-256-PLUS"),
                 Mechanism::ScramSha256 => Some("AUTH=SCRAM-SHA-256"),
                 Mechanism::Plain => Some("AUTH=PLAIN"),
+                Mechanism::OAuthBearer => Some("AUTH=OAUTHBEARER"),
+                Mechanism::XOAuth2 => Some("AUTH=XOAUTH2"),
                 Mechanism::Login => None,
             }));
         } else {

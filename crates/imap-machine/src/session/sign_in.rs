@@ -1,5 +1,7 @@
 use mail_types::{Acceptance, ChannelBindings, Timestamp};
-use sasl::{Exchange, Failure, Mechanism, Next, Secret, SignedIn, base64_decode, base64_encode};
+use sasl::{
+    Exchange, Failure, Mechanism, Next, Offer, Secret, SignedIn, base64_decode, base64_encode,
+};
 
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Question};
@@ -31,7 +33,7 @@ impl<R: Acceptance> Session<R> {
         if !self.may_sign_in() {
             return self.no(Code::PrivacyRequired, "Sign-in needs TLS: STARTTLS first");
         }
-        let Some(mechanism) = Mechanism::from_name(mechanism, self.bindings()) else {
+        let Some(mechanism) = Mechanism::from_name(mechanism, self.offer()) else {
             return self.no(Code::Cannot, "There is no such mechanism here");
         };
         // No two exchanges share a nonce.
@@ -76,9 +78,9 @@ impl<R: Acceptance> Session<R> {
                     self.has_signed_in(SignedIn { account, name, mechanism }, now)
                 }
                 sasl::Answer::Refused => self.sign_in_failed(Failure::Refused),
-                sasl::Answer::Keys { .. } | sasl::Answer::Unavailable => {
-                    self.sign_in_failed(Failure::Unavailable)
-                }
+                sasl::Answer::Keys { .. }
+                | sasl::Answer::TokenRefused { .. }
+                | sasl::Answer::Unavailable => self.sign_in_failed(Failure::Unavailable),
             },
             SignIn::Asked(mut exchange) => {
                 let next = exchange.answer(answer);
@@ -131,6 +133,11 @@ impl<R: Acceptance> Session<R> {
     pub(super) fn bindings(&self) -> &ChannelBindings {
         static NONE: ChannelBindings = ChannelBindings { exporter: None, server_end_point: None };
         self.tls.as_ref().map_or(&NONE, |tls| &tls.bindings)
+    }
+
+    /// What decides which mechanisms are offered.
+    pub(super) fn offer(&self) -> Offer<'_> {
+        Offer { bindings: self.bindings(), tokens: self.config.tokens }
     }
 
     fn challenge(&mut self, challenge: &[u8]) {

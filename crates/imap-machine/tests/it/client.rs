@@ -35,6 +35,7 @@ pub fn config() -> Config {
         starttls: true,
         plain_sign_in: true,
         nonce: "servernonce".to_owned(),
+        tokens: false,
         limits: Limits::default(),
     }
 }

@@ -14,6 +14,8 @@ use mail_types::{
 use crate::appending::Appending;
 
 pub const ACCOUNT: AccountId = AccountId(1);
+/// RFC 7628 §4.3.
+const TOKEN_ERROR: &str = r#"{"status":"invalid_token","scope":"example_scope","openid-configuration":"https://example.com/.well-known/openid-configuration"}"#;
 
 /// The service's proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,6 +274,12 @@ impl Service {
                     sasl::Answer::Refused
                 }
             }
+            sasl::Question::Token { token, .. } => match token.expose() {
+                "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==" => {
+                    sasl::Answer::Accepted { account, name }
+                }
+                _ => sasl::Answer::TokenRefused { error: TOKEN_ERROR.to_owned() },
+            },
             sasl::Question::ScramProof { right: true, .. } => {
                 sasl::Answer::Accepted { account, name }
             }

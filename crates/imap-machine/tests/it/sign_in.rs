@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use imap_machine::grammar::UidSet;
-use imap_machine::{Answer, Appended, Event, Question, Session};
+use imap_machine::{Answer, Appended, Config, Event, Question, Session};
 use mail_types::{Machine, Step, UidValidity};
 use sasl::{base64_decode, base64_encode};
 
@@ -83,4 +83,35 @@ fn append_is_ok_only_with_the_proof() {
             assert_eq!(sent.lines().count(), 1);
         }
     }
+}
+
+/// RFC 7628 §4.1 and §4.3, with their very octets.
+#[test]
+fn tokens_are_taken_where_somebody_knows_them() {
+    let good = "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9Qm\
+                VhcmVyIHZGOWRmdDRxbVRjMk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB";
+    let empty =
+        "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9AQE=";
+    let mut service = Service::new();
+    let mut client = Client::new(config());
+    let answer = client.say(&mut service, &format!("0 AUTHENTICATE OAUTHBEARER {good}"));
+    assert!(answer.ends_with("0 NO [CANNOT] There is no such mechanism here\r\n"), "{answer}");
+
+    let mut client = Client::new(Config { tokens: true, ..config() });
+    let answer = client.say(&mut service, "1 CAPABILITY");
+    assert!(answer.contains(" AUTH=OAUTHBEARER AUTH=XOAUTH2 "), "{answer}");
+    let answer = client.say(&mut service, &format!("2 AUTHENTICATE OAUTHBEARER {empty}"));
+    assert_eq!(
+        answer,
+        "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJleGFtcGxlX3Njb3BlIiwib3BlbmlkLWNvbmZpZ3VyYXRp\
+         b24iOiJodHRwczovL2V4YW1wbGUuY29tLy53ZWxsLWtub3duL29wZW5pZC1jb25maWd1cmF0aW9uIn0=\r\n"
+    );
+    let answer = client.say(&mut service, "AQ==");
+    assert_eq!(answer, "2 NO [AUTHENTICATIONFAILED] Wrong name or password\r\n");
+    service.unavailable = true;
+    let answer = client.say(&mut service, &format!("3 AUTHENTICATE OAUTHBEARER {good}"));
+    assert!(answer.starts_with("3 NO [UNAVAILABLE] "), "{answer}");
+    service.unavailable = false;
+    let answer = client.say(&mut service, &format!("4 AUTHENTICATE OAUTHBEARER {good}"));
+    assert!(answer.starts_with("4 OK "), "{answer}");
 }

@@ -76,6 +76,7 @@ fn set(dialog: &mut Dialog, option: &str) {
         "open=in-use" => dialog.maildrop.open_fails = Some(TroubleCode::InUse),
         "open=temporary" => dialog.maildrop.open_fails = Some(TroubleCode::Temporary),
         "open=delay" => dialog.maildrop.open_fails = Some(TroubleCode::LoginDelay),
+        "tokens" => dialog.maildrop.tokens = true,
         "sign-in=down" => dialog.maildrop.sign_in_down = true,
         "remove=fails" => dialog.maildrop.remove_fails = true,
         "parts=1" => dialog.maildrop.part_octets = 1,

@@ -19,6 +19,7 @@ pub struct Maildrop {
     /// Octets of a part, at most; 0 for as many as asked for.
     pub part_octets: usize,
     pub sign_in_down: bool,
+    pub tokens: bool,
     pub open_fails: Option<TroubleCode>,
     /// Octet from which on reading fails.
     pub read_fails_from: Option<u64>,
@@ -93,6 +94,12 @@ impl Maildrop {
                 sasl::Answer::Accepted { account, name }
             }
             sasl::Question::Password { .. } => sasl::Answer::Refused,
+            sasl::Question::Token { token, .. } => match token.expose() {
+                "good" => sasl::Answer::Accepted { account, name },
+                _ => {
+                    sasl::Answer::TokenRefused { error: r#"{"status":"invalid_token"}"#.to_owned() }
+                }
+            },
             sasl::Question::ScramProof { right: true, .. } => {
                 sasl::Answer::Accepted { account, name }
             }
@@ -127,6 +134,7 @@ impl Run {
         let nonce = "3rfcNHYJY1ZVvWVs7j".to_owned();
         let mut config = Config::new("pop.example.org".to_owned(), tls, nonce);
         config.sign_in_without_tls = sign_in_without_tls;
+        config.tokens = maildrop.tokens;
         let session = Session::new(config, START);
         let mut run = Self {
             session,

@@ -46,6 +46,7 @@ mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;
 mod tls_policies;
+mod tokens_sign_in;
 mod trace_tells_the_story;
 mod twins_are_both_kept;
 mod unknown_user_refused;

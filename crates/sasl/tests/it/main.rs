@@ -1,13 +1,14 @@
 //! The exchanges against the examples of their RFCs, and against clients that cheat.
 #![allow(clippy::unwrap_used)]
 
+mod bearer;
 mod login;
 mod plain;
 mod scram;
 mod scram_plus;
 
 use mail_types::{AccountId, ChannelBindings};
-use sasl::{Exchange, Mechanism, SignedIn, base64_decode, base64_encode};
+use sasl::{Exchange, Mechanism, Offer, SignedIn, base64_decode, base64_encode};
 
 fn ann(mechanism: Mechanism) -> SignedIn {
     SignedIn { account: AccountId(7), name: "ann@example.org".into(), mechanism }
@@ -22,13 +23,17 @@ fn start(mechanism: Mechanism, nonce: &str) -> Exchange {
 fn mechanism_names() {
     let none = ChannelBindings::default();
     let some = ChannelBindings { exporter: Some([1; 32]), server_end_point: None };
+    let all = Offer { bindings: &some, tokens: true };
     for mechanism in Mechanism::ALL {
-        assert_eq!(Mechanism::from_name(mechanism.name(), &some), Some(mechanism));
+        assert_eq!(Mechanism::from_name(mechanism.name(), all), Some(mechanism));
         let lower = mechanism.name().to_ascii_lowercase();
-        assert_eq!(Mechanism::from_name(&lower, &some), Some(mechanism));
+        assert_eq!(Mechanism::from_name(&lower, all), Some(mechanism));
     }
-    assert_eq!(Mechanism::from_name("SCRAM-SHA-256-PLUS", &none), None);
-    assert_eq!(Mechanism::from_name("", &some), None);
+    let bare = Offer { bindings: &none, tokens: false };
+    for missing in ["SCRAM-SHA-256-PLUS", "OAUTHBEARER", "XOAUTH2", ""] {
+        assert_eq!(Mechanism::from_name(missing, bare), None, "{missing}");
+    }
+    assert_eq!(Mechanism::from_name("", all), None);
 }
 
 #[test]

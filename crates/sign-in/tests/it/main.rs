@@ -3,4 +3,5 @@
 
 mod guessing;
 mod passwords;
+mod tokens;
 mod world;

@@ -1,5 +1,5 @@
 use mail_types::{Acceptance, ChannelBindings};
-use sasl::{Exchange, Failure, Mechanism, Next, base64_decode, base64_encode};
+use sasl::{Exchange, Failure, Mechanism, Next, Offer, base64_decode, base64_encode};
 
 use super::{Answer, Asked, Question, Role, Server, State, Tls};
 
@@ -26,7 +26,7 @@ impl<R: Acceptance> Server<R> {
             };
             return self.refuse_with(538, 7, 11, how);
         }
-        let Some(mechanism) = Mechanism::from_name(mechanism, self.bindings()) else {
+        let Some(mechanism) = Mechanism::from_name(mechanism, self.offer()) else {
             return self.refuse_with(504, 5, 4, "No such mechanism; EHLO lists those there are");
         };
         // RFC 5802 §5.1: each exchange has a nonce of its own.
@@ -45,6 +45,11 @@ impl<R: Acceptance> Server<R> {
     pub(super) fn bindings(&self) -> &ChannelBindings {
         static NONE: ChannelBindings = ChannelBindings { exporter: None, server_end_point: None };
         self.tls.as_ref().map_or(&NONE, |tls| &tls.bindings)
+    }
+
+    /// What decides which mechanisms are offered.
+    pub(super) fn offer(&self) -> Offer<'_> {
+        Offer { bindings: self.bindings(), tokens: self.config.tokens }
     }
 
     /// A line in answer to a challenge; `None` for one that ended with a bare LF.

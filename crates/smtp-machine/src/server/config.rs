@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whether passwords may cross without TLS: loopback only.
     pub auth_without_tls: bool,
+    /// Whether tokens of an OAuth 2.0 server are taken in place of a password.
+    pub tokens: bool,
     /// Whom `<postmaster>` without a domain means (RFC 5321 §4.5.1).
     pub postmaster: Address,
     /// Fresh printable randomness without commas, for SCRAM (RFC 5802 §5.1).

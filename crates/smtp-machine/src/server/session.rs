@@ -207,7 +207,7 @@ impl<R: Acceptance> Server<R> {
             lines.push("STARTTLS".to_owned());
         }
         if self.auth_offered() && self.signed_in.is_none() {
-            let offered = sasl::Mechanism::offered(self.bindings());
+            let offered = sasl::Mechanism::offered(self.offer());
             let names: Vec<_> = offered.map(sasl::Mechanism::name).collect();
             lines.push(format!("AUTH {}", names.join(" ")));
         }

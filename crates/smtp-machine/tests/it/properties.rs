@@ -31,6 +31,7 @@ pub fn smtp_commands(octets: &[u8]) {
         peer: [192, 0, 2, 1].into(),
         tls: server::Tls::Offered,
         auth_without_tls: true,
+        tokens: false,
         postmaster: Address::parse("postmaster@example.org").unwrap(),
         nonce: "nonce".into(),
         turned_away: None,

@@ -15,6 +15,9 @@ use sasl::ScramKeys;
 use smtp_machine::server::{Answer, Question};
 use smtp_machine::{BodyType, Envelope, MailParams, Recipient, Sender};
 
+/// RFC 7628 §4.3.
+const TOKEN_ERROR: &str = r#"{"status":"invalid_token","scope":"example_scope","openid-configuration":"https://example.com/.well-known/openid-configuration"}"#;
+
 /// Stands for the store's receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestReceipt(pub u64);
@@ -159,6 +162,14 @@ impl Service {
                         sasl::Answer::Accepted { account, name }
                     }
                     _ => sasl::Answer::Refused,
+                }
+            }
+            sasl::Question::Token { authzid, token } => {
+                self.log.push(format!("token of {authzid:?}"));
+                match token.expose() {
+                    "good" => sasl::Answer::Accepted { account, name },
+                    "down" => sasl::Answer::Unavailable,
+                    _ => sasl::Answer::TokenRefused { error: TOKEN_ERROR.to_owned() },
                 }
             }
             sasl::Question::ScramProof { right: true, .. } => {
