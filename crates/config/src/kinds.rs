@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
+use mail_types::Domain;
+
+use crate::judging::{Act, DomainRules};
 use crate::listeners::{Listener, Service};
 use crate::parse::Fault;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
@@ -464,6 +467,30 @@ unlimited_kind!(
         _ => Path::read(value).map(Some),
     },
     |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
+);
+unlimited_kind!(
+    ActWord,
+    Act,
+    "act",
+    "\"note\", \"junk\", \"hold\" or \"reject\"",
+    |value| value.as_str().and_then(Act::read),
+    |act| quoted(act.as_str())
+);
+unlimited_kind!(
+    RulesOfDomains,
+    Vec<DomainRules>,
+    "list of rules",
+    "a list of domains with their rules, such as [\"example.org spf_fail=reject dmarc_reject=hold\"]",
+    |value| list(value, DomainRules::read),
+    |rules| write_list(rules, quoted)
+);
+unlimited_kind!(
+    Domains,
+    Vec<Domain>,
+    "list of domains",
+    "a list of up to 64 domain names, such as [\"example.org\"]",
+    |value| list(value, |text| Domain::new(text).ok()),
+    |domains| write_list(domains, quoted)
 );
 unlimited_kind!(
     ProxyListeners,

@@ -13,6 +13,7 @@
 //! Accounts, domains, aliases and routes are no settings; they are kept in the journal.
 
 mod contradictions;
+mod judging;
 mod kinds;
 mod listeners;
 mod parse;
@@ -22,11 +23,12 @@ mod units;
 mod write;
 
 pub use contradictions::Contradiction;
+pub use judging::{Act, DomainRules, Rule};
 pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{
-    Config, Dns, Journal, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
+    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, Proxy, Queue, Setting, SignIn, Store,
     Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};

@@ -5,11 +5,12 @@ use std::time::Duration;
 use mail_types::Domain;
 use toml::de::DeValue;
 
+use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    AcmeChallengeKind, AcmeProofBy, Bytes, Count, Count32, Count64, Dnssec, DnssecBy, Durations,
-    HttpsUrl, IpAddrs, Kind, Level, Listen, Listens, LogLevel, MemoryBytes, Network, Networks,
-    OptionalPath, Path, Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver, ResolverAt,
-    StsMode, StsModeKind, Time, Words, YesNo, ZstdLevel,
+    AcmeChallengeKind, AcmeProofBy, ActWord, Bytes, Count, Count32, Count64, Dnssec, DnssecBy,
+    Domains, Durations, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens, LogLevel, MemoryBytes,
+    Network, Networks, OptionalPath, Path, Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver,
+    ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -189,6 +190,40 @@ settings! {
         networks: Vec<Network> as Networks = loopback();
     }
 
+    /// Who mail is from: SPF, DKIM, DMARC, ARC and the client's name, for mail on port 25, and what
+    /// is done with it. What was found stands in Authentication-Results.
+    judge: Judge {
+        /// Whether senders are checked.
+        enabled: bool as YesNo = true;
+        /// Clients that are not checked: this machine, and mail servers of your own in front of
+        /// this one, which have done so.
+        trusted_networks: Vec<Network> as Networks = loopback();
+        /// After the end of a message an answer of the DNS is waited for so long. What is not known
+        /// then counts as trouble, which refuses no mail for good.
+        patience: Duration as Time = secs(5), Duration::from_millis(100)..=MINUTE;
+        /// Mail that fails DMARC of a domain that asks to reject it (`p=reject`): `reject` turns it
+        /// away, `hold` keeps it until somebody decides, `junk` puts it into that folder, `note`
+        /// delivers it.
+        dmarc_reject: Act as ActWord = Act::Reject;
+        /// The same for a domain that asks for quarantine (`p=quarantine`).
+        dmarc_quarantine: Act as ActWord = Act::Junk;
+        /// The same for a domain that asks for nothing (`p=none`).
+        dmarc_none: Act as ActWord = Act::Note;
+        /// Mail that fails SPF where DMARC has nothing to say. To reject it breaks forwarding.
+        spf_fail: Act as ActWord = Act::Note;
+        /// Mail that does not say whose it is: no From field, or none that can be read.
+        no_author: Act as ActWord = Act::Note;
+        /// Rules for recipients of single domains. A message to several is treated as the mildest
+        /// of them want.
+        domains: Vec<DomainRules> as RulesOfDomains = Vec::new();
+        /// ARC sealers (domains) that are believed in what they say of mail they pass on, such as
+        /// mailing lists: it is not judged by DMARC if it was right when it came to them.
+        trusted_sealers: Vec<Domain> as Domains = Vec::new();
+        /// Whether mail whose author's policy cannot be looked up is put off (451) instead of
+        /// delivered.
+        defer_on_dns_trouble: bool as YesNo = false;
+    }
+
     /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
     /// counts for limits, SPF and traces.
     proxy: Proxy {
@@ -253,7 +288,7 @@ settings! {
     /// https://mta-sts.DOMAIN/ by the HTTPS service; others heed it once `_mta-sts.DOMAIN` has its
     /// TXT record.
     mta_sts: MtaSts {
-        /// Whether it is shown.
+        /// Whether other servers are shown it.
         publish: bool as YesNo = true;
         /// `enforce` only with a certificate that others verify: mail does not come otherwise.
         mode: StsMode as StsModeKind = StsMode::Testing;

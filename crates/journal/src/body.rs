@@ -237,6 +237,50 @@ impl<D: Disk> Arrival<D> {
         Ok(self)
     }
 
+    /// Puts bytes in front of all that was written: what is known of a message once it is whole.
+    /// A body in memory is moved behind them; one that has a file is copied into another behind
+    /// them, which blocks on the disk and is as durable afterwards as the first was: not at all
+    /// before [`Arrival::finish`].
+    ///
+    /// # Errors
+    /// As for [`Arrival::write`]. The arrival is then of no use.
+    pub fn behind(mut self, front: &[u8]) -> io::Result<Self> {
+        if !self.fits_inline(front.len()) {
+            return self.copied_behind(front);
+        }
+        self.size += front.len() as u64;
+        self.buffer.splice(0..0, front.iter().copied());
+        Ok(self)
+    }
+
+    /// Whether so many more bytes leave it without a file.
+    #[must_use]
+    pub fn fits_inline(&self, more: usize) -> bool {
+        self.spilled.is_none()
+            && self.buffer.len().saturating_add(more) <= self.arrivals.shared.inline_bytes_max
+    }
+
+    fn copied_behind(self, front: &[u8]) -> io::Result<Self> {
+        let mut copy = self.arrivals.begin();
+        copy.write(front)?;
+        if let Some(Spilled { file, written, .. }) = &self.spilled {
+            let mut piece = vec![0; SPILL_BYTES];
+            let mut at = 0;
+            while at < *written {
+                let read = file.read_at(at, &mut piece)?;
+                if read == 0 {
+                    // What was written is not there: no body is better than half of one.
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                copy.write(&piece[..read])?;
+                at += read as u64;
+            }
+        }
+        copy.write(&self.buffer)?;
+        // Dropped, `self` removes its file.
+        Ok(copy)
+    }
+
     /// Hashes, compresses, or makes the file durable: content first, then its name.
     ///
     /// # Errors

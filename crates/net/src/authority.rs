@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use hickory_resolver::proto::rr::{RData, RecordType};
 use sender_auth::{Answer, Answers, Query, QueryKind, Step};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{Lookup, Resolver};
 
@@ -26,7 +27,9 @@ pub struct Authority {
     resolver: Arc<Resolver>,
     answers: Answers,
     asked: HashSet<Query>,
-    deadline: Instant,
+    end: watch::Receiver<Instant>,
+    /// Whoever may change the end; without one nobody waits any more.
+    _fixed: Option<watch::Sender<Instant>>,
 }
 
 /// How the checks of a message went, beside their results.
@@ -40,8 +43,15 @@ impl Authority {
     /// For one message; all its look-ups together end after `patience`. Must run within tokio.
     #[must_use]
     pub fn new(resolver: Arc<Resolver>, patience: Duration) -> Self {
-        let deadline = Instant::now() + patience;
-        Self { resolver, answers: Answers::default(), asked: HashSet::new(), deadline }
+        let (fixed, end) = watch::channel(Instant::now() + patience);
+        Self { _fixed: Some(fixed), ..Self::until(resolver, end) }
+    }
+
+    /// The same with an end that may change meanwhile: far away while the message comes in, near
+    /// once it is whole. It ends at once when the sender of `end` is gone.
+    #[must_use]
+    pub fn until(resolver: Arc<Resolver>, end: watch::Receiver<Instant>) -> Self {
+        Self { resolver, answers: Answers::default(), asked: HashSet::new(), end, _fixed: None }
     }
 
     /// What is known by now.
@@ -91,14 +101,20 @@ impl Authority {
             });
         }
         while !asking.is_empty() {
-            match timeout_at(self.deadline, asking.join_next()).await {
-                Ok(Some(Ok((query, answer)))) => {
-                    open.remove(&query);
-                    self.answers.insert(query, answer);
-                }
-                // A look-up that panicked is among those still open below.
-                Ok(Some(Err(_))) => {}
-                Ok(None) | Err(_) => break,
+            let until = *self.end.borrow_and_update();
+            tokio::select! {
+                biased;
+                answered = asking.join_next() => match answered {
+                    Some(Ok((query, answer))) => {
+                        open.remove(&query);
+                        self.answers.insert(query, answer);
+                    }
+                    // A look-up that panicked is among those still open below.
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                changed = self.end.changed() => if changed.is_err() { break },
+                () = sleep_until(until) => break,
             }
         }
         for query in open {

@@ -1,5 +1,7 @@
-//! Starts what takes mail: ports 25, 587 and 465, and LMTP.
+//! Starts what takes mail: ports 25, 587 and 465, and LMTP; how senders are judged, from the
+//! settings.
 
+use std::collections::HashMap;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -7,12 +9,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use config::{Config, Service};
+use mail_types::Domain;
 use sign_in::SignIn;
 use smtp_machine::server::Role;
 use store::Store;
 use tokio::net::UnixListener;
 
 use crate::data_dir::DataDir;
+use crate::outside::Outside;
 use crate::serve::{Running, trusted};
 
 /// A Unix socket's file while it is listened on.
@@ -34,14 +38,21 @@ pub fn listen(
     config: &Config,
     store: &Store,
     sign_in: &Arc<SignIn>,
+    outside: &Outside,
 ) -> anyhow::Result<Option<SocketFile>> {
+    let checks = config.judge.enabled.then(|| Arc::new(checks(config, outside)));
     for (service, role) in [
         (Service::Smtp, Role::Mx),
         (Service::Submission, Role::Submission),
         (Service::Submissions, Role::Submission),
         (Service::Lmtp, Role::Lmtp),
     ] {
-        let shared = Arc::new(shared(config, store, sign_in, role));
+        let checks = match role {
+            Role::Mx => checks.clone(),
+            Role::Submission | Role::Lmtp => None,
+        };
+        let shared = smtp::Shared { checks, ..shared(config, store, sign_in, role) };
+        let shared = Arc::new(shared);
         let stop = running.stop();
         running.listen(config, service, smtp::TOO_MANY_CONNECTIONS, move |link| {
             smtp::serve(Arc::clone(&shared), link, stop.clone())
@@ -67,6 +78,7 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
         sign_in: Arc::clone(sign_in),
         hostname: config.hostname.clone(),
         role,
+        checks: None,
         clients: match role {
             Role::Lmtp => Some(trusted(&config.lmtp.networks)),
             Role::Mx | Role::Submission => None,
@@ -74,6 +86,58 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         limits: limits(config),
         received_fields_max: config.limits.received_fields_max,
+    }
+}
+
+fn checks(config: &Config, outside: &Outside) -> smtp::Checks {
+    let judge = &config.judge;
+    let all = judge::Policy {
+        dmarc_reject: act(judge.dmarc_reject),
+        dmarc_quarantine: act(judge.dmarc_quarantine),
+        dmarc_none: act(judge.dmarc_none),
+        spf_fail: act(judge.spf_fail),
+        no_author: act(judge.no_author),
+        dns_trouble: match judge.defer_on_dns_trouble {
+            false => judge::DnsTrouble::Accept,
+            true => judge::DnsTrouble::Defer,
+        },
+    };
+    let of_domains: HashMap<Domain, judge::Policy> = judge
+        .domains
+        .iter()
+        .map(|rules| (rules.domain.clone(), rules.rules.iter().fold(all, with_rule)))
+        .collect();
+    smtp::Checks {
+        resolver: Arc::clone(&outside.resolver),
+        patience: judge.patience,
+        message_wait: config.timeouts.smtp_message,
+        trusted: trusted(&judge.trusted_networks),
+        policy_of: Box::new(move |domain| of_domains.get(domain).copied().unwrap_or(all)),
+        trusted_sealers: judge.trusted_sealers.clone(),
+    }
+}
+
+fn with_rule(
+    mut policy: judge::Policy,
+    (rule, does): &(config::Rule, config::Act),
+) -> judge::Policy {
+    let place = match rule {
+        config::Rule::DmarcReject => &mut policy.dmarc_reject,
+        config::Rule::DmarcQuarantine => &mut policy.dmarc_quarantine,
+        config::Rule::DmarcNone => &mut policy.dmarc_none,
+        config::Rule::SpfFail => &mut policy.spf_fail,
+        config::Rule::NoAuthor => &mut policy.no_author,
+    };
+    *place = act(*does);
+    policy
+}
+
+const fn act(act: config::Act) -> judge::Act {
+    match act {
+        config::Act::Note => judge::Act::Note,
+        config::Act::Junk => judge::Act::Junk,
+        config::Act::Hold => judge::Act::Hold,
+        config::Act::Reject => judge::Act::Reject,
     }
 }
 

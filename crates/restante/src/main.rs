@@ -28,6 +28,7 @@ mod serve;
 mod show;
 mod story;
 mod story_changes;
+mod story_judged;
 mod story_tries;
 mod sts_files;
 mod tls;

@@ -216,7 +216,7 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let control =
         control::listen(&data.control_path(), store.clone(), Arc::clone(&runner), keeper.clone())?;
-    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in)?;
+    let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);

@@ -8,7 +8,7 @@ use store::{
     Story, Via,
 };
 
-use crate::{story_changes, story_tries};
+use crate::{story_changes, story_judged, story_tries};
 
 /// The part of a receipt that is known by the message's number alone.
 pub fn short_receipt(mail: MailId) -> String {
@@ -20,12 +20,20 @@ pub fn short_receipt(mail: MailId) -> String {
 pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String)> {
     let teller = Teller::new(story, directory);
     let mut told = vec![(story.facts.accepted, teller.taken())];
+    // The verdict is in the same commit, and comes before what was made of it.
+    let (judged, events): (Vec<_>, Vec<_>) =
+        story.events.iter().partition(|event| matches!(event.entry.record, Record::Judged(_)));
+    for event in judged {
+        for sentence in teller.event(&event.entry.actor, &event.entry.record) {
+            told.push((event.entry.at, sentence));
+        }
+    }
     for custody in &story.accepted.custodies {
         if let Some(sentence) = teller.began(custody.custody, &custody.fate) {
             told.push((story.facts.accepted, sentence));
         }
     }
-    for event in &story.events {
+    for event in events {
         for sentence in teller.event(&event.entry.actor, &event.entry.record) {
             told.push((event.entry.at, sentence));
         }
@@ -190,6 +198,7 @@ impl<'a> Teller<'a> {
                     custodies.iter().filter_map(|one| self.recipient(*one)).collect();
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
+            Record::Judged(judged) => story_judged::sentences(judged),
             Record::AttemptDropped { custodies } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))

@@ -4,7 +4,7 @@ use mail_types::AccountId;
 use serde_json::{Value, json};
 use store::{Directory, Store, StoreError, Story, WaitingItem};
 
-use crate::{story, story_tries};
+use crate::{story, story_judged, story_tries};
 
 pub fn accounts(store: &Store) -> Result<Value, StoreError> {
     let directory = store.directory();
@@ -128,7 +128,12 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
         })
         .flatten()
         .collect();
+    let judged = story.events.iter().find_map(|event| match &event.entry.record {
+        store::Record::Judged(judged) => Some(story_judged::view(judged)),
+        _ => None,
+    });
     json!({
+        "judged": judged,
         "receipt": story.facts.receipt.to_string(),
         "accepted": story.facts.accepted.to_string(),
         "from": accepted.reverse_path.to_string(),

@@ -1,12 +1,19 @@
-//! A message on its way in: its header is read as it passes, the trace fields go in front.
+//! A message on its way in: its header is read as it passes, the trace fields go in front; where the
+//! sender is checked, behind all else, since the results stand among them.
 
 use journal::{Arrival, Body, RealDisk};
 use mail_types::{Address, Domain, MailId, ReceiptId, Refusal, Timestamp};
 use message::{HeaderFacts, MailDate, ProtocolKind, Received, WithProtocol};
+use sender_auth::{Authors, Examined, Reading};
 use smtp_machine::{Envelope, server::Role};
+
+use crate::checks::Clues;
 
 /// Bytes of a header that are read; the rest of a longer one counts as body.
 const HEADER_BYTES_MAX: usize = 1 << 20;
+/// Bytes that the trace fields take at most: what is not much more than them below the limit of
+/// memory may get a file in the end.
+const FRONT_BYTES_MAX: usize = 64 << 10;
 
 /// A message on its way in.
 pub struct Arriving {
@@ -21,6 +28,14 @@ pub struct Arriving {
     facts: HeaderFacts,
     /// The header as kept, where a report will need it.
     kept_header: Option<Vec<u8>>,
+    /// What the checks of its sender will need; none where it is not checked.
+    reading: Option<Box<Reading>>,
+    /// The trace fields that are put in front once the results are known.
+    late: Vec<Vec<u8>>,
+    /// What the header tells to look up, until it is taken.
+    clues: Option<Clues>,
+    /// Whose it says it is, once the header is complete.
+    authors: Authors,
 }
 
 /// What the header is held against.
@@ -34,6 +49,10 @@ pub struct Rules {
     /// Aliases among the recipients that lead out of here: to find one of them in Delivered-To is
     /// to have forwarded this message before.
     pub forwarders: Vec<Address>,
+    /// Whether the sender is checked, and results go in front.
+    pub is_checked: bool,
+    /// Whether Authentication-Results in our name may be ours: it comes from hosts of our own.
+    pub keeps_results: bool,
     /// Whether the signed-in account may have this address in From.
     pub may_send_as: Box<dyn Fn(&Address) -> bool + Send + Sync>,
 }
@@ -54,11 +73,27 @@ impl Arriving {
     pub fn new(mail: MailId, envelope: Envelope, arrival: Arrival<RealDisk>, rules: Rules) -> Self {
         let facts = HeaderFacts::default();
         let kept_header = crate::delivered::is_wanted(&envelope).then(Vec::new);
-        Self { mail, envelope, arrival, rules, header: Some(Vec::new()), facts, kept_header }
+        let reading = rules.is_checked.then(Box::default);
+        Self {
+            mail,
+            envelope,
+            arrival,
+            rules,
+            header: Some(Vec::new()),
+            facts,
+            kept_header,
+            reading,
+            late: Vec::new(),
+            clues: None,
+            authors: Authors::Unusable("there is no header".to_owned()),
+        }
     }
 
     /// Takes the next bytes of the content.
     pub fn write(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Refusal> {
+        if let Some(reading) = &mut self.reading {
+            reading.write(bytes);
+        }
         let Some(header) = &mut self.header else {
             return self.arrival.write(bytes).map_err(|error| disk_trouble(&error));
         };
@@ -70,10 +105,37 @@ impl Arriving {
         if complete || header.len() > HEADER_BYTES_MAX { self.end_header(now) } else { Ok(()) }
     }
 
-    /// The content is complete. Blocks while a large body is synced.
-    pub fn finish(mut self, now: Timestamp) -> Result<(Envelope, Whole), Refusal> {
+    /// What there is to be looked up by now; once, when the header is complete.
+    pub fn take_clues(&mut self) -> Option<Clues> {
+        self.clues.take()
+    }
+
+    /// Whose it says it is.
+    pub fn authors(&self) -> Authors {
+        self.authors.clone()
+    }
+
+    /// The content is complete: what the checks of its sender need, where it is checked.
+    pub fn examined(&mut self, now: Timestamp) -> Result<Option<Examined>, Refusal> {
         if self.header.is_some() {
             self.end_header(now)?;
+        }
+        Ok(self.reading.take().map(|reading| reading.finish()))
+    }
+
+    /// The message as it is kept, `results` among its trace fields. Blocks while a large body is
+    /// synced.
+    pub fn finish(mut self, results: &str, now: Timestamp) -> Result<(Envelope, Whole), Refusal> {
+        if self.header.is_some() {
+            self.end_header(now)?;
+        }
+        if let [first, last] = &*self.late {
+            // RFC 8601 §4: above everything that was there before, our own Received included.
+            let front = [first, results.as_bytes(), last].concat();
+            if let Some(kept) = &mut self.kept_header {
+                kept.splice(0..0, front.iter().copied());
+            }
+            self.arrival = self.arrival.behind(&front).map_err(|error| disk_trouble(&error))?;
         }
         let body = self.arrival.finish().map_err(|error| disk_trouble(&error))?;
         let text = |id: &[u8]| String::from_utf8_lossy(id).trim_matches(['<', '>', ' ']).to_owned();
@@ -86,7 +148,7 @@ impl Arriving {
 
     /// Whether finishing it blocks on the disk.
     pub fn is_large(&self) -> bool {
-        self.arrival.is_file()
+        !self.arrival.fits_inline(FRONT_BYTES_MAX)
     }
 
     fn end_header(&mut self, now: Timestamp) -> Result<(), Refusal> {
@@ -99,10 +161,25 @@ impl Arriving {
         } else {
             header
         };
+        let header = if self.rules.keeps_results {
+            header
+        } else {
+            without_forged_results(header, &self.rules.hostname)
+        };
         let mut front = message::return_path(&self.envelope.sender.reverse_path).into_bytes();
         if let ([_], [forwarder]) = (&*self.envelope.recipients, &*self.rules.forwarders) {
             // Only where it tells nobody of another recipient.
             front.extend_from_slice(message::delivered_to(forwarder).as_bytes());
+        }
+        if let Some(reading) = &self.reading {
+            let authors = sender_auth::authors(&header);
+            self.clues = Some(Clues { keys: reading.queries(), authors: authors.clone() });
+            self.authors = authors;
+            self.late = vec![front, self.received(now).into_bytes()];
+            if let Some(kept) = &mut self.kept_header {
+                kept.extend_from_slice(&header[message::header_range(&header)]);
+            }
+            return self.arrival.write(&header).map_err(|error| disk_trouble(&error));
         }
         front.extend_from_slice(self.received(now).as_bytes());
         if self.rules.role == Role::Submission {
@@ -218,6 +295,28 @@ fn without_bcc(header: Vec<u8>) -> Vec<u8> {
     let mut kept =
         message::filter_fields(&header[..end], &message::SectionText::HeaderFieldsNot(names));
     kept.extend_from_slice(&header[end..]);
+    kept
+}
+
+/// RFC 8601 §5: results in our name that come from outside are forged, and are taken out: the one
+/// thing in a received message that is ever changed.
+fn without_forged_results(header: Vec<u8>, us: &Domain) -> Vec<u8> {
+    let forged = |field: &message::Field<'_>| {
+        field.is("Authentication-Results") && sender_auth::claims_to_be_of(field.value, us.as_str())
+    };
+    let end = message::header_range(&header).end;
+    if !message::Fields::new(&header[..end]).any(|field| forged(&field)) {
+        return header;
+    }
+    let mut kept = Vec::with_capacity(header.len());
+    let mut read = 0;
+    for field in message::Fields::new(&header[..end]) {
+        read += field.raw.len();
+        if !forged(&field) {
+            kept.extend_from_slice(field.raw);
+        }
+    }
+    kept.extend_from_slice(&header[read..]);
     kept
 }
 

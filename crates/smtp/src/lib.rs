@@ -2,14 +2,17 @@
 //! and from hosts of our own in front of us.
 //!
 //! The protocol is `smtp-machine`'s; here it is decided who may send what to whom, the trace
-//! header is put in front, and the message is handed to the store. The only way to a `250` is the
-//! store's receipt. It never sends mail on (that is `deliver`) and never judges content.
+//! header is put in front, the sender is checked (`sender-auth`) and judged (`judge`), and the
+//! message is handed to the store. The only way to a `250` is the store's receipt. It never sends
+//! mail on (that is `deliver`) and never judges content.
 //!
 //! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission);
-//! 2033 (LMTP).
+//! 2033 (LMTP); 8601 (Authentication-Results).
 
 mod arriving;
+mod checks;
 mod delivered;
+mod judged;
 mod session;
 mod submitted;
 
@@ -21,6 +24,7 @@ use sign_in::SignIn;
 use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 use store::Store;
 
+pub use crate::checks::Checks;
 use crate::session::Session;
 pub use crate::submitted::{NotTaken, Submitted, submit};
 
@@ -34,6 +38,8 @@ pub struct Shared {
     pub hostname: Domain,
     /// What the port is for.
     pub role: Role,
+    /// How senders are checked; not at all where none.
+    pub checks: Option<Arc<Checks>>,
     /// Who may connect; everybody where none.
     pub clients: Option<net::Trusted>,
     /// Whether passwords are taken without TLS from loopback.

@@ -1,14 +1,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use judge::Verdict;
 use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
 use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
 use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
-use store::{Actor, Arrived, Receipt, Refused, Resolution, SendKey, Source, Via};
+use store::{
+    Actor, Arrived, Beside, Judged, JudgedAct, Receipt, Refused, Resolution, SendKey, Source, Via,
+};
 
 use crate::arriving::{Arriving, Rules, Whole};
+use crate::checks::{Inquiry, mail_from};
+use crate::judged::judged;
 use crate::{Shared, delivered};
 
 /// One connection's side of the service.
@@ -20,9 +25,18 @@ pub struct Session {
     /// By which credentials it has signed in.
     standing: Option<Standing>,
     arriving: Option<Box<Arriving>>,
+    /// What is found out about the client and the message, where it is.
+    inquiry: Option<Box<Inquiry>>,
     /// What keeps a message of the HTTP API from being taken twice.
     key: Option<SendKey>,
     via: Via,
+}
+
+/// A message that may be kept.
+struct Taken {
+    /// Its Authentication-Results field; empty where it was not checked.
+    results: String,
+    judged: Option<Judged>,
 }
 
 impl Service for Session {
@@ -55,9 +69,22 @@ fn said(result: Result<(), Refusal>) -> Answer<Receipt> {
 }
 
 impl Session {
-    pub const fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        let via = Via::Submission;
-        Self { shared, peer, account: None, standing: None, arriving: None, key: None, via }
+    /// Must run within tokio.
+    pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let inquiry =
+            shared.checks.as_ref().filter(|checks| !(checks.trusted)(peer)).map(|checks| {
+                Box::new(Inquiry::new(Arc::clone(checks), peer, shared.hostname.clone()))
+            });
+        Self {
+            shared,
+            peer,
+            account: None,
+            standing: None,
+            arriving: None,
+            inquiry,
+            key: None,
+            via: Via::Submission,
+        }
     }
 
     /// Somebody has signed in to the HTTP API, and submits there.
@@ -100,7 +127,12 @@ impl Session {
             (Role::Submission, None, _) => {
                 Err(Refusal::permanent(530, 7, 0, "Sign in first (AUTH)"))
             }
-            (Role::Submission, Some(_), _) | (Role::Mx | Role::Lmtp, _, _) => Ok(()),
+            (Role::Submission, Some(_), _) | (Role::Mx | Role::Lmtp, _, _) => {
+                if let Some(inquiry) = &mut self.inquiry {
+                    inquiry.sender(sender, now());
+                }
+                Ok(())
+            }
         }
     }
 
@@ -150,6 +182,8 @@ impl Session {
             hostname: self.shared.hostname.clone(),
             received_fields_max: self.shared.received_fields_max,
             forwarders,
+            is_checked: self.inquiry.is_some(),
+            keeps_results: self.is_one_of_ours(),
             may_send_as: Box::new(move |address| {
                 account.is_some_and(|account| directory.may_send_as(account, address))
             }),
@@ -161,10 +195,62 @@ impl Session {
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let arriving = self.arriving.as_mut().ok_or_else(lost_track)?;
         let written = arriving.write(bytes, now());
-        if written.is_err() {
-            self.arriving = None;
+        match (&written, &mut self.inquiry) {
+            (Err(_), _) => self.arriving = None,
+            (Ok(()), Some(inquiry)) => {
+                if let Some(clues) = arriving.take_clues() {
+                    inquiry.header(clues);
+                }
+            }
+            (Ok(()), None) => {}
         }
         written
+    }
+
+    /// Whether the client is a mail server of our own, whose word on senders counts.
+    fn is_one_of_ours(&self) -> bool {
+        let trusted = |checks: &Arc<crate::Checks>| (checks.trusted)(self.peer);
+        self.shared.role == Role::Lmtp
+            || (!self.peer.is_loopback() && self.shared.checks.as_ref().is_some_and(trusted))
+    }
+
+    /// Finds out who the message is from, and whether it may be kept.
+    async fn judge(&mut self, arriving: &mut Arriving) -> Result<Taken, Refusal> {
+        let examined = arriving.examined(now())?;
+        let (Some(examined), Some(inquiry)) = (examined, &mut self.inquiry) else {
+            return Ok(Taken { results: String::new(), judged: None });
+        };
+        if let Some(clues) = arriving.take_clues() {
+            inquiry.header(clues);
+        }
+        let sender = &arriving.envelope.sender;
+        let facts = inquiry.facts(&examined, arriving.authors(), now()).await;
+        let checks = Arc::clone(&inquiry.checks);
+        let domains = arriving.envelope.recipients.iter().map(|one| one.address.domain());
+        let mut policies: Vec<judge::Policy> =
+            domains.flatten().map(|domain| (checks.policy_of)(domain)).collect();
+        policies.dedup();
+        let (verdict, overridden) = judge::judge(&facts, &policies, &checks.trusted_sealers);
+        let record = judged(&facts, (&verdict, overridden), sender, arriving.mail);
+        match verdict {
+            Verdict::Reject { refusal, reasons } => {
+                let (peer, reason) = (self.peer, reasons.join("; "));
+                if refusal.reply().code < 500 {
+                    tracing::warn!(%peer, reason, "ALARM: the DNS does not answer; mail is put off");
+                } else {
+                    tracing::info!(%peer, reason, "a message was turned away");
+                    // Nobody waits: what a report lacks if this fails is one message.
+                    drop(self.shared.store.turned_away(Actor::Peer { ip: peer }, record));
+                }
+                Err(refusal)
+            }
+            Verdict::Accept { .. } | Verdict::Junk { .. } | Verdict::Hold { .. } => {
+                let us = self.shared.hostname.as_str();
+                let from = mail_from(&sender.reverse_path);
+                let results = judge::auth_results(&facts, self.peer, &sender.helo, &from, us);
+                Ok(Taken { results: results.to_field(), judged: Some(record) })
+            }
+        }
     }
 
     async fn end(&mut self) -> Result<Receipt, Refusal> {
@@ -173,22 +259,27 @@ impl Session {
 
     /// The outer error is of taking it in, the inner one of its commit.
     pub async fn end_keyed(&mut self) -> Result<Result<Receipt, Refused>, Refusal> {
-        let arriving = self.arriving.take().ok_or_else(lost_track)?;
+        let mut arriving = self.arriving.take().ok_or_else(lost_track)?;
+        let Taken { results, judged } = self.judge(&mut arriving).await?;
         let (mail, name) = (arriving.mail, arriving.name());
         let (envelope, whole) = if arriving.is_large() {
-            tokio::task::spawn_blocking(move || arriving.finish(now()))
+            tokio::task::spawn_blocking(move || arriving.finish(&results, now()))
                 .await
                 .map_err(|_| lost_track())??
         } else {
-            arriving.finish(now())?
+            arriving.finish(&results, now())?
         };
         let store = &self.shared.store;
-        let report = whole.header.as_deref().and_then(|header| {
+        // What is held is not delivered yet, and nobody is told that it was.
+        let is_held = judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
+        let header = whole.header.as_deref().filter(|_| !is_held);
+        let report = header.and_then(|header| {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
         let arrived = self.arrived(mail, envelope, whole);
-        Ok(store.accept_keyed(arrived, report, self.key).await)
+        let beside = Beside { report, key: self.key, judged };
+        Ok(store.accept_with(arrived, beside).await)
     }
 
     fn arrived(&self, mail: mail_types::MailId, envelope: Envelope, whole: Whole) -> Arrived {

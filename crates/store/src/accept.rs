@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use journal::{Body, Disk};
 use mail_types::{
     AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
-    Timestamp, Uid,
+    SpecialUse, Timestamp, Uid,
 };
 
 use crate::commit::Work;
 use crate::directory::Resolution;
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
-use crate::record_held::Hold;
+use crate::record_held::{HeldBy, Hold, REASON_BYTES_MAX};
+use crate::record_judged::{Judged, JudgedAct};
 use crate::{Pending, Receipt, Refused, SendKey, Store};
 
 /// Bytes of Message-ID and of Subject kept in the record.
@@ -63,6 +64,26 @@ pub struct Recipient {
     pub original_recipient: Option<String>,
 }
 
+/// What stands beside a message in the commit that accepts it.
+#[derive(Default)]
+pub struct Beside {
+    /// Tells the sender of the delivery, which it asked for.
+    pub report: Option<NewReport>,
+    /// Keeps the same request of the HTTP API from being taken twice.
+    pub key: Option<SendKey>,
+    /// What was found out about the sender, and what is made of it.
+    pub judged: Option<Judged>,
+}
+
+/// Where local recipients get a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// In their inbox.
+    Inbox,
+    /// In their folder for junk (RFC 6154 `\\Junk`); in the inbox of those without one.
+    Junk,
+}
+
 impl<D: Disk> Store<D> {
     /// Accepts a message: local recipients have it in their mailbox in the same commit, others are
     /// queued in it. What may not be relayed, or goes to nobody, is refused as a whole.
@@ -77,15 +98,21 @@ impl<D: Disk> Store<D> {
         arrived: Arrived,
         report: Option<NewReport>,
     ) -> Pending<Receipt> {
-        self.accept_keyed(arrived, report, None)
+        self.accept_with(arrived, Beside { report, ..Beside::default() })
     }
 
-    /// The same; refused as [`Refused::Exists`] where a message came by this key already.
-    pub fn accept_keyed(
+    /// Records the verdict on a message that is turned away. Nobody waits for it.
+    pub fn turned_away(&self, actor: Actor, judged: Judged) -> Pending<()> {
+        let judged = Judged { mail: None, ..judged };
+        self.change(move |work| work.record(&actor, Record::Judged(Box::new(judged))))
+    }
+
+    /// The same with all that may stand beside it in the same commit; refused as
+    /// [`Refused::Exists`] where a message came by its key already.
+    pub fn accept_with(
         &self,
         arrived: Arrived,
-        report: Option<NewReport>,
-        key: Option<SendKey>,
+        Beside { report, key, judged }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
@@ -95,7 +122,10 @@ impl<D: Disk> Store<D> {
                     crate::send_key::check_unused(work, key)?;
                 }
                 let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
-                accept(work, arrived)?;
+                match judged {
+                    None => accept(work, arrived)?,
+                    Some(judged) => accept_as(work, arrived, judged)?,
+                }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
                 }
@@ -118,20 +148,8 @@ impl<D: Disk> Store<D> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         self.change_and(
             move |work| {
-                let mut fates = Fates::new(work, !matches!(arrived.source, Source::Smtp { .. }));
-                for recipient in &arrived.recipients {
-                    fates.add(recipient)?;
-                }
-                let mut custodies = fates.custodies;
-                for custody in &mut custodies {
-                    match custody.fate {
-                        Fate::Delivered { .. } | Fate::Queued { .. } => {
-                            custody.fate = Fate::Held(hold.clone());
-                        }
-                        Fate::Expanded { .. } | Fate::Held(_) => {}
-                    }
-                }
-                record(work, arrived, custodies, None)?;
+                let fates = held(fates(work, &arrived, Placement::Inbox)?, &hold);
+                record(work, arrived, fates, None)?;
                 Ok(work.now)
             },
             move |at, synced| Receipt::committed(id, at, synced),
@@ -144,6 +162,45 @@ impl<D: Disk> Store<D> {
 pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
     // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
     // anywhere.
+    let fates = fates(work, &arrived, Placement::Inbox)?;
+    record(work, arrived, fates, None)
+}
+
+/// The same as a verdict has it.
+fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<(), Refused> {
+    let fates = match judged.act {
+        JudgedAct::Deliver | JudgedAct::Reject => fates(work, &arrived, Placement::Inbox)?,
+        JudgedAct::Junk => fates(work, &arrived, Placement::Junk)?,
+        JudgedAct::Hold => {
+            let reason = shortened_to(judged.reasons.join("; "), REASON_BYTES_MAX);
+            let hold = Hold { by: HeldBy::Verdict, reason, purge_at: None };
+            held(fates(work, &arrived, Placement::Inbox)?, &hold)
+        }
+    };
+    let actor = arrived.actor.clone();
+    record(work, arrived, fates, None)?;
+    work.record(&actor, Record::Judged(Box::new(judged)))
+}
+
+/// The same custodies, none of them delivered or queued.
+fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
+    for custody in &mut custodies {
+        match custody.fate {
+            Fate::Delivered { .. } | Fate::Queued { .. } => {
+                custody.fate = Fate::Held(hold.clone());
+            }
+            Fate::Expanded { .. } | Fate::Held(_) => {}
+        }
+    }
+    custodies
+}
+
+/// What becomes of every recipient.
+fn fates(
+    work: &Work<'_>,
+    arrived: &Arrived,
+    placement: Placement,
+) -> Result<Vec<NewCustody>, Refused> {
     let may_relay = match arrived.source {
         Source::Smtp { .. } | Source::Lmtp { .. } => false,
         Source::Submission { .. }
@@ -151,12 +208,11 @@ pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
         | Source::Report { .. }
         | Source::Import { .. } => true,
     };
-    let mut fates = Fates::new(work, may_relay);
+    let mut fates = Fates::new(work, may_relay, placement);
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }
-    let custodies = fates.custodies;
-    record(work, arrived, custodies, None)
+    Ok(fates.custodies)
 }
 
 /// Records the message with these custodies.
@@ -221,14 +277,15 @@ pub fn next_in(work: &Work<'_>, mailbox: MailboxId) -> Result<(Uid, ModSeq), Ref
 struct Fates<'a, 'b> {
     work: &'a Work<'b>,
     may_relay: bool,
+    placement: Placement,
     custodies: Vec<NewCustody>,
     /// Accounts that have the message already.
     delivered: HashMap<AccountId, Fate>,
 }
 
 impl<'a, 'b> Fates<'a, 'b> {
-    fn new(work: &'a Work<'b>, may_relay: bool) -> Self {
-        Self { work, may_relay, custodies: Vec::new(), delivered: HashMap::new() }
+    fn new(work: &'a Work<'b>, may_relay: bool, placement: Placement) -> Self {
+        Self { work, may_relay, placement, custodies: Vec::new(), delivered: HashMap::new() }
     }
 
     fn add(&mut self, recipient: &Recipient) -> Result<(), Refused> {
@@ -293,12 +350,19 @@ impl<'a, 'b> Fates<'a, 'b> {
         if let Some(fate) = self.delivered.get(&account) {
             return Ok(fate.clone());
         }
-        let mailbox = self
-            .work
-            .index
-            .mailbox_names
-            .get(&account)
-            .and_then(|names| names.get(crate::mailboxes::INBOX))
+        let names = self.work.index.mailbox_names.get(&account);
+        let junk = match self.placement {
+            Placement::Inbox => None,
+            Placement::Junk => names.and_then(|names| {
+                let is_junk = |id: &&MailboxId| {
+                    let mailbox = self.work.index.mailboxes.get(id);
+                    mailbox.is_some_and(|mailbox| mailbox.special_use == Some(SpecialUse::Junk))
+                };
+                names.values().find(is_junk)
+            }),
+        };
+        let mailbox = junk
+            .or_else(|| names.and_then(|names| names.get(crate::mailboxes::INBOX)))
             .copied()
             .ok_or_else(|| Refused::Unavailable(format!("account {account} has no inbox")))?;
         let (uid, mod_seq) = next_in(self.work, mailbox)?;
@@ -309,9 +373,13 @@ impl<'a, 'b> Fates<'a, 'b> {
 }
 
 /// At most 255 bytes, cut between characters.
-fn shortened(mut text: String) -> String {
-    if text.len() > FIELD_BYTES_MAX {
-        let end = (0..=FIELD_BYTES_MAX).rev().find(|&end| text.is_char_boundary(end));
+fn shortened(text: String) -> String {
+    shortened_to(text, FIELD_BYTES_MAX)
+}
+
+fn shortened_to(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|&end| text.is_char_boundary(end));
         text.truncate(end.unwrap_or(0));
     }
     text

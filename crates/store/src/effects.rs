@@ -65,6 +65,7 @@ impl Effects {
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
+            | Record::Judged(_)
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }

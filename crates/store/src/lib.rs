@@ -46,6 +46,7 @@ mod read;
 mod receipt;
 mod record;
 mod record_held;
+mod record_judged;
 mod record_tried;
 mod schema;
 mod send_key;
@@ -65,7 +66,7 @@ use mail_types::Address;
 
 pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
-pub use accept::{Arrived, Recipient};
+pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
@@ -95,6 +96,7 @@ pub use record::{
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
+pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use send_key::{SendKey, SentBefore};
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dkim_keys::KeyChange;
 use crate::record_held::{CustodiesChanged, Hold};
+use crate::record_judged::Judged;
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -376,6 +377,8 @@ pub enum Record {
     },
     /// A key that mail leaves with is made, or something else is done with it.
     KeyChanged(Box<KeyChange>),
+    /// What was found out about the sender of a message, and what was made of it.
+    Judged(Box<Judged>),
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

@@ -104,3 +104,31 @@ fn a_full_group_says_so_and_can_be_synced() {
     assert_eq!(journal.reader().read_body(at).unwrap().len() as u64, body.size);
     assert_eq!(seen(&journal.reader(), None).bodies.len(), fitted + 1);
 }
+
+/// Around the border between memory and file, and beyond the pieces that a file is copied in.
+#[test]
+fn what_comes_last_may_stand_in_front() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(RealDisk::new(dir.path()), small(), None).unwrap();
+    for (front, content) in
+        [(0, 5), (10, 0), (10, 990), (11, 990), (1000, 1), (1500, 3), (7, 1001), (2000, 700_000)]
+    {
+        let (front, content) = (noise(1, front), noise(2, content));
+        let mut arrival = journal.arrivals().begin();
+        for part in content.chunks(100_000) {
+            arrival.write(part).unwrap();
+        }
+        let fits = arrival.fits_inline(front.len());
+        let body = arrival.behind(&front).unwrap().finish().unwrap();
+        let whole = [front, content].concat();
+        assert_eq!(body.file().is_none(), whole.len() <= 1000);
+        assert_eq!(fits, whole.len() <= 1000);
+        assert_eq!(body.hash.0, *blake3::hash(&whole).as_bytes());
+        let at = journal.append_body(&body).unwrap();
+        journal.sync().unwrap();
+        assert_eq!(journal.reader().read_body(at).unwrap(), whole);
+    }
+    // The first files of those that were copied are gone.
+    let arriving = std::fs::read_dir(dir.path().join("bodies/arriving")).unwrap();
+    assert_eq!(arriving.count(), 0);
+}

@@ -36,6 +36,7 @@ mod restart_under_load;
 mod returned_to_the_sender;
 mod rfc_dialogs;
 mod senders_are_checked;
+mod senders_are_judged;
 mod sent_over_http;
 mod shared_and_limited;
 mod sign_in_is_guarded;

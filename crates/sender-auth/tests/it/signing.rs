@@ -207,3 +207,27 @@ fn trouble_of_the_dns_is_told_apart() {
     // What fails for good is not hidden by it.
     assert_eq!(arc(&message.replace("Hello", "Bye"), &answers).outcome.verdict, Verdict::Fail);
 }
+
+#[test]
+fn a_seal_over_a_broken_seal_does_not_mend_it() {
+    // The second hop says that the chain was whole, though the first seal is not what it was.
+    let (message, answers) = sealed(MESSAGE, 1);
+    let at = message.find("ARC-Seal:").unwrap();
+    let b = at + message[at..].find(" b=").unwrap() + 3;
+    let other = if message[b..].starts_with('A') { "B" } else { "A" };
+    let broken = format!("{}{other}{}", &message[..b], &message[b + 1..]);
+    let found = arc(&broken, &answers);
+    assert_eq!(found.outcome.verdict, Verdict::Fail);
+    let lie = ArcResult { outcome: sender_auth::Outcome::new(Verdict::Pass, "a lie"), ..found };
+    let liar = key(Algorithm::Ed25519Sha256, "liar.example", "s");
+    let set = read(&broken).seal(&lie, &liar, "liar.example; none", NOW).unwrap();
+    assert!(set.contains("cv=pass"), "{set}");
+    let mut all = answers.clone();
+    all.insert(
+        sender_auth::Query::new("s._domainkey.liar.example", sender_auth::QueryKind::Txt),
+        sender_auth::Answer::Txt(vec![liar.record().into_bytes()]),
+    );
+    let result = arc(&format!("{set}{broken}"), &all);
+    assert_eq!(result.outcome.verdict, Verdict::Fail, "{result:?}");
+    assert!(result.outcome.reason().contains("the seal of set 1"), "{result:?}");
+}

@@ -330,6 +330,11 @@ impl<E: Executor> Index<E> {
                 }
                 Ok(())
             }
+            // What was turned away has no story.
+            Record::Judged(judged) => match judged.mail {
+                Some(mail) => self.tell_story(mail, seq, at),
+                None => Ok(()),
+            },
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
