@@ -9,6 +9,7 @@
 //! RFC 4155 (mbox), and the descriptions of Maildir by D. J. Bernstein and of Maildir++ by S.
 //! Varshavchik.
 
+pub mod check;
 mod lines;
 mod maildir;
 mod mbox;

@@ -15,6 +15,7 @@
 mod acme;
 mod authority;
 mod bell;
+mod blocking_tls;
 mod certificate;
 mod clock;
 mod dane;
@@ -43,6 +44,7 @@ pub use acme::{
 };
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
+pub use blocking_tls::blocking_tls;
 pub use certificate::{CertificateError, CertificateFacts, SelfSigned, self_signed};
 pub use clock::now;
 pub use dane::{Dane, DaneMatch, Demand, TlsRefusal};

@@ -10,7 +10,9 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
-use crate::{check, control, demo, dkim, domain_dns, doors, serve, show, tls, transfer, verify};
+use crate::{
+    check, control, demo, dkim, domain_dns, doors, hook_command, serve, show, tls, transfer, verify,
+};
 
 /// A mail system that loses no mail, and shows it.
 #[derive(Debug, Parser)]
@@ -60,6 +62,9 @@ enum Command {
     /// Addresses whose mail goes on to others
     #[command(subcommand)]
     Alias(Alias),
+    /// URLs that are told what happens to mail
+    #[command(subcommand)]
+    Hook(hook_command::Hook),
     /// Tokens by which programs send over the HTTP API as an account
     #[command(subcommand)]
     Token(doors::Token),
@@ -74,7 +79,7 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
-    /// Bring mail in from a Maildir or mbox files: nothing twice, all of it compared
+    /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
     Export(transfer::ExportArgs),
@@ -251,6 +256,12 @@ impl Cli {
                 if let Some((address, password)) = generated {
                     show::generated(&address, &password, self.json);
                 }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Hook(command) => {
+                let (request, secret) = hook_command::request(command)?;
+                let answer = control::ask(&data, request.clone())?;
+                hook_command::show(&request, &answer, secret.as_deref(), self.json);
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Dkim(command) => return dkim::run(&data, command, self.json),

@@ -55,6 +55,7 @@ pub fn listen(
     store: Store,
     runner: Arc<Runner<Outbound>>,
     keeper: Option<Arc<Keeper>>,
+    hooks: Arc<web::Hooks>,
 ) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
@@ -67,9 +68,9 @@ pub fn listen(
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (store, runner) = (store.clone(), Arc::clone(&runner));
-                    let keeper = keeper.clone();
+                    let (keeper, hooks) = (keeper.clone(), Arc::clone(&hooks));
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, store, runner, keeper).await {
+                        if let Err(error) = answer(stream, store, runner, keeper, hooks).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -89,6 +90,7 @@ async fn answer(
     store: Store,
     runner: Arc<Runner<Outbound>>,
     keeper: Option<Arc<Keeper>>,
+    hooks: Arc<web::Hooks>,
 ) -> std::io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
@@ -106,6 +108,10 @@ async fn answer(
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Hook { ask }) => {
+            let actor = Actor::Operator { name: user_name(user) };
+            crate::hook_command::answer(&hooks, &store, ask, &actor).await
+        }
         Ok(request) => {
             let changes_queue = matches!(
                 request,

@@ -13,6 +13,7 @@ mod dkim_signing;
 mod domain_dns;
 mod doors;
 mod file_limit;
+mod hook_command;
 mod incoming;
 mod init;
 mod kept_file;

@@ -111,6 +111,9 @@ pub enum Request {
     TokenRemove {
         token: u64,
     },
+    Hook {
+        ask: crate::hook_command::Ask,
+    },
 }
 
 /// What is asked of the keys that mail is signed with.
@@ -248,6 +251,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             }
             Ok(Value::Array(vec![view::account(store, account)?]))
         }
+        Request::Hook { ask } => crate::hook_command::perform(store, ask, actor),
         Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
         Request::TokenList => Ok(view::tokens(&store.directory())),
         Request::TokenAdd { address, label, text } => {

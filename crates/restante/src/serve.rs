@@ -214,8 +214,14 @@ async fn run(
     let runner = runner(data, &config, &store, &outside)?;
     let proofs = acme::Pages::default();
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
-    let control =
-        control::listen(&data.control_path(), store.clone(), Arc::clone(&runner), keeper.clone())?;
+    let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
+    let control = control::listen(
+        &data.control_path(),
+        store.clone(),
+        Arc::clone(&runner),
+        keeper.clone(),
+        hooks,
+    )?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;

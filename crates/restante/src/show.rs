@@ -152,6 +152,13 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             let columns = ["address", "messages", "messages_max", "storage", "storage_max"];
             rows(answer, &columns, "no accounts")
         }
+        Request::Hook { ask: crate::hook_command::Ask::Log { .. } } => {
+            rows(answer, &["at", "event", "kind", "told", "said"], "nothing was told yet");
+        }
+        Request::Hook { .. } => {
+            let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
+            rows(answer, &columns, "no hooks");
+        }
         Request::TokenList => {
             rows(answer, &["token", "account", "label", "added"], "no tokens");
         }

@@ -48,6 +48,7 @@ impl Effects {
                 self.events = true;
             }
             Record::CustodiesChanged(change) => {
+                self.events = true;
                 for item in &change.items {
                     match &item.is {
                         Condition::Queued(_) => self.queue = true,

@@ -44,7 +44,10 @@ impl<D: Disk> Store<D> {
                     let entry = Entry::decode(&payload)?;
                     if matches!(
                         entry.record,
-                        Record::Accepted(_) | Record::Attempted { .. } | Record::Tried(_)
+                        Record::Accepted(_)
+                            | Record::Attempted { .. }
+                            | Record::Tried(_)
+                            | Record::CustodiesChanged(_)
                     ) {
                         group.push(Happening { seq, entry });
                     }

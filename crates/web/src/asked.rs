@@ -32,7 +32,8 @@ pub struct Limits {
 
 /// A request whose body has not been read.
 pub struct Asked {
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: Option<Incoming>,
     /// Who sent it.
     pub peer: IpAddr,
     /// Over what; none in clear.
@@ -49,13 +50,23 @@ pub struct Body {
 /// Bytes that one permit of the room for bodies stands for.
 pub const ROOM_UNIT_BYTES: usize = 1024;
 
+/// What is read of a body that nobody wants.
+const PASSED_OVER_BYTES_MAX: usize = 1 << 20;
+const PASS_OVER_WAIT: Duration = Duration::from_secs(5);
+
 impl Asked {
-    pub(crate) const fn new(
-        request: Request<Incoming>,
-        peer: IpAddr,
-        tls: Option<TlsFacts>,
-    ) -> Self {
-        Self { request, peer, tls }
+    pub(crate) fn new(request: Request<Incoming>, peer: IpAddr, tls: Option<TlsFacts>) -> Self {
+        let (head, body) = request.into_parts();
+        Self { request: Request::from_parts(head, ()), body: Some(body), peer, tls }
+    }
+
+    /// Reads what was not read of a body and is not large, so that a client that is still sending
+    /// it hears the answer: to drop it resets the HTTP/2 stream, or the connection (RFC 9112 §9.6).
+    pub(crate) async fn pass_over_body(&mut self) {
+        let Some(body) = self.body.take() else { return };
+        let limited = Limited::new(body, PASSED_OVER_BYTES_MAX);
+        // Whatever comes of it, the answer is sent.
+        drop(timeout(PASS_OVER_WAIT, limited.collect()).await);
     }
 
     /// Its method.
@@ -106,7 +117,7 @@ impl Asked {
     /// # Errors
     /// 413, 408, 503 where the bodies under way take all there is, 400 where it breaks off.
     pub async fn body(
-        self,
+        &mut self,
         bytes_max: usize,
         limits: &Limits,
         room: &std::sync::Arc<Semaphore>,
@@ -117,7 +128,10 @@ impl Asked {
         };
         // What it says of its size is taken at its word, and it is held to it; without a word it
         // may be as large as any.
-        let announced = hyper::body::Body::size_hint(self.request.body()).exact();
+        let Some(body) = self.body.take() else {
+            return Err(Problem::bad_request("The body was read already"));
+        };
+        let announced = hyper::body::Body::size_hint(&body).exact();
         let size = match announced {
             Some(size) if size > bytes_max as u64 => return Err(too_large()),
             Some(size) => usize::try_from(size).unwrap_or(bytes_max),
@@ -127,7 +141,7 @@ impl Asked {
         let permit = std::sync::Arc::clone(room).try_acquire_many_owned(units);
         let permit = permit
             .map_err(|_| Problem::unavailable("Too many requests are under way; try again"))?;
-        let limited = Limited::new(self.request.into_body(), bytes_max);
+        let limited = Limited::new(body, bytes_max);
         match timeout(limits.body_wait, limited.collect()).await {
             Ok(Ok(whole)) => Ok(Body { bytes: whole.to_bytes(), _room: permit }),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),

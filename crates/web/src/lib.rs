@@ -10,6 +10,7 @@
 
 mod api;
 mod asked;
+mod hooks;
 mod letter;
 mod mime;
 mod openapi;
@@ -24,6 +25,7 @@ mod signed;
 
 pub use api::{Api, Doing, Future_, NotTaken, Submission};
 pub use asked::{Asked, Limits};
+pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};
 pub use plain::serve_pages;
 pub use problem::Problem;

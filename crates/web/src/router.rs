@@ -6,15 +6,16 @@ use crate::reply::{self, Reply};
 use crate::{Asked, Problem, Shared, openapi, send};
 
 /// Answers a request.
-pub async fn answer(shared: &Shared, asked: Asked) -> Reply {
+pub async fn answer(shared: &Shared, mut asked: Asked) -> Reply {
     let (method, path) = (asked.method().clone(), asked.path().to_owned());
-    let answered = route(shared, asked).await;
+    let answered = route(shared, &mut asked).await;
+    asked.pass_over_body().await;
     let reply = answered.unwrap_or_else(|problem| reply::problem(&problem));
     tracing::debug!(%method, path, status = reply.status().as_u16(), "answered");
     reply
 }
 
-async fn route(shared: &Shared, asked: Asked) -> Result<Reply, Problem> {
+async fn route(shared: &Shared, asked: &mut Asked) -> Result<Reply, Problem> {
     let reads = matches!(*asked.method(), Method::GET | Method::HEAD);
     if reads {
         let host = asked.host();

@@ -22,12 +22,12 @@ const KEY_BYTES_MAX: usize = 255;
 const JSON_SLACK_BYTES: usize = 1 << 20;
 
 /// A request to send.
-pub async fn send(shared: &Shared, api: &Arc<Api>, asked: Asked) -> Result<Reply, Problem> {
+pub async fn send(shared: &Shared, api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Problem> {
     if *asked.method() != Method::POST {
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Send with POST");
         return Err(Problem { allow: Some("POST"), ..problem });
     }
-    let signed = sign_in(api, &asked).await?;
+    let signed = sign_in(api, asked).await?;
     if let Some(reason) = api.store.stopped() {
         tracing::error!(reason, "mail is turned away, the store has stopped");
         return Err(Problem::unavailable("This server cannot store mail now"));
@@ -42,7 +42,7 @@ pub async fn send(shared: &Shared, api: &Arc<Api>, asked: Asked) -> Result<Reply
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
     };
-    let key_text = key_text(&asked)?;
+    let key_text = key_text(asked)?;
     let (peer, tls, query) = (asked.peer, asked.tls.clone(), asked.query().to_owned());
     let message_bytes_max = usize::try_from(shared.limits.message_bytes_max).unwrap_or(usize::MAX);
     let bytes_max = if is_json {
@@ -195,8 +195,8 @@ async fn told(api: &Arc<Api>, account: AccountId, name: &str) -> Result<Reply, P
 }
 
 /// What became of a message that the account has sent.
-pub async fn message(api: &Arc<Api>, asked: Asked) -> Result<Reply, Problem> {
-    let signed = sign_in(api, &asked).await?;
+pub async fn message(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Problem> {
+    let signed = sign_in(api, asked).await?;
     let name = asked.path().rsplit('/').next().unwrap_or_default().to_owned();
     match story(api, signed.account, name).await? {
         Some(story) => Ok(reply::json(StatusCode::OK, &story)),

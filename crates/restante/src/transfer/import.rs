@@ -9,9 +9,11 @@ use mail_types::Address;
 use serde_json::{Value, json};
 
 use crate::data_dir::DataDir;
+use crate::init::read_passwords;
 use crate::show;
 use crate::transfer::client::Client;
 use crate::transfer::folders::Mapping;
+use crate::transfer::imap::{ImapServer, Login};
 use crate::transfer::maildir::Maildir;
 use crate::transfer::mbox::MboxFiles;
 use crate::transfer::source::{Chunk, Folder, Found, Source, Trouble};
@@ -26,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   restante import ann@example.org maildir:/home/ann/Maildir
   restante import ann@example.org mbox:/home/ann/mail --into Old
+  restante import ann@example.org imaps://ann@old.example.org --password-file old-password
   restante import ann@example.org mbox:all.mbox --map all=Archive/2024 --dry-run
 
 What was imported once is never imported again, from wherever it is read: an import that was
@@ -37,7 +40,7 @@ interrupted is simply begun again, and one that is repeated later brings only wh
 pub struct ImportArgs {
     /// The account to import into
     account: Address,
-    /// maildir:DIR or mbox:FILE-OR-DIR; or only a path
+    /// maildir:DIR, mbox:FILE-OR-DIR, imaps://USER@HOST[:PORT] or imap:// (STARTTLS); or only a path
     source: String,
     /// Only this folder of the source (repeatable)
     #[arg(long = "folder")]
@@ -48,6 +51,15 @@ pub struct ImportArgs {
     /// Put everything below this mailbox
     #[arg(long, value_name = "MAILBOX")]
     into: Option<String>,
+    /// A file with the password of an IMAP source
+    #[arg(long)]
+    password_file: Option<PathBuf>,
+    /// Take any certificate of an IMAP source
+    #[arg(long)]
+    insecure: bool,
+    /// No TLS to an IMAP source on this machine
+    #[arg(long)]
+    plain: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -103,6 +115,9 @@ pub fn import(data: &DataDir, args: &ImportArgs, as_json: bool) -> anyhow::Resul
 
 fn source(args: &ImportArgs) -> anyhow::Result<Box<dyn Source>> {
     let text = args.source.as_str();
+    if let Some(login) = imap_login(args)? {
+        return Ok(Box::new(ImapServer::connect(login)?));
+    }
     let (kind, path) = match text.split_once(':') {
         Some((kind @ ("maildir" | "mbox"), path)) => (kind, path),
         _ if Path::new(text).join("cur").is_dir() => ("maildir", text),
@@ -122,6 +137,33 @@ fn source(args: &ImportArgs) -> anyhow::Result<Box<dyn Source>> {
         "maildir" => Box::new(Maildir::new(&path, args.dates == "received")?),
         _ => Box::new(MboxFiles::new(&path, dialect)),
     })
+}
+
+/// `imaps://USER@HOST:PORT`; the user may have an `@` of its own.
+fn imap_login(args: &ImportArgs) -> anyhow::Result<Option<Login>> {
+    let (rest, implicit_tls) = match args.source.split_once("://") {
+        Some(("imaps", rest)) => (rest, true),
+        Some(("imap", rest)) => (rest, false),
+        _ => return Ok(None),
+    };
+    let wrong = || anyhow::anyhow!("“{}” is no source: imaps://USER@HOST[:PORT]", args.source);
+    let (user, at) = rest.trim_end_matches('/').rsplit_once('@').ok_or_else(wrong)?;
+    let standard = if implicit_tls { 993 } else { 143 };
+    let (host, port) = match at.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
+        None => (at, standard),
+    };
+    let file = args.password_file.as_ref();
+    let file = file.context("name a file with the password of the source: --password-file")?;
+    Ok(Some(Login {
+        host: host.to_owned(),
+        port,
+        user: user.to_owned(),
+        password: read_passwords(file)?.swap_remove(0),
+        implicit_tls,
+        plain: args.plain && !implicit_tls,
+        insecure: args.insecure,
+    }))
 }
 
 struct Importing {

@@ -9,6 +9,7 @@ mod client;
 mod export;
 mod export_files;
 mod folders;
+mod imap;
 mod import;
 mod maildir;
 mod mbox;

@@ -2,6 +2,7 @@
 //! flags and dates, goes out again and is read by Python; also where the server is killed in between.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -145,4 +146,94 @@ fn what_goes_out_comes_back_the_same() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     assert!(names.contains(".Old.B&APw-cher"), "{names:?}");
+}
+
+/// Dovecot over the Maildir, on this port.
+struct Dovecot(std::process::Child);
+
+impl Dovecot {
+    fn start(house: &House, maildir: &Path) -> (Self, u16) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let base = house.path().join("dovecot");
+        std::fs::create_dir(&base).unwrap();
+        // Its mail processes run as somebody else.
+        let nobody = 65_534;
+        for path in [house.path(), maildir.parent().unwrap()] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        tool(Command::new("chown").arg("-R").arg(nobody.to_string()).arg(maildir));
+        let (base, maildir) = (base.display(), maildir.display());
+        let config = format!(
+            "base_dir = {base}\nlog_path = {base}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
+             ssl = no\ndisable_plaintext_auth = no\nfirst_valid_uid = {nobody}\n\
+             mail_location = maildir:{maildir}\n\
+             passdb {{\n driver = static\n args = password=secret\n}}\n\
+             userdb {{\n driver = static\n args = uid={nobody} gid={nobody} home=/tmp\n}}\n\
+             service imap-login {{\n inet_listener imap {{\n port = {port}\n }}\n \
+             inet_listener imaps {{\n port = 0\n }}\n}}\n"
+        );
+        let file = house.path().join("dovecot.conf");
+        std::fs::write(&file, config).unwrap();
+        let child = Command::new("dovecot").arg("-F").arg("-c").arg(&file).spawn().unwrap();
+        until("Dovecot", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        (Self(child), port)
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        // It ends its children, which SIGKILL would leave behind.
+        Command::new("kill").arg(self.0.id().to_string()).status().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn from_dovecot_over_imap_the_same_as_from_its_files() {
+    let house = House::new();
+    let there = made(&house, 30);
+    let maildir = there.join("Maildir");
+    let (dovecot, port) = Dovecot::start(&house, &maildir);
+    let password = house.path().join("old-password");
+    std::fs::write(&password, "secret\n").unwrap();
+    let source = format!("imap://ann@127.0.0.1:{port}");
+    let password = password.display().to_string();
+    let more = ["--password-file", password.as_str(), "--plain"];
+    let report = import(&house, ALICE, &source, &more);
+    for column in ["there", "here", "new", "equal"] {
+        assert_eq!(sum(&report, column), 90, "{column}: {report}");
+    }
+    let again = import(&house, ALICE, &source, &more);
+    assert_eq!((sum(&again, "new"), sum(&again, "equal")), (0, 90), "{again}");
+    drop(dovecot);
+    import(&house, BOB, &maildir.display().to_string(), &[]);
+    for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
+        assert_eq!(messages(&house, ALICE, mailbox), messages(&house, BOB, mailbox));
+        let flags = |account| {
+            let mut flags = house.ids_and_flags(account, mailbox);
+            flags.sort();
+            flags
+        };
+        assert_eq!(flags(ALICE), flags(BOB), "{mailbox}");
+    }
+}
+
+/// Over TLS from another server of ours, whose certificate nobody has signed.
+#[test]
+fn from_another_restante_over_tls() {
+    let (here, there) = (House::new(), House::new());
+    for number in 0..3 {
+        there.deliver(&[ALICE], &crate::harness::message("moved", &format!("moved-{number}")));
+    }
+    let password = here.path().join("password").display().to_string();
+    for (account, scheme, port) in [(ALICE, "imaps", 993), (BOB, "imap", 143)] {
+        let source = format!("{scheme}://{ALICE}@{}", there.address(port));
+        let more = ["--password-file", password.as_str()];
+        let refused =
+            here.installation.command(&[&["import", account, &source], &more[..]].concat());
+        assert!(!refused.unwrap().status.success(), "its certificate is nobody's");
+        let report = import(&here, account, &source, &[&more[..], &["--insecure"]].concat());
+        assert_eq!((sum(&report, "equal"), sum(&report, "new")), (3, 3), "{report}");
+        assert_eq!(messages(&here, account, "INBOX").len(), 3);
+    }
 }
