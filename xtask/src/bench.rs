@@ -21,6 +21,7 @@ mod hostile;
 mod imap;
 mod meter;
 mod peer;
+mod queue;
 mod target;
 
 use meter::Usage;
@@ -75,6 +76,8 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
+    /// 100,000 and 1,000,000 messages queued; relaying to 1, 16 and 256 destinations
+    Queue,
     /// Maildrops of 10,000 and 100,000: opened, listed, fetched
     Pop3,
     /// Input that wants to be dear; fails where it is
@@ -87,7 +90,7 @@ enum Part {
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 /// What is measured by itself.
-const ALONE: [Part; 2] = [Part::Hostile, Part::Auth];
+const ALONE: [Part; 3] = [Part::Queue, Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -165,6 +168,7 @@ struct Results {
 struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
+    queue: Option<queue::Results>,
     hostile: String,
     auth: Vec<auth::Cost>,
 }
@@ -185,6 +189,9 @@ pub fn run(arguments: &[&str]) -> ExitCode {
             } else {
                 report.servers.iter().for_each(|results| console::say(&table(results)));
                 console::say(&imap::table(&report.imap));
+                if let Some(results) = &report.queue {
+                    console::say(&queue::table(results));
+                }
                 console::say(&report.hostile);
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
@@ -227,6 +234,9 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
         if args.peer == Some(PeerName::Postfix) {
             report.servers.push(bench.postfix()?);
         }
+    }
+    if args.only.contains(&Part::Queue) {
+        report.queue = Some(queue::measure(&bench)?);
     }
     if reading {
         report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);

@@ -62,6 +62,50 @@ impl fmt::Display for Network {
     }
 }
 
+/// What mail hosts of others bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostLimit {
+    /// A host name, or `*.` and the end of one.
+    pub hosts: String,
+    /// Connections to all of them together.
+    pub connections: Option<usize>,
+    /// Messages through one connection.
+    pub messages: Option<u32>,
+}
+
+impl HostLimit {
+    /// Reads `*.example.net connections=2 messages=20`.
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let hosts = words.next()?.to_ascii_lowercase();
+        mail_types::Domain::new(hosts.strip_prefix("*.").unwrap_or(&hosts)).ok()?;
+        let mut limit = Self { hosts, connections: None, messages: None };
+        for word in words {
+            match word.split_once('=')? {
+                ("connections", count) => limit.connections = count.parse().ok(),
+                ("messages", count) => limit.messages = count.parse().ok(),
+                _ => return None,
+            }
+        }
+        let some = limit.connections.is_some() || limit.messages.is_some();
+        let none_is_0 = limit.connections != Some(0) && limit.messages != Some(0);
+        (some && none_is_0).then_some(limit)
+    }
+}
+
+impl fmt::Display for HostLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hosts)?;
+        if let Some(count) = self.connections {
+            write!(f, " connections={count}")?;
+        }
+        match self.messages {
+            Some(count) => write!(f, " messages={count}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What only proxies may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyAt {
@@ -445,6 +489,14 @@ unlimited_kind!(
     "a list of up to 64 networks, such as [\"10.0.0.0/8\", \"::1\"]",
     |value| list(value, Network::read),
     |networks| write_list(networks, quoted)
+);
+unlimited_kind!(
+    HostLimits,
+    Vec<HostLimit>,
+    "list of limits",
+    "a list of up to 64, such as [\"*.example.net connections=2 messages=20\"]",
+    |value| list(value, HostLimit::read),
+    |limits| write_list(limits, quoted)
 );
 unlimited_kind!(
     Path,

@@ -24,7 +24,9 @@ mod write;
 
 pub use contradictions::Contradiction;
 pub use judging::{Act, DomainRules, Rule};
-pub use kinds::{AcmeProofBy, Dnssec, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode};
+pub use kinds::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode,
+};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use settings::{

@@ -8,9 +8,10 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     AcmeChallengeKind, AcmeProofBy, ActWord, Bytes, Count, Count32, Count64, Dnssec, DnssecBy,
-    Domains, Durations, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens, LogLevel, MemoryBytes,
-    Network, Networks, OptionalPath, Path, Paths, Percent, Port, ProxyAt, ProxyListeners, Resolver,
-    ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo, ZstdLevel,
+    Domains, Durations, HostLimit, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens,
+    LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port, ProxyAt,
+    ProxyListeners, Resolver, ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo,
+    ZstdLevel,
 };
 use crate::parse::Fault;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
@@ -446,6 +447,10 @@ settings! {
         per_destination_concurrency: usize as Count ["connections"] = 10, 1..=1000;
         /// Messages sent through one connection before it makes room for others.
         messages_per_connection: u32 as Count32 ["messages"] = 100, 1..=100_000;
+        /// What mail hosts of others bear, by name: fewer connections to them, whatever domains
+        /// they serve, and fewer messages through each. The first that fits one of the hosts of a
+        /// destination counts.
+        host_limits: Vec<HostLimit> as HostLimits = Vec::new();
         /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always
         /// taken).
         recipients_per_transaction: usize as Count ["recipients"] = 100, 1..=1000;

@@ -9,7 +9,6 @@ use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
-use crate::Runner;
 use crate::courier::Courier;
 use crate::desk::Key;
 use crate::look_up::NextHop;
@@ -18,6 +17,7 @@ use crate::queue::{Peer, Queue};
 use crate::setback::Setback;
 use crate::tries::{PhaseName, Try, Trying};
 use crate::words;
+use crate::{HostLimit, Runner};
 
 /// Octets of a message that are read and sent at once.
 const PIECE_OCTETS: usize = 64 << 10;
@@ -99,6 +99,8 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     };
     trying.over(PhaseName::Dns, looked_up.elapsed());
     let setback = match plan {
+        // Its mail waits for a connection of those hosts that ends.
+        Ok(places) if !slot.is_welcome(&places) => return,
         Ok(places) => match slot.try_places(&places, trying, wish).await {
             Some(setback) => setback,
             None => return,
@@ -112,7 +114,32 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     }
 }
 
+/// The hosts that take the mail, whatever the domain is called.
+fn site(key: &Key, hosts: &[String]) -> Arc<str> {
+    match key.hop {
+        NextHop::Domain(_) => {
+            let mut hosts = hosts.to_vec();
+            hosts.sort_unstable();
+            hosts.join(" ").into()
+        }
+        NextHop::Literal(_) | NextHop::Relay(_) => key.hop.to_string().into(),
+    }
+}
+
 impl<Q: Queue> Slot<Q> {
+    /// Whether the hosts of a plan bear this connection too.
+    fn is_welcome(&self, places: &[Guarded]) -> bool {
+        let hosts: Vec<String> = places.iter().map(|at| at.place.host.to_string()).collect();
+        let limit = self.host_limit(&hosts).and_then(|limit| limit.connections);
+        self.runner.desk.at_site(&self.key, &site(&self.key, &hosts), limit)
+    }
+
+    fn host_limit(&self, hosts: &[String]) -> Option<&HostLimit> {
+        let fits =
+            |limit: &&HostLimit| hosts.iter().any(|host| limit.fits(&host.to_ascii_lowercase()));
+        self.runner.settings.host_limits.iter().find(fits)
+    }
+
     /// `None` once a host has taken mail, or a stop was asked for.
     async fn try_places(
         &mut self,
@@ -135,6 +162,9 @@ impl<Q: Queue> Slot<Q> {
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
+                    if why.is_strain() {
+                        self.runner.desk.struggles(&self.key, self.runner.clock.now());
+                    }
                     setback = merge(setback, why);
                 }
             }
@@ -244,8 +274,10 @@ impl<Q: Queue> Slot<Q> {
         trying.source = Some(link.local().ip());
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
-        let mut client = Client::new(self.config(tls));
+        let mut client = Client::new(self.config(at, tls));
         let places = (at.index, at.count);
+        let limit = self.host_limit(&[at.place.host.to_string()]);
+        let messages_max = limit.and_then(|limit| limit.messages);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
         let mut exchange = Exchange {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
@@ -254,6 +286,9 @@ impl<Q: Queue> Slot<Q> {
             no_session: None,
             lacks_tls: false,
         };
+        if let Some(max) = messages_max {
+            exchange.courier.messages_max = exchange.courier.messages_max.min(max);
+        }
         let ended = drive(&mut link, &mut client, &mut exchange, &stop).await;
         let Exchange { mut courier, no_session, lacks_tls, .. } = exchange;
         courier.put_rest_back().await;
@@ -286,7 +321,7 @@ impl<Q: Queue> Slot<Q> {
         }
     }
 
-    fn config(&self, tls: Tls) -> Config {
+    fn config(&self, at: &At<'_>, tls: Tls) -> Config {
         let settings = &self.runner.settings;
         let waits = Waits {
             greeting: settings.command_timeout,
@@ -295,7 +330,9 @@ impl<Q: Queue> Slot<Q> {
             dot: settings.data_end_timeout,
             ..Waits::default()
         };
-        Config { hostname: settings.hostname.clone(), tls, waits }
+        // An operator's route needs no further proof.
+        let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
+        Config { hostname: settings.hostname.clone(), tls, is_proven, waits }
     }
 }
 

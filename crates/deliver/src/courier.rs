@@ -51,14 +51,15 @@ pub(crate) struct Courier<Q: Queue> {
     current: Option<Job>,
     /// The final dot of `current` may have been sent.
     past_dot: bool,
-    /// Transactions so far.
+    /// Transactions so far, and how many there may be.
     transactions: u32,
+    pub(crate) messages_max: u32,
     /// The host wants mail: greeting and EHLO went well.
     ready: bool,
 }
 
 impl<Q: Queue> Courier<Q> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         runner: Arc<Runner<Q>>,
         key: Key,
         places: (usize, usize),
@@ -66,6 +67,7 @@ impl<Q: Queue> Courier<Q> {
         trying: Trying,
         stop: Stop,
     ) -> Self {
+        let messages_max = runner.settings.messages_per_connection;
         Self {
             runner,
             key,
@@ -78,6 +80,7 @@ impl<Q: Queue> Courier<Q> {
             current: None,
             past_dot: false,
             transactions: 0,
+            messages_max,
             ready: false,
         }
     }
@@ -100,14 +103,16 @@ impl<Q: Queue> Courier<Q> {
     /// The next job to send, its attempt on disk; waits a little for one. `None` where the
     /// connection is to be closed.
     pub(crate) async fn next(&mut self) -> Option<&Job> {
-        if self.transactions >= self.runner.settings.messages_per_connection {
+        if self.transactions >= self.messages_max
+            || (self.ahead.is_empty() && self.runner.desk.is_over(&self.key))
+        {
             return None;
         }
         while self.ahead.is_empty() {
             if self.stop.is_requested() {
                 return None;
             }
-            let left = self.runner.settings.messages_per_connection - self.transactions;
+            let left = self.messages_max - self.transactions;
             let jobs_max = self.runner.settings.attempts_ahead.clamp(1, left as usize);
             let jobs = self.runner.desk.take(&self.key, jobs_max);
             if jobs.is_empty() {
@@ -221,14 +226,17 @@ impl<Q: Queue> Courier<Q> {
             Some(earlier) => earlier.over_hosts(later),
             None => later,
         };
+        let (mut taken, mut strained) = (false, false);
         for (item, end) in job.items.into_iter().zip(ends) {
             let failed = match end {
                 End::Relayed(reply) => {
+                    taken = true;
                     done.push((item, Fate::Relayed(reply)));
                     continue;
                 }
                 End::Failed { setback, .. } => setback,
             };
+            strained |= failed.is_strain();
             match failed.verdict.then {
                 Then::Uncertain => done.push((item, Fate::Uncertain(failed))),
                 Then::NextTransaction => again.push(item),
@@ -244,6 +252,12 @@ impl<Q: Queue> Courier<Q> {
                     done.push((item, Fate::Failed(failed)));
                 }
             }
+        }
+        if taken {
+            self.runner.desk.took(&self.key);
+        }
+        if strained {
+            self.runner.desk.struggles(&self.key, self.runner.clock.now());
         }
         self.put_again(again, job.setback.clone(), job.met_stale).await;
         for (setback, items) in next_host {

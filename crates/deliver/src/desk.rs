@@ -10,6 +10,7 @@ use crate::Settings;
 use crate::look_up::NextHop;
 use crate::queue::Item;
 use crate::setback::Setback;
+use crate::window::Windows;
 
 /// Destinations without mail that are remembered because they could not be reached.
 const PAUSED_LINES_MAX: usize = 10_000;
@@ -68,6 +69,7 @@ struct State {
     connections: usize,
     items: usize,
     orphans: Vec<Orphan>,
+    windows: Windows,
     /// The last taking left mail in the queue for want of room here.
     left_behind: bool,
     stopping: bool,
@@ -96,6 +98,8 @@ struct Line {
     /// Addresses that could not be reached, until then.
     unreachable: HashMap<SocketAddr, Timestamp>,
     waits: bool,
+    /// Whose connections it shares, as far as that is known.
+    site: Option<Arc<str>>,
 }
 
 /// What became of a job that was put on the desk.
@@ -177,7 +181,9 @@ impl Desk {
     pub(crate) fn put_aside(&self, key: &Key) {
         let mut state = self.state();
         state.items += 1;
-        state.lines.entry(key.clone()).or_default().items += 1;
+        let site = Some(state.windows.site_of(&key.hop));
+        let line = state.lines.entry(key.clone());
+        line.or_insert_with(|| Line { site, ..Line::default() }).items += 1;
     }
 
     /// Mail that was here before, of this line.
@@ -201,7 +207,8 @@ impl Desk {
 
     fn put_into(&self, state: &mut State, key: &Key, job: Job, now: Timestamp) -> Put {
         if !state.lines.contains_key(key) {
-            state.lines.insert(key.clone(), Line::default());
+            let site = Some(state.windows.site_of(&key.hop));
+            state.lines.insert(key.clone(), Line { site, ..Line::default() });
         }
         let stopping = state.stopping;
         let Some(line) = state.lines.get_mut(key) else { return Put::Queued };
@@ -231,7 +238,9 @@ impl Desk {
     /// Whether the line gets one more connection now; counts it. Otherwise it may wait for one.
     fn may_connect(&self, state: &mut State, key: &Key, now: Timestamp) -> bool {
         let full = state.connections >= self.limits.connections;
-        let Some(line) = state.lines.get_mut(key) else { return false };
+        let per_site = self.limits.per_destination;
+        let State { lines, windows, waiting, .. } = &mut *state;
+        let Some(line) = lines.get_mut(key) else { return false };
         if line.learned_max.is_some_and(|(_, until)| until <= now) {
             line.learned_max = None;
         }
@@ -241,13 +250,24 @@ impl Desk {
         if !wants {
             return false;
         }
-        if full {
-            if !line.waits {
-                line.waits = true;
-                state.waiting.push_back(key.clone());
+        let site_is_full = line.site.as_ref().is_some_and(|site| !windows.has_room(site, per_site));
+        if (full || site_is_full) && !line.waits {
+            line.waits = true;
+            waiting.push_back(key.clone());
+        }
+        if site_is_full {
+            // An idle connection to the same hosts makes room.
+            let site = line.site.clone();
+            if let Some(line) = lines.values_mut().find(|line| line.idle > 0 && line.site == site) {
+                line.idle -= 1;
+                line.sent_away += 1;
+                line.wake.notify_one();
             }
+            return false;
+        }
+        if full {
             // An idle connection elsewhere makes room.
-            if let Some(line) = state.lines.values_mut().find(|line| line.idle > 0) {
+            if let Some(line) = lines.values_mut().find(|line| line.idle > 0) {
                 line.idle -= 1;
                 line.sent_away += 1;
                 line.wake.notify_one();
@@ -256,8 +276,60 @@ impl Desk {
         }
         line.connections += 1;
         line.connecting += 1;
+        if let Some(site) = &line.site {
+            windows.more(site, 1);
+        }
         state.connections += 1;
         true
+    }
+
+    /// A look-up has said which hosts take the mail of this line. False where those have as many
+    /// connections as they bear already, of other lines too: this one ends, and its mail waits.
+    pub(crate) fn at_site(&self, key: &Key, site: &Arc<str>, limit: Option<usize>) -> bool {
+        let mut state = self.state();
+        let per_site = self.limits.per_destination;
+        let State { lines, windows, waiting, .. } = &mut *state;
+        windows.learn(&key.hop, site);
+        windows.limit(site, limit);
+        let Some(line) = lines.get_mut(key) else { return true };
+        if line.site.as_ref() != Some(site) {
+            if let Some(former) = line.site.replace(Arc::clone(site)) {
+                windows.fewer(&former, line.connections);
+            }
+            windows.more(site, line.connections);
+        }
+        let is_over = windows.is_over(site, per_site);
+        if is_over && !line.waits && !line.jobs.is_empty() {
+            line.waits = true;
+            waiting.push_back(key.clone());
+        }
+        !is_over
+    }
+
+    /// The hosts of this line took a message.
+    pub(crate) fn took(&self, key: &Key) {
+        let mut state = self.state();
+        let per_site = self.limits.per_destination;
+        let State { lines, windows, .. } = &mut *state;
+        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
+            windows.took(site, per_site);
+        }
+    }
+
+    /// They said 421, or nothing in time.
+    pub(crate) fn struggles(&self, key: &Key, now: Timestamp) {
+        let mut state = self.state();
+        let State { lines, windows, .. } = &mut *state;
+        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
+            windows.struggles(site, now);
+        }
+    }
+
+    /// Whether this line's hosts have more connections than they bear.
+    pub(crate) fn is_over(&self, key: &Key) -> bool {
+        let state = self.state();
+        let site = state.lines.get(key).and_then(|line| line.site.as_ref());
+        site.is_some_and(|site| state.windows.is_over(site, self.limits.per_destination))
     }
 
     /// The connection is ready for mail.
@@ -317,8 +389,12 @@ impl Desk {
     pub(crate) fn end_connection(&self, key: &Key, was_ready: bool, now: Timestamp) -> Vec<Key> {
         let mut state = self.state();
         state.connections = state.connections.saturating_sub(1);
-        if let Some(line) = state.lines.get_mut(key) {
+        let State { lines, windows, .. } = &mut *state;
+        if let Some(line) = lines.get_mut(key) {
             line.connections = line.connections.saturating_sub(1);
+            if let Some(site) = &line.site {
+                windows.fewer(site, 1);
+            }
             if !was_ready {
                 line.connecting = line.connecting.saturating_sub(1);
             }

@@ -20,6 +20,7 @@ mod desk;
 mod explain;
 mod familiar;
 mod feed;
+mod greylist;
 mod look_up;
 mod protection;
 mod queue;
@@ -29,6 +30,7 @@ mod settings;
 mod settle;
 mod sts;
 mod tries;
+mod window;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -42,7 +44,7 @@ pub use explain::{HostPolicy, TlsPolicy};
 pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
 };
-pub use settings::Settings;
+pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
 pub use tries::{Path, Phase, PhaseName, Try};
 

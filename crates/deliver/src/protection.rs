@@ -81,6 +81,17 @@ impl Protection {
         }
     }
 
+    /// RFC 8689 §4.2.1: whether that mail is to go to this host is proven: by DNSSEC or by a policy.
+    pub(crate) fn proves_host(&self) -> bool {
+        match self {
+            Self::Dane { .. } => true,
+            Self::Sts { policy, is_named, .. } => policy.mode == StsMode::Enforce && *is_named,
+            Self::Off | Self::Opportunistic(_) | Self::Encrypted { .. } | Self::DaneUnknown(_) => {
+                false
+            }
+        }
+    }
+
     /// What the certificate must be.
     pub(crate) fn demand(&self) -> Demand {
         match self {

@@ -135,6 +135,8 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requires_tls: bool,
     /// Octets of the message; what is signed as it leaves has a few more.
     pub body_bytes: u64,
     /// When it was accepted.

@@ -14,6 +14,8 @@ pub(crate) struct Setback {
     pub(crate) reply: Option<Reply>,
     /// Who was asked.
     pub(crate) peer: Option<Peer>,
+    /// It did not answer in time.
+    pub(crate) strained: bool,
     /// The hosts that were asked so far, for the record.
     pub(crate) tries: Vec<Arc<Try>>,
 }
@@ -32,16 +34,19 @@ impl Setback {
             | Trouble::Timeout(_)
             | Trouble::Garbage(..)
             | Trouble::LacksSmtpUtf8
+            | Trouble::LacksRequireTls
             | Trouble::TooLarge { .. }
             | Trouble::Ours(_) => None,
         };
-        Self { verdict: classify(trouble), reply, peer: peer.cloned(), tries: Vec::new() }
+        let strained = matches!(trouble, Trouble::Timeout(_) | Trouble::ConnectTimeout);
+        let (verdict, peer, tries) = (classify(trouble), peer.cloned(), Vec::new());
+        Self { verdict, reply, peer, strained, tries }
     }
 
     /// From a path that cannot be found.
     pub(crate) const fn no_way(failure: Failure) -> Self {
         let verdict = Verdict { failure, then: Then::Stop };
-        Self { verdict, reply: None, peer: None, tries: Vec::new() }
+        Self { verdict, reply: None, peer: None, strained: false, tries: Vec::new() }
     }
 
     /// The setback of a destination, `self` being that of an earlier host.
@@ -53,6 +58,11 @@ impl Setback {
             true => Self { tries, ..self },
             false => Self { tries, ..later },
         }
+    }
+
+    /// Whether the host shows that it has too much to do: 421, or no answer in time.
+    pub(crate) fn is_strain(&self) -> bool {
+        self.strained || self.reply.as_ref().is_some_and(|reply| reply.code == 421)
     }
 
     /// The same, with the host that was asked.

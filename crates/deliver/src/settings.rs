@@ -24,6 +24,8 @@ pub struct Settings {
     pub connections_per_destination_max: usize,
     /// Messages sent through one connection before it makes room for others. Default: 100.
     pub messages_per_connection: u32,
+    /// What hosts bear, the first that fits counts. Default: none.
+    pub host_limits: Vec<HostLimit>,
     /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always taken).
     /// Default: 100.
     pub recipients_per_transaction: usize,
@@ -62,6 +64,28 @@ pub struct Settings {
     pub dane: bool,
 }
 
+/// What some hosts bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostLimit {
+    /// A host name in lower case, or `*.` and the end of one.
+    pub hosts: String,
+    /// Connections to them, whatever domains they serve.
+    pub connections: Option<usize>,
+    /// Messages through one connection.
+    pub messages: Option<u32>,
+}
+
+impl HostLimit {
+    /// Whether a host, in lower case, is meant.
+    #[must_use]
+    pub fn fits(&self, host: &str) -> bool {
+        match self.hosts.strip_prefix('*') {
+            Some(end) => host.ends_with(end),
+            None => host == self.hosts,
+        }
+    }
+}
+
 impl Settings {
     /// All defaults.
     #[must_use]
@@ -76,6 +100,7 @@ impl Settings {
             connections_max: 200,
             connections_per_destination_max: 10,
             messages_per_connection: 100,
+            host_limits: Vec::new(),
             recipients_per_transaction: 100,
             hosts_per_attempt: 5,
             idle: Duration::from_secs(5),

@@ -10,7 +10,7 @@ use route::{Class, Next};
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Peer, Queue, Report};
 use crate::setback::Setback;
 use crate::tries::Try;
-use crate::{Runner, Settings};
+use crate::{Runner, Settings, greylist};
 
 /// Octets of a header that a report returns.
 const HEADER_OCTETS_MAX: usize = 64 << 10;
@@ -184,6 +184,8 @@ impl<Q: Queue> Runner<Q> {
         let mail = &item.mail;
         let full = kind == Action::Failed
             && mail.return_headers_only != Some(true)
+            // RFC 8689 §5: its content must not travel back without what it was to travel with.
+            && !mail.requires_tls
             && usize::try_from(mail.body_bytes)
                 .is_ok_and(|octets| octets <= self.settings.report_returned_bytes_max);
         let (octets_max, returned) = match full {
@@ -263,7 +265,11 @@ fn decide(
                 reason: setback.reason(),
                 status: setback.verdict.failure.status,
                 reply: setback.reply.clone(),
-                due,
+                // RFC 6647 §4.1: from then on the same host takes it from the same address.
+                due: match setback.reply.as_ref().and_then(|r| greylist::wait(r, item.attempts)) {
+                    Some(wait) => now.after(wait),
+                    None => due,
+                },
                 reported: !item.warned
                     && settings
                         .schedule

@@ -25,6 +25,7 @@ pub(crate) fn message(items: &[Item]) -> Message {
         size: Some(mail.body_bytes),
         body: if mail.eight_bit { BodyType::EightBitMime } else { BodyType::SevenBit },
         smtputf8: mail.smtp_utf8,
+        requiretls: mail.requires_tls,
         ret: mail.return_headers_only.map(|only| if only { Ret::Headers } else { Ret::Full }),
         envid: mail.envelope_id.clone(),
     };
@@ -68,6 +69,7 @@ fn end(outcome: Outcome, octets: u64, others_taken: bool, peer: &Peer) -> End {
         }
         Outcome::Uncertain(loss) => return lost(At::Dot, loss, false, peer),
         Outcome::Lacks(Lack::SmtpUtf8) => (Trouble::LacksSmtpUtf8, false),
+        Outcome::Lacks(Lack::RequireTls) => (Trouble::LacksRequireTls, false),
         Outcome::Lacks(Lack::Size { octets_max }) => {
             (Trouble::TooLarge { octets_max: *octets_max, octets }, false)
         }

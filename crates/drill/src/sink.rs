@@ -39,7 +39,20 @@ impl Sink {
     /// # Errors
     /// When no port or thread is to be had.
     pub fn start() -> std::io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        Self::listening("127.0.0.1")
+    }
+
+    /// Listens on a free port of every address of this machine, all of loopback included; its
+    /// address has the port.
+    ///
+    /// # Errors
+    /// When no port or thread is to be had.
+    pub fn start_everywhere() -> std::io::Result<Self> {
+        Self::listening("0.0.0.0")
+    }
+
+    fn listening(ip: &str) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind((ip, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());

@@ -19,6 +19,8 @@ use crate::{HttpClient, HttpLimits, HttpRequest, Reach};
 const NAMES_MAX: usize = 100;
 /// An authority takes no longer to look at the proofs, and to sign.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Orders until one goes through without a refused nonce.
+const ORDERS_MAX: u32 = 5;
 /// One request takes no longer.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -139,6 +141,15 @@ pub enum AcmeError {
     Request(#[from] rcgen::Error),
 }
 
+impl AcmeError {
+    fn is_bad_nonce(&self) -> bool {
+        let Self::Authority { source: instant_acme::Error::Api(problem), .. } = self else {
+            return false;
+        };
+        problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
+    }
+}
+
 /// Our HTTP client as the library wants it.
 struct Http(HttpClient);
 
@@ -217,6 +228,22 @@ impl AcmeAccount {
     /// # Errors
     /// See [`AcmeError`].
     pub async fn order(
+        &self,
+        order: &AcmeOrder<'_>,
+        prover: &dyn AcmeProver,
+    ) -> Result<AcmeIssued, AcmeError> {
+        // RFC 8555 §6.5: a nonce that the authority does not want any more is no reason to give up;
+        // what is proven already stays proven.
+        for _ in 1..ORDERS_MAX {
+            match self.order_once(order, prover).await {
+                Err(error) if error.is_bad_nonce() => {}
+                result => return result,
+            }
+        }
+        self.order_once(order, prover).await
+    }
+
+    async fn order_once(
         &self,
         order: &AcmeOrder<'_>,
         prover: &dyn AcmeProver,

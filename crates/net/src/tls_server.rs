@@ -131,7 +131,11 @@ impl ServerTls {
     /// # Errors
     /// See [`TlsError`].
     pub fn begin_challenge(&self, name: &str, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
-        let certified = Arc::new(certified(chain, key)?);
+        let (chain, key) = parsed(chain, key)?;
+        // Its critical extension (RFC 8737 §3) is one that only the authority understands, so that
+        // key and certificate are not held against each other here.
+        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key)?;
+        let certified = Arc::new(CertifiedKey::new(chain, key));
         self.challenges.lock().insert(name.to_ascii_lowercase(), certified);
         Ok(())
     }
@@ -201,6 +205,16 @@ fn read_all(pairs: &[(PathBuf, PathBuf)]) -> Result<Vec<CertifiedKey>, TlsError>
 }
 
 fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let (chain, key) = parsed(chain, key)?;
+    // This checks that they belong together.
+    Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
+}
+
+/// Chain and key of PEM texts.
+fn parsed(
+    chain: &[u8],
+    key: &[u8],
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain)
         .take(CHAIN_LEN_MAX + 1)
         .collect::<Result<Vec<_>, _>>()
@@ -210,8 +224,7 @@ fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
     }
     let key =
         PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
-    // This checks that they belong together.
-    Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
+    Ok((chain, key))
 }
 
 /// TLS 1.3 and 1.2 (RFC 8996 forbids older ones), no client certificates. Tickets keep a

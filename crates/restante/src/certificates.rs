@@ -10,7 +10,7 @@ use crate::acme;
 use crate::data_dir::DataDir;
 
 /// How often the files are looked at.
-const LOOK_EACH: Duration = Duration::from_secs(5);
+const LOOK_EACH: Duration = Duration::from_secs(2);
 /// Certificates beside the first.
 const PAIRS_MAX: usize = 1000;
 /// Below the data directory: `NAME.pem` with `NAME.key.pem`, served to those who ask for its names.

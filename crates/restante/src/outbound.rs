@@ -314,6 +314,7 @@ fn mail_of(item: &QueueItem) -> Mail {
         return_headers_only: accepted.return_headers_only,
         eight_bit: accepted.eight_bit,
         smtp_utf8: accepted.smtp_utf8,
+        requires_tls: item.mail.facts.requires_tls,
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
         for_postmaster: accepted

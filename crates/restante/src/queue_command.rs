@@ -232,11 +232,6 @@ impl Queue {
 }
 
 impl Filter {
-    /// What waits of one message.
-    pub fn of(which: &str) -> Self {
-        Self { which: Some(which.to_owned()), ..Self::default() }
-    }
-
     /// As the store wants it.
     pub fn read(&self, store: &Store, now: Timestamp) -> Result<WaitingFilter, Failure> {
         let mut filter = WaitingFilter::default();

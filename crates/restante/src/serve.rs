@@ -225,6 +225,7 @@ async fn run(
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
+    let purging = tokio::spawn(purge(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
@@ -252,12 +253,31 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    purging.await.context("purging held mail ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
     if let Some(keeping) = keeping {
         keeping.await.context("renewing certificates ended by a bug")?;
     }
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
+}
+
+/// Ends the holds whose time is over, until the stop.
+async fn purge(store: Store, mut stop: Stop) {
+    const EVERY: Duration = Duration::from_secs(60);
+    loop {
+        let work = store.clone();
+        match tokio::task::spawn_blocking(move || work.purge_due()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "held mail was purged: its time was over"),
+            Ok(Err(error)) => tracing::error!(%error, "held mail could not be purged"),
+            Err(error) => tracing::error!(%error, "purging failed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.requested() => return,
+        }
+    }
 }
 
 /// What the server is told by signals. Made before anything listens: a server that can be reached
@@ -352,6 +372,15 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.connections_max = queue.concurrency;
     settings.connections_per_destination_max = queue.per_destination_concurrency;
     settings.messages_per_connection = queue.messages_per_connection;
+    settings.host_limits = queue
+        .host_limits
+        .iter()
+        .map(|limit| deliver::HostLimit {
+            hosts: limit.hosts.clone(),
+            connections: limit.connections,
+            messages: limit.messages,
+        })
+        .collect();
     settings.recipients_per_transaction = queue.recipients_per_transaction;
     settings.hosts_per_attempt = queue.hosts_per_attempt;
     settings.idle = queue.connection_idle;

@@ -69,6 +69,9 @@ pub enum Trouble<'a> {
     Garbage(Stage, &'a str),
     /// The message needs SMTPUTF8, which the server does not offer (RFC 6531 §3.5).
     LacksSmtpUtf8,
+    /// The message requires TLS, which the server does not promise to keep up, or it is not proven to
+    /// be the right one (RFC 8689 §4.2.1).
+    LacksRequireTls,
     /// The message is larger than the server takes, in octets (RFC 1870 §6.3).
     TooLarge {
         /// What it takes.
@@ -155,6 +158,15 @@ pub fn classify(trouble: Trouble<'_>) -> Verdict {
                 6,
                 7,
                 "the server takes no international addresses (SMTPUTF8)",
+            ),
+            then: Then::NextHost,
+        },
+        Trouble::LacksRequireTls => Verdict {
+            failure: Failure::permanent(
+                7,
+                30,
+                "the sender requires TLS all the way, and the server does not offer that \
+                 (REQUIRETLS) or is not proven to be the right one",
             ),
             then: Then::NextHost,
         },

@@ -56,6 +56,8 @@ pub struct MailParams {
     pub body: BodyType,
     /// RFC 6531: addresses or headers may hold UTF-8.
     pub smtputf8: bool,
+    /// RFC 8689: it must not travel without TLS to a host that is proven to be the right one.
+    pub requiretls: bool,
     /// RFC 3461.
     pub ret: Option<Ret>,
     /// RFC 3461 §4.4: the sender's own id for this envelope, xtext decoded, 1 to 100 octets.

@@ -27,7 +27,7 @@ fn once<T>(place: &mut Option<T>, value: T, keyword: &'static str) -> Result<(),
 
 /// Reads the parameters of MAIL.
 pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
-    let (mut size, mut body, mut smtputf8) = (None, None, None);
+    let (mut size, mut body, mut smtputf8, mut requiretls) = (None, None, None, None);
     let (mut ret, mut envid, mut auth) = (None, None, None);
     for (keyword, value) in split(text) {
         let value_is = |known: &str| value.is_some_and(|value| value.eq_ignore_ascii_case(known));
@@ -46,6 +46,12 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
                 return Err(CommandError::ParamValue("SMTPUTF8"));
             }
             once(&mut smtputf8, (), "SMTPUTF8")?;
+        } else if keyword.eq_ignore_ascii_case("REQUIRETLS") {
+            // RFC 8689 §2: it takes no value.
+            if value.is_some() {
+                return Err(CommandError::ParamValue("REQUIRETLS"));
+            }
+            once(&mut requiretls, (), "REQUIRETLS")?;
         } else if keyword.eq_ignore_ascii_case("RET") {
             let value = match () {
                 () if value_is("FULL") => Ret::Full,
@@ -64,7 +70,7 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
         }
     }
     let (body, smtputf8) = (body.unwrap_or_default(), smtputf8.is_some());
-    Ok(MailParams { size, body, smtputf8, ret, envid })
+    Ok(MailParams { size, body, smtputf8, requiretls: requiretls.is_some(), ret, envid })
 }
 
 /// Reads the parameters of RCPT.

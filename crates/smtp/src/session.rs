@@ -308,6 +308,7 @@ impl Session {
             return_headers_only: params.ret.map(|ret| ret == Ret::Headers),
             eight_bit: params.body == BodyType::EightBitMime,
             smtp_utf8: params.smtputf8,
+            requires_tls: params.requiretls,
             body: whole.body,
             message_id: whole.message_id,
             subject: whole.subject,

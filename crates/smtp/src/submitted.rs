@@ -67,6 +67,7 @@ pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Re
             size: Some(submitted.content.len() as u64),
             body: if eight_bit { BodyType::EightBitMime } else { BodyType::SevenBit },
             smtputf8: utf8,
+            requiretls: false,
             ret: None,
             envid: submitted.envelope_id,
         },

@@ -140,6 +140,7 @@ fn arrived(store: &Store, number: usize, text: &str) -> Result<Arrived, Failure>
         return_headers_only: None,
         eight_bit: false,
         smtp_utf8: false,
+        requires_tls: false,
         body: arrival.finish()?,
         message_id: Some(message_id),
         subject: Some("a measurement".to_owned()),

@@ -217,6 +217,7 @@ fn letter(store: &Store, number: u64, random: &mut u64) -> Result<Arrived, Failu
         return_headers_only: None,
         eight_bit: false,
         smtp_utf8: false,
+        requires_tls: false,
         body: arrival.finish()?,
         message_id: Some(format!("{number}@example.net")),
         subject: Some(format!("letter {number}")),

@@ -43,6 +43,8 @@ pub struct Arrived {
     pub eight_bit: bool,
     /// SMTPUTF8.
     pub smtp_utf8: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requires_tls: bool,
     /// Its bytes, trace header included.
     pub body: Body,
     /// Its Message-ID, without angle brackets.
@@ -248,7 +250,12 @@ pub fn record(
         subject: arrived.subject.map(shortened),
         custodies,
     };
-    work.record(&arrived.actor, Record::Accepted(Box::new(accepted)))
+    let mail = accepted.mail;
+    work.record(&arrived.actor, Record::Accepted(Box::new(accepted)))?;
+    if arrived.requires_tls {
+        work.record(&arrived.actor, Record::TlsRequired { mail })?;
+    }
+    Ok(())
 }
 
 fn custody_bytes(custody: &NewCustody) -> usize {

@@ -141,6 +141,7 @@ pub fn append_all(
             return_headers_only: None,
             eight_bit: false,
             smtp_utf8: false,
+            requires_tls: false,
             body: message.body,
             message_id: message.message_id,
             subject: message.subject,

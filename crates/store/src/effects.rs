@@ -59,6 +59,7 @@ impl Effects {
             }
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
+            | Record::TlsRequired { .. }
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }

@@ -8,6 +8,7 @@
 //! account, nor a destination keeps the others waiting.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,15 +27,54 @@ pub struct Lane {
     pub again: bool,
 }
 
-/// Something may be due in a lane.
-#[derive(Clone, Debug)]
-pub struct News {
-    /// Readers that see this record see it.
-    pub seq: RecordSeq,
-    /// Where.
-    pub lane: Lane,
-    /// When.
-    pub due: Timestamp,
+/// What has become due and was not looked at yet: two entries for each lane, however much came.
+#[derive(Debug, Default)]
+pub struct News(HashMap<Lane, Due>);
+
+/// When something is due in a lane, for a reader that sees the record.
+#[derive(Debug)]
+struct Due {
+    first: (RecordSeq, Timestamp),
+    /// What came after it. Kept apart, since a stream of news would move the first for ever behind
+    /// what readers see.
+    later: Option<(RecordSeq, Timestamp)>,
+}
+
+impl News {
+    /// Something in `lane` is due then, for readers that see this record.
+    pub fn add(&mut self, lane: Lane, seq: RecordSeq, due: Timestamp) {
+        match self.0.entry(lane) {
+            Entry::Vacant(place) => {
+                place.insert(Due { first: (seq, due), later: None });
+            }
+            Entry::Occupied(mut known) => {
+                let later = &mut known.get_mut().later;
+                let due = later.map_or(due, |(_, earlier)| due.min(earlier));
+                *later = Some((seq, due));
+            }
+        }
+    }
+
+    /// Tells and forgets what a reader at `seen` sees.
+    pub fn take(&mut self, seen: RecordSeq, tell: &mut dyn FnMut(&Lane, Timestamp)) {
+        self.0.retain(|lane, known| {
+            if known.first.0 > seen {
+                return true;
+            }
+            tell(lane, known.first.1);
+            match known.later {
+                Some((seq, due)) if seq <= seen => {
+                    tell(lane, due);
+                    false
+                }
+                Some(later) => {
+                    *known = Due { first: later, later: None };
+                    true
+                }
+                None => false,
+            }
+        });
+    }
 }
 
 /// What is known of a lane.

@@ -562,6 +562,7 @@ pub fn accept_report(
         return_headers_only: None,
         eight_bit: false,
         smtp_utf8: report.to.needs_smtputf8(),
+        requires_tls: false,
         body: report.body,
         message_id: report.message_id,
         subject: report.subject,

@@ -20,6 +20,8 @@ pub struct MailFacts {
     pub body_at: Place,
     /// Bytes of its body.
     pub body_bytes: u64,
+    /// REQUIRETLS (RFC 8689).
+    pub requires_tls: bool,
 }
 
 impl<D: Disk> Store<D> {
@@ -72,8 +74,8 @@ pub(crate) fn read_facts(
 ) -> Result<Option<MailFacts>, SqlError> {
     let mut found = None;
     sql.query(
-        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes \
-         FROM mail WHERE id = $1",
+        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes, \
+         EXISTS (SELECT 1 FROM tls_required WHERE mail = id) FROM mail WHERE id = $1",
         &[mail.0.into()],
         &mut |row| {
             let segment = |column| -> Result<u32, SqlError> {
@@ -85,6 +87,7 @@ pub(crate) fn read_facts(
                 record_at: Place { segment: segment(3)?, offset: row.id(4)? },
                 body_at: Place { segment: segment(5)?, offset: row.id(6)? },
                 body_bytes: row.id(7)?,
+                requires_tls: row.int(8)? != 0,
             });
             Ok(())
         },

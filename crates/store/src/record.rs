@@ -379,6 +379,12 @@ pub enum Record {
     KeyChanged(Box<KeyChange>),
     /// What was found out about the sender of a message, and what was made of it.
     Judged(Box<Judged>),
+    /// The message of the [`Record::Accepted`] before it must not travel without verified TLS
+    /// (REQUIRETLS, RFC 8689).
+    TlsRequired {
+        /// The message.
+        mail: MailId,
+    },
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

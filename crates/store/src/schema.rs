@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 10;
+pub const VERSION: i64 = 11;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -35,6 +35,7 @@ CREATE TABLE mail (
   id INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, receipt_check INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
   body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
+CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE custody (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
   mailbox INTEGER, uid INTEGER, report INTEGER);
@@ -100,7 +101,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 28] = [
+pub const TABLES: [(&str, &str); 29] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -125,6 +126,7 @@ pub const TABLES: [(&str, &str); 28] = [
         "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes \
          FROM mail ORDER BY id",
     ),
+    ("tls_required", "SELECT mail FROM tls_required ORDER BY mail"),
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",

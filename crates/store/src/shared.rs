@@ -59,7 +59,7 @@ pub struct Shared {
     pub watches: Arc<Watches>,
     alarm: Alarm,
     queue_wake: RwLock<Option<QueueWake>>,
-    queue_news: Mutex<Vec<News>>,
+    queue_news: Mutex<News>,
     directory_wake: RwLock<Option<DirectoryWake>>,
     event_wake: RwLock<Option<EventWake>>,
 }
@@ -137,20 +137,14 @@ impl Shared {
     /// Something has become due in lanes of the queue, by records up to `seq`.
     pub fn add_queue_news(&self, seq: RecordSeq, news: Vec<(Lane, Timestamp)>) {
         if !news.is_empty() {
-            let news = news.into_iter().map(|(lane, due)| News { seq, lane, due });
-            lock(&self.queue_news).extend(news);
+            let mut known = lock(&self.queue_news);
+            news.into_iter().for_each(|(lane, due)| known.add(lane, seq, due));
         }
     }
 
     /// Tells and forgets what a reader at `seen` sees of it.
     pub fn take_queue_news(&self, seen: RecordSeq, tell: &mut dyn FnMut(&Lane, Timestamp)) {
-        lock(&self.queue_news).retain(|news| {
-            let is_seen = news.seq <= seen;
-            if is_seen {
-                tell(&news.lane, news.due);
-            }
-            !is_seen
-        });
+        lock(&self.queue_news).take(seen, tell);
     }
 
     pub fn set_queue_wake(&self, wake: QueueWake) {

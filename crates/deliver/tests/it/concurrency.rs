@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use deliver::HostLimit;
 use peers::{Act, Script, Sink, Stage};
 
-use crate::world::{LIMIT, World, short, sinks};
+use crate::world::{LIMIT, START, World, short, sinks};
 
 #[tokio::test]
 async fn connections_to_one_destination_are_limited() {
@@ -135,4 +136,50 @@ async fn a_host_that_limits_connections_still_gets_all_its_mail() {
     world.queue.read(|state| {
         assert!(state.custodies.values().all(|custody| custody.outcomes.len() == 1));
     });
+}
+
+#[tokio::test]
+async fn domains_at_the_same_hosts_share_the_connections_these_bear() {
+    let sink = Sink::start(Script::accept().on(Stage::Dot, Act::Hold)).await;
+    let world = World::with(sink.addr().port(), |s| s.connections_per_destination_max = 3).await;
+    world.dns.address("mx.shared.test", sink.addr().ip());
+    for number in 0..20 {
+        let domain = format!("d{}.test", number % 4);
+        world.dns.mx(&domain, 10, "mx.shared.test");
+        world.add_to(&format!("one@{domain}"));
+    }
+    sink.wait_for(LIMIT, |state| state.held == 3).await;
+    sink.release();
+    world.wait_all_closed().await;
+    let state = sink.state();
+    assert_eq!((state.open_max, state.count), (3, 20));
+}
+
+#[tokio::test]
+async fn a_setting_says_what_hosts_bear() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        let hosts = "*.a.test".to_owned();
+        s.host_limits = vec![HostLimit { hosts, connections: Some(1), messages: Some(2) }];
+    })
+    .await;
+    world.domain("a.test", &sink);
+    for _ in 0..6 {
+        world.add_to("one@a.test");
+    }
+    world.wait_all_closed().await;
+    let state = sink.state();
+    assert_eq!((state.open_max, state.count, state.connections), (1, 6, 3));
+}
+
+#[tokio::test]
+async fn greylisted_mail_comes_again_when_the_host_said() {
+    let script = Script::accept().reply(Stage::Rcpt, "450 4.2.0 Greylisted for 120 seconds");
+    let sink = Sink::start(script.times(1)).await;
+    let world = World::with(sink.addr().port(), |_| {}).await;
+    world.domain("a.test", &sink);
+    let custody = world.add_to("one@a.test");
+    world.outcome(custody).await;
+    let due = world.queue.read(|state| state.custodies[&custody].due);
+    assert_eq!(due, Some(START.after(Duration::from_secs(125))));
 }

@@ -11,6 +11,7 @@ mod memory_queue;
 mod outcomes;
 mod relay;
 mod reports;
+mod require_tls;
 mod schedule;
 mod stopping;
 mod sts;

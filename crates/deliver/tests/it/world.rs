@@ -104,6 +104,7 @@ pub struct NewMail<'a> {
     pub notify: Option<Notify>,
     pub headers_only: Option<bool>,
     pub smtp_utf8: bool,
+    pub requires_tls: bool,
 }
 
 impl<'a> NewMail<'a> {
@@ -115,6 +116,7 @@ impl<'a> NewMail<'a> {
             notify: None,
             headers_only: None,
             smtp_utf8: false,
+            requires_tls: false,
         }
     }
 }
@@ -187,6 +189,7 @@ impl World {
             return_headers_only: new.headers_only,
             eight_bit: !new.body.is_ascii(),
             smtp_utf8: new.smtp_utf8,
+            requires_tls: new.requires_tls,
             body_bytes: new.body.len() as u64,
             accepted: now,
             for_postmaster: new.to.iter().any(|to| to.starts_with("postmaster@")),

@@ -85,6 +85,7 @@ impl World {
             return_headers_only: None,
             eight_bit: false,
             smtp_utf8: false,
+            requires_tls: false,
             body: arrival.finish().unwrap(),
             message_id: None,
             subject: None,

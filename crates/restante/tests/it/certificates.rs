@@ -88,7 +88,6 @@ impl Pebble {
             .args(["-config", &config.display().to_string()])
             .args(["-dnsserver", &dns.addr().to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "20")
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()

@@ -1,15 +1,24 @@
 //! TLS towards other domains: what their policies demand, or no mail; and the trace says why.
 
+use std::path::Path;
+use std::process::{Child, Command};
+
 use peers::{Authority, Certified, Dns, Script, Sink, Web};
 
-use crate::harness::{House, LIMIT, message, receipt_id};
+use crate::harness::{House, LIMIT, message, receipt_id, tool, until};
 
 const POLICY: &str = "version: STSv1\nmode: enforce\nmx: *.far.test\nmax_age: 604800\n";
+
+/// At an address that is not the server's own, to which mail would come back.
+async fn far_sink(certified: &Certified) -> Sink {
+    let script = Script::accept().starttls_with(certified);
+    Sink::start_at(([127, 0, 77, 1], 0).into(), script).await
+}
 
 /// A world in which far.test's mail host is the sink.
 async fn world(sink: &Sink) -> (House, Dns, Authority) {
     let (dns, authority) = (Dns::start().await, Authority::new());
-    dns.mx("far.test", 10, "mx.far.test").address("mx.far.test", [127, 0, 0, 1]);
+    dns.mx("far.test", 10, "mx.far.test").address("mx.far.test", sink.addr().ip());
     let house = House::made(&dns.addr().to_string());
     let pem = house.path().join("authority.pem");
     std::fs::write(&pem, authority.pem()).unwrap();
@@ -22,7 +31,7 @@ async fn world(sink: &Sink) -> (House, Dns, Authority) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_to_enforce_holds_over_restarts_and_the_trace_says_why() {
     let wrong = Certified::from(peers::self_signed(&["mx.far.test"]));
-    let sink = Sink::start(Script::accept().starttls_with(&wrong)).await;
+    let sink = far_sink(&wrong).await;
     let (mut house, dns, authority) = world(&sink).await;
     let web = Web::start(Some(&authority.issue(&["mta-sts.far.test"]))).await;
     web.page("/.well-known/mta-sts.txt", 200, "text/plain", POLICY);
@@ -49,7 +58,7 @@ async fn a_policy_to_enforce_holds_over_restarts_and_the_trace_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dane_wants_the_certificate_that_dns_names() {
     let certified = Certified::from(peers::self_signed(&["anything.test"]));
-    let sink = Sink::start(Script::accept().starttls_with(&certified)).await;
+    let sink = far_sink(&certified).await;
     let (mut house, dns, _authority) = world(&sink).await;
     dns.sign("far.test").tlsa("mx.far.test", sink.addr().port(), [3, 1, 0], b"another key");
     house.start();
@@ -62,4 +71,116 @@ async fn dane_wants_the_certificate_that_dns_names() {
     assert!(sink.wait_for_count(LIMIT, 1).await.stored[0].tls);
     house.await_trace(receipt_id(&receipt), "relayed");
     tokio::task::block_in_place(|| drop(house));
+}
+
+/// All names of these tests in one signed zone, the root, and one zone that is not signed.
+const SIGNED: &str = "\
+$TTL 60
+. IN SOA ns. admin. 1 3600 600 86400 60
+. IN NS ns.
+ns. IN A 127.0.0.1
+far.test. IN MX 10 mx.far.test.
+mx.far.test. IN A 127.0.77.1
+_25._tcp.mx.far.test. IN TLSA 3 1 0 0102
+none.test. IN MX 10 mx.none.test.
+mx.none.test. IN A 127.0.77.2
+forged.test. IN MX 10 mx.forged.test.
+mx.forged.test. IN A 127.0.77.3
+plain. IN NS ns.plain.
+ns.plain. IN A 127.0.0.1
+";
+const UNSIGNED: &str = "\
+$TTL 60
+plain. IN SOA ns.plain. admin. 1 3600 600 86400 60
+plain. IN NS ns.plain.
+ns.plain. IN A 127.0.0.1
+far.plain. IN MX 10 mx.far.plain.
+mx.far.plain. IN A 127.0.77.4
+_25._tcp.mx.far.plain. IN TLSA 3 1 0 0102
+";
+
+/// Debian's unbound with those zones; ended when dropped.
+struct Unbound(Child);
+
+impl Unbound {
+    /// `modules`: whether it validates itself.
+    fn start(directory: &Path, port: u16, modules: &str) -> Self {
+        std::fs::create_dir_all(directory).unwrap();
+        let at = |name: &str| directory.join(name).display().to_string();
+        std::fs::write(at("root"), SIGNED).unwrap();
+        std::fs::write(at("plain"), UNSIGNED).unwrap();
+        let mut keygen = Command::new("ldns-keygen");
+        let key = tool(keygen.args(["-a", "ECDSAP256SHA256", "-k", "."]).current_dir(directory));
+        let key = key.trim().to_owned();
+        let mut sign = Command::new("ldns-signzone");
+        tool(sign.args(["-f", "signed", "root", &key]).current_dir(directory));
+        // Somebody has changed an address, and could not sign it anew.
+        let signed = std::fs::read_to_string(at("signed")).unwrap();
+        let forged = signed.replace("127.0.77.3", "127.0.77.9");
+        assert_ne!(signed, forged);
+        std::fs::write(at("signed"), forged).unwrap();
+        std::fs::rename(at(&format!("{key}.key")), at("anchor")).unwrap();
+        let zone = |name: &str, file: &str| {
+            format!(
+                "auth-zone:\n name: \"{name}\"\n zonefile: \"{}\"\n for-downstream: no\n \
+                 for-upstream: yes\n fallback-enabled: no\n",
+                at(file)
+            )
+        };
+        let config = format!(
+            "server:\n directory: \"{}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
+             interface: 127.0.0.1@{port}\n port: {port}\n do-daemonize: no\n use-syslog: no\n \
+             logfile: \"{}\"\n trust-anchor-file: \"{}\"\n local-zone: \"test.\" nodefault\n \
+             do-not-query-localhost: no\n module-config: \"{modules}\"\n{}{}remote-control:\n \
+             control-enable: no\n",
+            directory.display(),
+            at("log"),
+            at("anchor"),
+            zone(".", "signed"),
+            zone("plain.", "plain"),
+        );
+        std::fs::write(at("conf"), config).unwrap();
+        Self(Command::new("/usr/sbin/unbound").args(["-c", &at("conf")]).spawn().unwrap())
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// RFC 4035 §5: whether the server checks signatures and we trust its word, or it does not and we
+/// check them: signed records bind, unsigned ones do not, and forged ones stop the mail.
+#[test]
+fn signatures_are_checked_here_or_by_the_server() {
+    for (mode, modules) in [("trust", "validator iterator"), ("validate", "iterator")] {
+        let mut house = House::made("127.0.0.1:1");
+        let port = house.address(0).port() + 4;
+        let directory = house.path().join("unbound");
+        let unbound = Unbound::start(&directory, port, modules);
+        let resolver = format!("127.0.0.1:{port}");
+        let settings = house.installation.data.join("restante.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, text.replace("127.0.0.1:1\"", &format!("{resolver}\""))).unwrap();
+        house.set("dns", &format!("dnssec = \"{mode}\""));
+        let anchor = directory.join("anchor").display().to_string();
+        house.set("dns", &format!("trust_anchors = [\"{anchor}\"]"));
+        house.set("queue", "inward_networks = [\"127.0.0.0/8\"]");
+        house.start();
+        until("unbound answers", || {
+            let told = house.installation.checked(&["tls", "policy", "far.test"]).ok()?;
+            told.contains("DANE (must)").then_some(())
+        });
+        for unproven in ["none.test", "far.plain"] {
+            let told = house.restante(&["tls", "policy", unproven]);
+            assert!(told.contains("opportunistic (may)"), "{mode}: {told}");
+        }
+        let forged = house.installation.checked(&["tls", "policy", "forged.test"]).unwrap_err();
+        let forged = forged.to_string();
+        assert!(forged.contains("SERVFAIL") || forged.contains("DNSSEC check"), "{mode}: {forged}");
+        drop(house);
+        drop(unbound);
+    }
 }

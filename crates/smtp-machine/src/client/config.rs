@@ -22,6 +22,9 @@ pub struct Config {
     pub hostname: Domain,
     /// TLS.
     pub tls: Tls,
+    /// Whether that mail is to go to this very host is proven, by DNSSEC, by a policy, or by the
+    /// operator's word: without it no message that requires TLS goes there (RFC 8689 §4.2.1).
+    pub is_proven: bool,
     /// How long to wait for the server.
     pub waits: Waits,
 }

@@ -86,12 +86,12 @@ impl Client {
     pub fn new(config: Config) -> Self {
         let tls = (config.tls == Tls::Implicit).then(TlsFacts::default);
         Self {
+            peer: Arc::new(Peer { tls, is_proven: config.is_proven, ..Peer::default() }),
             config,
             input: Input::default(),
             reader: ReplyReader::default(),
             out: Vec::new(),
             state: State::Greeting,
-            peer: Arc::new(Peer { tls, ..Peer::default() }),
             sayings: Sayings::default(),
             queued: None,
             asked: None,

@@ -141,6 +141,9 @@ pub enum Loss {
 pub enum Lack {
     /// RFC 6531 §3.5: permanent, 5.6.7.
     SmtpUtf8,
+    /// RFC 8689 §4.2.1: it does not offer REQUIRETLS, or TLS with it is not verified: permanent,
+    /// 5.7.30.
+    RequireTls,
     /// RFC 1870 §6: the message is larger than it takes: permanent, 5.3.4.
     Size {
         /// What it takes, in octets.
@@ -186,6 +189,10 @@ pub struct Peer {
     pub dsn: bool,
     /// RFC 3207.
     pub starttls: bool,
+    /// RFC 8689.
+    pub requiretls: bool,
+    /// That it is the host that mail is to go to is proven ([`super::Config::is_proven`]).
+    pub is_proven: bool,
     /// RFC 1870.
     pub size: Size,
 }
@@ -207,6 +214,7 @@ impl Peer {
     pub(super) fn read_hello(&mut self, reply: &Reply) {
         (self.pipelining, self.eight_bit_mime, self.smtputf8) = (false, false, false);
         (self.dsn, self.starttls, self.size) = (false, false, Size::NotOffered);
+        self.requiretls = false;
         for line in reply.lines.iter().skip(1) {
             let (keyword, params) = line.split_once(' ').unwrap_or((line, ""));
             match keyword.to_ascii_uppercase().as_str() {
@@ -215,6 +223,7 @@ impl Peer {
                 "SMTPUTF8" => self.smtputf8 = true,
                 "DSN" => self.dsn = true,
                 "STARTTLS" => self.starttls = true,
+                "REQUIRETLS" => self.requiretls = true,
                 // RFC 1870 §4: 0 or none means no fixed limit.
                 "SIZE" => {
                     self.size = match params.trim().parse() {

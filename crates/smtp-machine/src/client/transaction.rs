@@ -289,6 +289,11 @@ fn lack_of_all(message: &Message, peer: &Peer) -> Option<Lack> {
     if utf8 && !peer.smtputf8 {
         return Some(Lack::SmtpUtf8);
     }
+    // RFC 8689 §4.2.1: all of it must hold, or the message must not go there.
+    let is_verified = peer.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
+    if message.params.requiretls && !(peer.requiretls && is_verified && peer.is_proven) {
+        return Some(Lack::RequireTls);
+    }
     match (peer.size, message.params.size) {
         // RFC 1870 §5: the client may give up without trying.
         (Size::AtMost(octets_max), Some(size)) if size > octets_max => {
@@ -325,6 +330,9 @@ fn write_mail(message: &Message, peer: &Peer, out: &mut Vec<u8>) {
     }
     if with_smtputf8(message, peer) {
         line.push_str(" SMTPUTF8");
+    }
+    if params.requiretls {
+        line.push_str(" REQUIRETLS");
     }
     if peer.dsn {
         match params.ret {

@@ -33,6 +33,10 @@ impl<R: Acceptance> Server<R> {
         if mail.utf8 && !mail.params.smtputf8 {
             return Err(needs_smtputf8());
         }
+        // RFC 8689 §2: it is offered, and means something, under TLS alone.
+        if mail.params.requiretls && self.tls.is_none() {
+            return Err(Refusal::permanent(530, 7, 10, "REQUIRETLS needs TLS: say STARTTLS first"));
+        }
         Ok(Sender {
             reverse_path: mail.reverse_path,
             params: mail.params,

@@ -198,6 +198,10 @@ impl<R: Acceptance> Server<R> {
             lines.push("CHUNKING".to_owned());
         }
         lines.push("DSN".to_owned());
+        // RFC 8689 §2.
+        if self.tls.is_some() {
+            lines.push("REQUIRETLS".to_owned());
+        }
         // RFC 3207 §4.2: not offered again once TLS stands.
         if self.config.tls == Tls::Offered && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());

@@ -16,7 +16,12 @@ use smtp_machine::{BodyType, MailParams, Notify, Orcpt, Recipient, Ret};
 use crate::dialog::{Pieces, check, pieces_of, unescape};
 
 pub fn config(tls: Tls) -> Config {
-    Config { hostname: Domain::new("mx.example.org").unwrap(), tls, waits: Waits::default() }
+    Config {
+        hostname: Domain::new("mx.example.org").unwrap(),
+        tls,
+        is_proven: false,
+        waits: Waits::default(),
+    }
 }
 
 /// A service that sends a list of messages.

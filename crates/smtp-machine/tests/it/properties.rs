@@ -220,6 +220,7 @@ pub fn smtp_replies(octets: &[u8]) {
     let config = client::Config {
         hostname: "mx.example.org".parse().unwrap(),
         tls: client::Tls::Opportunistic,
+        is_proven: false,
         waits: client::Waits::default(),
     };
     let mut client = client::Client::new(config);

@@ -54,6 +54,9 @@ fn params(params: &MailParams) -> String {
     if params.body == BodyType::EightBitMime {
         text.push_str(" BODY=8BITMIME");
     }
+    if params.requiretls {
+        text.push_str(" REQUIRETLS");
+    }
     if params.smtputf8 {
         text.push_str(" SMTPUTF8");
     }

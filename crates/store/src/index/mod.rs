@@ -302,6 +302,10 @@ impl<E: Executor> Index<E> {
                 self.subscription(*account, name, *subscribed)
             }
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
+            Record::TlsRequired { mail } => {
+                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);

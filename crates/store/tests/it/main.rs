@@ -7,6 +7,7 @@ mod appends;
 mod changes;
 mod extracted;
 mod groups;
+mod lanes;
 mod model;
 mod power;
 mod quotas;

@@ -70,6 +70,7 @@ pub fn arrived<D: Disk>(store: &Store<D>, from_outside: bool, to: &[&str], text:
         return_headers_only: None,
         eight_bit: false,
         smtp_utf8: false,
+        requires_tls: false,
         body: arrival.finish().unwrap(),
         message_id: Some("a@example.net".to_owned()),
         subject: None,
