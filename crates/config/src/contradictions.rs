@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::kinds::Listen;
 use crate::units::{format_bytes, format_duration};
+use crate::values::Listen;
 use crate::{Config, Listener, Service};
 
 /// Settings that are right by themselves and wrong together.

@@ -22,11 +22,11 @@ mod proxies;
 mod settings;
 mod suggest;
 mod units;
+mod values;
 mod write;
 
 pub use contradictions::Contradiction;
 pub use judging::{Act, DomainRules, Rule};
-pub use kinds::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
@@ -35,4 +35,5 @@ pub use settings::{
     Store, Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
+pub use values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
 pub use write::reference_page;

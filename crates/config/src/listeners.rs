@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::Config;
-use crate::kinds::Listen;
+use crate::values::Listen;
 
 /// A service that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,16 +7,16 @@ use toml::de::DeValue;
 
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    AcmeChallengeKind, AcmeProofBy, ActWord, Bytes, Count, Count32, Count64, Dnssec, DnssecBy,
-    Domains, Durations, HostLimit, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens,
-    LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port,
-    ProxyListeners, Resolver, ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo,
-    ZstdLevel,
+    AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains, Durations,
+    HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks, OptionalPath, Path,
+    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, StsModeKind, Time, Words,
+    YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
+use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
 
 /// One setting, as the reference page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -240,16 +240,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("account {address} has a new password")))
         }
         Request::AccountQuota { address, storage_bytes, messages } => {
-            let directory = store.directory();
-            let account = directory.sign_in_name(&address.to_string()).map(|account| account.id);
-            let account = account.ok_or_else(|| Refused::Missing(format!("account {address}")))?;
-            let (_, mut quota) = store.usage(account)?;
-            if storage_bytes.is_some() || messages.is_some() {
-                quota.storage_bytes = storage_bytes.unwrap_or(quota.storage_bytes);
-                quota.messages = messages.unwrap_or(quota.messages);
-                store.set_quota(actor, address, quota).wait()?;
-            }
-            Ok(Value::Array(vec![view::account(store, account)?]))
+            account_quota(store, actor, address, storage_bytes, messages)
         }
         Request::Hook { ask } => crate::hook_command::perform(store, ask, actor),
         Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
@@ -316,11 +307,35 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             query.since = since.map(Timestamp);
             query.until = until.map(Timestamp);
             query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
-            let directory = store.directory();
-            let stories = store.trace(&query)?;
-            Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+            traced(store, &query)
         }
     }
+}
+
+fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {
+    let directory = store.directory();
+    let stories = store.trace(query)?;
+    Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+}
+
+/// Changes the limits that are named, and shows them.
+fn account_quota(
+    store: &Store,
+    actor: Actor,
+    address: Address,
+    storage_bytes: Option<Option<u64>>,
+    messages: Option<Option<u64>>,
+) -> Result<Value, Failure> {
+    let directory = store.directory();
+    let account = directory.sign_in_name(&address.to_string()).map(|account| account.id);
+    let account = account.ok_or_else(|| Refused::Missing(format!("account {address}")))?;
+    let (_, mut quota) = store.usage(account)?;
+    if storage_bytes.is_some() || messages.is_some() {
+        quota.storage_bytes = storage_bytes.unwrap_or(quota.storage_bytes);
+        quota.messages = messages.unwrap_or(quota.messages);
+        store.set_quota(actor, address, quota).wait()?;
+    }
+    Ok(Value::Array(vec![view::account(store, account)?]))
 }
 
 fn credentials(password: &str) -> Result<store::Credentials, Failure> {

@@ -45,6 +45,7 @@ mod reached;
 mod read;
 mod receipt;
 mod record;
+mod record_accepted;
 mod record_held;
 mod record_judged;
 mod record_tried;
