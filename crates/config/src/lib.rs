@@ -18,6 +18,7 @@ mod kinds;
 mod listeners;
 mod optional;
 mod parse;
+mod proxies;
 mod settings;
 mod suggest;
 mod units;
@@ -25,11 +26,10 @@ mod write;
 
 pub use contradictions::Contradiction;
 pub use judging::{Act, DomainRules, Rule};
-pub use kinds::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, ProxyAt, Resolver, StsMode,
-};
+pub use kinds::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
+pub use proxies::ProxyAt;
 pub use settings::{
     Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn,
     Store, Timeouts, Tls,

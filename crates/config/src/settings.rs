@@ -9,12 +9,13 @@ use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     AcmeChallengeKind, AcmeProofBy, ActWord, Bytes, Count, Count32, Count64, Dnssec, DnssecBy,
     Domains, Durations, HostLimit, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listen, Listens,
-    LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port, ProxyAt,
+    LogLevel, MemoryBytes, Network, Networks, OptionalPath, Path, Paths, Percent, Port,
     ProxyListeners, Resolver, ResolverAt, RulesOfDomains, StsMode, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
+use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 
 /// One setting, as the reference page shows it.

@@ -23,7 +23,7 @@ pub fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 
 pub fn arrive<D: Disk>(journal: &Journal<D>, bytes: &[u8]) -> std::io::Result<Body> {
     // Every other one gets its begin last, as a message whose trace fields are known at its end.
-    let front = if bytes.len() % 2 == 0 { bytes.len().min(10) } else { 0 };
+    let front = if bytes.len().is_multiple_of(2) { bytes.len().min(10) } else { 0 };
     let mut arrival = journal.arrivals().begin();
     for part in bytes[front..].chunks(700) {
         arrival.write(part)?;
