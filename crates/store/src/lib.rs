@@ -55,6 +55,7 @@ mod shared;
 mod sql;
 mod sqlite;
 mod srs;
+mod taken;
 mod tokens;
 mod trace;
 mod url_key;

@@ -72,7 +72,7 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) reader: Reader<D>,
     pub(crate) extract: Extract,
     arrivals: Arrivals<D>,
-    pub(crate) taken: Arc<Mutex<crate::queue::TakenItems>>,
+    pub(crate) taken: Arc<Mutex<crate::taken::TakenItems>>,
     /// In which order it is taken.
     pub(crate) lanes: Arc<Mutex<crate::lanes::Lanes>>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,

@@ -16,6 +16,7 @@ use crate::record::{Accepted, Actor, Outcome, Peer, Record, Source};
 use crate::record_tried::{Tried, Try};
 use crate::sql::{Executor, Row, SqlError};
 use crate::sqlite::Sqlite;
+use crate::taken::{Taken, TakenItems};
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
 
 /// A custody in the queue.
@@ -97,81 +98,6 @@ pub struct NewReport {
 /// Custodies that one job or one record names; longer lists are split.
 pub const CUSTODIES_PER_JOB: usize = 1000;
 
-/// What the runner has taken.
-///
-/// What is settled is not simply forgotten: a reader may still look at the index as it was before,
-/// where the item is due, and would take it again and send it twice. It is free for a reader that
-/// sees the record that settled it.
-#[derive(Default)]
-pub struct TakenItems(HashMap<CustodyId, TakenItem>);
-
-/// An item that is taken.
-struct TakenItem {
-    state: Taken,
-    lane: Lane,
-    due: Timestamp,
-}
-
-/// How an item is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    /// The runner has it.
-    ByRunner,
-    /// The same, but it was changed meanwhile: no attempt of it begins before it is taken anew.
-    Recalled,
-    /// This record settled it.
-    SettledBy(RecordSeq),
-    /// It is back in its lane for a reader that sees this record.
-    Back(RecordSeq),
-}
-
-impl TakenItems {
-    fn take(&mut self, row: &QueueRow, lane: &Lane) {
-        let (lane, due) = (lane.clone(), row.due);
-        self.0.insert(row.custody, TakenItem { state: Taken::ByRunner, lane, due });
-    }
-
-    fn release(&mut self, custodies: &[CustodyId], state: Taken) {
-        for custody in custodies {
-            if let Some(taken) = self.0.get_mut(custody) {
-                // What was changed has to be looked for again wherever it is now.
-                taken.state = match (taken.state, state) {
-                    (Taken::Recalled, Taken::SettledBy(seq)) => Taken::Back(seq),
-                    (_, state) => state,
-                };
-            }
-        }
-    }
-
-    /// What the runner has of these is out of date.
-    pub fn recall(&mut self, custodies: &[CustodyId]) {
-        for custody in custodies {
-            if let Some(taken) = self.0.get_mut(custody)
-                && taken.state == Taken::ByRunner
-            {
-                taken.state = Taken::Recalled;
-            }
-        }
-    }
-
-    fn is_recalled(&self, custody: CustodyId) -> bool {
-        self.0.get(&custody).is_some_and(|taken| taken.state == Taken::Recalled)
-    }
-
-    /// Forgets what is settled or back for a reader at `seen`; tells the lanes that have some back.
-    fn forget(&mut self, seen: RecordSeq, back: &mut dyn FnMut(&Lane, Timestamp)) {
-        self.0.retain(|_, taken| match taken.state {
-            Taken::ByRunner | Taken::Recalled => true,
-            Taken::SettledBy(seq) => seq > seen,
-            Taken::Back(seq) if seq > seen => true,
-            Taken::Back(_) => {
-                back(&taken.lane, taken.due);
-                false
-            }
-        });
-    }
-}
-
 impl<D: Disk> Store<D> {
     /// Takes items that are due, from each lane in its turn (see `lanes`); what is taken is not taken
     /// again before [`Store::settle`] or [`Store::give_back`] names it. Nothing is taken for
@@ -239,13 +165,11 @@ impl<D: Disk> Store<D> {
                     return Ok((after, Some(row.due)));
                 }
                 after = Some((row.due, row.custody));
-                if let Some(known) = taken.0.get_mut(&row.custody) {
-                    // If it comes back, it is here.
-                    (known.lane, known.due) = (turn.lane.clone(), row.due);
+                if taken.is_taken(row.custody, row.due, &turn.lane) {
                     continue;
                 }
                 row.facts = read_facts(sql, row.mail)?;
-                taken.take(&row, &turn.lane);
+                taken.take(row.custody, row.due, &turn.lane);
                 rows.push(row);
                 left -= 1;
             }
