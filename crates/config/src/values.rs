@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use mail_types::Domain;
-
 /// Where one service listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -111,7 +109,8 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     /// Its name in the file.
     #[must_use]
@@ -140,7 +139,7 @@ pub enum Dnssec {
 }
 
 impl Dnssec {
-    const ALL: [Self; 4] = [Self::Auto, Self::Trust, Self::Validate, Self::Off];
+    pub(crate) const ALL: [Self; 4] = [Self::Auto, Self::Trust, Self::Validate, Self::Off];
 
     /// Its name in the file.
     #[must_use]
@@ -166,7 +165,7 @@ pub enum AcmeProofBy {
 }
 
 impl AcmeProofBy {
-    const ALL: [Self; 3] = [Self::Http, Self::TlsAlpn, Self::Dns];
+    pub(crate) const ALL: [Self; 3] = [Self::Http, Self::TlsAlpn, Self::Dns];
 
     /// Its name in the file.
     #[must_use]
@@ -191,7 +190,7 @@ pub enum StsMode {
 }
 
 impl StsMode {
-    const ALL: [Self; 3] = [Self::Enforce, Self::Testing, Self::None];
+    pub(crate) const ALL: [Self; 3] = [Self::Enforce, Self::Testing, Self::None];
 
     /// Its name in the file and in the policy.
     #[must_use]

@@ -236,7 +236,7 @@ impl Cli {
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
             Command::Report(command) => match report(command)? {
-                Reported::Asked(request) => request,
+                Reported::Asked(request) => *request,
                 Reported::Read(answer) => {
                     show::reports(&answer, self.json);
                     return Ok(ExitCode::SUCCESS);
@@ -392,7 +392,7 @@ fn trace(trace: Trace) -> anyhow::Result<Request> {
 
 /// A request for the store, or what was read without it.
 enum Reported {
-    Asked(Request),
+    Asked(Box<Request>),
     Read(serde_json::Value),
 }
 
@@ -402,7 +402,7 @@ fn report(command: Report) -> anyhow::Result<Reported> {
     if let Some(to) = to {
         let since = since.as_deref().map(parse_time).transpose()?;
         let which = crate::reports::Which { to, since, domain };
-        return Ok(Reported::Asked(Request::ReportDmarc(which)));
+        return Ok(Reported::Asked(Box::new(Request::ReportDmarc(which))));
     }
     let mut read = Vec::with_capacity(files.len());
     for file in &files {

@@ -15,8 +15,11 @@ const READY_MAX: usize = 10_000;
 #[derive(Clone)]
 pub struct Signing {
     store: Store,
-    ready: Arc<Mutex<HashMap<(Domain, String), (PrivateKey, Arc<SigningKey>)>>>,
+    ready: Arc<Mutex<HashMap<(Domain, String), Ready>>>,
 }
+
+/// A key as kept, and ready.
+type Ready = (PrivateKey, Arc<SigningKey>);
 
 /// Whether we answer for a message from there: only what our own accounts, or this server itself,
 /// have written is signed.

@@ -4,7 +4,7 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, Query, Refused, Store, StoreError};
+use store::{Actor, Pause, Query, Refused, Store, StoreError};
 
 use crate::queue_command::{Filter, What};
 use crate::{queue_perform, view};
@@ -353,8 +353,8 @@ fn status(store: &Store) -> Result<Value, Failure> {
     let pauses: Vec<Value> = store
         .pauses()?
         .into_iter()
-        .map(|(to, since, reason)| {
-            let to = to.unwrap_or_else(|| "all".to_owned());
+        .map(|Pause { destination, since, reason }| {
+            let to = destination.unwrap_or_else(|| "all".to_owned());
             serde_json::json!({ "destination": to, "since": since.to_string(), "reason": reason })
         })
         .collect();

@@ -83,6 +83,17 @@ type Skip = String;
 const SENDING: &str = "being sent at this moment";
 const SETTLED: &str = "settled already";
 
+/// A destination whose mail waits by an operator's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Domain or address literal; every one where there is none.
+    pub destination: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// In the operator's words.
+    pub reason: Option<String>,
+}
+
 impl<D: Disk> Store<D> {
     /// Changes these custodies; blocks until all of it is durable. A crash in the middle leaves the
     /// first of them changed, and each of them whole; the same command does the rest, and undoing
@@ -212,11 +223,11 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// What waits by an operator's word: destination (none: every one), since when, why.
+    /// What waits by an operator's word.
     ///
     /// # Errors
     /// The index's.
-    pub fn pauses(&self) -> Result<Vec<(Option<String>, Timestamp, Option<String>)>, StoreError> {
+    pub fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
         self.read(|sql| {
             let mut pauses = Vec::new();
             let query = "SELECT destination, since, reason FROM pause ORDER BY destination";
@@ -224,7 +235,7 @@ impl<D: Disk> Store<D> {
                 let name = row.text(0)?;
                 let destination = (name != crate::index::EVERYWHERE).then(|| name.to_owned());
                 let reason = row.text_or_null(2)?.map(str::to_owned);
-                pauses.push((destination, Timestamp(row.int(1)?), reason));
+                pauses.push(Pause { destination, since: Timestamp(row.int(1)?), reason });
                 Ok(())
             })?;
             Ok(pauses)

@@ -213,8 +213,8 @@ impl<D: Disk> Store<D> {
         shared.acknowledged.store(seq.0, Ordering::Release);
         shared.published.store(seq.0, Ordering::Release);
         shared.mailboxes.update(index.mailboxes.keys().copied(), &index, |_, _, _| {});
-        let begun = crate::queue::begun(&mut index)?;
-        let lanes = crate::queue::lanes(&mut index)?;
+        let begun = crate::queue_rows::begun(&mut index)?;
+        let lanes = crate::queue_rows::lanes(&mut index)?;
         index.queue_news = Some(Vec::new());
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let (requests, inbox) = mpsc::channel();

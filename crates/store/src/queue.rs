@@ -9,12 +9,12 @@ use mail_types::{Address, CustodyId, MailId, RecordSeq, ReversePath, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
-use crate::index::Index;
-use crate::lanes::{Lane, Lanes, Turn};
+use crate::lanes::Turn;
+use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Peer, Record, Source};
 use crate::record_tried::{Tried, Try};
-use crate::sql::{Executor, Row, SqlError};
+use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::taken::{Taken, TakenItems};
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
@@ -133,7 +133,7 @@ impl<D: Disk> Store<D> {
                 }
                 let share = (count_max - rows.len()).div_ceil(lanes.ready() + 1).max(SHARE_MIN);
                 let count = share.min(count_max - rows.len());
-                let (after, next) = self.take_from(sql, &turn, now, count, &mut rows)?;
+                let TakenTo { after, next } = self.take_from(sql, &turn, now, count, &mut rows)?;
                 lanes.taken(turn, after, next, now);
             }
             let is_full = rows.len() >= count_max && lanes.ready() > 0;
@@ -144,8 +144,7 @@ impl<D: Disk> Store<D> {
         Ok((self.items(rows), next_due))
     }
 
-    /// Takes at most so many items of a lane. Answers up to where it is taken, and when the next is
-    /// due.
+    /// Takes at most so many items of a lane.
     fn take_from(
         &self,
         sql: &mut Sqlite,
@@ -153,7 +152,7 @@ impl<D: Disk> Store<D> {
         now: Timestamp,
         count: usize,
         rows: &mut Vec<QueueRow>,
-    ) -> Result<(Option<(Timestamp, CustodyId)>, Option<Timestamp>), SqlError> {
+    ) -> Result<TakenTo, SqlError> {
         let mut after = turn.after;
         let mut left = count;
         // Ends: every page is behind the one before.
@@ -162,7 +161,7 @@ impl<D: Disk> Store<D> {
             let mut taken = self.taken();
             for mut row in page {
                 if row.due > now || left == 0 {
-                    return Ok((after, Some(row.due)));
+                    return Ok(TakenTo { after, next: Some(row.due) });
                 }
                 after = Some((row.due, row.custody));
                 if taken.is_taken(row.custody, row.due, &turn.lane) {
@@ -174,7 +173,7 @@ impl<D: Disk> Store<D> {
                 left -= 1;
             }
             if !more {
-                return Ok((after, None));
+                return Ok(TakenTo { after, next: None });
             }
         }
     }
@@ -504,116 +503,13 @@ pub fn accept_report(
     }
 }
 
-struct QueueRow {
-    custody: CustodyId,
-    mail: MailId,
-    facts: Option<MailFacts>,
-    due: Timestamp,
-    attempts: u32,
-    begun: bool,
-    uncertain: bool,
-    delay_told: bool,
-    since: Timestamp,
-    recipient: Option<Address>,
-    relay: Option<String>,
-    give_back: Option<String>,
+/// How far a lane is taken.
+struct TakenTo {
+    /// The last item.
+    after: Option<(Timestamp, CustodyId)>,
+    /// When the next is due.
+    next: Option<Timestamp>,
 }
 
 /// Items of a lane that are taken at its turn, where others wait too.
 const SHARE_MIN: usize = 4;
-
-/// The next items of a lane behind a place: one more than `count`, and whether there may be more.
-fn lane_page(
-    sql: &mut Sqlite,
-    lane: &Lane,
-    after: Option<(Timestamp, CustodyId)>,
-    count: usize,
-) -> Result<(Vec<QueueRow>, bool), SqlError> {
-    const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
-        delay_told, accepted, recipient, relay, give_back FROM queue \
-        WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
-        AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
-    let (due, custody) =
-        after.map_or((i64::MIN, i64::MIN), |(due, custody)| (due.0, custody.0.cast_signed()));
-    let limit = count + 1;
-    let mut page = Vec::with_capacity(limit);
-    let params = [
-        (&*lane.destination).into(),
-        lane.account.into(),
-        lane.priority.into(),
-        i64::from(lane.again).into(),
-        due.into(),
-        custody.into(),
-        (limit as u64).into(),
-    ];
-    sql.query(PAGE, &params, &mut |row| {
-        page.push(queue_row(row)?);
-        Ok(())
-    })?;
-    let more = page.len() == limit;
-    Ok((page, more))
-}
-
-/// The destinations that wait by an operator's word.
-fn pauses(sql: &mut Sqlite) -> Result<HashSet<String>, SqlError> {
-    let mut pauses = HashSet::new();
-    sql.query("SELECT destination FROM pause", &[], &mut |row| {
-        pauses.insert(row.text(0)?.to_owned());
-        Ok(())
-    })?;
-    Ok(pauses)
-}
-
-/// Every lane with what is next due in it.
-pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
-    let mut lanes = Lanes::default();
-    let query = "SELECT destination, account, priority, again, min(due) FROM queue \
-                 GROUP BY destination, account, priority, again";
-    index.sql.query(query, &[], &mut |row| {
-        let lane = Lane {
-            destination: row.text(0)?.into(),
-            account: row.id(1)?,
-            priority: row.int(2)?,
-            again: row.int(3)? != 0,
-        };
-        lanes.note(&lane, Timestamp(row.int(4)?));
-        Ok(())
-    })?;
-    Ok(lanes)
-}
-
-/// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
-/// accepted, recipient, relay, give_back.
-fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
-    let mail = MailId(row.id(1)?);
-    let recipient = row.text_or_null(9)?.map(|text| {
-        text.parse().map_err(|cause| SqlError {
-            doing: "read an address of the queue".to_owned(),
-            cause: Box::new(cause),
-        })
-    });
-    Ok(QueueRow {
-        custody: CustodyId(row.id(0)?),
-        mail,
-        facts: None,
-        due: Timestamp(row.int(3)?),
-        attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
-        begun: row.int(5)? != 0,
-        uncertain: row.int(6)? != 0,
-        delay_told: row.int(7)? != 0,
-        since: Timestamp(row.int(8)?),
-        recipient: recipient.transpose()?,
-        relay: row.text_or_null(10)?.map(str::to_owned),
-        give_back: row.text_or_null(11)?.map(str::to_owned),
-    })
-}
-
-/// The custodies whose attempt was begun and has no result.
-pub fn begun(index: &mut Index<Sqlite>) -> Result<Vec<CustodyId>, SqlError> {
-    let mut begun = Vec::new();
-    index.sql.query("SELECT custody FROM queue WHERE begun = 1", &[], &mut |row| {
-        begun.push(CustodyId(row.id(0)?));
-        Ok(())
-    })?;
-    Ok(begun)
-}

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, BodyHash, CustodyId, Domain, EnhancedStatus, Flags, MailId, MailboxId,
-    ModSeq, Reply, ReversePath, Rights, SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Rights, SpecialUse,
+    Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 

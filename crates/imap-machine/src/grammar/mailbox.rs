@@ -115,7 +115,7 @@ impl MailboxName {
         Self::new(&names.decode(wire)?)
     }
 
-    /// Its normal form (RFC 9051 §5.1: Net-Unicode, which is NFC), where it is in another.
+    /// Its normal form (RFC 9051 §5.1: Net-Unicode, RFC 5198 §3: NFC), where it is in another.
     #[must_use]
     pub fn normalized(&self) -> Option<Self> {
         if self.0.is_ascii() {

@@ -21,10 +21,11 @@ fn ids(items: &[QueueItem]) -> Vec<CustodyId> {
     items.iter().map(|item| item.custody).collect()
 }
 
+/// What the queue says of an item.
+type Row = (CustodyId, String, Timestamp, Option<String>, Option<String>);
+
 /// What of an item a command may change.
-fn shape(
-    items: &[QueueItem],
-) -> Vec<(CustodyId, String, Timestamp, Option<String>, Option<String>)> {
+fn shape(items: &[QueueItem]) -> Vec<Row> {
     let of = |item: &QueueItem| {
         let (relay, back) = (item.relay.clone(), item.give_back.clone());
         (item.custody, item.recipient.to_string(), item.due, relay, back)

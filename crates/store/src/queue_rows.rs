@@ -1,0 +1,123 @@
+//! What the index says of the queue.
+
+use std::collections::HashSet;
+
+use mail_types::{Address, CustodyId, MailId, Timestamp};
+
+use crate::MailFacts;
+use crate::index::Index;
+use crate::lanes::{Lane, Lanes};
+use crate::sql::{Executor, Row, SqlError};
+use crate::sqlite::Sqlite;
+
+/// A row of the queue.
+pub struct QueueRow {
+    pub custody: CustodyId,
+    pub mail: MailId,
+    pub facts: Option<MailFacts>,
+    pub due: Timestamp,
+    pub attempts: u32,
+    pub begun: bool,
+    pub uncertain: bool,
+    pub delay_told: bool,
+    pub since: Timestamp,
+    pub recipient: Option<Address>,
+    pub relay: Option<String>,
+    pub give_back: Option<String>,
+}
+
+/// The next items of a lane behind a place: one more than `count`, and whether there may be more.
+pub fn lane_page(
+    sql: &mut Sqlite,
+    lane: &Lane,
+    after: Option<(Timestamp, CustodyId)>,
+    count: usize,
+) -> Result<(Vec<QueueRow>, bool), SqlError> {
+    const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
+        delay_told, accepted, recipient, relay, give_back FROM queue \
+        WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
+        AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
+    let (due, custody) =
+        after.map_or((i64::MIN, i64::MIN), |(due, custody)| (due.0, custody.0.cast_signed()));
+    let limit = count + 1;
+    let mut page = Vec::with_capacity(limit);
+    let params = [
+        (&*lane.destination).into(),
+        lane.account.into(),
+        lane.priority.into(),
+        i64::from(lane.again).into(),
+        due.into(),
+        custody.into(),
+        (limit as u64).into(),
+    ];
+    sql.query(PAGE, &params, &mut |row| {
+        page.push(queue_row(row)?);
+        Ok(())
+    })?;
+    let more = page.len() == limit;
+    Ok((page, more))
+}
+
+/// The destinations that wait by an operator's word.
+pub fn pauses(sql: &mut Sqlite) -> Result<HashSet<String>, SqlError> {
+    let mut pauses = HashSet::new();
+    sql.query("SELECT destination FROM pause", &[], &mut |row| {
+        pauses.insert(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(pauses)
+}
+
+/// Every lane with what is next due in it.
+pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
+    let mut lanes = Lanes::default();
+    let query = "SELECT destination, account, priority, again, min(due) FROM queue \
+                 GROUP BY destination, account, priority, again";
+    index.sql.query(query, &[], &mut |row| {
+        let lane = Lane {
+            destination: row.text(0)?.into(),
+            account: row.id(1)?,
+            priority: row.int(2)?,
+            again: row.int(3)? != 0,
+        };
+        lanes.note(&lane, Timestamp(row.int(4)?));
+        Ok(())
+    })?;
+    Ok(lanes)
+}
+
+/// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
+/// accepted, recipient, relay, give_back.
+pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
+    let mail = MailId(row.id(1)?);
+    let recipient = row.text_or_null(9)?.map(|text| {
+        text.parse().map_err(|cause| SqlError {
+            doing: "read an address of the queue".to_owned(),
+            cause: Box::new(cause),
+        })
+    });
+    Ok(QueueRow {
+        custody: CustodyId(row.id(0)?),
+        mail,
+        facts: None,
+        due: Timestamp(row.int(3)?),
+        attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
+        begun: row.int(5)? != 0,
+        uncertain: row.int(6)? != 0,
+        delay_told: row.int(7)? != 0,
+        since: Timestamp(row.int(8)?),
+        recipient: recipient.transpose()?,
+        relay: row.text_or_null(10)?.map(str::to_owned),
+        give_back: row.text_or_null(11)?.map(str::to_owned),
+    })
+}
+
+/// The custodies whose attempt was begun and has no result.
+pub fn begun(index: &mut Index<Sqlite>) -> Result<Vec<CustodyId>, SqlError> {
+    let mut begun = Vec::new();
+    index.sql.query("SELECT custody FROM queue WHERE begun = 1", &[], &mut |row| {
+        begun.push(CustodyId(row.id(0)?));
+        Ok(())
+    })?;
+    Ok(begun)
+}
