@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use drill::imap_wire::Keep;
 
-use crate::harness::{ALICE, House, LIMIT, PASSWORD, message, message_id, tool};
+use crate::harness::{ALICE, House, LIMIT, PASSWORD, message, message_id, tool, until};
 
 /// Messages of the large mailbox.
 const MANY: u64 = 5_000;
@@ -60,6 +60,7 @@ fn five_thousand_messages_and_two_killed_runs() {
 
     killed(&configuration, || inbox.join("new").exists() && files(&inbox).len() > 1_500);
     assert!(files(&inbox).len() < MANY as usize, "it was to be interrupted");
+    all_gone(&house);
     sync(&configuration);
     assert_eq!(local(&inbox), far(&house));
     assert_eq!(local(&inbox).len(), MANY as usize);
@@ -72,6 +73,8 @@ fn five_thousand_messages_and_two_killed_runs() {
         // What mbsync writes goes up before what it deletes is expunged.
         count.parse::<u64>().unwrap() > MANY + SOME / 4
     });
+    drop(wire);
+    all_gone(&house);
     sync(&configuration);
     let expected = MANY - 2 * SOME + 4 * SOME;
     assert_eq!(local(&inbox).len(), expected as usize);
@@ -130,6 +133,22 @@ fn killed(configuration: &Path, mut so: impl FnMut() -> bool) {
     }
     run.kill().unwrap();
     run.wait().unwrap();
+}
+
+/// Waits until the server has done what the dead program had still sent: a message that arrives
+/// after the next run has looked would be taken for lost, and sent again.
+fn all_gone(house: &House) {
+    // proc(5): local address, remote address, state; 01 is ESTABLISHED, 08 CLOSE_WAIT.
+    let port = format!(":{:04X}", house.address(143).port());
+    until("the end of the sessions", || {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let is_open = |line: &str| {
+            let mut columns = line.split_whitespace().skip(1);
+            let at = columns.next().is_some_and(|local| local.ends_with(&port));
+            at && matches!(columns.nth(1), Some("01" | "08"))
+        };
+        (!table.lines().any(is_open)).then_some(())
+    });
 }
 
 /// Message-IDs with the letters of their flags; each message once.
