@@ -48,6 +48,9 @@ pub struct KillArgs {
     /// SMTP connections at the same time
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
+    /// Messages of each mailbox that are read in every way afterwards
+    #[arg(long, default_value_t = 200)]
+    pub read: u64,
     /// The server's binary [default: this one]
     #[arg(long)]
     pub binary: Option<PathBuf>,
@@ -112,7 +115,7 @@ pub fn run(args: &KillArgs) -> Result<KillReport, DrillError> {
         drill.round(round)?;
         drill.progress(round + 1, args.count);
     }
-    let mut report = drill.conclude(seed)?;
+    let mut report = drill.conclude(seed, args.read)?;
     if args.keep || !report.is_clean() {
         report.kept = Some(directory);
     } else {
@@ -228,10 +231,10 @@ impl Drill {
         ));
     }
 
-    fn conclude(mut self, seed: u64) -> Result<KillReport, DrillError> {
+    fn conclude(mut self, seed: u64, read_max: u64) -> Result<KillReport, DrillError> {
         let running = self.installation.start()?;
         // At once, while what the kills left undone is being done.
-        let reading = reading::read_all(&self.installation)?;
+        let reading = reading::read_all(&self.installation, read_max)?;
         let open = self.settle()?;
         self.evidence.open_words = judge::words(&open);
         self.evidence.found = self.found()?;

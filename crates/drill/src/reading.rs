@@ -11,8 +11,6 @@ const WAIT: Duration = Duration::from_secs(120);
 const ITEMS: &str = "UID RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER] BODY.PEEK[]";
 /// Misread messages that are told of.
 const LISTED_MAX: usize = 20;
-/// Messages of a mailbox that are read in every way, evenly spread.
-const READ_MAX: u64 = 200;
 /// One of so many of them is searched for, among so many neighbours.
 const SEARCHED_ONE_IN: usize = 20;
 const NEIGHBOURS: u64 = 20;
@@ -26,12 +24,15 @@ pub struct Reading {
     pub misread: Vec<String>,
 }
 
-/// Reads messages of all mailboxes of all accounts in every way.
+/// Reads so many messages of each mailbox of all accounts in every way, evenly spread.
 ///
 /// # Errors
 /// When a mailbox cannot be read.
-pub fn read_all(installation: &Installation) -> Result<Reading, ImapError> {
+pub fn read_all(installation: &Installation, read_max: u64) -> Result<Reading, ImapError> {
     let mut reading = Reading::default();
+    if read_max == 0 {
+        return Ok(reading);
+    }
     for account in &installation.accounts {
         let server = installation.address(143);
         let mut imap = Imap::sign_in(server, account, &installation.password, WAIT)?;
@@ -39,7 +40,7 @@ pub fn read_all(installation: &Installation) -> Result<Reading, ImapError> {
             let count = imap.examine(mailbox)?;
             let name = format!("{account}/{mailbox}");
             if count > 0 {
-                read_mailbox(&mut imap, &name, count, &mut reading)?;
+                read_mailbox(&mut imap, &name, count, read_max, &mut reading)?;
             }
         }
     }
@@ -50,9 +51,10 @@ fn read_mailbox(
     imap: &mut Imap,
     name: &str,
     count: u64,
+    read_max: u64,
     reading: &mut Reading,
 ) -> Result<(), ImapError> {
-    let numbers: Vec<u64> = (1..=count).step_by(count.div_ceil(READ_MAX) as usize).collect();
+    let numbers: Vec<u64> = (1..=count).step_by(count.div_ceil(read_max) as usize).collect();
     let set: Vec<String> = numbers.iter().map(u64::to_string).collect();
     let mut found = Vec::new();
     let mut wrong = Vec::new();
