@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mail_types::{Peer, PhaseName};
 use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
@@ -13,9 +14,9 @@ use crate::courier::Courier;
 use crate::desk::Key;
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
-use crate::queue::{Leaving, Mail, Peer, Queue};
+use crate::queue::{Leaving, Mail, Queue};
 use crate::setback::Setback;
-use crate::tries::{PhaseName, Try, Trying};
+use crate::tries::{Try, Trying};
 use crate::words;
 use crate::{HostLimit, Runner};
 

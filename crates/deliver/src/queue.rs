@@ -1,9 +1,9 @@
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{
-    Address, CustodyId, EnhancedStatus, Host, MailId, ReceiptId, Reply, ReversePath, Timestamp,
+    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, ReceiptId, Reply, ReversePath,
+    Timestamp,
 };
 use route::Relay;
 
@@ -208,23 +208,6 @@ pub enum Notify {
         /// `DELAY`
         delay: bool,
     },
-}
-
-/// A host that mail was offered to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its name, or its address literal.
-    pub host: String,
-    /// Its address.
-    pub ip: IpAddr,
-    /// TCP port.
-    pub port: u16,
-    /// TLS version and cipher suite; none in clear.
-    pub tls: Option<String>,
-    /// Whether its certificate named it and led to a known root.
-    pub tls_verified: bool,
-    /// Why the mail went in clear although TLS was offered.
-    pub tls_failure: Option<String>,
 }
 
 /// What came of one attempt, for recipients of one message.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::{Attempt, Due, Item, Leaving, Mail, Queue, QueueError, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId, ReversePath};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError,
@@ -141,7 +141,7 @@ impl Outbound {
 
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
         let report = attempt.report.map(report_of).transpose()?;
-        let peer = attempt.peer.map(peer_of);
+        let peer = attempt.peer;
         let settled = attempt
             .results
             .into_iter()
@@ -269,9 +269,9 @@ impl Queue for Outbound {
     async fn begin_attempts(
         &self,
         custodies: &[CustodyId],
-        peer: &deliver::Peer,
+        peer: &Peer,
     ) -> Result<Vec<CustodyId>, QueueError> {
-        let begun = self.store.begin_attempts(custodies.to_vec(), peer_of(peer.clone()));
+        let begun = self.store.begin_attempts(custodies.to_vec(), peer.clone());
         let begun = begun.await.map_err(refused)?;
         self.open().begun.extend(&begun);
         Ok(begun)
@@ -416,48 +416,19 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
     }
 }
 
-fn peer_of(peer: deliver::Peer) -> store::Peer {
-    let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
-    store::Peer { host, ip, port, tls, tls_verified, tls_failure }
-}
-
 /// A host that is also the one asked last is not written twice.
-fn try_of(tried: &deliver::Try, last: Option<&store::Peer>) -> store::Try {
-    let peer = peer_of(tried.peer.clone());
+fn try_of(tried: &deliver::Try, last: Option<&Peer>) -> store::Try {
     store::Try {
         begun: tried.begun,
-        path: match tried.path {
-            deliver::Path::Direct => store::Path::Direct,
-            deliver::Path::SmartHost => store::Path::SmartHost,
-        },
-        peer: (last != Some(&peer)).then_some(peer),
+        path: tried.path,
+        peer: (last != Some(&tried.peer)).then(|| tried.peer.clone()),
         preference: tried.preference,
         source: tried.source,
         policy: tried.policy.clone(),
         policy_said: tried.policy_said.clone(),
         before: tried.before,
-        phases: tried.phases.iter().map(phase_of).collect(),
+        phases: tried.phases.clone(),
     }
-}
-
-fn phase_of(phase: &deliver::Phase) -> store::Phase {
-    use deliver::PhaseName as From;
-    use store::PhaseName as To;
-    let name = match phase.name {
-        From::Dns => To::Dns,
-        From::Connect => To::Connect,
-        From::Greeting => To::Greeting,
-        From::Hello => To::Hello,
-        From::StartTls => To::StartTls,
-        From::Handshake => To::Handshake,
-        From::Rset => To::Rset,
-        From::Mail => To::Mail,
-        From::Rcpt => To::Rcpt,
-        From::Data => To::Data,
-        From::Content => To::Content,
-        From::Dot => To::Dot,
-    };
-    store::Phase { name, reply: phase.reply.clone(), millis: phase.millis }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
@@ -474,7 +445,7 @@ fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
     Ok(NewReport { to: report.to, about: report.about, body, subject: facts.subject, message_id })
 }
 
-fn settled_of(custody: CustodyId, peer: Option<store::Peer>, outcome: deliver::Outcome) -> Settled {
+fn settled_of(custody: CustodyId, peer: Option<Peer>, outcome: deliver::Outcome) -> Settled {
     let (outcome, reported) = match outcome {
         deliver::Outcome::Relayed { reply, reported, may_be_duplicate } => {
             (store::Outcome::Relayed { reply, report: None, may_be_duplicate }, reported)
