@@ -59,6 +59,8 @@ struct Limits {
     per_destination: usize,
     items: usize,
     items_per_destination: usize,
+    /// Jobs that one connection takes at a time.
+    jobs_at_once: usize,
 }
 
 #[derive(Default)]
@@ -139,6 +141,7 @@ impl Desk {
             per_destination: settings.connections_per_destination_max.max(1),
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
+            jobs_at_once: settings.attempts_ahead.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -238,6 +241,7 @@ impl Desk {
     /// Whether the line gets one more connection now; counts it. Otherwise it may wait for one.
     fn may_connect(&self, state: &mut State, key: &Key, now: Timestamp) -> bool {
         let full = state.connections >= self.limits.connections;
+        let scarce = state.connections >= self.limits.connections / 2;
         let per_site = self.limits.per_destination;
         let State { lines, windows, waiting, .. } = &mut *state;
         let Some(line) = lines.get_mut(key) else { return false };
@@ -245,7 +249,10 @@ impl Desk {
             line.learned_max = None;
         }
         let learned = line.learned_max.map_or(usize::MAX, |(count, _)| count);
-        let wants = line.jobs.len() > line.connecting + line.called
+        // Where many destinations have mail, making and ending connections costs more than sending:
+        // what one connection can take soon gets no second one.
+        let suffices = if scarce { line.connections * self.limits.jobs_at_once } else { 0 };
+        let wants = line.jobs.len() > (line.connecting + line.called).max(suffices)
             && line.connections < self.limits.per_destination.min(learned);
         if !wants {
             return false;
