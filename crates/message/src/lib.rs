@@ -68,7 +68,8 @@ pub use transfer::{
     decoded_size,
 };
 pub use wire::{
-    BodyForm, write_astring, write_body, write_envelope, write_literal, write_nstring, write_string,
+    BodyForm, write_astring, write_body, write_body_of_part, write_envelope, write_literal,
+    write_nstring, write_string,
 };
 
 /// Octets of a value as they stand in the message: any, though mostly ASCII or UTF-8.

@@ -10,7 +10,7 @@ use super::fresh::Fresh;
 use super::large::Large;
 use super::plan::{Item, Plan, RowItem};
 use super::resync::Resyncing;
-use super::{Flow, Session, Status, Work};
+use super::{Flow, Session, Work};
 use crate::ask::{Answer, Code, Content, Contents, Octets, Question};
 use crate::grammar::date::write_date_time;
 use crate::grammar::{Fetch, FetchAttribute, PartialRange, Section, StoreMode, UidSet};
@@ -74,7 +74,17 @@ impl<R: Acceptance> Session<R> {
             return self.bad("", "There is no message of that number");
         };
         if let Some(partial) = fetch.partial {
+            // RFC 9738 §3.1: what counts is the range that was asked for.
+            if self.is_above_limit(partial.len_max().into()) {
+                return self.above_limit("Too many messages at once: ask for a smaller PARTIAL");
+            }
             places = some_of(&mailbox.view, &places, fetch.changed_since, partial);
+        } else if let Some(limit) = self.message_limit() {
+            let since = fetch.changed_since;
+            let is_meant = |row: &Packed| since.is_none_or(|since| row.modseq > since);
+            if let Some((last, lowest)) = mailbox.view.last_of(&places, limit, is_meant) {
+                (places, self.cut) = (last, Some(lowest));
+            }
         }
         let vanished = fetch.changed_since.filter(|_| fetch.vanished);
         let vanished = vanished.map(|since| (since, fetch.set.clone()));
@@ -329,13 +339,15 @@ impl<R: Acceptance> Session<R> {
             return self.tell_next(fresh);
         }
         if work.lost {
+            self.tell_cut();
             return self.refuse(&Self::expunge_issued());
         }
         // RFC 3516 §4.3
         if work.unknown_cte {
+            self.tell_cut();
             return self.no(Code::UnknownCte, "A part is in an unknown transfer encoding");
         }
-        self.finish(Status::Ok, "", "Fetched")
+        self.finish_cut("", "Fetched")
     }
 }
 

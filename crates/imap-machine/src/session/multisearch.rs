@@ -143,6 +143,7 @@ fn names_sequence_numbers(key: &SearchKey) -> bool {
         | SearchKey::Since(_)
         | SearchKey::Larger(_)
         | SearchKey::Smaller(_)
+        | SearchKey::Uids(_)
         | SearchKey::ModSeq(_)
         | SearchKey::Older(_)
         | SearchKey::Younger(_)

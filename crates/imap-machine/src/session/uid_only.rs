@@ -59,6 +59,7 @@ fn in_key(key: &SearchKey) -> bool {
         | SearchKey::Since(_)
         | SearchKey::Larger(_)
         | SearchKey::Smaller(_)
+        | SearchKey::Uids(_)
         | SearchKey::ModSeq(_)
         | SearchKey::Older(_)
         | SearchKey::Younger(_)
