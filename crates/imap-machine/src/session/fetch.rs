@@ -8,7 +8,7 @@ use message::{SectionText, filter_fields, header_range};
 use super::binary::{write_binary, write_binary_size};
 use super::fresh::Fresh;
 use super::large::Large;
-use super::plan::{Item, Plan, RowItem};
+use super::plan::{FactItem, Item, Plan, RowItem};
 use super::resync::Resyncing;
 use super::{Flow, Session, Work};
 use crate::ask::{Answer, Code, Content, Contents, Octets, Question};
@@ -90,7 +90,7 @@ impl<R: Acceptance> Session<R> {
         let vanished = vanished.map(|since| (since, fetch.set.clone()));
         // RFC 9586 §3.3: UIDFETCH names the UID already.
         fetch.uid &= !self.uid_only;
-        let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
+        let plan = Plan::new(fetch, mailbox.read_only, self.dialect());
         let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
         let unasked = None;
         let work = Box::new(Fetching { plan, places, range: 0, stage, lost, unknown_cte, unasked });
@@ -311,8 +311,8 @@ impl<R: Acceptance> Session<R> {
                     Item::Section { name, section } => {
                         write_section(name, section, &batch.contents, content, out);
                     }
-                    Item::Fact { name, at } => {
-                        write_fact(name, &batch.contents, batch.at * facts + at, out);
+                    Item::Fact(item) => {
+                        write_fact(item, &batch.contents, batch.at * facts + item.at, out);
                     }
                     Item::BinarySize { name, at } => {
                         let at = batch.at * facts + at;
@@ -408,12 +408,13 @@ fn some_of(
 }
 
 /// An item that the service has rendered; `at` is its place among all facts of the answer.
-pub(super) fn write_fact(name: &str, contents: &Contents, at: usize, out: &mut Vec<u8>) {
+pub(super) fn write_fact(item: &FactItem, contents: &Contents, at: usize, out: &mut Vec<u8>) {
     let rendered = contents.facts.get(at).map(|range| contents.octets(range)).unwrap_or_default();
-    out.extend_from_slice(name.as_bytes());
+    let rendered = (item.downgraded)(rendered);
+    out.extend_from_slice(item.name.as_bytes());
     out.push(b' ');
     // A service that left out what it was asked for: nothing can be said in its place but NIL.
-    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { rendered });
+    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { &rendered });
 }
 
 /// A section; NIL where the message has no such part.
