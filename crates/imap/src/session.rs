@@ -36,7 +36,7 @@ pub struct Session {
     account: Option<AccountId>,
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
-    pub url_held: Option<UrlHeld>,
+    pub url_held: Option<Box<UrlHeld>>,
     /// What of a part is decoded ahead.
     pub decoded: Option<Box<Decoded>>,
     /// By which credentials it has signed in.

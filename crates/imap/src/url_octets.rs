@@ -90,7 +90,7 @@ impl Session {
         let held = match held {
             Some(held) => held,
             None => match self.authorized(account, url, &rump, token, wanted).await? {
-                Some(named) => UrlHeld { rump, token: token.clone(), wanted, named },
+                Some(named) => Box::new(UrlHeld { rump, token: token.clone(), wanted, named }),
                 None => return Ok(Answer::UrlOctets(None)),
             },
         };

@@ -73,7 +73,7 @@ fn a_structure_in_ascii() {
         "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\" \"NAME*\" \"utf-8''Gr%C3%BC%C3%9Fe.txt\") NIL \
          \"=?utf-8?q?f=C3=BCr_dich?=\" \"7BIT\" 3 0 NIL \
          (\"ATTACHMENT\" (\"FILENAME*\" \"utf-8''Gr%C3%BC%C3%9Fe.txt\" \"SIZE\" \"3\")) NIL NIL)\
-         (\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 66 \
+         (\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 69 \
          (NIL \"=?utf-8?q?Gr=C3=B6=C3=9Fe?=\" NIL NIL NIL NIL NIL NIL NIL NIL) \
          (\"IMAGE\" \"PNG\" (\"NAME*\" \"utf-8''%C3%B6x\") NIL NIL \"7BIT\" 1 NIL NIL NIL NIL) 3 NIL \
          (\"INLINE\" (\"FILENAME*\" \"utf-8''%C3%A4\")) NIL NIL) \
