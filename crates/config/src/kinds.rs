@@ -1,5 +1,6 @@
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -287,6 +288,18 @@ unlimited_kind!(
         _ => Path::read(value).map(Some),
     },
     |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
+);
+unlimited_kind!(
+    MessageLimit,
+    Option<NonZeroU32>,
+    "number or false",
+    "a whole number from 1000 on, or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        // RFC 9738 §3: a limit announced "SHOULD NOT be lower than 1000".
+        _ => number(value).filter(|limit| *limit >= 1000).and_then(NonZeroU32::new).map(Some),
+    },
+    |limit| limit.map_or_else(|| "false".to_owned(), |limit| limit.to_string())
 );
 unlimited_kind!(
     ActWord,

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
-    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks,
-    OptionalPath, Path, Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains,
+    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, MessageLimit,
+    Networks, OptionalPath, Path, Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains,
     StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
@@ -362,6 +363,14 @@ settings! {
             16_384, 8192..=1_048_576;
         /// Wrong IMAP commands in a row; then the connection is ended.
         imap_bad_commands_max: u32 as Count32 ["commands"] = 20, 3..=1000;
+        /// Messages that one IMAP FETCH, SEARCH, STORE, MOVE or UID EXPUNGE works on (the last of
+        /// those it names; the program is told where to go on), and that one COPY or APPEND takes.
+        /// Announced (MESSAGELIMIT of RFC 9738) where it is set. Few programs know it: set it only
+        /// where a program asks for it.
+        imap_command_messages_max: Option<NonZeroU32> as MessageLimit = None;
+        /// Messages that one IMAP COPY or APPEND takes (SAVELIMIT of RFC 9738), where the limit above
+        /// is not set.
+        imap_saved_messages_max: Option<NonZeroU32> as MessageLimit = None;
     }
 
     /// How long the server waits for a client.
@@ -394,6 +403,9 @@ settings! {
         /// Whether an IMAP program may sign out and in again as somebody else on one connection
         /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
         imap_unauthenticate: bool as YesNo = true;
+        /// Accounts by which submission servers (RFC 4468 BURL) sign in to fetch over IMAP what
+        /// programs authorized them to (`submit+` of RFC 4467).
+        imap_submission_servers: Vec<String> as Words = Vec::new();
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).

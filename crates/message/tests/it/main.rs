@@ -3,6 +3,7 @@
 
 mod corpus;
 mod dates;
+mod downgrade;
 mod dsn;
 mod envelope;
 mod fold;

@@ -31,6 +31,7 @@ mod mbsync_keeps_both_sides;
 mod other_servers;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
+mod python_clients;
 mod queue_is_changed_and_undone;
 mod relay_refused;
 mod relayed_to_another_server;
