@@ -35,6 +35,7 @@ mod tls_client;
 mod tls_server;
 mod tlsa;
 mod trust;
+mod turnstile;
 mod wire;
 mod x509;
 
@@ -64,4 +65,5 @@ pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
 pub use tlsa::Tlsa;
 pub use trust::Trust;
+pub use turnstile::{Turn, Turnstile};
 pub use wire::Wire;

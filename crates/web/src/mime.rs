@@ -158,7 +158,9 @@ fn file_name(name: &str) -> String {
 
 /// A text part: as it is where it is short lines of ASCII, else in base64.
 fn part(kind: &str, text: &str, out: &mut String) {
-    let plain = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    // A CR alone was once a line end; none may leave as it is.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let plain = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\n');
     let crlf = interchange::crlf(text.as_bytes());
     if text.bytes().all(plain)
         && text.lines().all(|line| line.len() <= LINE_MAX)

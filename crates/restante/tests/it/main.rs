@@ -40,6 +40,7 @@ mod returned_to_the_sender;
 mod rfc_dialogs;
 mod senders_are_checked;
 mod senders_are_judged;
+mod senders_do_not_hide;
 mod sent_over_http;
 mod shared_and_limited;
 mod sign_in_is_guarded;
