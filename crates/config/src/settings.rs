@@ -9,14 +9,16 @@ use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains, Durations,
     HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks, OptionalPath, Path,
-    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, StsModeKind, Time, Words,
+    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words,
     YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// One setting, as the reference page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,6 +301,25 @@ settings! {
         hosts: Vec<String> as Words = Vec::new();
         /// For so long others may remember it.
         max_age: Duration as Time = 7 * DAY, HOUR..=365 * DAY;
+    }
+
+    /// Reports to other domains that ask for them: what came in their name (DMARC aggregate reports,
+    /// RFC 9990), and how TLS went on the way to them (RFC 8460). Once a day, for the day before (UTC).
+    reports: Reports {
+        /// Whether DMARC reports are sent; `auto`: where hostname is a name of the public Internet.
+        dmarc: SendReports as SendReportsWhen = SendReports::Auto;
+        /// The same of TLS reports.
+        tls: SendReports as SendReportsWhen = SendReports::Auto;
+        /// Who reports, in words; false: the domain that the reports come from.
+        organization: Option<String> as OptionalText = None;
+        /// The address that reports come from, of a domain that is kept here; false: noreply of the
+        /// domain that hostname is in, or of the first. Mail to it is not expected.
+        from: Option<String> as OptionalText = None;
+        /// Whom to ask about a report: an address; false: postmaster of that domain.
+        contact: Option<String> as OptionalText = None;
+        /// Reports are sent within this time from midnight UTC; when is chance, and the same each
+        /// day, so that not all the world sends at once.
+        spread: Duration as Time = 4 * HOUR, Duration::ZERO..=12 * HOUR;
     }
 
     /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their

@@ -46,7 +46,7 @@ pub use queue::{
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::{Path, Phase, PhaseName, Try};
+pub use tries::{Path, Phase, PhaseName, Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;

@@ -137,6 +137,8 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
+    /// TLS-Required: No (RFC 8689 §5): it goes whatever TLS policies say.
+    pub tls_optional: bool,
     /// Octets of the message; what is signed as it leaves has a few more.
     pub body_bytes: u64,
     /// When it was accepted.

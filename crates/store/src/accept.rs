@@ -75,6 +75,8 @@ pub struct Beside {
     pub key: Option<SendKey>,
     /// What was found out about the sender, and what is made of it.
     pub judged: Option<Judged>,
+    /// It says that it goes out whatever TLS policies say (TLS-Required: No, RFC 8689).
+    pub tls_optional: bool,
 }
 
 /// Where local recipients get a message.
@@ -114,7 +116,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged }: Beside,
+        Beside { report, key, judged, tls_optional }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
@@ -127,6 +129,9 @@ impl<D: Disk> Store<D> {
                 match judged {
                     None => accept(work, arrived)?,
                     Some(judged) => accept_as(work, arrived, judged)?,
+                }
+                if tls_optional {
+                    work.record(&actor, Record::TlsOptional { mail: accepted })?;
                 }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
@@ -208,6 +213,7 @@ fn fates(
         Source::Submission { .. }
         | Source::Append { .. }
         | Source::Report { .. }
+        | Source::PeriodReport
         | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay, placement);

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::{Alignment, DmarcPolicy, Verdict};
 
+pub use pack::{gunzip, gzip};
 use pack::unpack;
 pub use summary::{ReportSummary, SourceSummary};
 
