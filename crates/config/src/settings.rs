@@ -322,8 +322,8 @@ settings! {
         spread: Duration as Time = 4 * HOUR, Duration::ZERO..=12 * HOUR;
     }
 
-    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their
-    /// time is left. They go before the certificate of [tls], which stays as it is.
+    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when the
+    /// authority says (RFC 9773), else when a third of their time is left. They go before the certificate of [tls], which stays as it is.
     acme: Acme {
         /// Whether certificates are ordered. To say yes is to agree to the authority's terms.
         enabled: bool as YesNo = false;
@@ -336,6 +336,12 @@ settings! {
         /// How the names are shown to be ours: `tls-alpn-01` on port 443 (the HTTPS service),
         /// `http-01` on port 80 (set listen.http), or `dns-01` by a command.
         challenge: AcmeProofBy as AcmeChallengeKind = AcmeProofBy::TlsAlpn;
+        /// The id of the key by which a new account is bound to one that you have with the authority
+        /// already (external account binding, RFC 8555 §7.3.4), where it wants that.
+        external_account: Option<String> as OptionalText = None;
+        /// A file with that key, in base64url as the authority gave it. Relative to the data
+        /// directory.
+        external_account_key_file: Option<PathBuf> as OptionalPath = None;
         /// The command for `dns-01` with its arguments. `set OWNER VALUE` is added, and the TXT
         /// record must be seen by everybody once it ends; afterwards `unset OWNER VALUE`.
         dns_hook: Vec<String> as Words = Vec::new();
