@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use mail_types::Domain;
+use mail_types::{Domain, Path, PhaseName};
 use net::{HttpLimits, HttpRequest, Lookup, Reach};
-use store::{
-    Path, PhaseName, ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen, Tried, Try,
-};
+use store::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen, Tried, Try};
 use tls_report::{
     FailureDetail, PolicyKind, PolicyResult, ReportUri, TlsReport, TlsReportRecord,
 };
