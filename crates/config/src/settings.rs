@@ -9,8 +9,8 @@ use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains, Durations,
     HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks, OptionalPath, Path,
-    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words,
-    YesNo, ZstdLevel,
+    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind,
+    Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;

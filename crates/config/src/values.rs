@@ -183,9 +183,8 @@ impl SendReports {
     /// and for networks of one's own; a name of one label is nobody's.
     #[must_use]
     pub fn applies_to(self, hostname: &Domain) -> bool {
-        const NOT_PUBLIC: [&str; 9] = [
-            "test", "example", "invalid", "localhost", "local", "internal", "lan", "home", "arpa",
-        ];
+        const NOT_PUBLIC: [&str; 9] =
+            ["test", "example", "invalid", "localhost", "local", "internal", "lan", "home", "arpa"];
         let last = hostname.as_str().rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
         match self {
             Self::Yes => true,

@@ -61,7 +61,8 @@ impl HeaderFacts {
                     facts.message_id = Some(message_id(&text(MESSAGE_ID_OCTETS_MAX)));
                 }
                 12 if field.is("TLS-Required") => {
-                    facts.is_tls_optional |= text(usize::MAX).trim_ascii().eq_ignore_ascii_case(b"no");
+                    facts.is_tls_optional |=
+                        text(usize::MAX).trim_ascii().eq_ignore_ascii_case(b"no");
                 }
                 12 if field.is("Delivered-To") => facts.delivered_to.push(text(usize::MAX)),
                 14 if field.is("Auto-Submitted") => {

@@ -292,11 +292,8 @@ impl AcmeAccount {
                 serial: id.serial.as_str().into(),
             });
         }
-        let mut open = self
-            .0
-            .new_order(&wanted)
-            .await
-            .map_err(|source| failed("ordering", source))?;
+        let mut open =
+            self.0.new_order(&wanted).await.map_err(|source| failed("ordering", source))?;
         let mut shown = Vec::new();
         let result = prove(&mut open, order, prover, &mut shown).await;
         for (name, proof) in &shown {

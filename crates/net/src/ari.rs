@@ -78,8 +78,8 @@ struct RenewalInfo {
 
 #[derive(Deserialize)]
 struct Window {
-    start: jiff::Timestamp,
-    end: jiff::Timestamp,
+    start: String,
+    end: String,
 }
 
 /// Asks the authority of this directory; `None` where it says nothing of such things.
@@ -95,13 +95,18 @@ pub async fn acme_window(
     let Some(place) = found.renewal_info else { return Ok(None) };
     let response = get(http, &format!("{}/{id}", place.trim_end_matches('/'))).await?;
     let info: RenewalInfo = read(&response)?;
-    let moment = |time: jiff::Timestamp| Timestamp(time.as_millisecond());
-    let (start, end) = (moment(info.suggested_window.start), moment(info.suggested_window.end));
+    let moment = |text: &str| match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Ok(Timestamp(time.as_millisecond())),
+        Err(error) => Err(AcmeError::Renewal(error.to_string())),
+    };
+    let Window { start, end } = info.suggested_window;
+    let (start, end) = (moment(&start)?, moment(&end)?);
     // RFC 9773 §4.2: a window that ends before it begins is not to be heeded.
     if end <= start {
         return Err(AcmeError::Renewal("its window ends before it begins".to_owned()));
     }
-    let again = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let again =
+        response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let again_after =
         again.map_or(AGAIN_DEFAULT, |secs| Duration::from_secs(secs).clamp(AGAIN_MIN, AGAIN_MAX));
     Ok(Some(AcmeWindow { start, end, explanation: info.explanation_url, again_after }))

@@ -40,8 +40,8 @@ mod wire;
 mod x509;
 
 pub use acme::{
-    AcmeAccount, AcmeChallenge, AcmeError, AcmeExternal, AcmeIssued, AcmeOrder, AcmeProof, AcmeProver,
-    acme_account,
+    AcmeAccount, AcmeChallenge, AcmeError, AcmeExternal, AcmeIssued, AcmeOrder, AcmeProof,
+    AcmeProver, acme_account,
 };
 pub use ari::{AcmeCertificateId, AcmeWindow, acme_window};
 pub use authority::{Authority, Driven};

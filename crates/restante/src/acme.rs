@@ -187,7 +187,8 @@ impl Keeper {
     /// When to look again while nothing is due.
     fn until_due(&self, now: Timestamp) -> Duration {
         let window = self.window();
-        let at = window.as_ref().map(|known| known.renew_at.unwrap_or(known.ask_at).min(known.ask_at));
+        let at =
+            window.as_ref().map(|known| known.renew_at.unwrap_or(known.ask_at).min(known.ask_at));
         at.map_or(LOOK_EACH, |at| at.since(now).clamp(LOOK_LEAST, LOOK_EACH))
     }
 

@@ -65,11 +65,7 @@ pub struct Parts {
 }
 
 /// Listens on the control socket.
-pub fn listen(
-    path: &Path,
-    store: Store,
-    parts: Parts,
-) -> anyhow::Result<Listening> {
+pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
     let listener = UnixListener::bind(path)
@@ -97,11 +93,7 @@ pub fn listen(
     Ok(Listening { task, path: path.to_owned() })
 }
 
-async fn answer(
-    stream: UnixStream,
-    store: Store,
-    parts: Parts,
-) -> std::io::Result<()> {
+async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
     let Parts { runner, keeper, hooks, reporter } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();

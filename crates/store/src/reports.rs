@@ -108,19 +108,21 @@ impl<D: Disk> Store<D> {
             }
         }
         let head = found.head;
-        let seen = self.read(|sql| found.all.into_iter().try_fold(Vec::new(), |mut seen, one| {
-            match one {
-                Unplaced::Judged(judged, subject) => {
-                    seen.push(Observation::Judged { judged, subject });
-                }
-                Unplaced::Tried(tried) => {
-                    if let Some(destination) = destination(sql, &tried)? {
-                        seen.push(Observation::Tried { tried, destination });
+        let seen = self.read(|sql| {
+            found.all.into_iter().try_fold(Vec::new(), |mut seen, one| {
+                match one {
+                    Unplaced::Judged(judged, subject) => {
+                        seen.push(Observation::Judged { judged, subject });
+                    }
+                    Unplaced::Tried(tried) => {
+                        if let Some(destination) = destination(sql, &tried)? {
+                            seen.push(Observation::Tried { tried, destination });
+                        }
                     }
                 }
-            }
-            Ok(seen)
-        }))?;
+                Ok(seen)
+            })
+        })?;
         Ok(Observed { seen, head, more })
     }
 
@@ -208,7 +210,8 @@ impl<D: Disk> Store<D> {
                          ORDER BY at DESC, kind, about, dest LIMIT $2";
             let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
             sql.query(query, &[since.0.into(), count_max.into()], &mut |row| {
-                reports.push(SentReport { at: Timestamp(row.int(0)?), report: report_from(row, 1)? });
+                reports
+                    .push(SentReport { at: Timestamp(row.int(0)?), report: report_from(row, 1)? });
                 Ok(())
             })?;
             Ok(reports)
@@ -371,9 +374,8 @@ pub(crate) fn note_tls_policies(
             Ok(())
         });
         found.map_err(|error| work.fail(error.into()))?;
-        let bytes = postcard::to_stdvec(&policy).map_err(|error| {
-            work.fail(crate::index::broken(error).into())
-        })?;
+        let bytes = postcard::to_stdvec(&policy)
+            .map_err(|error| work.fail(crate::index::broken(error).into()))?;
         if known.as_ref() != Some(&bytes) {
             work.record(&Actor::Server, Record::TlsPolicySeen(Box::new(policy)))?;
         }
@@ -408,11 +410,7 @@ impl<E: Executor> Index<E> {
             "INSERT INTO report_span (place, begins, ends, head) VALUES (1, $1, $2, $3) \
              ON CONFLICT (place) DO UPDATE SET begins = excluded.begins, ends = excluded.ends, \
              head = excluded.head",
-            &[
-                span.begin.0.into(),
-                span.end.map(|end| end.0).into(),
-                Param::Blob(&span.head),
-            ],
+            &[span.begin.0.into(), span.end.map(|end| end.0).into(), Param::Blob(&span.head)],
         )?;
         Ok(())
     }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{FailureDetail, PolicyKind, PolicyResult, REPORT_ENTRIES_MAX, TlsReport, TlsReportError};
+use crate::{
+    FailureDetail, PolicyKind, PolicyResult, REPORT_ENTRIES_MAX, TlsReport, TlsReportError,
+};
 
 /// Characters kept of any one text of a report of others.
 const TEXT_CHARS_MAX: usize = 1000;

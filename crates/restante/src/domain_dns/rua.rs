@@ -59,12 +59,7 @@ pub struct Checked {
 }
 
 /// A DMARC policy record (RFC 9989 §4.7), and where its reports go (RFC 9990 §4).
-pub async fn dmarc(
-    resolver: &Arc<Resolver>,
-    domain: &Domain,
-    text: &str,
-    kept: &Kept,
-) -> Checked {
+pub async fn dmarc(resolver: &Arc<Resolver>, domain: &Domain, text: &str, kept: &Kept) -> Checked {
     let mut checked = Checked::default();
     let Some(record) = DmarcRecord::parse(text.as_bytes()) else {
         checked.wrong.push("it is no DMARC record".to_owned());

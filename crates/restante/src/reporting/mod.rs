@@ -20,7 +20,7 @@ use mail_types::{Address, Domain, Timestamp};
 use net::{HttpClient, Resolver, Stop};
 use serde_json::{Value, json};
 use store::{
-    DkimState, Directory, Refused, ReportKind, ReportMail, ReportOutcome, ReportSpan, Reported,
+    Directory, DkimState, Refused, ReportKind, ReportMail, ReportOutcome, ReportSpan, Reported,
     Store,
 };
 use tokio::sync::Mutex as Turn;
@@ -39,7 +39,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1800);
 /// The clock is looked at so often, since it may be set.
 const LOOK_EACH: Duration = Duration::from_secs(3600);
 /// After trouble of our own.
-const AFTER_TROUBLE: Duration = Duration::from_secs(60);
+const AFTER_TROUBLE: Duration = Duration::from_secs(600);
 /// All look-ups for one report.
 const LOOK_UP_MAX: Duration = Duration::from_secs(30);
 
@@ -213,12 +213,13 @@ impl Reporter {
         let counted = tokio::task::spawn_blocking(move || Counts::read(&store, &of, true)).await;
         let bug = |_| Failure { what: "counting failed (a bug)".to_owned(), mend: None };
         let (counts, head) = counted.map_err(bug)??;
-        let reporting = self.reporting(&self.store.directory())?;
         let mut outcomes = Outcomes::default();
-        if self.sends(ReportKind::Dmarc) {
+        if self.sends(ReportKind::Dmarc) && !counts.dmarc.domains.is_empty() {
+            let reporting = self.reporting(&self.store.directory())?;
             self.send_dmarc(&counts.dmarc, span, &reporting, &mut outcomes).await?;
         }
-        if self.sends(ReportKind::Tls) {
+        if self.sends(ReportKind::Tls) && !counts.tls.domains.is_empty() {
+            let reporting = self.reporting(&self.store.directory())?;
             self.send_tls(&counts.tls, span, &reporting, &mut outcomes).await?;
         }
         let is_last = span.end.is_none_or(|end| net::now().since(end) > TRIED_FOR);

@@ -6,9 +6,7 @@ use std::net::IpAddr;
 use mail_types::{Domain, Path, PhaseName};
 use net::{HttpLimits, HttpRequest, Lookup, Reach};
 use store::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen, Tried, Try};
-use tls_report::{
-    FailureDetail, PolicyKind, PolicyResult, ReportUri, TlsReport, TlsReportRecord,
-};
+use tls_report::{FailureDetail, PolicyKind, PolicyResult, ReportUri, TlsReport, TlsReportRecord};
 
 use super::counts::ROWS_MAX;
 use super::{LOOK_UP_MAX, Made, Outcomes, Reporter, Reporting, Settling, report_id, seconds};
@@ -267,12 +265,12 @@ impl Reporter {
     async fn tls_record(&self, domain: &str) -> Result<Option<TlsReportRecord>, String> {
         let Ok(name) = Domain::new(&format!("_smtp._tls.{domain}")) else { return Ok(None) };
         match self.resolver.txt(&name).await {
-            Lookup::Found { records, .. } => Ok(TlsReportRecord::find(&records).unwrap_or_else(
-                |error| {
+            Lookup::Found { records, .. } => {
+                Ok(TlsReportRecord::find(&records).unwrap_or_else(|error| {
                     tracing::debug!(domain, %error, "no TLS report");
                     None
-                },
-            )),
+                }))
+            }
             Lookup::NoData | Lookup::NxDomain => Ok(None),
             Lookup::Temporary(why) => Err(why.to_string()),
         }

@@ -246,7 +246,8 @@ async fn a_certificate_is_renewed_when_its_authority_says_so() {
     let settings = house.installation.data.join("restante.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(&settings, text.replace(&pebble.directory, &format!("{place}/dir"))).unwrap();
-    let asked = || web.asked().into_iter().map(|one| one.path).filter(|path| path.contains("/ari/"));
+    let asked =
+        || web.asked().into_iter().map(|one| one.path).filter(|path| path.contains("/ari/"));
     tokio::task::block_in_place(|| {
         house.start();
         await_seen(&house, "mx.example.test", "Pebble Intermediate");
@@ -256,7 +257,9 @@ async fn a_certificate_is_renewed_when_its_authority_says_so() {
         // It is asked for by the id that openssl sees.
         let mut openssl = Command::new("openssl");
         let seen = crate::harness::tool(
-            openssl.args(["x509", "-noout", "-serial", "-ext", "authorityKeyIdentifier", "-in"]).arg(&file),
+            openssl
+                .args(["x509", "-noout", "-serial", "-ext", "authorityKeyIdentifier", "-in"])
+                .arg(&file),
         );
         let id = certificate_id(&seen);
         let window = "{\"suggestedWindow\": {\"start\": \"2026-01-02T04:00:00Z\", \
@@ -264,7 +267,11 @@ async fn a_certificate_is_renewed_when_its_authority_says_so() {
         web.page(&format!("/ari/{id}"), 200, "application/json", window);
         house.start();
         until("a new certificate", || (std::fs::read(&file).unwrap() != first).then_some(()));
-        assert!(asked().any(|path| path == format!("/ari/{id}")), "{:?}", asked().collect::<Vec<_>>());
+        assert!(
+            asked().any(|path| path == format!("/ari/{id}")),
+            "{:?}",
+            asked().collect::<Vec<_>>()
+        );
         // The new one is asked about in its turn, by its own id; nothing is said of it.
         let second = std::fs::read(&file).unwrap();
         until("its own id", || asked().any(|path| !path.ends_with(&id)).then_some(()));

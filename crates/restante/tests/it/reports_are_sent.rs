@@ -92,7 +92,10 @@ async fn a_domain_is_told_what_came_in_its_name() {
     offered(&house, "one@other.test", "one@other.test", "r-4");
     let next = house.restante_json(&["report", "next"]);
     assert_eq!(next["domains"].as_array().map(Vec::len), Some(1), "{next}");
-    assert_eq!((&next["domains"][0]["counted"], &next["domains"][0]["failed"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&next["domains"][0]["counted"], &next["domains"][0]["failed"]),
+        (&3.into(), &1.into())
+    );
 
     let told = house.restante(&["report", "send"]);
     assert!(told.contains("mailed to mailto:dmarc@outside.test"), "{told}");
@@ -110,7 +113,10 @@ async fn a_domain_is_told_what_came_in_its_name() {
         format!("Report Domain: outside.test Submitter: example.test Report-ID: <{id}>")
     );
     assert_eq!(report["file"], format!("example.test!outside.test!{begin}!{end}!{id}.xml.gz"));
-    assert_eq!((&report["type"], &report["auto"]), (&"application/gzip".into(), &"auto-generated".into()));
+    assert_eq!(
+        (&report["type"], &report["auto"]),
+        (&"application/gzip".into(), &"auto-generated".into())
+    );
     assert_eq!((&report["org"], &report["p"]), (&"The Example House".into(), &"reject".into()));
     assert_eq!(
         report["records"],
@@ -123,7 +129,10 @@ async fn a_domain_is_told_what_came_in_its_name() {
 
     // Who has not agreed gets none, and what is too large is not sent; both are told.
     let sent = house.restante(&["report", "sent", "--domain", "outside.test"]);
-    assert!(sent.contains("not sent to mailto:v@victim.test: v@victim.test has not agreed"), "{sent}");
+    assert!(
+        sent.contains("not sent to mailto:v@victim.test: v@victim.test has not agreed"),
+        "{sent}"
+    );
     assert!(sent.contains("not sent to mailto:small@outside.test: it has"), "{sent}");
     // All of it was told: there is nothing more to tell, now or after a start.
     house.restante(&["report", "send"]);

@@ -40,11 +40,8 @@ struct World {
 async fn world() -> World {
     let (dns, authority) = (Dns::start().await, Authority::new());
     let wrong = Certified::from(peers::self_signed(&["mx.far.test"]));
-    let far = Sink::start_at(
-        ([127, 0, 77, 1], 0).into(),
-        Script::accept().starttls_with(&wrong),
-    )
-    .await;
+    let far =
+        Sink::start_at(([127, 0, 77, 1], 0).into(), Script::accept().starttls_with(&wrong)).await;
     let port = far.addr().port();
     let plain = Sink::start_at(([127, 0, 77, 2], port).into(), Script::accept()).await;
     let certified = authority.issue(&["mta-sts.far.test", "rpt.test"]);
@@ -87,7 +84,10 @@ async fn a_domain_is_told_what_failed_by_mail_and_by_https() {
     assert_eq!(stored.recipients, ["tls@far.test"]);
     assert!(stored.tls && stored.text().starts_with("DKIM-Signature: v=1; a="), "{stored:?}");
     let theirs = read(&house, &stored.body);
-    assert_eq!((&theirs["domain"], &theirs["submitter"]), (&"far.test".into(), &"example.test".into()));
+    assert_eq!(
+        (&theirs["domain"], &theirs["submitter"]),
+        (&"far.test".into(), &"example.test".into())
+    );
     assert_eq!(theirs["required"], "No");
     let report = &theirs["report"];
     let id = report["report-id"].as_str().unwrap();
@@ -98,14 +98,21 @@ async fn a_domain_is_told_what_failed_by_mail_and_by_https() {
     let file = theirs["file"].as_str().unwrap();
     assert!(file.starts_with("example.test!far.test!") && file.ends_with(".json.gz"), "{file}");
     let policy = &report["policies"][0];
-    assert_eq!((&policy["policy"]["policy-type"], &policy["policy"]["policy-domain"]), (&"sts".into(), &"far.test".into()));
+    assert_eq!(
+        (&policy["policy"]["policy-type"], &policy["policy"]["policy-domain"]),
+        (&"sts".into(), &"far.test".into())
+    );
     assert_eq!(
         policy["policy"]["policy-string"],
         serde_json::json!(["version: STSv1", "mode: enforce", "mx: *.far.test", "max_age: 604800"])
     );
     assert_eq!(policy["summary"]["total-successful-session-count"], 0);
     let detail = &policy["failure-details"][0];
-    assert_eq!((&detail["result-type"], &detail["receiving-mx-hostname"]), (&"certificate-not-trusted".into(), &"mx.far.test".into()), "{policy}");
+    assert_eq!(
+        (&detail["result-type"], &detail["receiving-mx-hostname"]),
+        (&"certificate-not-trusted".into(), &"mx.far.test".into()),
+        "{policy}"
+    );
     assert_eq!(detail["receiving-ip"], "127.0.77.1");
 
     let bare = plain.wait_for_count(LIMIT, 2).await;
@@ -206,7 +213,7 @@ async fn requiretls_is_kept_up_from_server_to_server() {
     second.restante(&["alias", "add", "on@far.test", "on@next.test"]);
     second.restante(&["route", "add", "next.test", &bare.addr().to_string()]);
     submit_requiring(&first, "on@far.test", "req-2");
-    let returned = first.await_message(ALICE, "5.7.30");
+    let returned = second.await_message(ALICE, "5.7.30");
     assert!(returned.contains("REQUIRETLS"), "{returned}");
     assert!(!returned.contains("The body of req-2."), "{returned}");
     assert_eq!(bare.state().commands_of("MAIL"), 0);

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 
 use crate::{Alignment, DmarcPolicy, Verdict};
 
-pub use pack::{gunzip, gzip};
 use pack::unpack;
+pub use pack::{gunzip, gzip};
 pub use summary::{ReportSummary, SourceSummary};
 
 /// Octets of a report's XML, unpacked, that are read: what a zip bomb may cost.

@@ -134,7 +134,8 @@ fn what_is_odd_is_read_and_what_is_none_is_not() {
     let bomb = gzip(&vec![b' '; tls_report::REPORT_OCTETS_MAX + 1]);
     assert_eq!(TlsReport::parse_packed(&bomb), Err(TlsReportError::TooLarge));
     let many = vec![r#"{"policy":{"policy-type":"sts"},"summary":{}}"#; 100_001].join(",");
-    let head = r#"{"report-id":"1","date-range":{"start-datetime":"","end-datetime":""},"policies":["#;
+    let head =
+        r#"{"report-id":"1","date-range":{"start-datetime":"","end-datetime":""},"policies":["#;
     let many = TlsReport::parse_packed(format!("{head}{many}]}}").as_bytes());
     assert!(matches!(many, Err(TlsReportError::NoReport(_))), "{many:?}");
 }
@@ -171,11 +172,8 @@ fn detail() -> impl Strategy<Value = FailureDetail> {
 }
 
 fn policy() -> impl Strategy<Value = PolicyResult> {
-    let kind = prop_oneof![
-        Just(PolicyKind::Tlsa),
-        Just(PolicyKind::Sts),
-        Just(PolicyKind::NoPolicyFound)
-    ];
+    let kind =
+        prop_oneof![Just(PolicyKind::Tlsa), Just(PolicyKind::Sts), Just(PolicyKind::NoPolicyFound)];
     let texts = || proptest::collection::vec(text(), 0..4);
     let details = proptest::collection::vec(detail(), 0..4);
     (kind, texts(), "[a-z.]{0,20}", texts(), 0_u64..1 << 50, details).prop_map(
