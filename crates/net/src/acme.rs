@@ -22,6 +22,8 @@ const NAMES_MAX: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Orders until one goes through without a refused nonce.
 const ORDERS_MAX: u32 = 5;
+/// The first step of an order.
+const ORDERING: &str = "ordering";
 /// One request takes no longer.
 pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -266,9 +268,13 @@ impl AcmeAccount {
         for _ in 1..ORDERS_MAX {
             match self.order_once(&order, prover).await {
                 Err(error) if error.is("badNonce") => {}
-                // RFC 9773 §5: another order has taken its place; a certificate is wanted all the
-                // same.
-                Err(error) if error.is("alreadyReplaced") => order.replaces = None,
+                // RFC 9773 §5: another order has taken its place, or the authority does not say that
+                // it has understood; a certificate is wanted all the same.
+                Err(AcmeError::Authority { doing, .. })
+                    if doing == ORDERING && order.replaces.is_some() =>
+                {
+                    order.replaces = None;
+                }
                 result => return result,
             }
         }
@@ -293,7 +299,7 @@ impl AcmeAccount {
             });
         }
         let mut open =
-            self.0.new_order(&wanted).await.map_err(|source| failed("ordering", source))?;
+            self.0.new_order(&wanted).await.map_err(|source| failed(ORDERING, source))?;
         let mut shown = Vec::new();
         let result = prove(&mut open, order, prover, &mut shown).await;
         for (name, proof) in &shown {
