@@ -497,7 +497,7 @@ settings! {
         /// After this long without delivery the sender is told of the delay, once. `0s`: never.
         delay_warning_after: Duration as Time = 4 * HOUR, Duration::ZERO..=30 * DAY;
         /// Connections to all destinations together.
-        concurrency: usize as Count ["connections"] = 200, 1..=10_000;
+        concurrency: usize as Count ["connections"] = 500, 1..=10_000;
         /// Connections to one destination.
         per_destination_concurrency: usize as Count ["connections"] = 10, 1..=1000;
         /// Messages sent through one connection before it makes room for others.
