@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::dkim;
 use crate::file_limit;
 use crate::incoming;
 use crate::introspection::Introspection;
@@ -236,6 +237,8 @@ async fn run(
     let reporting = tokio::spawn(reporter.run(stop.clone()));
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
+    let (keyed, until) = (store.clone(), stop.clone());
+    let keys = tokio::task::spawn_blocking(move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -259,6 +262,7 @@ async fn run(
         refreshing.await.context("refreshing policies ended by a bug")?;
     }
     reporting.await.context("reporting to others ended by a bug")?;
+    keys.await.context("making DKIM keys ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
     if let Some(keeping) = keeping {
         keeping.await.context("renewing certificates ended by a bug")?;
