@@ -13,7 +13,9 @@ use crate::judging::{Act, DomainRules};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// Entries of one list in the file.
 const LIST_ENTRIES_MAX: usize = 64;
@@ -397,6 +399,14 @@ unlimited_kind!(
     "DNSSEC mode",
     "\"auto\", \"trust\", \"validate\" or \"off\"",
     |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
+);
+unlimited_kind!(
+    SendReportsWhen,
+    SendReports,
+    "auto, yes or no",
+    "\"auto\", \"yes\" or \"no\"",
+    |value| SendReports::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
     |mode| quoted(mode.as_str())
 );
 unlimited_kind!(

@@ -108,6 +108,7 @@ fn item(number: u64, now: Timestamp) -> Item {
         eight_bit: false,
         smtp_utf8: false,
         requires_tls: false,
+        tls_optional: false,
         body_bytes: BODY_OCTETS as u64,
         accepted: now,
         for_postmaster: false,

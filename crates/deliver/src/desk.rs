@@ -21,6 +21,8 @@ const PAUSED_LINES_MAX: usize = 10_000;
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
     pub(crate) skip: usize,
+    /// Its mail goes whatever TLS policies say (RFC 8689 §5).
+    pub(crate) tls_optional: bool,
 }
 
 /// Recipients of one message at one destination: one transaction.

@@ -46,7 +46,7 @@ pub use queue::{
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::Try;
+pub use tries::{Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;

@@ -27,6 +27,7 @@ mod html;
 mod limits;
 mod params;
 mod preview;
+mod report_letter;
 mod search;
 mod section;
 mod sort;
@@ -54,6 +55,7 @@ pub use html::html_text;
 pub use limits::Limits;
 pub use params::{Param, param_text};
 pub use preview::preview;
+pub use report_letter::ReportLetter;
 pub use search::{SearchText, search_body, search_field, search_header, search_text};
 pub use section::{
     SectionRange, SectionSpec, SectionText, filter_fields, part_at, section, section_range,

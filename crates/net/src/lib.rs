@@ -13,6 +13,7 @@
 //! haproxy's PROXY protocol, versions 1 and 2.
 
 mod acme;
+mod ari;
 mod authority;
 mod bell;
 mod blocking_tls;
@@ -40,9 +41,10 @@ mod wire;
 mod x509;
 
 pub use acme::{
-    AcmeAccount, AcmeChallenge, AcmeError, AcmeIssued, AcmeOrder, AcmeProof, AcmeProver,
-    acme_account,
+    AcmeAccount, AcmeChallenge, AcmeError, AcmeExternal, AcmeIssued, AcmeOrder, AcmeProof,
+    AcmeProver, acme_account,
 };
+pub use ari::{AcmeCertificateId, AcmeWindow, acme_window};
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
 pub use blocking_tls::blocking_tls;

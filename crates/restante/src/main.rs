@@ -25,6 +25,8 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod report_command;
+mod reporting;
 mod reports;
 mod request;
 mod serve;

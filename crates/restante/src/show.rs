@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, Made};
-use crate::reports;
 use crate::request::Request;
 
 /// Whether standard output is somebody who sees colours.
@@ -44,14 +43,6 @@ pub fn error(error: &anyhow::Error) {
 /// A line for people.
 pub fn line(text: &str) {
     println!("{text}");
-}
-
-/// What DMARC reports say.
-pub fn reports(answer: &Value, as_json: bool) {
-    if as_json {
-        return json(answer);
-    }
-    reports::sentences(answer).iter().for_each(|text| line(text));
 }
 
 /// A heading for people.
@@ -146,7 +137,6 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             answer,
             "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
         ),
-        Request::ReportDmarc(_) => reports::sentences(answer).iter().for_each(|text| line(text)),
         Request::QueueShow { .. } => stories(answer, "Nothing of that is queued."),
         Request::AccountList | Request::AccountQuota { .. } => {
             let columns = ["address", "messages", "messages_max", "storage", "storage_max"];

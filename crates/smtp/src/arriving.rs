@@ -68,6 +68,8 @@ pub struct Whole {
     pub message_id: Option<String>,
     /// Decoded.
     pub subject: Option<String>,
+    /// TLS-Required: No (RFC 8689 §5).
+    pub is_tls_optional: bool,
     /// Its header as kept, where the sender wants to be told of its delivery.
     pub header: Option<Vec<u8>>,
 }
@@ -143,10 +145,9 @@ impl Arriving {
         let body = self.arrival.finish().map_err(|error| disk_trouble(&error))?;
         let text = |id: &[u8]| String::from_utf8_lossy(id).trim_matches(['<', '>', ' ']).to_owned();
         let message_id = self.facts.message_id.as_deref().map(text);
-        Ok((
-            self.envelope,
-            Whole { body, message_id, subject: self.facts.subject, header: self.kept_header },
-        ))
+        let HeaderFacts { subject, is_tls_optional, .. } = self.facts;
+        let header = self.kept_header;
+        Ok((self.envelope, Whole { body, message_id, subject, is_tls_optional, header }))
     }
 
     /// Whether finishing it blocks on the disk.

@@ -293,8 +293,10 @@ impl Session {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
+        // RFC 8689 §5: REQUIRETLS goes before the field that says otherwise.
+        let tls_optional = whole.is_tls_optional && !envelope.sender.params.requiretls;
         let arrived = self.arrived(mail, envelope, whole);
-        let beside = Beside { report, key: self.key, judged };
+        let beside = Beside { report, key: self.key, judged, tls_optional };
         Ok(store.accept_with(arrived, beside).await)
     }
 

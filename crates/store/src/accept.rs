@@ -75,6 +75,8 @@ pub struct Beside {
     pub key: Option<SendKey>,
     /// What was found out about the sender, and what is made of it.
     pub judged: Option<Judged>,
+    /// It says that it goes out whatever TLS policies say (TLS-Required: No, RFC 8689).
+    pub tls_optional: bool,
 }
 
 /// Where local recipients get a message.
@@ -114,7 +116,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged }: Beside,
+        Beside { report, key, judged, tls_optional }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
@@ -128,6 +130,9 @@ impl<D: Disk> Store<D> {
                 match judged {
                     None => accept(work, arrived, senders)?,
                     Some(judged) => accept_as(work, arrived, judged, senders)?,
+                }
+                if tls_optional {
+                    work.record(&actor, Record::TlsOptional { mail: accepted })?;
                 }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
@@ -236,6 +241,7 @@ fn fates(
         Source::Submission { .. }
         | Source::Append { .. }
         | Source::Report { .. }
+        | Source::PeriodReport
         | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay, placement, senders);

@@ -22,6 +22,8 @@ pub struct MailFacts {
     pub body_bytes: u64,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
+    /// TLS-Required: No (RFC 8689).
+    pub tls_optional: bool,
 }
 
 impl<D: Disk> Store<D> {
@@ -75,7 +77,8 @@ pub(crate) fn read_facts(
     let mut found = None;
     sql.query(
         "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes, \
-         EXISTS (SELECT 1 FROM tls_required WHERE mail = id) FROM mail WHERE id = $1",
+         EXISTS (SELECT 1 FROM tls_required WHERE mail = id), \
+         EXISTS (SELECT 1 FROM tls_optional WHERE mail = id) FROM mail WHERE id = $1",
         &[mail.0.into()],
         &mut |row| {
             let segment = |column| -> Result<u32, SqlError> {
@@ -88,6 +91,7 @@ pub(crate) fn read_facts(
                 body_at: Place { segment: segment(5)?, offset: row.id(6)? },
                 body_bytes: row.id(7)?,
                 requires_tls: row.int(8)? != 0,
+                tls_optional: row.int(9)? != 0,
             });
             Ok(())
         },

@@ -10,6 +10,7 @@ mod fold;
 mod hostile_mime;
 mod preview;
 mod properties;
+mod report_letter;
 mod second_opinion;
 mod section;
 mod sort;

@@ -11,7 +11,8 @@ use crate::{Answer, Answers, Outcome, Query, QueryKind, Step, Verdict};
 
 pub use author::{Authors, authors};
 pub use destinations::report_destinations;
-pub use record::{Alignment, DmarcPolicy, DmarcRecord, Psd, ReportAddress};
+pub use record::{Alignment, DmarcPolicy, DmarcRecord, Psd, ReportAddress, percent_decoded};
+pub use walk::dmarc_record;
 
 /// Authenticated domains of one message that are looked at, those behind are not.
 const IDENTIFIERS_MAX: usize = 30;

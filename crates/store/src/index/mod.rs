@@ -23,6 +23,7 @@ use crate::directory::Directory;
 use crate::lanes::Lane;
 use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
+use crate::record_report::ReportOutcome;
 use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_held::EVERYWHERE;
@@ -306,6 +307,19 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
+            Record::TlsOptional { mail } => {
+                let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::Reported(report) => {
+                self.apply_reported(report, entry.at)?;
+                match report.outcome {
+                    ReportOutcome::Mailed { mail } => self.tell_story(mail, seq, at),
+                    ReportOutcome::Posted { .. } | ReportOutcome::Dropped { .. } => Ok(()),
+                }
+            }
+            Record::ReportSpanSet(span) => self.apply_report_span(span),
+            Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
