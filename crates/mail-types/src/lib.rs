@@ -1,5 +1,5 @@
 //! The words of mail, shared by every crate of the workspace: addresses (RFC 5321 §4.1.2), SMTP
-//! replies and enhanced status codes (RFC 3463), IMAP numbers and flags (RFC 3501 §2.3), rights (RFC 4314 §2.1),
+//! replies and enhanced status codes (RFC 3463), priorities (RFC 6710), IMAP numbers and flags (RFC 3501 §2.3), rights (RFC 4314 §2.1),
 //! the ids of what Restante keeps, and the one shape of every protocol machine.
 //!
 //! Raw text becomes one of these types once, at the border, and is not checked again behind it.
@@ -9,6 +9,7 @@ mod address;
 mod flags;
 mod ids;
 mod machine;
+mod priority;
 mod reply;
 mod rights;
 mod timestamp;
@@ -20,6 +21,7 @@ pub use ids::{
     RecordSeq, Uid, UidValidity,
 };
 pub use machine::{ChannelBindings, Machine, Step, TlsFacts};
+pub use priority::{Priority, Turns};
 pub use reply::{Acceptance, EnhancedStatus, Refusal, Reply, Severity};
 pub use rights::{NoRight, Right, Rights};
-pub use timestamp::{Timestamp, civil_from_days};
+pub use timestamp::{Timestamp, TimestampError, civil_from_days};

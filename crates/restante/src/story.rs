@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, ReversePath, Timestamp};
+use mail_types::{
+    AccountId, CustodyId, MailId, MailboxId, Priority, ReceiptId, ReversePath, Timestamp,
+};
 use store::{
     Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
     Story, Via,
@@ -199,6 +201,20 @@ impl<'a> Teller<'a> {
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
             Record::Judged(judged) => story_judged::sentences(judged),
+            Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
+                Some(secs) => format!(
+                    "the sender wants it to leave at {until}, {secs} seconds after it came \
+                     (FUTURERELEASE)"
+                ),
+                None => format!("the sender wants it to leave at {until} (FUTURERELEASE)"),
+            }],
+            Record::PrioritySet { priority, .. } => {
+                let what = match *priority > Priority::NORMAL {
+                    true => "more urgent than other mail",
+                    false => "less urgent than other mail",
+                };
+                vec![format!("it has priority {priority}: {what} (MT-PRIORITY)")]
+            }
             Record::AttemptDropped { custodies } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))

@@ -281,6 +281,7 @@ impl Arriving {
                 [only] => Some(&only.address),
                 _ => None,
             },
+            priority: sender.params.priority,
             at: date(now),
         }
         .field()

@@ -2,13 +2,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use judge::Verdict;
-use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use mail_types::{AccountId, Address, Refusal, ReversePath, Timestamp, TlsFacts};
 use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
-use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
+use smtp_machine::{BodyType, Envelope, HoldFor, Notify, Orcpt, Recipient, Ret, Sender};
 use store::{
-    Actor, Arrived, Beside, Judged, JudgedAct, Receipt, Refused, Resolution, SendKey, Source, Via,
+    Actor, Arrived, Beside, FutureRelease, Judged, JudgedAct, Receipt, Refused, Resolution,
+    SendKey, Source, Via,
 };
 
 use crate::arriving::{Arriving, Rules, Whole};
@@ -208,7 +209,7 @@ impl Session {
     }
 
     /// Whether the client is a mail server of our own, whose word on senders counts.
-    fn is_one_of_ours(&self) -> bool {
+    pub fn is_one_of_ours(&self) -> bool {
         let trusted = |checks: &Arc<crate::Checks>| (checks.trusted)(self.peer);
         self.shared.role == Role::Lmtp
             || (!self.peer.is_loopback() && self.shared.checks.as_ref().is_some_and(trusted))
@@ -271,14 +272,18 @@ impl Session {
         };
         let store = &self.shared.store;
         // What is held is not delivered yet, and nobody is told that it was.
-        let is_held = judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
+        let params = &envelope.sender.params;
+        let priority = params.priority.unwrap_or_default();
+        let future = future_release(params.hold, now());
+        let is_held =
+            future.is_some() || judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
         let header = whole.header.as_deref().filter(|_| !is_held);
         let report = header.and_then(|header| {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
         let arrived = self.arrived(mail, envelope, whole);
-        let beside = Beside { report, key: self.key, judged };
+        let beside = Beside { report, key: self.key, judged, future, priority };
         Ok(store.accept_with(arrived, beside).await)
     }
 
@@ -330,6 +335,17 @@ pub fn refused(refused: Refused) -> Refusal {
         ),
         refused => refusal(&refused),
     }
+}
+
+/// Until when it is held; one whose time has come already is not.
+fn future_release(hold: Option<HoldFor>, now: Timestamp) -> Option<FutureRelease> {
+    let hold = hold?;
+    let asked_secs = match hold {
+        HoldFor::Secs(secs) => Some(secs),
+        HoldFor::Until(_) => None,
+    };
+    let until = hold.end(now);
+    (until > now).then_some(FutureRelease { until, asked_secs })
 }
 
 fn recipient(recipient: Recipient) -> store::Recipient {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use journal::{Body, Disk};
 use mail_types::{
-    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
-    SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
+    ReversePath, SpecialUse, Timestamp, Uid,
 };
 
 use crate::commit::Work;
 use crate::directory::Resolution;
+use crate::later::{FutureRelease, accept_later};
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
 use crate::record_held::{HeldBy, Hold, REASON_BYTES_MAX};
@@ -75,6 +76,10 @@ pub struct Beside {
     pub key: Option<SendKey>,
     /// What was found out about the sender, and what is made of it.
     pub judged: Option<Judged>,
+    /// When it is to leave, where that is not at once (RFC 4865).
+    pub future: Option<FutureRelease>,
+    /// How urgent it is (RFC 6710).
+    pub priority: Priority,
 }
 
 /// Where local recipients get a message.
@@ -114,7 +119,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged }: Beside,
+        Beside { report, key, judged, future, priority }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let report = report.map(|report| (self.next_mail(), report));
@@ -124,9 +129,18 @@ impl<D: Disk> Store<D> {
                     crate::send_key::check_unused(work, key)?;
                 }
                 let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
-                match judged {
-                    None => accept(work, arrived)?,
-                    Some(judged) => accept_as(work, arrived, judged)?,
+                match (judged, future) {
+                    (None, None) => accept(work, arrived)?,
+                    (Some(judged), None) => accept_as(work, arrived, judged)?,
+                    // Only what is submitted can be held so, and that is not judged; a verdict to
+                    // hold goes before.
+                    (Some(judged), Some(_)) if judged.act == JudgedAct::Hold => {
+                        accept_as(work, arrived, judged)?;
+                    }
+                    (_, Some(future)) => accept_later(work, arrived, future)?,
+                }
+                if priority != Priority::NORMAL {
+                    work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
                 }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
@@ -185,7 +199,7 @@ fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<()
 }
 
 /// The same custodies, none of them delivered or queued.
-fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
+pub fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
     for custody in &mut custodies {
         match custody.fate {
             Fate::Delivered { .. } | Fate::Queued { .. } => {
@@ -198,7 +212,7 @@ fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
 }
 
 /// What becomes of every recipient.
-fn fates(
+pub fn fates(
     work: &Work<'_>,
     arrived: &Arrived,
     placement: Placement,

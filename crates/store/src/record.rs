@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Rights, SpecialUse,
-    Timestamp, Uid,
+    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Priority, Rights,
+    SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -388,6 +388,24 @@ pub enum Record {
     TlsRequired {
         /// The message.
         mail: MailId,
+    },
+    /// The message of the [`Record::Accepted`] before it is held for all its recipients until then,
+    /// as its sender asked (FUTURERELEASE, RFC 4865).
+    FutureRelease {
+        /// The message.
+        mail: MailId,
+        /// Not before.
+        until: Timestamp,
+        /// HOLDFOR, in seconds; else it was HOLDUNTIL.
+        asked_secs: Option<u32>,
+    },
+    /// The message of the [`Record::Accepted`] before it is more or less urgent than others
+    /// (MT-PRIORITY, RFC 6710).
+    PrioritySet {
+        /// The message.
+        mail: MailId,
+        /// Not 0.
+        priority: Priority,
     },
 }
 

@@ -38,6 +38,7 @@ mod returned_to_the_sender;
 mod rfc_dialogs;
 mod senders_are_checked;
 mod senders_are_judged;
+mod sent_later_and_sooner;
 mod sent_over_http;
 mod shared_and_limited;
 mod sign_in_is_guarded;

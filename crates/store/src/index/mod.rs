@@ -18,6 +18,7 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp, Uid};
 
+use crate::FutureRelease;
 use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::lanes::Lane;
@@ -306,6 +307,11 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
+            Record::FutureRelease { mail, until, asked_secs } => {
+                let (until, asked_secs) = (*until, *asked_secs);
+                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            }
+            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
