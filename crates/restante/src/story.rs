@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use mail_types::{
-    AccountId, CustodyId, MailId, MailboxId, Priority, ReceiptId, ReversePath, Timestamp,
+    AccountId, CustodyId, MailId, MailboxId, Peer, Priority, ReceiptId, ReversePath, Timestamp,
 };
 use store::{
-    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
-    Story, Via,
+    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Record, Source, Story, Via,
 };
 
 use crate::{story_changes, story_judged, story_tries};
@@ -89,7 +88,7 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             Some(hold) => story_changes::held(to, hold),
             None => format!("{to}: held"),
         },
-        CustodyState::Expanded => format!("{to}: an alias, see its targets"),
+        CustodyState::Expanded => format!("{to}: goes on as other recipients, see there"),
         CustodyState::Purged => format!("{to}: purged"),
     }
 }
@@ -187,6 +186,9 @@ impl<'a> Teller<'a> {
             Fate::Expanded { into } => {
                 let targets: Vec<&str> =
                     into.iter().filter_map(|target| self.recipient(*target)).collect();
+                if *targets == [to] {
+                    return Some(format!("{to} was named before: one copy goes there"));
+                }
                 Some(format!("{to} is an alias: goes on to {}", targets.join(", ")))
             }
         }

@@ -107,7 +107,7 @@ pub struct NewCustody {
 }
 
 /// When the sender wants to hear of a recipient (RFC 3461 §4.1 NOTIFY).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Notify {
     /// NEVER.
     pub never: bool,
@@ -138,7 +138,7 @@ pub enum Fate {
         /// When it is first due.
         due: Timestamp,
     },
-    /// An alias: these custodies carry it on.
+    /// An alias, or an address named twice: these custodies carry it on.
     Expanded {
         /// Custodies of the same message.
         into: Vec<CustodyId>,
@@ -146,23 +146,6 @@ pub enum Fate {
     /// Kept back by a verdict on it: accepted, and neither delivered nor sent until somebody
     /// releases it. [`Record::CustodiesChanged`] says what becomes of it.
     Held(Hold),
-}
-
-/// A host that mail was offered to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// Its name.
-    pub host: String,
-    /// Its address and port.
-    pub ip: IpAddr,
-    /// Its TCP port.
-    pub port: u16,
-    /// TLS version and cipher suite; none in clear.
-    pub tls: Option<String>,
-    /// Whether its certificate named it and chained to a known root.
-    pub tls_verified: bool,
-    /// Why the mail went in clear although TLS was offered.
-    pub tls_failure: Option<String>,
 }
 
 /// What came of an attempt to send.
