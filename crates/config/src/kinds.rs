@@ -148,6 +148,19 @@ macro_rules! kind {
 kind!(Count, usize, "number", "a whole number, such as 100", number, ToString::to_string);
 kind!(Count32, u32, "number", "a whole number, such as 100", number, ToString::to_string);
 kind!(Count64, u64, "number", "a whole number, such as 100", number, ToString::to_string);
+kind!(
+    PriorityLevel,
+    i32,
+    "number",
+    "a whole number from -9 to 9",
+    |value| match value {
+        DeValue::Integer(number) => {
+            i32::from_str_radix(number.as_str(), number.radix()).ok()
+        }
+        _ => None,
+    },
+    ToString::to_string
+);
 kind!(ZstdLevel, i32, "number", "a whole number from 1 to 19", number, ToString::to_string);
 kind!(
     Percent,

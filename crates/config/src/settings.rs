@@ -10,8 +10,8 @@ use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
     Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, MessageLimit,
-    Networks, OptionalPath, Path, Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains,
-    SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
+    Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
+    RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
@@ -520,6 +520,13 @@ settings! {
         lifetime: Duration as Time = 5 * DAY, secs(1)..=30 * DAY;
         /// After this long without delivery the sender is told of the delay, once. `0s`: never.
         delay_warning_after: Duration as Time = 4 * HOUR, Duration::ZERO..=30 * DAY;
+        /// For how long mail may be held that its sender submits to leave later (FUTURERELEASE,
+        /// RFC 4865). `0s`: it is not offered.
+        future_release_max: Duration as Time = 90 * DAY, Duration::ZERO..=365 * DAY;
+        /// The highest priority, -9 to 9, that mail of accounts gets where they ask for one
+        /// (MT-PRIORITY, RFC 6710); 0 is that of mail of which nothing is said. Higher ones are
+        /// lowered to it, and who submits is told so.
+        priority_max: i32 as PriorityLevel = 4, -9..=9;
         /// Connections to all destinations together.
         concurrency: usize as Count ["connections"] = 500, 1..=10_000;
         /// Connections to one destination.

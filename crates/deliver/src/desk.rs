@@ -2,11 +2,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail_types::{CustodyId, Timestamp};
+use mail_types::{CustodyId, Priority, Timestamp};
 use route::Class;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
 use crate::setback::Setback;
@@ -34,6 +35,12 @@ pub(crate) struct Job {
     pub(crate) setback: Option<Setback>,
     /// It met a connection that had gone stale, and got a fresh one at once.
     pub(crate) met_stale: bool,
+}
+
+impl Job {
+    pub(crate) fn priority(&self) -> Priority {
+        self.items.first().map_or(Priority::NORMAL, |item| item.mail.priority)
+    }
 }
 
 /// Mail whose connection ended with a panic.
@@ -85,7 +92,7 @@ struct State {
 /// One destination.
 #[derive(Default)]
 struct Line {
-    jobs: VecDeque<Job>,
+    jobs: Lineup,
     /// Custodies queued here, being sent, and not yet recorded.
     items: usize,
     /// Connections, those being made included.
@@ -168,18 +175,20 @@ impl Desk {
         self.state().left_behind = true;
     }
 
-    /// Where enough mail lies that goes the same way: what is left behind of it, so that `room` is
-    /// notified once half of it is gone.
-    pub(crate) fn full(&self) -> HashSet<NextHop> {
+    /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
+    /// much room again: else it would wait in the queue behind all that waits here. What is left
+    /// behind of it has `room` notified once half of it is gone.
+    pub(crate) fn full(&self) -> HashMap<NextHop, bool> {
         let mut state = self.state();
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
         for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
-        let is_full = |(_, count): &(&NextHop, usize)| *count >= self.limits.items_per_destination;
-        let full: HashSet<NextHop> =
-            items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect();
-        state.full.clone_from(&full);
+        let max = self.limits.items_per_destination;
+        let full = items.into_iter().filter(|(_, count)| *count >= max);
+        let full: HashMap<NextHop, bool> =
+            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
+        state.full = full.keys().cloned().collect();
         full
     }
 
@@ -232,7 +241,7 @@ impl Desk {
         if let Some((_, setback)) = &line.pause {
             return Put::Paused(Box::new((job, setback.clone())));
         }
-        line.jobs.push_back(job);
+        line.jobs.push(job);
         if stopping {
             return Put::Queued;
         }
@@ -365,7 +374,7 @@ impl Desk {
         let Some(line) = state.lines.get_mut(key) else { return Vec::new() };
         let share = line.jobs.len().div_ceil(line.connections.max(1));
         let count = share.min(jobs_max).min(line.jobs.len());
-        line.jobs.drain(..count).collect()
+        (0..count).map_while(|_| line.jobs.pop()).collect()
     }
 
     /// What a connection without mail does; one that is to wait counts as idle from now on.
@@ -457,7 +466,7 @@ impl Desk {
             let setback = Setback { tries: Vec::new(), ..setback.clone() };
             line.pause = Some((until, setback));
         }
-        line.jobs.drain(..).collect()
+        line.jobs.take_all()
     }
 
     /// An address could not be reached; it comes last until then.
@@ -546,7 +555,7 @@ impl Desk {
         let mut state = self.state();
         state.stopping = true;
         state.waiting.clear();
-        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.drain(..));
+        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.take_all());
         jobs.flat_map(|job| job.items).map(|item| item.custody).collect()
     }
 
@@ -558,7 +567,7 @@ impl Desk {
         for key in keys {
             let Some(line) = state.lines.get_mut(&key) else { continue };
             let before = custodies.len();
-            let jobs = line.jobs.drain(..).flat_map(|job| job.items);
+            let jobs = line.jobs.take_all().into_iter().flat_map(|job| job.items);
             custodies.extend(jobs.map(|item| item.custody));
             let count = custodies.len() - before;
             line.items = line.items.saturating_sub(count);

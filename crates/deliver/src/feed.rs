@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Host, Timestamp};
+use mail_types::{Host, Priority, Timestamp};
 use net::Stop;
 use route::Failure;
 
@@ -53,8 +53,12 @@ impl<Q: Queue> Runner<Q> {
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full();
         let runner = Arc::clone(self);
-        let skip =
-            Arc::new(move |host: &Host| !full.is_empty() && full.contains(&runner.next_hop(host)));
+        let skip = Arc::new(move |host: &Host, priority| match full.is_empty() {
+            true => false,
+            false => full
+                .get(&runner.next_hop(host))
+                .is_some_and(|for_all| *for_all || priority <= Priority::NORMAL),
+        });
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
             Err(error) => {

@@ -21,6 +21,7 @@ mod explain;
 mod familiar;
 mod feed;
 mod greylist;
+mod lineup;
 mod look_up;
 mod protection;
 mod queue;

@@ -222,8 +222,10 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = move |destination: &str| match format!("x@{destination}").parse::<Address>() {
-            Ok(address) => (want.skip)(&address.host),
+        let skip = move |destination: &str, priority| match format!("x@{destination}")
+            .parse::<Address>()
+        {
+            Ok(address) => (want.skip)(&address.host, priority),
             Err(_) => false,
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
@@ -380,6 +382,8 @@ fn mail_of(item: &QueueItem) -> Mail {
         smtp_utf8: accepted.smtp_utf8,
         requires_tls: item.mail.facts.requires_tls,
         tls_optional: item.mail.facts.tls_optional,
+        priority: item.priority,
+        future_release: item.mail.facts.future_release.map(|later| later.request()),
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
         for_postmaster: accepted

@@ -225,6 +225,7 @@ async fn run(
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let purging = tokio::spawn(purge(store.clone(), stop.clone()));
+    let releasing = tokio::spawn(release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
@@ -262,6 +263,7 @@ async fn run(
         refreshing.await.context("refreshing policies ended by a bug")?;
     }
     reporting.await.context("reporting to others ended by a bug")?;
+    releasing.await.context("releasing held mail ended by a bug")?;
     keys.await.context("making DKIM keys ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
     if let Some(keeping) = keeping {
@@ -281,6 +283,25 @@ async fn purge(store: Store, mut stop: Stop) {
             Ok(Ok(count)) => tracing::info!(count, "held mail was purged: its time was over"),
             Ok(Err(error)) => tracing::error!(%error, "held mail could not be purged"),
             Err(error) => tracing::error!(%error, "purging failed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.requested() => return,
+        }
+    }
+}
+
+/// Lets mail go on that its senders wanted to leave later, until the stop. Looks often, since that
+/// costs nothing while none is due.
+async fn release(store: Store, mut stop: Stop) {
+    const EVERY: Duration = Duration::from_millis(500);
+    loop {
+        let work = store.clone();
+        match tokio::task::spawn_blocking(move || work.release_due()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "held mail was released: its time has come"),
+            Ok(Err(error)) => tracing::error!(%error, "held mail could not be released"),
+            Err(error) => tracing::error!(%error, "releasing failed"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

@@ -304,6 +304,7 @@ impl Arriving {
                 [only] => Some(&only.address),
                 _ => None,
             },
+            priority: sender.params.priority,
             at: date(now),
         }
         .field()

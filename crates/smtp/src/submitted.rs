@@ -79,6 +79,8 @@ pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Re
             requiretls: false,
             ret: None,
             envid: submitted.envelope_id,
+            hold: None,
+            priority: None,
         },
         // RFC 5321 §4.1.4: who has no name gives its address.
         helo: match submitted.peer {

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Rights,
-    SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
+    Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -400,6 +400,24 @@ pub enum Record {
     ReportSpanSet(Box<ReportSpan>),
     /// What a domain wants of TLS, where that is not what was recorded before.
     TlsPolicySeen(Box<TlsPolicySeen>),
+    /// The message of the [`Record::Accepted`] before it is held for all its recipients until then,
+    /// as its sender asked (FUTURERELEASE, RFC 4865).
+    FutureRelease {
+        /// The message.
+        mail: MailId,
+        /// Not before.
+        until: Timestamp,
+        /// HOLDFOR, in seconds; else it was HOLDUNTIL.
+        asked_secs: Option<u32>,
+    },
+    /// The message of the [`Record::Accepted`] before it is more or less urgent than others
+    /// (MT-PRIORITY, RFC 6710).
+    PrioritySet {
+        /// The message.
+        mail: MailId,
+        /// Not 0.
+        priority: Priority,
+    },
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

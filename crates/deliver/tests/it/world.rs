@@ -184,6 +184,8 @@ impl World {
         };
         let now = self.clock.now();
         let mail = Mail {
+            priority: mail_types::Priority::NORMAL,
+            future_release: None,
             id: MailId(id),
             receipt: None,
             reverse_path,

@@ -42,6 +42,7 @@ mod rfc_dialogs;
 mod senders_are_checked;
 mod senders_are_judged;
 mod senders_do_not_hide;
+mod sent_later_and_sooner;
 mod sent_over_http;
 mod shared_and_limited;
 mod sign_in_is_guarded;

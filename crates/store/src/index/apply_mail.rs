@@ -205,7 +205,7 @@ impl<E: Executor> Index<E> {
         Ok(())
     }
 
-    pub(super) fn tell_story(
+    pub(crate) fn tell_story(
         &mut self,
         mail: MailId,
         seq: RecordSeq,

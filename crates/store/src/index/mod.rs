@@ -18,6 +18,7 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp, Uid};
 
+use crate::FutureRelease;
 use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::lanes::Lane;
@@ -320,6 +321,11 @@ impl<E: Executor> Index<E> {
             }
             Record::ReportSpanSet(span) => self.apply_report_span(span),
             Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
+            Record::FutureRelease { mail, until, asked_secs } => {
+                let (until, asked_secs) = (*until, *asked_secs);
+                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            }
+            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
