@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -27,6 +28,10 @@ const NAME_SERVERS_MAX: usize = 3;
 const LOOKUPS_MAX: usize = 256;
 /// Records of one answer that are handed on: beyond is no honest use for mail.
 const RECORDS_MAX: usize = 256;
+/// Look-ups without any answer, one after the other, before an alarm.
+const SILENT_LOOKUPS_MAX: u32 = 5;
+/// A look-up that was given up before this says nothing about the server.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// A DNS server to ask, over UDP and TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +215,7 @@ pub struct Resolver {
     pub(crate) dnssec: Dnssec,
     deadline: Duration,
     slots: Semaphore,
+    silence: Silence,
 }
 
 impl Resolver {
@@ -238,7 +244,8 @@ impl Resolver {
             }
         };
         let (dnssec, deadline) = (settings.dnssec, settings.deadline);
-        Ok(Self { inner, validating, dnssec, deadline, slots: Semaphore::new(LOOKUPS_MAX) })
+        let (slots, silence) = (Semaphore::new(LOOKUPS_MAX), Silence::default());
+        Ok(Self { inner, validating, dnssec, deadline, slots, silence })
     }
 
     /// MX records, as they come (not sorted).
@@ -338,9 +345,40 @@ impl Resolver {
                 Some(_) | None => self.inner.lookup(name, kind).await,
             }
         };
-        match timeout(self.deadline, ask).await {
+        let mut waiting = Waiting { silence: &self.silence, since: Instant::now(), heard: false };
+        let heard = match timeout(self.deadline, ask).await {
             Ok(answer) => answer.map_err(nothing),
             Err(_) => Err(Lookup::Temporary(Temporary::TimedOut)),
+        };
+        waiting.heard =
+            !matches!(heard, Err(Lookup::Temporary(Temporary::TimedOut | Temporary::Other(_))));
+        heard
+    }
+}
+
+/// Look-ups since the last one that any server answered, be it with trouble of its own.
+#[derive(Debug, Default)]
+struct Silence(AtomicU32);
+
+/// One look-up; whoever asked may have gone before its answer.
+struct Waiting<'a> {
+    silence: &'a Silence,
+    since: Instant,
+    heard: bool,
+}
+
+impl Drop for Waiting<'_> {
+    /// One name's servers may be dead; so many names in a row are a server of ours that is.
+    fn drop(&mut self) {
+        let count = &self.silence.0;
+        if self.heard {
+            if count.swap(0, Ordering::Relaxed) >= SILENT_LOOKUPS_MAX {
+                tracing::info!("the DNS answers again");
+            }
+        } else if self.since.elapsed() >= SILENT_AFTER
+            && count.fetch_add(1, Ordering::Relaxed) + 1 == SILENT_LOOKUPS_MAX
+        {
+            tracing::error!("ALARM: no DNS server answers; mail waits, and senders go unchecked");
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
+use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::request::{Failure, Request, perform};
@@ -56,6 +57,7 @@ pub fn listen(
     runner: Arc<Runner<Outbound>>,
     keeper: Option<Arc<Keeper>>,
     hooks: Arc<web::Hooks>,
+    alarms: Alarms,
 ) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
@@ -69,8 +71,10 @@ pub fn listen(
                 Ok((stream, _)) => {
                     let (store, runner) = (store.clone(), Arc::clone(&runner));
                     let (keeper, hooks) = (keeper.clone(), Arc::clone(&hooks));
+                    let alarms = alarms.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, store, runner, keeper, hooks).await {
+                        let answered = answer(stream, store, runner, (keeper, hooks, alarms));
+                        if let Err(error) = answered.await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -89,8 +93,7 @@ async fn answer(
     stream: UnixStream,
     store: Store,
     runner: Arc<Runner<Outbound>>,
-    keeper: Option<Arc<Keeper>>,
-    hooks: Arc<web::Hooks>,
+    (keeper, hooks, alarms): (Option<Arc<Keeper>>, Arc<web::Hooks>, Alarms),
 ) -> std::io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
@@ -124,6 +127,7 @@ async fn answer(
             }
             let changes_routes =
                 matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
@@ -134,9 +138,13 @@ async fn answer(
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }
-            result.unwrap_or_else(|_| {
+            let mut result = result.unwrap_or_else(|_| {
                 Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
-            })
+            });
+            if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
+                answer.insert("alarms".to_owned(), alarms.view());
+            }
+            result
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };
