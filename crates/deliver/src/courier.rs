@@ -1,14 +1,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use mail_types::{CustodyId, Reply, TlsFacts};
+use mail_types::{CustodyId, Peer, Reply, TlsFacts};
 use net::Stop;
 use route::{Then, Trouble};
 use smtp_machine::client::Said;
 
 use crate::Runner;
 use crate::desk::{Called, Idle, Job, Key, Orphan};
-use crate::queue::{Item, Peer, Queue};
+use crate::queue::{Item, Queue};
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};
 use crate::tries::Trying;

@@ -3,6 +3,7 @@
 
 mod acme;
 mod alarms;
+mod arc_sealing;
 mod certificates;
 mod check;
 mod cli;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use mail_types::{AccountId, CustodyId, MailId, MailboxId, ReceiptId, ReversePath, Timestamp};
+use mail_types::{
+    AccountId, CustodyId, MailId, MailboxId, Peer, ReceiptId, ReversePath, Timestamp,
+};
 use store::{
-    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
-    Story, Via,
+    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Record, Source, Story, Via,
 };
 
 use crate::{story_changes, story_judged, story_tries};

@@ -94,13 +94,13 @@ pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Peer, Place, Quota, Record, Source, Via,
+    Notify, Outcome, Place, Quota, Record, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
-pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
+pub use record_tried::{Tried, Try};
 pub use send_key::{SendKey, SentBefore};
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;

@@ -20,6 +20,7 @@ mod drills;
 mod faults_of_the_disk;
 mod faults_while_taking_mail;
 mod foreign_servers;
+mod forwards_are_sealed;
 mod hooks_are_told;
 mod https_answers;
 mod imap_changes_mailboxes;
