@@ -345,13 +345,14 @@ impl Resolver {
                 Some(_) | None => self.inner.lookup(name, kind).await,
             }
         };
-        let mut waiting = Waiting { silence: &self.silence, since: Instant::now(), heard: false };
+        let mut waiting = Waiting { silence: &self.silence, since: Instant::now(), heard: None };
         let heard = match timeout(self.deadline, ask).await {
             Ok(answer) => answer.map_err(nothing),
             Err(_) => Err(Lookup::Temporary(Temporary::TimedOut)),
         };
-        waiting.heard =
-            !matches!(heard, Err(Lookup::Temporary(Temporary::TimedOut | Temporary::Other(_))));
+        let is_silent =
+            matches!(heard, Err(Lookup::Temporary(Temporary::TimedOut | Temporary::Other(_))));
+        waiting.heard = Some(!is_silent);
         heard
     }
 }
@@ -364,20 +365,25 @@ struct Silence(AtomicU32);
 struct Waiting<'a> {
     silence: &'a Silence,
     since: Instant,
-    heard: bool,
+    /// Whether any server answered; `None` where nobody waited for it to the end.
+    heard: Option<bool>,
 }
 
 impl Drop for Waiting<'_> {
     /// One name's servers may be dead; so many names in a row are a server of ours that is.
     fn drop(&mut self) {
         let count = &self.silence.0;
-        if self.heard {
-            if count.swap(0, Ordering::Relaxed) >= SILENT_LOOKUPS_MAX {
-                tracing::info!("the DNS answers again");
+        match self.heard {
+            Some(true) => {
+                if count.swap(0, Ordering::Relaxed) >= SILENT_LOOKUPS_MAX {
+                    tracing::info!("the DNS answers again");
+                }
+                return;
             }
-        } else if self.since.elapsed() >= SILENT_AFTER
-            && count.fetch_add(1, Ordering::Relaxed) + 1 == SILENT_LOOKUPS_MAX
-        {
+            None if self.since.elapsed() < SILENT_AFTER => return,
+            Some(false) | None => {}
+        }
+        if count.fetch_add(1, Ordering::Relaxed) + 1 == SILENT_LOOKUPS_MAX {
             tracing::error!("ALARM: no DNS server answers; mail waits, and senders go unchecked");
         }
     }

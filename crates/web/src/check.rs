@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use message::{Fields, Kind, Limits, Part, Structure};
 
-use crate::letter::{OWN_FIELDS, Wanted, from_json, read_json};
+use crate::letter::{OWN_FIELDS, Wanted, from_json, from_raw, read_json};
 use crate::mime::Letter;
 
 /// RFC 5322 §2.1.1: octets of a line without its end.
@@ -12,12 +12,16 @@ const LINE_OCTETS_MAX: usize = 998;
 /// Fields that a message may have once and no more (RFC 5322 §3.6), and those made here.
 const AT_MOST_ONCE: [&str; 6] = ["from", "reply-to", "to", "cc", "subject", "mime-version"];
 
-/// Reads the octets as the JSON of `POST /api/v1/send`: what comes of them is a message that every
+/// Reads the octets as a message to send, and as the JSON of `POST /api/v1/send`: what comes of them is a message that every
 /// reader takes for what was asked for, with no field or part that the caller has smuggled in.
 ///
 /// # Errors
 /// What is broken, in words.
 pub fn check_send(bytes: &[u8]) -> Result<(), String> {
+    if let Ok(raw) = from_raw(bytes, "") {
+        envelope(&raw)?;
+        ends(&raw.content)?;
+    }
     // As unforeseen to the octets as the random one is.
     let boundary = format!("part-{}", blake3::hash(bytes).to_hex().split_at(24).0);
     let Ok(wanted) = from_json(bytes, &boundary) else { return Ok(()) };
@@ -47,8 +51,17 @@ fn lines(content: &[u8]) -> Result<(), String> {
             return Err(format!("a line that mail cannot carry: {}", line.escape_ascii()));
         }
     }
-    if content.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r') {
-        return Err("a bare LF".to_owned());
+    ends(content)
+}
+
+/// RFC 5321 §2.3.8: no octet that two readers take for different things.
+fn ends(content: &[u8]) -> Result<(), String> {
+    let mut before = b'\n';
+    for &octet in content {
+        if (octet == b'\n') != (before == b'\r') || octet == 0 {
+            return Err("a bare CR, a bare LF or a NUL".to_owned());
+        }
+        before = octet;
     }
     Ok(())
 }

@@ -165,6 +165,11 @@ pub(crate) fn read_json(bytes: &[u8]) -> Result<(Letter, Wanted), Problem> {
 /// 400, with what is wrong.
 pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
     let content = interchange::crlf(bytes);
+    // RFC 5321 §2.3.8: as over SMTP, what two readers would take for two messages is nobody's.
+    if content.contains(&0) || has_bare_cr(&content) {
+        let detail = "The message holds a NUL octet or a bare CR (lines end with CRLF or LF)";
+        return Err(Problem::bad_request(detail));
+    }
     let mut from = None;
     let mut to = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -308,6 +313,10 @@ fn attachments(files: Vec<File>) -> Result<Vec<Attachment>, Problem> {
 
 fn starts_with_type(media_type: &str, kind: &str) -> bool {
     media_type.split('/').next().is_some_and(|is| is.eq_ignore_ascii_case(kind))
+}
+
+fn has_bare_cr(content: &[u8]) -> bool {
+    content.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n') || content.ends_with(b"\r")
 }
 
 /// RFC 2045 §2.8: what is neither long lines nor binary.
