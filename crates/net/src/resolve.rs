@@ -325,6 +325,8 @@ impl Resolver {
         kind: RecordType,
         is_proof_wanted: bool,
     ) -> Result<Answered, Lookup<T>> {
+        // RFC 6761 §6.3: the library knows these itself, and no server is heard from.
+        let is_answered_here = name.ends_with("localhost") || name.ends_with("127.in-addr.arpa");
         // As bytes: which characters a host name may have is `Domain`'s to say.
         let mut name = Name::from_labels(name.split_terminator('.').map(str::as_bytes))
             .map_err(|error| Lookup::Temporary(Temporary::Other(error.to_string())))?;
@@ -345,14 +347,20 @@ impl Resolver {
                 Some(_) | None => self.inner.lookup(name, kind).await,
             }
         };
-        let mut waiting = Waiting { silence: &self.silence, since: Instant::now(), heard: None };
+        let mut waiting = (!is_answered_here).then(|| Waiting {
+            silence: &self.silence,
+            since: Instant::now(),
+            heard: None,
+        });
         let heard = match timeout(self.deadline, ask).await {
             Ok(answer) => answer.map_err(nothing),
             Err(_) => Err(Lookup::Temporary(Temporary::TimedOut)),
         };
         let is_silent =
             matches!(heard, Err(Lookup::Temporary(Temporary::TimedOut | Temporary::Other(_))));
-        waiting.heard = Some(!is_silent);
+        if let Some(waiting) = &mut waiting {
+            waiting.heard = Some(!is_silent);
+        }
         heard
     }
 }

@@ -1,46 +1,10 @@
 //! Something that a message needs breaks while it is offered: at the final dot, or already at RCPT.
 //! The answer is 4xx, somebody is told, and what got its 250 is there once it works again.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use peers::{Dns, Fault};
 
+use crate::broken::Broken;
 use crate::harness::{ALICE, BOB, House, Smtp, message, until, words};
-
-/// System calls of the running server that fail, from now until this is dropped.
-struct Broken(Child);
-
-impl Broken {
-    /// As strace's `inject` has it; only calls on these files, if there are any.
-    fn calls(house: &House, calls: &str, error: &str, files: &[&str]) -> Self {
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-o", "/dev/null", "-p", &house.pid().to_string()]);
-        strace.args(["-e", &format!("trace={calls}")]);
-        strace.args(["-e", &format!("inject={calls}:error={error}")]);
-        for file in files {
-            strace.arg("-P").arg(house.installation.data.join(file));
-        }
-        let mut child = strace.stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("attached") {
-            line.clear();
-            assert!(told.read_line(&mut line).unwrap() > 0, "strace did not attach");
-        }
-        // It tells of each new thread, to nobody, and is not to wait for a reader.
-        std::thread::spawn(move || told.lines().count());
-        Self(child)
-    }
-}
-
-impl Drop for Broken {
-    fn drop(&mut self) {
-        // It lets go of the server when it is asked to end, not when it is killed.
-        drill::server::signal(self.0.id(), "TERM").unwrap();
-        self.0.wait().unwrap();
-    }
-}
 
 /// A session on port 25 or 24 that is ready for the content of a message to these recipients.
 fn at_the_content(house: &House, port: u16, recipients: &[&str]) -> Smtp {

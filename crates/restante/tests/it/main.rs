@@ -10,6 +10,7 @@ mod aliases_and_forwards;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;
+mod broken;
 mod certificates;
 mod connections_have_limits;
 mod curl_and_swaks_work;
