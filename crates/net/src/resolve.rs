@@ -326,7 +326,8 @@ impl Resolver {
         is_proof_wanted: bool,
     ) -> Result<Answered, Lookup<T>> {
         // RFC 6761 §6.3: the library knows these itself, and no server is heard from.
-        let is_answered_here = name.ends_with("localhost") || name.ends_with("127.in-addr.arpa");
+        let bare = name.trim_end_matches('.');
+        let is_answered_here = bare.ends_with("localhost") || bare.ends_with("127.in-addr.arpa");
         // As bytes: which characters a host name may have is `Domain`'s to say.
         let mut name = Name::from_labels(name.split_terminator('.').map(str::as_bytes))
             .map_err(|error| Lookup::Temporary(Temporary::Other(error.to_string())))?;
