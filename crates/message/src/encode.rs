@@ -15,6 +15,15 @@ pub fn unstructured(text: &str) -> String {
     if text.is_ascii() && text.len() <= UNBROKEN_MAX && !text.contains("=?") {
         return text;
     }
+    encoded_words(&text)
+}
+
+/// A text as encoded words of RFC 2047 §2, folded between them, whatever it is: they may stand in a
+/// phrase, where characters of the text would mean something (RFC 2047 §5 (3)). Controls become
+/// spaces.
+#[must_use]
+pub fn encoded_words(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     const OPEN: &str = "=?utf-8?q?";
     let mut out = OPEN.to_owned();
     let mut len = OPEN.len();

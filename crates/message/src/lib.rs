@@ -46,7 +46,7 @@ pub use codec::SummaryError;
 pub use content::{Content, Disposition, Encoding};
 pub use date::{MailDate, format_date, format_internal_date, parse_date, parse_internal_date};
 pub use downgrade::{downgraded_body, downgraded_envelope};
-pub use encode::unstructured;
+pub use encode::{encoded_words, unstructured};
 pub use envelope::{Envelope, envelope};
 pub use facts::{HeaderFacts, missing_fields};
 pub use fold::{casemap, fold};

@@ -202,8 +202,8 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                show::start_log(config.log.level);
-                serve::serve(&data, |_, _| {})?;
+                let alarms = show::start_log(config.log.level);
+                serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Import(args) => return transfer::import(&data, &args, self.json),

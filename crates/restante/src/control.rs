@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
+use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub hooks: Arc<web::Hooks>,
     /// Sends reports.
     pub reporter: Arc<Reporter>,
+    /// What is wrong now.
+    pub alarms: Alarms,
 }
 
 /// Listens on the control socket.
@@ -94,7 +97,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -128,6 +131,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             }
             let changes_routes =
                 matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
@@ -138,9 +142,13 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
             }
-            result.unwrap_or_else(|_| {
+            let mut result = result.unwrap_or_else(|_| {
                 Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
-            })
+            });
+            if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
+                answer.insert("alarms".to_owned(), alarms.view());
+            }
+            result
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };

@@ -16,6 +16,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::alarms::Alarms;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
@@ -32,7 +33,11 @@ use crate::{acme, certificates, mta_sts};
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
-pub fn serve(data: &DataDir, ready: impl FnOnce(&Store, &Config) + Send) -> anyhow::Result<()> {
+pub fn serve(
+    data: &DataDir,
+    alarms: Alarms,
+    ready: impl FnOnce(&Store, &Config) + Send,
+) -> anyhow::Result<()> {
     let config = data.config()?;
     let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
         .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
@@ -41,7 +46,7 @@ pub fn serve(data: &DataDir, ready: impl FnOnce(&Store, &Config) + Send) -> anyh
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(data, config, store.clone(), ready));
+    let result = runtime.block_on(run(data, config, store.clone(), alarms, ready));
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -178,6 +183,7 @@ async fn run(
     data: &DataDir,
     config: Config,
     store: Store,
+    alarms: Alarms,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
@@ -219,6 +225,7 @@ async fn run(
         keeper: keeper.clone(),
         hooks,
         reporter: Arc::clone(&reporter),
+        alarms,
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;

@@ -345,6 +345,17 @@ pub fn tool_output(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error} (./test installs it)"))
 }
 
+/// A program as root, or through sudo.
+pub fn as_root(program: &str) -> Command {
+    let id = tool(Command::new("id").arg("-u"));
+    if id.trim() == "0" {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
+}
+
 pub fn words(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
