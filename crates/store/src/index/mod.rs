@@ -307,19 +307,10 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
-            Record::TlsOptional { mail } => {
-                let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
-                self.sql.execute(insert, &[mail.0.into()]).map(drop)
-            }
-            Record::Reported(report) => {
-                self.apply_reported(report, entry.at)?;
-                match report.outcome {
-                    ReportOutcome::Mailed { mail } => self.tell_story(mail, seq, at),
-                    ReportOutcome::Posted { .. } | ReportOutcome::Dropped { .. } => Ok(()),
-                }
-            }
-            Record::ReportSpanSet(span) => self.apply_report_span(span),
-            Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
+            Record::TlsOptional { .. }
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_) => self.apply_of_reports(entry, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
@@ -378,6 +369,33 @@ impl<E: Executor> Index<E> {
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
             }
+        }
+    }
+}
+
+impl<E: Executor> Index<E> {
+    /// What reports to others are made of, and what became of them.
+    fn apply_of_reports(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::TlsOptional { mail } => {
+                let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::Reported(report) => {
+                self.apply_reported(report, entry.at)?;
+                match report.outcome {
+                    ReportOutcome::Mailed { mail } => self.tell_story(mail, seq, at),
+                    ReportOutcome::Posted { .. } | ReportOutcome::Dropped { .. } => Ok(()),
+                }
+            }
+            Record::ReportSpanSet(span) => self.apply_report_span(span),
+            Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
+            _ => Ok(()),
         }
     }
 }
