@@ -303,14 +303,11 @@ impl<E: Executor> Index<E> {
                 self.subscription(*account, name, *subscribed)
             }
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
-            Record::TlsRequired { mail } => {
-                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
-                self.sql.execute(insert, &[mail.0.into()]).map(drop)
-            }
-            Record::TlsOptional { .. }
+            Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
-            | Record::TlsPolicySeen(_) => self.apply_of_reports(entry, seq, at),
+            | Record::TlsPolicySeen(_) => self.apply_tls_and_reports(entry, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
@@ -374,14 +371,18 @@ impl<E: Executor> Index<E> {
 }
 
 impl<E: Executor> Index<E> {
-    /// What reports to others are made of, and what became of them.
-    fn apply_of_reports(
+    /// What messages want of TLS; what reports to others are made of, and what became of them.
+    fn apply_tls_and_reports(
         &mut self,
         entry: &Entry,
         seq: RecordSeq,
         at: Place,
     ) -> Result<(), SqlError> {
         match &entry.record {
+            Record::TlsRequired { mail } => {
+                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
             Record::TlsOptional { mail } => {
                 let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
