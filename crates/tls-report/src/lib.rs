@@ -5,7 +5,7 @@
 //! It counts nothing itself and sends nothing: what is in a report is given to it. What it reads may
 //! be hostile: sizes and counts have limits, and what is merely odd is read as well as can be.
 //!
-//! RFC 8460 · 7493 (I-JSON) · 1952 (gzip).
+//! RFC 8460 (TLS reports), RFC 7493 (I-JSON), RFC 1952 (gzip).
 
 mod json;
 mod record;
