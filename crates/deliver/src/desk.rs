@@ -513,8 +513,10 @@ impl Desk {
 
     /// Custodies that go this way, in the lines of all its hosts.
     fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
-        let line = |skip| state.lines.get(&Key { hop: hop.clone(), skip });
-        (0..=self.limits.hosts).filter_map(line).map(|line| line.items).sum()
+        let keys = (0..=self.limits.hosts).flat_map(|skip| {
+            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
+        });
+        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {

@@ -260,6 +260,7 @@ impl Resolver {
             dnssec: self.dnssec,
             deadline: self.deadline,
             slots: Semaphore::new(STRANGERS_LOOKUPS_MAX),
+            silence: Silence::default(),
         }
     }
 

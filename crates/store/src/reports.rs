@@ -346,7 +346,7 @@ fn accept_mail(
             original_recipient: None,
         }],
     };
-    match crate::accept::accept(work, arrived) {
+    match crate::accept::accept(work, arrived, crate::accept::Senders::new()) {
         Ok(()) => {
             if mail.tls_optional {
                 work.record(&Actor::Server, Record::TlsOptional { mail: id })?;
