@@ -47,6 +47,15 @@ pub fn encoded_words(text: &str) -> String {
     out
 }
 
+/// A display name (RFC 5322 §3.4): quoted where it is printable ASCII, else in encoded words.
+pub(crate) fn phrase(text: &str) -> String {
+    let is_plain = text.len() <= LINE_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_plain || text.contains("=?") {
+        return unstructured(text);
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// Appends `name: value`, folded at spaces. Line ends in the value become spaces, controls and
 /// (unless `utf8`) what is not ASCII become `?`.
 pub(crate) fn status_field(out: &mut String, name: &str, value: &str, utf8: bool) {

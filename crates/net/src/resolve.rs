@@ -26,6 +26,8 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 const NAME_SERVERS_MAX: usize = 3;
 /// Look-ups on their way at a time; the next ones wait. Each may hold a socket.
 const LOOKUPS_MAX: usize = 256;
+/// The same for what strangers cause, beside those.
+pub(crate) const STRANGERS_LOOKUPS_MAX: usize = 512;
 /// Records of one answer that are handed on: beyond is no honest use for mail.
 const RECORDS_MAX: usize = 256;
 /// Look-ups without any answer, one after the other, before an alarm.
@@ -246,6 +248,20 @@ impl Resolver {
         let (dnssec, deadline) = (settings.dnssec, settings.deadline);
         let (slots, silence) = (Semaphore::new(LOOKUPS_MAX), Silence::default());
         Ok(Self { inner, validating, dnssec, deadline, slots, silence })
+    }
+
+    /// The same servers and the same memory, for what strangers cause by what they send: its
+    /// look-ups have places of their own, so that delivery never waits for them.
+    #[must_use]
+    pub fn for_strangers(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            validating: self.validating.clone(),
+            dnssec: self.dnssec,
+            deadline: self.deadline,
+            slots: Semaphore::new(STRANGERS_LOOKUPS_MAX),
+            silence: Silence::default(),
+        }
     }
 
     /// MX records, as they come (not sorted).
@@ -473,7 +489,7 @@ fn set_options(options: &mut ResolverOpts, settings: &ResolverSettings) {
     // To see where a chain of CNAMEs leads.
     options.preserve_intermediates = true;
     options.use_hosts_file = ResolveHosts::Never;
-    options.max_active_requests = LOOKUPS_MAX;
+    options.max_active_requests = LOOKUPS_MAX + STRANGERS_LOOKUPS_MAX;
 }
 
 /// The servers of resolv.conf(5). Without the file, or one in it, the one of this machine.

@@ -19,6 +19,8 @@ use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
+use crate::reporting::Reporter;
+use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
 use crate::tls;
 
@@ -50,15 +52,23 @@ fn remove_socket(path: &Path) {
     }
 }
 
+/// What of a running server commands are for.
+#[derive(Clone)]
+pub struct Parts {
+    /// Sends mail.
+    pub runner: Arc<Runner<Outbound>>,
+    /// Orders certificates, where it is to.
+    pub keeper: Option<Arc<Keeper>>,
+    /// Tells events.
+    pub hooks: Arc<web::Hooks>,
+    /// Sends reports.
+    pub reporter: Arc<Reporter>,
+    /// What is wrong now.
+    pub alarms: Alarms,
+}
+
 /// Listens on the control socket.
-pub fn listen(
-    path: &Path,
-    store: Store,
-    runner: Arc<Runner<Outbound>>,
-    keeper: Option<Arc<Keeper>>,
-    hooks: Arc<web::Hooks>,
-    alarms: Alarms,
-) -> anyhow::Result<Listening> {
+pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
     let listener = UnixListener::bind(path)
@@ -69,12 +79,9 @@ pub fn listen(
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (store, runner) = (store.clone(), Arc::clone(&runner));
-                    let (keeper, hooks) = (keeper.clone(), Arc::clone(&hooks));
-                    let alarms = alarms.clone();
+                    let (store, parts) = (store.clone(), parts.clone());
                     tokio::spawn(async move {
-                        let answered = answer(stream, store, runner, (keeper, hooks, alarms));
-                        if let Err(error) = answered.await {
+                        if let Err(error) = answer(stream, store, parts).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -89,12 +96,8 @@ pub fn listen(
     Ok(Listening { task, path: path.to_owned() })
 }
 
-async fn answer(
-    stream: UnixStream,
-    store: Store,
-    runner: Arc<Runner<Outbound>>,
-    (keeper, hooks, alarms): (Option<Arc<Keeper>>, Arc<web::Hooks>, Alarms),
-) -> std::io::Result<()> {
+async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
+    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -111,6 +114,7 @@ async fn answer(
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Hook { ask }) => {
             let actor = Actor::Operator { name: user_name(user) };
             crate::hook_command::answer(&hooks, &store, ask, &actor).await

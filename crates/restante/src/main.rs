@@ -26,6 +26,8 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod report_command;
+mod reporting;
 mod reports;
 mod request;
 mod serve;

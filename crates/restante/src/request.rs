@@ -96,8 +96,12 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
-    /// What the DMARC reports of others say.
-    ReportDmarc(crate::reports::Which),
+    /// What the reports of others say.
+    ReportsReceived(crate::reports::Which),
+    /// What this server reports to others.
+    Reports {
+        ask: crate::reporting::command::Ask,
+    },
     /// Go on as a session of import or export (`transfer`).
     Transfer {
         account: Address,
@@ -301,7 +305,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
-        Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
+        Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
+        Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);

@@ -16,7 +16,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, Made};
-use crate::reports;
 use crate::request::Request;
 
 /// Whether standard output is somebody who sees colours.
@@ -49,14 +48,6 @@ pub fn error(error: &anyhow::Error) {
 /// A line for people.
 pub fn line(text: &str) {
     println!("{text}");
-}
-
-/// What DMARC reports say.
-pub fn reports(answer: &Value, as_json: bool) {
-    if as_json {
-        return json(answer);
-    }
-    reports::sentences(answer).iter().for_each(|text| line(text));
 }
 
 /// A heading for people.
@@ -154,7 +145,6 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             answer,
             "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
         ),
-        Request::ReportDmarc(_) => reports::sentences(answer).iter().for_each(|text| line(text)),
         Request::QueueShow { .. } => stories(answer, "Nothing of that is queued."),
         Request::AccountList | Request::AccountQuota { .. } => {
             let columns = ["address", "messages", "messages_max", "storage", "storage_max"];

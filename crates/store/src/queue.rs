@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
-use mail_types::{Address, CustodyId, MailId, Peer, RecordSeq, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, ReversePath, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
@@ -13,6 +13,7 @@ use crate::lanes::Turn;
 use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Record, Source};
+use crate::record_report::TlsPolicySeen;
 use crate::record_tried::{Tried, Try};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
@@ -46,6 +47,8 @@ pub struct QueueItem {
     pub relay: Option<String>,
     /// It is to go back to its sender, for this reason.
     pub give_back: Option<String>,
+    /// RFC 6710.
+    pub priority: Priority,
 }
 
 /// What the recipients of a queued message share.
@@ -101,7 +104,7 @@ pub const CUSTODIES_PER_JOB: usize = 1000;
 impl<D: Disk> Store<D> {
     /// Takes items that are due, from each lane in its turn (see `lanes`); what is taken is not taken
     /// again before [`Store::settle`] or [`Store::give_back`] names it. Nothing is taken for
-    /// destinations that `skip` names or an operator paused. Answers also when the next one that was
+    /// destinations and priorities that `skip` names, or that an operator paused. Answers also when the next one that was
     /// not taken is due.
     ///
     /// # Errors
@@ -110,7 +113,7 @@ impl<D: Disk> Store<D> {
         &self,
         now: Timestamp,
         count_max: usize,
-        skip: &dyn Fn(&str) -> bool,
+        skip: &dyn Fn(&str, Priority) -> bool,
     ) -> Result<(Vec<QueueItem>, Option<Timestamp>), StoreError> {
         let (rows, next_due) = self.read(|sql| {
             let seen = crate::index::applied_in(sql)?.map_or(RecordSeq(0), |head| head.last_seq);
@@ -127,7 +130,7 @@ impl<D: Disk> Store<D> {
                 && let Some(turn) = lanes.turn()
             {
                 let to = &turn.lane.destination;
-                if paused(to) || skip(to) {
+                if paused(to) || skip(to, turn.lane.priority) {
                     aside.push(turn);
                     continue;
                 }
@@ -184,7 +187,7 @@ impl<D: Disk> Store<D> {
     /// Where index or journal cannot be read.
     pub fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
         const BY_DUE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
-            delay_told, accepted, recipient, relay, give_back FROM queue \
+            delay_told, accepted, recipient, relay, give_back, priority FROM queue \
             WHERE ($1 IS NULL OR mail = $1) AND ($2 IS NULL OR destination = $2) \
             ORDER BY due, custody LIMIT $3";
         let rows = self.read(|sql| {
@@ -269,12 +272,26 @@ impl<D: Disk> Store<D> {
         tries: Vec<Try>,
         report: Option<NewReport>,
     ) -> Pending<()> {
+        self.settle_seen(settled, tries, report, Vec::new())
+    }
+
+    /// The same with what the hosts' domains want of TLS, for reports to them.
+    pub fn settle_seen(
+        &self,
+        settled: Vec<Settled>,
+        tries: Vec<Try>,
+        report: Option<NewReport>,
+        policies: Vec<TlsPolicySeen>,
+    ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let recalled = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
-            move |work| settle(work, &recalled, settled, tries, report),
+            move |work| {
+                crate::reports::note_tls_policies(work, policies)?;
+                settle(work, &recalled, settled, tries, report)
+            },
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
                 taken.release(&custodies, Taken::SettledBy(synced.seq()));
@@ -380,6 +397,7 @@ impl<D: Disk> Store<D> {
                 since: row.since,
                 relay: row.relay,
                 give_back: row.give_back,
+                priority: row.priority,
             });
         }
         items

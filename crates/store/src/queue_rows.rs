@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use mail_types::{Address, CustodyId, MailId, Timestamp};
+use mail_types::{Address, CustodyId, MailId, Priority, Timestamp};
 
 use crate::MailFacts;
 use crate::index::Index;
@@ -24,6 +24,7 @@ pub struct QueueRow {
     pub recipient: Option<Address>,
     pub relay: Option<String>,
     pub give_back: Option<String>,
+    pub priority: Priority,
 }
 
 /// The next items of a lane behind a place: one more than `count`, and whether there may be more.
@@ -34,7 +35,7 @@ pub fn lane_page(
     count: usize,
 ) -> Result<(Vec<QueueRow>, bool), SqlError> {
     const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
-        delay_told, accepted, recipient, relay, give_back FROM queue \
+        delay_told, accepted, recipient, relay, give_back, priority FROM queue \
         WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
         AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
     let (due, custody) =
@@ -44,7 +45,7 @@ pub fn lane_page(
     let params = [
         (&*lane.destination).into(),
         lane.account.into(),
-        lane.priority.into(),
+        i64::from(lane.priority.get()).into(),
         i64::from(lane.again).into(),
         due.into(),
         custody.into(),
@@ -77,7 +78,7 @@ pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
         let lane = Lane {
             destination: row.text(0)?.into(),
             account: row.id(1)?,
-            priority: row.int(2)?,
+            priority: Priority::nearest(row.int(2)?),
             again: row.int(3)? != 0,
         };
         lanes.note(&lane, Timestamp(row.int(4)?));
@@ -87,7 +88,7 @@ pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
 }
 
 /// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
-/// accepted, recipient, relay, give_back.
+/// accepted, recipient, relay, give_back, priority.
 pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
     let mail = MailId(row.id(1)?);
     let recipient = row.text_or_null(9)?.map(|text| {
@@ -109,6 +110,7 @@ pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
         recipient: recipient.transpose()?,
         relay: row.text_or_null(10)?.map(str::to_owned),
         give_back: row.text_or_null(11)?.map(str::to_owned),
+        priority: Priority::nearest(row.int(12)?),
     })
 }
 

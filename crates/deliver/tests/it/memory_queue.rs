@@ -168,7 +168,10 @@ impl Queue for MemoryQueue {
         let mut waiting: Vec<(Timestamp, CustodyId)> = state
             .custodies
             .values()
-            .filter(|custody| !custody.taken && !(want.skip)(&custody.item.recipient.host))
+            .filter(|custody| {
+                !custody.taken
+                    && !(want.skip)(&custody.item.recipient.host, custody.item.mail.priority)
+            })
             .filter_map(|custody| custody.due.map(|due| (due, custody.item.custody)))
             .collect();
         waiting.sort_unstable();

@@ -184,6 +184,18 @@ fn trouble_of_the_dns_is_temporary() {
 }
 
 #[test]
+fn what_no_key_can_have_is_not_told_on() {
+    let tags = TAGS.replace("s=s", &format!("s={}", "x".repeat(100_000)));
+    let long =
+        signed(&Key::ed25519(), &format!("{tags}; i={}@example.org", "i".repeat(9000)), MESSAGE);
+    let result = &verify(&long, &Answers::default())[0];
+    assert_eq!(result.outcome.verdict, Verdict::PermError);
+    assert_eq!(result.selector, None);
+    assert_eq!(result.identity.as_deref(), Some(&*"i".repeat(320)));
+    assert!(result.outcome.reason().len() < 400);
+}
+
+#[test]
 fn a_body_that_was_changed_asks_for_no_key() {
     let message = signed(&Key::ed25519(), TAGS, MESSAGE).replace("Hello", "Goodbye");
     let mut reading = Reading::new();
