@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mail_types::{Host, Timestamp};
 use net::Stop;
-use route::Failure;
+use route::{Failure, Relay};
 
 use crate::Runner;
 use crate::connection::run_connection;
@@ -56,8 +56,9 @@ impl<Q: Queue> Runner<Q> {
             self.desk.wait_for_room();
         }
         let runner = Arc::clone(self);
-        let skip =
-            Arc::new(move |host: &Host| !full.is_empty() && full.contains(&runner.next_hop(host)));
+        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>| {
+            !full.is_empty() && full.contains(&runner.hop(host, relay))
+        });
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -84,10 +85,7 @@ impl<Q: Queue> Runner<Q> {
                 self.return_now(item, Setback::no_way(failure)).await;
                 continue;
             }
-            let hop = match &item.relay {
-                Some(relay) => NextHop::Relay(relay.clone()),
-                None => self.next_hop(&item.recipient.host),
-            };
+            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
             let key = Key { hop, skip: 0 };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
@@ -101,6 +99,14 @@ impl<Q: Queue> Runner<Q> {
         }
         for (key, items) in open {
             self.put_new(&key, items, stop, now).await;
+        }
+    }
+
+    /// Where mail for a host goes, by an operator's word for it or by the routes.
+    fn hop(&self, host: &Host, relay: Option<&Relay>) -> NextHop {
+        match relay {
+            Some(relay) => NextHop::Relay(relay.clone()),
+            None => self.next_hop(host),
         }
     }
 

@@ -25,6 +25,7 @@ mod look_up;
 mod protection;
 mod queue;
 mod results;
+mod returns;
 mod setback;
 mod settings;
 mod settle;
@@ -51,6 +52,7 @@ pub use tries::Try;
 use desk::Desk;
 use familiar::Familiar;
 use results::Settled;
+use returns::Returns;
 
 /// What the runner works with.
 pub struct Parts<Q> {
@@ -80,6 +82,7 @@ pub struct Runner<Q: Queue> {
     routes: RwLock<Routes>,
     desk: Desk,
     familiar: Familiar,
+    returns: Returns,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
     to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
@@ -94,6 +97,7 @@ impl<Q: Queue> Runner<Q> {
         Arc::new(Self {
             desk: Desk::new(&settings),
             familiar: Familiar::default(),
+            returns: Returns::default(),
             settings,
             queue,
             resolver,
@@ -117,6 +121,7 @@ impl<Q: Queue> Runner<Q> {
             self.familiar.reached(&host);
         }
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
+        let returning = tokio::spawn(Arc::clone(&self).give_back_again(stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
         if self.results.send(None).await.is_err() {
@@ -124,6 +129,9 @@ impl<Q: Queue> Runner<Q> {
         }
         if let Err(error) = recording.await {
             tracing::error!(%error, "the recorder of results failed");
+        }
+        if let Err(error) = returning.await {
+            tracing::error!(%error, "giving mail back failed");
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
-    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    Directory, Lane, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError,
 };
 use tokio::sync::Notify;
@@ -148,9 +148,12 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = move |destination: &str| match format!("x@{destination}").parse::<Address>() {
-            Ok(address) => (want.skip)(&address.host),
-            Err(_) => false,
+        let skip = move |lane: &Lane| {
+            let relay = lane.relay.as_deref().and_then(|relay| relay.parse().ok());
+            match format!("x@{}", lane.destination).parse::<Address>() {
+                Ok(address) => (want.skip)(&address.host, relay.as_ref()),
+                Err(_) => false,
+            }
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
