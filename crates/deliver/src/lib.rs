@@ -43,7 +43,7 @@ use tokio::sync::mpsc;
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use queue::{
-    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
+    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};

@@ -82,9 +82,12 @@ pub trait Queue: Send + Sync + 'static {
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// The reverse-path that a message leaves with: another than its own where it is only forwarded.
-    fn sent_as(&self, mail: &Mail) -> ReversePath {
-        mail.reverse_path.clone()
+    /// What a taken message is as it leaves, known before anything of it is sent.
+    ///
+    /// # Errors
+    /// The message cannot be read now.
+    fn leaving(&self, mail: &Mail) -> impl Future<Output = Result<Leaving, QueueError>> + Send {
+        std::future::ready(Ok(Leaving::as_kept(mail)))
     }
 
     /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
@@ -137,13 +140,31 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
-    /// Octets of the message; what is signed as it leaves has a few more.
+    /// Octets of the message as kept; what is signed or sealed as it leaves has more
+    /// ([`Queue::leaving`]).
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
     /// It is for the postmaster in the first place, who is told of no failure of it: a report of
     /// it would fail as it does.
     pub for_postmaster: bool,
+}
+
+/// A message as it leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Another than its own where it is only forwarded.
+    pub reverse_path: ReversePath,
+    /// Octets of it, with all that is put in front as it leaves: what [`Queue::read_body`] gives.
+    pub octets: u64,
+}
+
+impl Leaving {
+    /// With nothing in front, and under its own reverse-path.
+    #[must_use]
+    pub fn as_kept(mail: &Mail) -> Self {
+        Self { reverse_path: mail.reverse_path.clone(), octets: mail.body_bytes }
+    }
 }
 
 /// A custody that is to be sent.
