@@ -41,7 +41,13 @@ impl MemoryQueue {
 
 impl Queue for MemoryQueue {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
-        if self.waiting.lock().unwrap().front().is_some_and(|i| (want.skip)(&i.recipient.host, i.relay.as_ref())) {
+        if self
+            .waiting
+            .lock()
+            .unwrap()
+            .front()
+            .is_some_and(|i| (want.skip)(&i.recipient.host, i.relay.as_ref()))
+        {
             return Ok(Taken { items: Vec::new(), next_due: None });
         }
         let mut waiting = self.waiting.lock().unwrap();

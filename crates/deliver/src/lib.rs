@@ -22,6 +22,7 @@ mod familiar;
 mod feed;
 mod greylist;
 mod look_up;
+mod pieces;
 mod protection;
 mod queue;
 mod results;
@@ -42,6 +43,7 @@ use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
+pub use pieces::{Piece, Pieces};
 pub use queue::{
     Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
 };

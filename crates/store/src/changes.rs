@@ -427,8 +427,8 @@ fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition
                 Ok(None) => return Ok(Err("without its message".to_owned())),
                 Err(error) => return Err(work.fail(error.into())),
             };
-            let had = place_in(work, standing.mail, account)
-                .map_err(|error| work.fail(error.into()))?;
+            let had =
+                place_in(work, standing.mail, account).map_err(|error| work.fail(error.into()))?;
             let (mailbox, (uid, mod_seq)) = match had {
                 // Several recipients lead to one account, which has the message once.
                 Some((mailbox, uid, mod_seq)) => (mailbox, (uid, mod_seq)),

@@ -105,10 +105,7 @@ pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
 }
 
 /// How a custody is sent now; none where it is not in the queue.
-pub fn way_of(
-    sql: &mut impl Executor,
-    custody: CustodyId,
-) -> Result<Option<Way>, SqlError> {
+pub fn way_of(sql: &mut impl Executor, custody: CustodyId) -> Result<Option<Way>, SqlError> {
     let mut found = None;
     let query = "SELECT recipient, relay, give_back FROM queue WHERE custody = $1";
     sql.query(query, &[custody.0.into()], &mut |row| {

@@ -27,8 +27,7 @@ impl<E: Executor> Index<E> {
     /// An item is due at another time, or in another lane, or in the queue again.
     pub(super) fn moved_in_queue(&mut self, custody: CustodyId) -> Result<(), SqlError> {
         let Some(news) = &mut self.queue_news else { return Ok(()) };
-        let query =
-            "SELECT destination, account, priority, again, due, relay FROM queue WHERE custody = $1";
+        let query = "SELECT destination, account, priority, again, due, relay FROM queue WHERE custody = $1";
         self.sql.query(query, &[custody.0.into()], &mut |row| {
             let lane = Lane {
                 destination: row.text(0)?.into(),
