@@ -274,7 +274,7 @@ impl<D: Disk> Store<D> {
     pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<Vec<CustodyId>> {
         let taken = Arc::clone(&self.taken);
         self.change(move |work| {
-            let Standing { mut custodies, .. } = as_taken(work, &taken, &custodies)?;
+            let InQueue { same: mut custodies, .. } = as_taken(work, &taken, &custodies)?;
             if !work.index.pauses.is_empty() {
                 custodies = unpaused(work, custodies)?;
             }
@@ -443,22 +443,22 @@ fn queued(work: &mut Work<'_>, custodies: &[CustodyId]) -> Result<Vec<CustodyId>
     Ok(found)
 }
 
-/// How items stand in the queue that the runner has.
-struct Standing {
-    /// As they were taken.
-    custodies: Vec<CustodyId>,
-    /// Another way.
+/// Items in the queue that the runner has.
+#[derive(Default)]
+struct InQueue {
+    /// They wait as they were taken.
+    same: Vec<CustodyId>,
+    /// They are to be sent another way since.
     changed: Vec<CustodyId>,
 }
 
-/// Those of the custodies that are in the queue.
+/// How these stand in the queue; what is not there is left out.
 fn as_taken(
     work: &mut Work<'_>,
     taken: &Mutex<TakenItems>,
     custodies: &[CustodyId],
-) -> Result<Standing, Refused> {
-    let mut standing =
-        Standing { custodies: Vec::with_capacity(custodies.len()), changed: Vec::new() };
+) -> Result<InQueue, Refused> {
+    let mut found = InQueue::default();
     for &custody in custodies {
         let way = way_of(&mut work.index.sql, custody).map_err(|error| work.fail(error.into()))?;
         let Some(way) = way else {
@@ -467,11 +467,11 @@ fn as_taken(
         };
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         match taken.is_changed(custody, &way) {
-            true => standing.changed.push(custody),
-            false => standing.custodies.push(custody),
+            true => found.changed.push(custody),
+            false => found.same.push(custody),
         }
     }
-    Ok(standing)
+    Ok(found)
 }
 
 /// Those whose destination does not wait by an operator's word.
@@ -503,7 +503,7 @@ fn settle(
     let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
     // What was changed since it was taken was not offered to anybody: that it could not be sent the
     // old way says nothing about the new one.
-    let Standing { custodies: open, changed } = as_taken(work, taken, &custodies)?;
+    let InQueue { same: open, changed } = as_taken(work, taken, &custodies)?;
     let open: HashSet<CustodyId> = open.into_iter().collect();
     settled.retain(|one| open.contains(&one.custody));
     if settled.is_empty() {
