@@ -10,13 +10,13 @@ use mail_types::{Address, CustodyId, MailId, Peer, RecordSeq, ReversePath, Times
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
 use crate::lanes::{Lane, Lanes, Turn};
-use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row, way_of};
+use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Record, Source};
 use crate::record_tried::{Tried, Try, fit_words};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::taken::{Taken, TakenItems};
+use crate::taken::{InQueue, Taken, TakenItems, as_taken};
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
 
 /// A custody in the queue.
@@ -438,37 +438,6 @@ fn queued(work: &mut Work<'_>, custodies: &[CustodyId]) -> Result<Vec<CustodyId>
             Ok(Some(_)) => found.push(custody),
             Ok(None) => tracing::warn!(%custody, "is not in the queue"),
             Err(error) => return Err(work.fail(error.into())),
-        }
-    }
-    Ok(found)
-}
-
-/// Items in the queue that the runner has.
-#[derive(Default)]
-struct InQueue {
-    /// They wait as they were taken.
-    same: Vec<CustodyId>,
-    /// They are to be sent another way since.
-    changed: Vec<CustodyId>,
-}
-
-/// How these stand in the queue; what is not there is left out.
-fn as_taken(
-    work: &mut Work<'_>,
-    taken: &Mutex<TakenItems>,
-    custodies: &[CustodyId],
-) -> Result<InQueue, Refused> {
-    let mut found = InQueue::default();
-    for &custody in custodies {
-        let way = way_of(&mut work.index.sql, custody).map_err(|error| work.fail(error.into()))?;
-        let Some(way) = way else {
-            tracing::warn!(%custody, "is not in the queue");
-            continue;
-        };
-        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.is_changed(custody, &way) {
-            true => found.changed.push(custody),
-            false => found.same.push(custody),
         }
     }
     Ok(found)

@@ -1,10 +1,14 @@
 //! What the runner has taken out of the queue. Known in memory only.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use mail_types::{Address, CustodyId, RecordSeq, Timestamp};
 
+use crate::Refused;
+use crate::commit::Work;
 use crate::lanes::Lane;
+use crate::queue_rows::way_of;
 
 /// What the runner has taken.
 ///
@@ -93,4 +97,35 @@ impl TakenItems {
             }
         });
     }
+}
+
+/// Items in the queue that the runner has.
+#[derive(Default)]
+pub struct InQueue {
+    /// They wait as they were taken.
+    pub same: Vec<CustodyId>,
+    /// They are to be sent another way since.
+    pub changed: Vec<CustodyId>,
+}
+
+/// How these stand in the queue; what is not there is left out.
+pub fn as_taken(
+    work: &mut Work<'_>,
+    taken: &Mutex<TakenItems>,
+    custodies: &[CustodyId],
+) -> Result<InQueue, Refused> {
+    let mut found = InQueue::default();
+    for &custody in custodies {
+        let way = way_of(&mut work.index.sql, custody).map_err(|error| work.fail(error.into()))?;
+        let Some(way) = way else {
+            tracing::warn!(%custody, "is not in the queue");
+            continue;
+        };
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken.is_changed(custody, &way) {
+            true => found.changed.push(custody),
+            false => found.same.push(custody),
+        }
+    }
+    Ok(found)
 }
