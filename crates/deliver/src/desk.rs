@@ -59,6 +59,10 @@ struct Limits {
     per_destination: usize,
     items: usize,
     items_per_destination: usize,
+    /// Jobs that one connection takes at a time.
+    jobs_at_once: usize,
+    /// Hosts of a destination, each of which may have a line.
+    hosts: usize,
 }
 
 #[derive(Default)]
@@ -70,8 +74,9 @@ struct State {
     items: usize,
     orphans: Vec<Orphan>,
     windows: Windows,
-    /// The last taking left mail in the queue for want of room here.
+    /// The last taking left mail in the queue for want of room here, or for want of room for these.
     left_behind: bool,
+    full: HashSet<NextHop>,
     stopping: bool,
 }
 
@@ -139,6 +144,8 @@ impl Desk {
             per_destination: settings.connections_per_destination_max.max(1),
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
+            jobs_at_once: settings.attempts_ahead.max(1),
+            hosts: settings.hosts_per_attempt.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -159,15 +166,19 @@ impl Desk {
         self.state().left_behind = true;
     }
 
-    /// Where enough mail lies that goes the same way.
+    /// Where enough mail lies that goes the same way: what is left behind of it, so that `room` is
+    /// notified once half of it is gone.
     pub(crate) fn full(&self) -> HashSet<NextHop> {
-        let state = self.state();
+        let mut state = self.state();
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
-        for (key, line) in &state.lines {
+        for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
         let is_full = |(_, count): &(&NextHop, usize)| *count >= self.limits.items_per_destination;
-        items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect()
+        let full: HashSet<NextHop> =
+            items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect();
+        state.full.clone_from(&full);
+        full
     }
 
     /// New mail from the queue.
@@ -238,6 +249,7 @@ impl Desk {
     /// Whether the line gets one more connection now; counts it. Otherwise it may wait for one.
     fn may_connect(&self, state: &mut State, key: &Key, now: Timestamp) -> bool {
         let full = state.connections >= self.limits.connections;
+        let scarce = state.connections >= self.limits.connections / 2;
         let per_site = self.limits.per_destination;
         let State { lines, windows, waiting, .. } = &mut *state;
         let Some(line) = lines.get_mut(key) else { return false };
@@ -245,7 +257,10 @@ impl Desk {
             line.learned_max = None;
         }
         let learned = line.learned_max.map_or(usize::MAX, |(count, _)| count);
-        let wants = line.jobs.len() > line.connecting + line.called
+        // Where many destinations have mail, making and ending connections costs more than sending:
+        // what one connection can take soon gets no second one.
+        let suffices = if scarce { line.connections * self.limits.jobs_at_once } else { 0 };
+        let wants = line.jobs.len() > (line.connecting + line.called).max(suffices)
             && line.connections < self.limits.per_destination.min(learned);
         if !wants {
             return false;
@@ -462,17 +477,33 @@ impl Desk {
     pub(crate) fn recorded(&self, key: &Key, count: usize, now: Timestamp) {
         let mut state = self.state();
         state.items = state.items.saturating_sub(count);
-        let mut has_room = state.items <= self.limits.items / 2;
         if let Some(line) = state.lines.get_mut(key) {
-            let half = self.limits.items_per_destination / 2;
-            let was_over = line.items > half;
             line.items = line.items.saturating_sub(count);
-            has_room |= was_over && line.items <= half;
+        }
+        // Who takes from the queue is not called for each message: what is full and stuck must not
+        // have the queue looked through for each message that goes elsewhere.
+        let mut has_room = state.left_behind && state.items <= self.limits.items / 2;
+        if has_room {
+            state.left_behind = false;
+        }
+        if state.full.contains(&key.hop) && self.lies_at(&state, &key.hop) <= self.half_full() {
+            state.full.remove(&key.hop);
+            has_room = true;
         }
         Self::forget_if_empty(&mut state, key, now);
-        if has_room && std::mem::take(&mut state.left_behind) {
+        if has_room {
             self.room.notify_one();
         }
+    }
+
+    const fn half_full(&self) -> usize {
+        self.limits.items_per_destination / 2
+    }
+
+    /// Custodies that go this way, in the lines of all its hosts.
+    fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
+        let line = |skip| state.lines.get(&Key { hop: hop.clone(), skip });
+        (0..=self.limits.hosts).filter_map(line).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {

@@ -52,9 +52,6 @@ impl<Q: Queue> Runner<Q> {
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full();
-        if !full.is_empty() {
-            self.desk.wait_for_room();
-        }
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, relay: Option<&Relay>| {
             !full.is_empty() && full.contains(&runner.hop(host, relay))

@@ -46,6 +46,8 @@ pub struct Shared {
     pub plain_sign_in_from_loopback: bool,
     /// Limits of a connection.
     pub limits: Limits,
+    /// Whether an account may write what it likes into From; its envelope sender stays its own.
+    pub any_from: Box<dyn Fn(&Address) -> bool + Send + Sync>,
     /// `Received` fields in one message; more is a loop (RFC 5321 §6.3).
     pub received_fields_max: usize,
 }

@@ -444,7 +444,7 @@ fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition
                 mail: standing.mail,
             }))
         }
-        Resolution::UnknownUser | Resolution::Alias(_) => {
+        Resolution::UnknownUser | Resolution::Alias(_) | Resolution::SenderOf(_) => {
             Ok(Err("to an address that is no account any more".to_owned()))
         }
     }
