@@ -98,8 +98,7 @@ enum Part {
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 /// What is measured by itself.
-const ALONE: [Part; 5] =
-    [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Auth];
+const ALONE: [Part; 5] = [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {

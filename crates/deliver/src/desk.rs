@@ -2,11 +2,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail_types::{CustodyId, Timestamp};
+use mail_types::{CustodyId, Priority, Timestamp};
 use route::Class;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
 use crate::setback::Setback;
@@ -21,6 +22,8 @@ const PAUSED_LINES_MAX: usize = 10_000;
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
     pub(crate) skip: usize,
+    /// Its mail goes whatever TLS policies say (RFC 8689 §5).
+    pub(crate) tls_optional: bool,
 }
 
 /// Recipients of one message at one destination: one transaction.
@@ -32,6 +35,12 @@ pub(crate) struct Job {
     pub(crate) setback: Option<Setback>,
     /// It met a connection that had gone stale, and got a fresh one at once.
     pub(crate) met_stale: bool,
+}
+
+impl Job {
+    pub(crate) fn priority(&self) -> Priority {
+        self.items.first().map_or(Priority::NORMAL, |item| item.mail.priority)
+    }
 }
 
 /// Mail whose connection ended with a panic.
@@ -83,7 +92,7 @@ struct State {
 /// One destination.
 #[derive(Default)]
 struct Line {
-    jobs: VecDeque<Job>,
+    jobs: Lineup,
     /// Custodies queued here, being sent, and not yet recorded.
     items: usize,
     /// Connections, those being made included.
@@ -166,18 +175,20 @@ impl Desk {
         self.state().left_behind = true;
     }
 
-    /// Where enough mail lies that goes the same way: what is left behind of it, so that `room` is
-    /// notified once half of it is gone.
-    pub(crate) fn full(&self) -> HashSet<NextHop> {
+    /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
+    /// much room again: else it would wait in the queue behind all that waits here. What is left
+    /// behind of it has `room` notified once half of it is gone.
+    pub(crate) fn full(&self) -> HashMap<NextHop, bool> {
         let mut state = self.state();
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
         for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
-        let is_full = |(_, count): &(&NextHop, usize)| *count >= self.limits.items_per_destination;
-        let full: HashSet<NextHop> =
-            items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect();
-        state.full.clone_from(&full);
+        let max = self.limits.items_per_destination;
+        let full = items.into_iter().filter(|(_, count)| *count >= max);
+        let full: HashMap<NextHop, bool> =
+            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
+        state.full = full.keys().cloned().collect();
         full
     }
 
@@ -230,7 +241,7 @@ impl Desk {
         if let Some((_, setback)) = &line.pause {
             return Put::Paused(Box::new((job, setback.clone())));
         }
-        line.jobs.push_back(job);
+        line.jobs.push(job);
         if stopping {
             return Put::Queued;
         }
@@ -363,7 +374,7 @@ impl Desk {
         let Some(line) = state.lines.get_mut(key) else { return Vec::new() };
         let share = line.jobs.len().div_ceil(line.connections.max(1));
         let count = share.min(jobs_max).min(line.jobs.len());
-        line.jobs.drain(..count).collect()
+        (0..count).map_while(|_| line.jobs.pop()).collect()
     }
 
     /// What a connection without mail does; one that is to wait counts as idle from now on.
@@ -455,7 +466,7 @@ impl Desk {
             let setback = Setback { tries: Vec::new(), ..setback.clone() };
             line.pause = Some((until, setback));
         }
-        line.jobs.drain(..).collect()
+        line.jobs.take_all()
     }
 
     /// An address could not be reached; it comes last until then.
@@ -502,8 +513,10 @@ impl Desk {
 
     /// Custodies that go this way, in the lines of all its hosts.
     fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
-        let line = |skip| state.lines.get(&Key { hop: hop.clone(), skip });
-        (0..=self.limits.hosts).filter_map(line).map(|line| line.items).sum()
+        let keys = (0..=self.limits.hosts).flat_map(|skip| {
+            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
+        });
+        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {
@@ -544,7 +557,7 @@ impl Desk {
         let mut state = self.state();
         state.stopping = true;
         state.waiting.clear();
-        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.drain(..));
+        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.take_all());
         jobs.flat_map(|job| job.items).map(|item| item.custody).collect()
     }
 
@@ -556,7 +569,7 @@ impl Desk {
         for key in keys {
             let Some(line) = state.lines.get_mut(&key) else { continue };
             let before = custodies.len();
-            let jobs = line.jobs.drain(..).flat_map(|job| job.items);
+            let jobs = line.jobs.take_all().into_iter().flat_map(|job| job.items);
             custodies.extend(jobs.map(|item| item.custody));
             let count = custodies.len() - before;
             line.items = line.items.saturating_sub(count);

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Host, Timestamp};
+use mail_types::{Host, Priority, Timestamp};
 use net::Stop;
 use route::{Failure, Relay};
 
@@ -53,8 +53,12 @@ impl<Q: Queue> Runner<Q> {
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full();
         let runner = Arc::clone(self);
-        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>| {
-            !full.is_empty() && full.contains(&runner.hop(host, relay))
+        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority| {
+            if full.is_empty() {
+                return false;
+            }
+            let for_all = full.get(&runner.hop(host, relay));
+            for_all.is_some_and(|for_all| *for_all || priority <= Priority::NORMAL)
         });
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
@@ -83,7 +87,7 @@ impl<Q: Queue> Runner<Q> {
                 continue;
             }
             let hop = self.hop(&item.recipient.host, item.relay.as_ref());
-            let key = Key { hop, skip: 0 };
+            let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -109,7 +113,8 @@ impl<Q: Queue> Runner<Q> {
 
     /// An operator wants it back with its sender: nobody is asked.
     async fn return_now(&self, item: Item, setback: Setback) {
-        let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+        let hop = self.next_hop(&item.recipient.host);
+        let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
         let items = vec![(item, Fate::Failed(setback))];
         let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };

@@ -21,6 +21,7 @@ mod explain;
 mod familiar;
 mod feed;
 mod greylist;
+mod lineup;
 mod look_up;
 mod pieces;
 mod protection;
@@ -49,7 +50,7 @@ pub use queue::{
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::Try;
+pub use tries::{Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;

@@ -2,8 +2,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use mail_types::{
-    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, ReceiptId, Reply, ReversePath,
-    Timestamp,
+    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, Priority, ReceiptId, Reply,
+    ReversePath, Timestamp,
 };
 use route::Relay;
 
@@ -106,9 +106,9 @@ pub struct Due {
     pub now: Timestamp,
     /// Custodies to take at most.
     pub count_max: usize,
-    /// Recipients at the hosts that this names, or that go to this relay instead, stay where they
-    /// are: enough mail that goes the same way is taken already.
-    pub skip: Arc<dyn Fn(&Host, Option<&Relay>) -> bool + Send + Sync>,
+    /// Recipients at the hosts that this names, or that go to this relay instead, of mail of the
+    /// priority, stay where they are: enough mail that goes the same way is taken already.
+    pub skip: Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>,
 }
 
 /// What was taken.
@@ -140,11 +140,17 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
+    /// TLS-Required: No (RFC 8689 §5): it goes whatever TLS policies say.
+    pub tls_optional: bool,
     /// Octets of the message as kept; what is signed or sealed as it leaves has more
     /// ([`Queue::leaving`]).
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// RFC 6710.
+    pub priority: Priority,
+    /// RFC 4865 §6: how its sender asked for it to leave later, for reports.
+    pub future_release: Option<String>,
     /// It is for the postmaster in the first place, who is told of no failure of it: a report of
     /// it would fail as it does.
     pub for_postmaster: bool,

@@ -205,6 +205,7 @@ impl<Q: Queue> Runner<Q> {
             message_id: &format!("<{unique}@{}>", self.settings.hostname),
             boundary: &format!("report-{unique}"),
             envelope_id: mail.envelope_id.as_deref(),
+            future_release: mail.future_release.as_deref(),
             receipt: receipt.as_deref(),
             arrival: Some(date(mail.accepted)),
             recipients: &recipients,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use config::{Config, Service};
-use mail_types::{Address, Domain};
+use mail_types::{Address, Domain, Priority};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
 use store::Store;
@@ -84,6 +84,9 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
             Role::Mx | Role::Submission => None,
         },
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
+        hold_max: (role == Role::Submission && !config.queue.future_release_max.is_zero())
+            .then_some(config.queue.future_release_max),
+        priority_max: Priority::nearest(config.queue.priority_max.into()),
         limits: limits(config),
         any_from: any_from(config),
         received_fields_max: config.limits.received_fields_max,
@@ -121,7 +124,8 @@ fn checks(config: &Config, outside: &Outside) -> smtp::Checks {
         .map(|rules| (rules.domain.clone(), rules.rules.iter().fold(all, with_rule)))
         .collect();
     smtp::Checks {
-        resolver: Arc::clone(&outside.resolver),
+        resolver: Arc::new(outside.resolver.for_strangers()),
+        turnstile: net::Turnstile::default(),
         patience: judge.patience,
         message_wait: config.timeouts.smtp_message,
         trusted: trusted(&judge.trusted_networks),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mail_types::{
-    AccountId, CustodyId, MailId, MailboxId, Peer, ReceiptId, ReversePath, Timestamp,
+    AccountId, CustodyId, MailId, MailboxId, Peer, Priority, ReceiptId, ReversePath, Timestamp,
 };
 use store::{
     Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Record, Source, Story, Via,
@@ -156,6 +156,7 @@ impl<'a> Teller<'a> {
             Source::Report { about } => {
                 format!("made here as a report about {}", short_receipt(*about))
             }
+            Source::PeriodReport => format!("made here as a report to others, sender {from}"),
         };
         format!(
             "{whence}; {} bytes, synced to disk, answered {}",
@@ -203,6 +204,21 @@ impl<'a> Teller<'a> {
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
             Record::Judged(judged) => story_judged::sentences(judged),
+            Record::Reported(report) => vec![story_changes::report(report)],
+            Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
+                Some(secs) => format!(
+                    "the sender wants it to leave at {until}, {secs} seconds after it came \
+                     (FUTURERELEASE)"
+                ),
+                None => format!("the sender wants it to leave at {until} (FUTURERELEASE)"),
+            }],
+            Record::PrioritySet { priority, .. } => {
+                let what = match *priority > Priority::NORMAL {
+                    true => "more urgent than other mail",
+                    false => "less urgent than other mail",
+                };
+                vec![format!("it has priority {priority}: {what} (MT-PRIORITY)")]
+            }
             Record::AttemptDropped { custodies } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))

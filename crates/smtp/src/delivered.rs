@@ -86,6 +86,7 @@ pub fn report(
         at,
         message_id: &format!("<{message_id}>"),
         boundary: &format!("delivered-{name}-{}", now.millis()),
+        future_release: None,
         envelope_id: envelope.sender.params.envid.as_deref(),
         receipt: Some(name),
         arrival: Some(at),

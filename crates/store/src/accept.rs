@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use journal::{Body, Disk};
 use mail_types::{
-    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath,
-    SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
+    ReversePath, SpecialUse, Timestamp, Uid,
 };
 
 use crate::commit::Work;
 use crate::directory::Resolution;
+use crate::later::{FutureRelease, accept_later};
 use crate::queue::NewReport;
 use crate::record::{Accepted, Actor, Fate, NewCustody, Notify, Record, Source};
 use crate::record_held::{HeldBy, Hold, REASON_BYTES_MAX};
@@ -75,6 +76,12 @@ pub struct Beside {
     pub key: Option<SendKey>,
     /// What was found out about the sender, and what is made of it.
     pub judged: Option<Judged>,
+    /// It says that it goes out whatever TLS policies say (TLS-Required: No, RFC 8689).
+    pub tls_optional: bool,
+    /// When it is to leave, where that is not at once (RFC 4865).
+    pub future: Option<FutureRelease>,
+    /// How urgent it is (RFC 6710).
+    pub priority: Priority,
 }
 
 /// Where local recipients get a message.
@@ -114,7 +121,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged }: Beside,
+        Beside { report, key, judged, tls_optional, future, priority }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
@@ -125,9 +132,21 @@ impl<D: Disk> Store<D> {
                     crate::send_key::check_unused(work, key)?;
                 }
                 let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
-                match judged {
-                    None => accept(work, arrived, senders)?,
-                    Some(judged) => accept_as(work, arrived, judged, senders)?,
+                match (judged, future) {
+                    (None, None) => accept(work, arrived, senders)?,
+                    (Some(judged), None) => accept_as(work, arrived, judged, senders)?,
+                    // Only what is submitted can be held so, and that is not judged; a verdict to
+                    // hold goes before.
+                    (Some(judged), Some(_)) if judged.act == JudgedAct::Hold => {
+                        accept_as(work, arrived, judged, senders)?;
+                    }
+                    (_, Some(future)) => accept_later(work, arrived, future, senders)?,
+                }
+                if priority != Priority::NORMAL {
+                    work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
+                }
+                if tls_optional {
+                    work.record(&actor, Record::TlsOptional { mail: accepted })?;
                 }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
@@ -212,7 +231,7 @@ fn accept_as(
 }
 
 /// The same custodies, none of them delivered or queued.
-fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
+pub fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
     for custody in &mut custodies {
         match custody.fate {
             Fate::Delivered { .. } | Fate::Queued { .. } => {
@@ -225,7 +244,7 @@ fn held(mut custodies: Vec<NewCustody>, hold: &Hold) -> Vec<NewCustody> {
 }
 
 /// What becomes of every recipient.
-fn fates(
+pub fn fates(
     work: &Work<'_>,
     arrived: &Arrived,
     placement: Placement,
@@ -236,6 +255,7 @@ fn fates(
         Source::Submission { .. }
         | Source::Append { .. }
         | Source::Report { .. }
+        | Source::PeriodReport
         | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay, placement, senders);

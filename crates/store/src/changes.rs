@@ -69,7 +69,7 @@ pub struct ChangeOutcome {
 }
 
 /// A custody as it stands, as far as it can be changed.
-struct Standing {
+pub struct Standing {
     mail: MailId,
     /// The recipient that was accepted.
     recipient: Address,
@@ -79,7 +79,7 @@ struct Standing {
 }
 
 /// Why one custody stays as it is.
-type Skip = String;
+pub type Skip = String;
 
 const SENDING: &str = "being sent at this moment";
 const SETTLED: &str = "settled already";
@@ -244,7 +244,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    fn change_part(
+    pub(crate) fn change_part(
         &self,
         part: Part,
         fill: impl FnOnce(&mut Work<'_>, &mut Change) -> Result<(), Refused> + Send + 'static,
@@ -271,17 +271,17 @@ impl ChangeOutcome {
 }
 
 /// What all custodies of one record share.
-struct Part {
-    actor: Actor,
-    kind: ChangeKind,
+pub struct Part {
+    pub actor: Actor,
+    pub kind: ChangeKind,
     /// The number, once the first record has it.
-    change: Option<u64>,
-    undoes: Option<u64>,
-    reason: Option<String>,
+    pub change: Option<u64>,
+    pub undoes: Option<u64>,
+    pub reason: Option<String>,
 }
 
 /// A record while it is filled.
-struct Change {
+pub struct Change {
     part: Part,
     number: u64,
     items: Vec<Changed>,
@@ -290,7 +290,7 @@ struct Change {
 
 impl Change {
     /// Adds one custody with what `next` makes of it, or counts why it stays as it is.
-    fn one(
+    pub fn one(
         &mut self,
         work: &mut Work<'_>,
         custody: CustodyId,
@@ -363,7 +363,9 @@ fn next_condition(
         (Wish::Hold(_) | Wish::Purge(_), Condition::Queued(waiting)) => {
             Ok(Condition::Held { hold: hold_for(wish, reason, now), then: Some(waiting.clone()) })
         }
-        (Wish::Hold(_), Condition::Held { hold, .. }) if hold.purge_at.is_none() => {
+        (Wish::Hold(_), Condition::Held { hold, .. })
+            if hold.purge_at.is_none() && hold.by != HeldBy::Future =>
+        {
             return same("held already");
         }
         (Wish::Hold(_) | Wish::Purge(_), Condition::Held { then, .. }) => {
@@ -410,7 +412,10 @@ fn edited(wish: &Wish, reason: Option<&str>, waiting: &Waiting, now: Timestamp) 
 }
 
 /// Where mail goes that was held as it came: by the directory of now.
-fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition, Skip>, Refused> {
+pub fn released(
+    work: &mut Work<'_>,
+    standing: &Standing,
+) -> Result<Result<Condition, Skip>, Refused> {
     let now = work.now;
     let directory = Arc::clone(&work.index.directory);
     match directory.resolve(&standing.recipient) {
@@ -439,7 +444,10 @@ fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition
                 uid,
                 mod_seq,
                 flags: Flags::default(),
-                internal_date: facts.accepted,
+                // RFC 3501 §2.3.3: the date of final delivery, where that was not to be at once.
+                internal_date: facts
+                    .future_release
+                    .map_or(facts.accepted, |later| later.until.min(now)),
                 bytes: facts.body_bytes,
                 mail: standing.mail,
             }))
@@ -493,11 +501,11 @@ fn last_change(
     change: Option<u64>,
 ) -> Result<Option<(u64, Vec<Place>)>, SqlError> {
     let last = "SELECT max(id) FROM queue_change WHERE undone = 0 \
-                AND kind <> 'undo' AND kind <> 'purge-due'";
+                AND kind NOT IN ('undo', 'purge-due', 'release-due')";
     // A change that is named may be undone already in part, where the server stopped in between: what
     // is undone of it is as it was, and passed over.
     let this = "SELECT id FROM queue_change WHERE id = $1 \
-                AND kind <> 'undo' AND kind <> 'purge-due'";
+                AND kind NOT IN ('undo', 'purge-due', 'release-due')";
     let found = match change {
         Some(change) => sql.number(this, &[change.into()])?,
         None => sql.number(last, &[])?,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
-use mail_types::{Address, CustodyId, MailId, Peer, RecordSeq, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, ReversePath, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
@@ -13,6 +13,7 @@ use crate::lanes::{Lane, Lanes, Turn};
 use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Record, Source};
+use crate::record_report::TlsPolicySeen;
 use crate::record_tried::{Tried, Try, fit_words};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
@@ -46,6 +47,8 @@ pub struct QueueItem {
     pub relay: Option<String>,
     /// It is to go back to its sender, for this reason.
     pub give_back: Option<String>,
+    /// RFC 6710.
+    pub priority: Priority,
 }
 
 /// What the recipients of a queued message share.
@@ -218,7 +221,7 @@ impl<D: Disk> Store<D> {
     /// Where index or journal cannot be read.
     pub fn queue(&self, filter: &QueueFilter) -> Result<Vec<QueueItem>, StoreError> {
         const BY_DUE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
-            delay_told, accepted, recipient, relay, give_back FROM queue \
+            delay_told, accepted, recipient, relay, give_back, priority FROM queue \
             WHERE ($1 IS NULL OR mail = $1) AND ($2 IS NULL OR destination = $2) \
             ORDER BY due, custody LIMIT $3";
         let rows = self.read(|sql| {
@@ -299,12 +302,26 @@ impl<D: Disk> Store<D> {
         tries: Vec<Try>,
         report: Option<NewReport>,
     ) -> Pending<()> {
+        self.settle_seen(settled, tries, report, Vec::new())
+    }
+
+    /// The same with what the hosts' domains want of TLS, for reports to them.
+    pub fn settle_seen(
+        &self,
+        settled: Vec<Settled>,
+        tries: Vec<Try>,
+        report: Option<NewReport>,
+        policies: Vec<TlsPolicySeen>,
+    ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let known = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
-            move |work| settle(work, &known, settled, tries, report),
+            move |work| {
+                crate::reports::note_tls_policies(work, policies)?;
+                settle(work, &known, settled, tries, report)
+            },
             move |changed, synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
                 taken.release(&custodies, Taken::SettledBy(synced.seq()));
@@ -423,6 +440,7 @@ impl<D: Disk> Store<D> {
                 since: row.since,
                 relay: row.way.relay,
                 give_back: row.way.give_back,
+                priority: row.priority,
             });
         }
         items

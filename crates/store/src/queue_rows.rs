@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use mail_types::{CustodyId, MailId, Timestamp};
+use mail_types::{CustodyId, MailId, Priority, Timestamp};
 
 use crate::MailFacts;
 use crate::index::Index;
@@ -23,6 +23,7 @@ pub struct QueueRow {
     pub delay_told: bool,
     pub since: Timestamp,
     pub way: Way,
+    pub priority: Priority,
 }
 
 /// The next items of a lane behind a place: one more than `count`, and whether there may be more.
@@ -33,7 +34,7 @@ pub fn lane_page(
     count: usize,
 ) -> Result<(Vec<QueueRow>, bool), SqlError> {
     const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
-        delay_told, accepted, recipient, relay, give_back FROM queue \
+        delay_told, accepted, recipient, relay, give_back, priority FROM queue \
         WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
         AND relay IS $8 AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
     let (due, custody) =
@@ -43,7 +44,7 @@ pub fn lane_page(
     let params = [
         (&*lane.destination).into(),
         lane.account.into(),
-        lane.priority.into(),
+        i64::from(lane.priority.get()).into(),
         i64::from(lane.again).into(),
         due.into(),
         custody.into(),
@@ -78,7 +79,7 @@ pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
             destination: row.text(0)?.into(),
             relay: row.text_or_null(5)?.map(Into::into),
             account: row.id(1)?,
-            priority: row.int(2)?,
+            priority: Priority::nearest(row.int(2)?),
             again: row.int(3)? != 0,
         };
         lanes.note(&lane, Timestamp(row.int(4)?));
@@ -88,7 +89,7 @@ pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
 }
 
 /// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
-/// accepted, recipient, relay, give_back.
+/// accepted, recipient, relay, give_back, priority.
 pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
     Ok(QueueRow {
         custody: CustodyId(row.id(0)?),
@@ -101,6 +102,7 @@ pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
         delay_told: row.int(7)? != 0,
         since: Timestamp(row.int(8)?),
         way: way(row, 9)?,
+        priority: Priority::nearest(row.int(12)?),
     })
 }
 

@@ -194,9 +194,7 @@ pub fn table(results: &Results) -> String {
         ));
         line(format_args!(
             "  emptied at {:.0}/s, {:.2} CPU ms each, at most {:.0} MiB",
-            length.emptied_per_second,
-            length.emptied_cpu_ms,
-            length.memory_emptying_mib
+            length.emptied_per_second, length.emptied_cpu_ms, length.memory_emptying_mib
         ));
     }
     text

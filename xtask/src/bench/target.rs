@@ -117,9 +117,9 @@ impl Target {
         let used = Usage::of(&self.processes).since(before);
         let device_after = self.device.as_ref().map(on_device).transpose()?;
         let messages = outcome.messages as f64;
-        let device_kib = device_after.zip(device_before).map(|(after, before)| {
-            after.saturating_sub(before) as f64 / 1024.0 / messages
-        });
+        let device_kib = device_after
+            .zip(device_before)
+            .map(|(after, before)| after.saturating_sub(before) as f64 / 1024.0 / messages);
         let millis = |share| outcome.latency.percentile(share).as_secs_f64() * 1000.0;
         Ok(Cell {
             what: what.to_owned(),

@@ -123,8 +123,7 @@ async fn a_long_queue_goes_through_a_small_window() {
 /// elsewhere: at a million items that is what they would pay for.
 #[tokio::test]
 async fn a_stuck_destination_does_not_call_for_more_mail() {
-    let [stuck, good] =
-        sinks([Script::accept().on(Stage::Dot, Act::Hold), Script::accept()]).await;
+    let [stuck, good] = sinks([Script::accept().on(Stage::Dot, Act::Hold), Script::accept()]).await;
     let world = World::with(stuck.addr().port(), |s| {
         s.items_per_destination_max = 20;
         s.connections_per_destination_max = 2;

@@ -171,8 +171,8 @@ impl Queue for MemoryQueue {
             .custodies
             .values()
             .filter(|custody| {
-                let Item { recipient, relay, .. } = &custody.item;
-                !custody.taken && !(want.skip)(&recipient.host, relay.as_ref())
+                let Item { recipient, relay, mail, .. } = &custody.item;
+                !custody.taken && !(want.skip)(&recipient.host, relay.as_ref(), mail.priority)
             })
             .filter_map(|custody| custody.due.map(|due| (due, custody.item.custody)))
             .collect();

@@ -106,6 +106,7 @@ pub struct NewMail<'a> {
     pub smtp_utf8: bool,
     pub requires_tls: bool,
     pub relay: Option<&'a str>,
+    pub tls_optional: bool,
 }
 
 impl<'a> NewMail<'a> {
@@ -119,6 +120,7 @@ impl<'a> NewMail<'a> {
             smtp_utf8: false,
             requires_tls: false,
             relay: None,
+            tls_optional: false,
         }
     }
 }
@@ -184,6 +186,8 @@ impl World {
         };
         let now = self.clock.now();
         let mail = Mail {
+            priority: mail_types::Priority::NORMAL,
+            future_release: None,
             id: MailId(id),
             receipt: None,
             reverse_path,
@@ -192,6 +196,7 @@ impl World {
             eight_bit: !new.body.is_ascii(),
             smtp_utf8: new.smtp_utf8,
             requires_tls: new.requires_tls,
+            tls_optional: new.tls_optional,
             body_bytes: new.body.len() as u64,
             accepted: now,
             for_postmaster: new.to.iter().any(|to| to.starts_with("postmaster@")),

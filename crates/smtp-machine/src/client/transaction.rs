@@ -341,6 +341,10 @@ fn write_mail(message: &Message, peer: &Peer, out: &mut Vec<u8>) {
     if params.requiretls && keeps_up_tls(peer) {
         line.push_str(" REQUIRETLS");
     }
+    // RFC 6710 §4.1: passed on where it is understood.
+    if let Some(priority) = params.priority.filter(|_| peer.mt_priority) {
+        line.push_str(&format!(" MT-PRIORITY={priority}"));
+    }
     if peer.dsn {
         match params.ret {
             Some(Ret::Full) => line.push_str(" RET=FULL"),

@@ -132,8 +132,9 @@ impl<E: Executor> Index<E> {
                 )?;
                 self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
                 self.sql.execute(
-                    "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5 \
-                     WHERE custody = $1",
+                    "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5, \
+                     release_at = CASE WHEN $2 = 'future' THEN (SELECT until FROM future_release \
+                     WHERE future_release.mail = held.mail) END WHERE custody = $1",
                     &[
                         custody.0.into(),
                         hold.by.word().into(),
