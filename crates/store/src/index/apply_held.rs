@@ -100,13 +100,13 @@ impl<E: Executor> Index<E> {
                     ),
                     &[custody.0.into()],
                 )?;
-                // Nobody tried it while it was held: that time does not count.
+                // Nobody tried it while it was held: that time does not count. (Of what is held to be
+                // sent later, none has counted before.)
                 self.sql.execute(
-                    "UPDATE queue SET accepted = accepted + $2 - \
-                     (SELECT since FROM held WHERE held.custody = queue.custody) \
-                     WHERE custody = $1 \
-                     AND EXISTS (SELECT 1 FROM held WHERE held.custody = queue.custody \
-                     AND held.since < $2)",
+                    "UPDATE queue SET accepted = accepted + $2 - max(accepted, \
+                     (SELECT since FROM held WHERE held.custody = queue.custody)) \
+                     WHERE custody = $1 AND max(accepted, \
+                     (SELECT since FROM held WHERE held.custody = queue.custody)) < $2",
                     &[custody.0.into(), now.0.into()],
                 )?;
                 self.forget_hold(custody)?;
