@@ -53,7 +53,7 @@ impl<Q: Queue> Runner<Q> {
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full();
         let runner = Arc::clone(self);
-        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority| {
+        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
             if full.is_empty() {
                 return false;
             }
