@@ -23,9 +23,11 @@ mod feed;
 mod greylist;
 mod lineup;
 mod look_up;
+mod pieces;
 mod protection;
 mod queue;
 mod results;
+mod returns;
 mod setback;
 mod settings;
 mod settle;
@@ -42,6 +44,7 @@ use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
+pub use pieces::{Piece, Pieces};
 pub use queue::{
     Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
 };
@@ -52,6 +55,7 @@ pub use tries::{Published, Try};
 use desk::Desk;
 use familiar::Familiar;
 use results::Settled;
+use returns::Returns;
 
 /// What the runner works with.
 pub struct Parts<Q> {
@@ -81,6 +85,7 @@ pub struct Runner<Q: Queue> {
     routes: RwLock<Routes>,
     desk: Desk,
     familiar: Familiar,
+    returns: Returns,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
     to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
@@ -95,6 +100,7 @@ impl<Q: Queue> Runner<Q> {
         Arc::new(Self {
             desk: Desk::new(&settings),
             familiar: Familiar::default(),
+            returns: Returns::default(),
             settings,
             queue,
             resolver,
@@ -118,6 +124,7 @@ impl<Q: Queue> Runner<Q> {
             self.familiar.reached(&host);
         }
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
+        let returning = tokio::spawn(Arc::clone(&self).give_back_again(stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
         if self.results.send(None).await.is_err() {
@@ -125,6 +132,9 @@ impl<Q: Queue> Runner<Q> {
         }
         if let Err(error) = recording.await {
             tracing::error!(%error, "the recorder of results failed");
+        }
+        if let Err(error) = returning.await {
+            tracing::error!(%error, "giving mail back failed");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 13;
+pub const VERSION: i64 = 14;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -57,7 +57,7 @@ CREATE TABLE queue (
   due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
   uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
   recipient TEXT, relay TEXT, give_back TEXT);
-CREATE INDEX queue_lane ON queue (destination, account, priority, again, due, custody);
+CREATE INDEX queue_lane ON queue (destination, relay, account, priority, again, due, custody);
 CREATE TABLE held (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
