@@ -46,7 +46,8 @@ pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use pieces::{Piece, Pieces};
 pub use queue::{
-    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
+    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Skip,
+    Taken,
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};

@@ -108,8 +108,11 @@ pub struct Due {
     pub count_max: usize,
     /// Recipients at the hosts that this names, or that go to this relay instead, of mail of the
     /// priority, stay where they are: enough mail that goes the same way is taken already.
-    pub skip: Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>,
+    pub skip: Skip,
 }
+
+/// Whether mail for a host, by this relay if any and of this priority, is left where it is.
+pub type Skip = Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>;
 
 /// What was taken.
 #[derive(Clone, Debug, Default)]
