@@ -181,16 +181,17 @@ pub fn trusted(networks: &[config::Network]) -> net::Trusted {
 
 async fn run(
     data: &DataDir,
-    config: Config,
+    mut config: Config,
     store: Store,
     alarms: Alarms,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
+    file_limit::fit(&mut config);
     let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
-        connections_max: file_limit::connections_max(&config),
+        connections_max: config.limits.connections_max,
         connections_per_source_max: config.limits.connections_per_ip_max,
         loopback_is_counted: config.limits.loopback_is_limited,
         stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
