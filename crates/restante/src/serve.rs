@@ -38,7 +38,8 @@ pub fn serve(
     alarms: Alarms,
     ready: impl FnOnce(&Store, &Config) + Send,
 ) -> anyhow::Result<()> {
-    let config = data.config()?;
+    let mut config = data.config()?;
+    file_limit::fit(&mut config);
     let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
         .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
     tell_start(&started);
@@ -181,13 +182,12 @@ pub fn trusted(networks: &[config::Network]) -> net::Trusted {
 
 async fn run(
     data: &DataDir,
-    mut config: Config,
+    config: Config,
     store: Store,
     alarms: Alarms,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
-    file_limit::fit(&mut config);
     let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
