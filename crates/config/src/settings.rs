@@ -13,9 +13,11 @@ use crate::kinds::{
     Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
     RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
+use crate::networks::{loopback, private};
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
+use crate::settings_table::settings;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
@@ -50,100 +52,6 @@ pub(crate) enum Unset {
     Unknown,
     /// The value is wrong.
     Fault(Fault),
-}
-
-/// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
-macro_rules! settings {
-    ($(
-        $(#[doc = $section_doc:literal])+
-        $section:ident: $Section:ident {
-            $(
-                $(#[doc = $doc:literal])+
-                $name:ident: $ty:ty as $kind:ident $([$unit:literal])? = $default:expr
-                    $(, $range:expr)?;
-            )+
-        }
-    )+) => {
-        $(
-            $(#[doc = $section_doc])+
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub struct $Section {
-                $( $(#[doc = $doc])+ pub $name: $ty, )+
-            }
-
-            impl Default for $Section {
-                fn default() -> Self {
-                    Self { $( $name: $default, )+ }
-                }
-            }
-        )+
-
-        /// All settings of an installation.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Config {
-            /// The full name of this host: greets, signs `Received` fields, names the certificate.
-            pub hostname: Domain,
-            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
-        }
-
-        impl Config {
-            /// Every setting at its default.
-            #[must_use]
-            pub fn new(hostname: Domain) -> Self {
-                Self { hostname, $( $section: $Section::default(), )+ }
-            }
-
-            /// Names and words of all sections, in their order.
-            pub(crate) fn sections() -> Vec<(&'static str, String)> {
-                vec![$( (stringify!($section), joined(&[$( $section_doc ),+])), )+]
-            }
-
-            /// Sets one setting from what the file says.
-            pub(crate) fn set(
-                &mut self,
-                section: &str,
-                name: &str,
-                value: &DeValue<'_>,
-            ) -> Result<(), Unset> {
-                match (section, name) {
-                    $( $(
-                        (stringify!($section), stringify!($name)) => {
-                            let range = None $( .or(Some($range)) )?;
-                            self.$section.$name =
-                                $kind::read_within(value, range).map_err(Unset::Fault)?;
-                            Ok(())
-                        }
-                    )+ )+
-                    _ => Err(Unset::Unknown),
-                }
-            }
-
-            /// The settings of all sections (all but `hostname`) with the values of this
-            /// configuration, in the order of the file; without one, with the defaults.
-            pub(crate) fn list(config: Option<&Self>) -> Vec<Setting> {
-                let mut all = Vec::new();
-                $(
-                    let defaults = $Section::default();
-                    let values = config.map_or(&defaults, |config| &config.$section);
-                    $(
-                        let range = None $( .or(Some($range)) )?;
-                        all.push(Setting {
-                            section: stringify!($section),
-                            name: stringify!($name),
-                            kind: $kind::KIND,
-                            how: $kind::MEND,
-                            unit: concat!($( $unit )?),
-                            default: Some($kind::write(&defaults.$name)),
-                            value: $kind::write(&values.$name),
-                            limits: $kind::write_limits(range),
-                            doc: joined(&[$( $doc ),+]),
-                        });
-                    )+
-                )+
-                all
-            }
-        }
-    };
 }
 
 /// Doc lines as one paragraph.
@@ -501,6 +409,21 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// The console of operators, `https://HOST/admin`, and their part of the HTTP API.
+    console: Console {
+        /// Who may reach it; others are turned away before any sign-in. The default is this machine
+        /// and private networks: everybody's mail is behind it, so that the Internet is let in by
+        /// a decision alone, `["0.0.0.0/0", "::/0"]`. `[]`: nobody.
+        networks: Vec<Network> as Networks = private();
+        /// A session ends when it was not used for so long.
+        session_idle: Duration as Time = 30 * MINUTE, MINUTE..=DAY;
+        /// A session ends so long after its sign-in, used or not.
+        session_max: Duration as Time = 12 * HOUR, MINUTE..=30 * DAY;
+        /// What cannot be taken back, or carries mail away, wants the password again where it was
+        /// not given for so long.
+        confirm_after: Duration as Time = 5 * MINUTE, Duration::ZERO..=HOUR;
+    }
+
     /// Mail on its way to other servers.
     queue: Queue {
         /// Waits between attempts, one after the other; the last one repeats.
@@ -587,12 +510,4 @@ settings! {
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
     }
-}
-
-/// This machine.
-fn loopback() -> Vec<Network> {
-    vec![
-        Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
-        Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
-    ]
 }

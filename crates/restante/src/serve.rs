@@ -19,7 +19,9 @@ use tokio::task::JoinSet;
 use crate::alarms::Alarms;
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::desk::Desk;
 use crate::dkim;
+use crate::domain_dns::Names;
 use crate::file_limit;
 use crate::incoming;
 use crate::introspection::Introspection;
@@ -227,8 +229,11 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        sessions: web_access::sessions(&config),
+        names: Names::new(data, &config, &outside.resolver),
+        data: data.clone(),
     };
-    let control = control::listen(&data.control_path(), store.clone(), parts)?;
+    let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
@@ -237,7 +242,9 @@ async fn run(
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, Some(api))?;
+    let desk = Desk::new(&store, &parts);
+    let console = web_access::console(&config, &store, &sign_in, &parts.sessions, desk);
+    web_access::listen_https(&mut running, &config, pages, Some(api), Some(console))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     let watching = tokio::spawn(watching);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dkim_keys::KeyChange;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_operator::{Looked, OperatorChange};
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -55,6 +56,13 @@ pub enum Actor {
     },
     /// This server itself: delivery, schedules, repair.
     Server,
+    /// An operator over the console or the HTTP API.
+    Console {
+        /// Its name.
+        operator: String,
+        /// Where the connection came from.
+        ip: IpAddr,
+    },
 }
 
 /// The protocol something came through.
@@ -418,6 +426,10 @@ pub enum Record {
         /// Not 0.
         priority: Priority,
     },
+    /// Something was done about an operator.
+    OperatorChanged(Box<OperatorChange>),
+    /// An operator looked at mail.
+    Looked(Box<Looked>),
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

@@ -5,15 +5,19 @@ mod rua;
 mod wanted;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use config::Config;
 use mail_types::Domain;
+use net::Resolver;
 use serde_json::{Value, json};
+use store::{Actor, Store};
 
 use crate::check::Asking;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::mta_sts;
-use crate::request::{DkimRequest, Request};
+use crate::request::{DkimRequest, Failure, Request};
 use crate::show;
 use look::{Found, Looking};
 use rua::Kept;
@@ -74,6 +78,47 @@ pub fn run(data: &DataDir, args: &Args, as_json: bool) -> anyhow::Result<ExitCod
         summary(&records, &found);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks domains up for a running server.
+pub struct Names {
+    data: DataDir,
+    config: Config,
+    resolver: Arc<Resolver>,
+}
+
+impl Names {
+    pub fn new(data: &DataDir, config: &Config, resolver: &Arc<Resolver>) -> Arc<Self> {
+        let (data, config) = (data.clone(), config.clone());
+        Arc::new(Self { data, config, resolver: Arc::clone(resolver) })
+    }
+
+    /// What a domain should have in the DNS, and what of it is there.
+    pub async fn check(&self, store: &Store, domain: Domain) -> Result<Value, Failure> {
+        if !store.directory().is_local(&domain) {
+            return Err(Failure {
+                what: format!("{domain} is no domain of this server"),
+                mend: Some(format!("add it first: restante domain add {domain}")),
+            });
+        }
+        let request = DkimRequest::List { domain: Some(domain.clone()) };
+        let keys = crate::dkim::perform(store, request, &Actor::Server)?;
+        let certificate = self.data.resolve(&self.config.tls.certificate);
+        let certificate = tokio::fs::read(certificate).await.unwrap_or_default();
+        let host = &self.config.hostname;
+        let mut records = wanted::records(&domain, &self.config, &keys, &certificate);
+        records.extend(look::reverse(&self.resolver, host).await);
+        let kept = Kept::of(&store.directory());
+        let looking = Looking { resolver: &self.resolver, domain: &domain, host, kept: &kept };
+        let mut told = Vec::with_capacity(records.len());
+        for record in &records {
+            let found = look::look(&looking, record).await;
+            told.push(self::told(record, Some(&found)));
+        }
+        Ok(
+            json!({ "domain": domain, "records": told, "mta_sts_policy": mta_sts::policy(&self.config) }),
+        )
+    }
 }
 
 fn told(record: &Wanted, found: Option<&Found>) -> Value {
