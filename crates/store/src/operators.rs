@@ -209,10 +209,15 @@ pub fn audited(entry: &Entry) -> Option<String> {
         Actor::Console { operator, .. } => format!("{operator} (console)"),
         Actor::Peer { .. } | Actor::Account { .. } | Actor::Server => return None,
     };
-    // Importing is one act and many records; the messages tell of it themselves.
+    // Importing is one act and many records, of which the messages tell; an account comes with
+    // mailboxes.
     let many = matches!(
         entry.record,
-        Record::Accepted(_) | Record::Imported { .. } | Record::FlagsSet { .. }
+        Record::Accepted(_)
+            | Record::Imported { .. }
+            | Record::FlagsSet { .. }
+            | Record::MailboxCreated { .. }
+            | Record::Subscription { .. }
     );
     (!many).then_some(who)
 }

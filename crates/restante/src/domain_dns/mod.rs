@@ -6,12 +6,15 @@ mod wanted;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::Config;
 use mail_types::Domain;
 use net::Resolver;
 use serde_json::{Value, json};
 use store::{Actor, Store};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::check::Asking;
 use crate::control;
@@ -80,6 +83,9 @@ pub fn run(data: &DataDir, args: &Args, as_json: bool) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whoever waits for a page about a domain waits no longer.
+const LOOK_MAX: Duration = Duration::from_secs(12);
+
 /// Looks domains up for a running server.
 pub struct Names {
     data: DataDir,
@@ -107,17 +113,49 @@ impl Names {
         let certificate = tokio::fs::read(certificate).await.unwrap_or_default();
         let host = &self.config.hostname;
         let mut records = wanted::records(&domain, &self.config, &keys, &certificate);
-        records.extend(look::reverse(&self.resolver, host).await);
-        let kept = Kept::of(&store.directory());
-        let looking = Looking { resolver: &self.resolver, domain: &domain, host, kept: &kept };
-        let mut told = Vec::with_capacity(records.len());
-        for record in &records {
-            let found = look::look(&looking, record).await;
-            told.push(self::told(record, Some(&found)));
+        let deadline = Instant::now() + LOOK_MAX;
+        let reverse = look::reverse(&self.resolver, host);
+        records.extend(timeout_at(deadline, reverse).await.unwrap_or_default());
+        let records: Vec<Arc<Wanted>> = records.into_iter().map(Arc::new).collect();
+        let found = self.look_all(store, &domain, &records, deadline).await;
+        let told = records.iter().zip(&found).map(|(record, found)| {
+            let mut told = told(record, found.as_ref());
+            if found.is_none() {
+                told["state"] = json!("unknown");
+                told["trouble"] = json!("the DNS did not answer in time");
+            }
+            told
+        });
+        let (told, policy) = (told.collect::<Vec<_>>(), mta_sts::policy(&self.config));
+        Ok(json!({ "domain": domain, "records": told, "mta_sts_policy": policy }))
+    }
+
+    /// All at once; what is not known at the deadline is none.
+    async fn look_all(
+        &self,
+        store: &Store,
+        domain: &Domain,
+        records: &[Arc<Wanted>],
+        deadline: Instant,
+    ) -> Vec<Option<Found>> {
+        let kept = Arc::new(Kept::of(&store.directory()));
+        let mut looks = JoinSet::new();
+        for (place, record) in records.iter().cloned().enumerate() {
+            let (resolver, kept) = (Arc::clone(&self.resolver), Arc::clone(&kept));
+            let (domain, host) = (domain.clone(), self.config.hostname.clone());
+            looks.spawn(async move {
+                let looking =
+                    Looking { resolver: &resolver, domain: &domain, host: &host, kept: &kept };
+                (place, look::look(&looking, &record).await)
+            });
         }
-        Ok(
-            json!({ "domain": domain, "records": told, "mta_sts_policy": mta_sts::policy(&self.config) }),
-        )
+        let mut found: Vec<Option<Found>> = records.iter().map(|_| None).collect();
+        while let Ok(Some(done)) = timeout_at(deadline, looks.join_next()).await {
+            if let Ok((place, one)) = done {
+                found[place] = Some(one);
+            }
+        }
+        found
     }
 }
 

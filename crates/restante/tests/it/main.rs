@@ -13,6 +13,7 @@ mod bad_input_costs_little;
 mod broken;
 mod certificates;
 mod connections_have_limits;
+mod console_in_a_browser;
 mod curl_and_swaks_work;
 mod deleted_over_pop3;
 mod delivered_at_once;

@@ -75,7 +75,7 @@ pub(super) fn html_page(visit: &Visit<'_>, receipt: &str) -> Answer {
     let frame = if remote { format!("{path}/frame?remote=1") } else { format!("{path}/frame") };
     let main = html! {
         (back(visit, receipt))
-        (layout::title(visit.t(Phrase::ShowHtml), visit.t(Phrase::HtmlLead)))
+        (layout::title(visit.t(Phrase::HtmlTitle), visit.t(Phrase::HtmlLead)))
         @if remote {
             p.notice.warn { (visit.t(Phrase::RemoteOn)) " "
                 a href={ (path) "/html" } { (visit.t(Phrase::NoRemote)) } }
@@ -83,7 +83,7 @@ pub(super) fn html_page(visit: &Visit<'_>, receipt: &str) -> Answer {
             p.notice { (visit.t(Phrase::RemoteOff)) " "
                 a href={ (path) "/html?remote=1" } { (visit.t(Phrase::LoadRemote)) } }
         }
-        iframe.mail sandbox="" src=(frame) title=(visit.t(Phrase::ShowHtml))
+        iframe.mail sandbox="" src=(frame) title=(visit.t(Phrase::HtmlTitle))
             referrerpolicy="no-referrer" {}
         p { a href={ (path) "/text" } { (visit.t(Phrase::ShowText)) } }
     };

@@ -150,6 +150,7 @@ phrases! {
     ShowHtml: "Show its HTML", "查看 HTML";
     Download: "Download the message", "下载邮件";
     BackToStory: "Back to its story", "返回邮件经过";
+    HtmlTitle: "Its HTML", "HTML 内容";
     HtmlLead: "Cleaned, in a frame without scripts; links do not lead anywhere.", "内容已清理，置于无脚本的框架中；链接已失效。";
     RemoteOff: "Pictures from the Internet are not loaded: their sender would learn that somebody reads.", "未加载网络图片：加载会让发件人得知邮件被阅读。";
     RemoteOn: "Pictures from the Internet are loaded.", "已加载网络图片。";
@@ -245,6 +246,7 @@ phrases! {
     AuthenticatorOn: "You sign in with password and code.", "您使用密码和动态码登录。";
     AuthenticatorOff: "You sign in with your password alone.", "您仅使用密码登录。";
     SetUpAuthenticator: "Set one up", "设置验证器";
+    AuthenticatorTitle: "Set up an authenticator", "设置验证器";
     ScanThis: "Scan this with the app, or type the secret in, then write the code that it shows.", "用应用扫描二维码或手动输入密钥，然后填写显示的动态码。";
     Secret: "Secret", "密钥";
     TurnOn: "Turn it on", "启用";

@@ -8,7 +8,7 @@ use super::layout::{self, mail_path};
 use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
-use super::words::{bytes, count, state, text, time};
+use super::words::{bytes, count, path, state, text, time};
 use super::{Answer, Trouble};
 
 /// Recipients that one page lists.
@@ -138,12 +138,13 @@ fn group(visit: &Visit<'_>, group: &Value, is_sender: bool) -> Markup {
         false => Phrase::NothingThrough,
     });
     let bare = name.trim_matches(['<', '>']);
+    let shown = if bare.is_empty() { name } else { bare };
     html! {
         tr.unusual[unusual.is_some()] {
             th.address scope="row" {
-                @if bare.is_empty() { (name) }
+                @if bare.is_empty() { (shown) }
                 @else {
-                    a href={ "/admin/queue?" (wanted) "=" (super::form::encoded(bare)) } { (name) }
+                    a href={ "/admin/queue?" (wanted) "=" (super::form::encoded(bare)) } { (shown) }
                 }
                 @if let Some(unusual) = unusual {
                     span.badge { "⚠ " (visit.t(Phrase::Unusual)) ": " (visit.t(unusual)) }
@@ -246,7 +247,7 @@ fn row(visit: &Visit<'_>, item: &Value) -> Markup {
                 }
                 div.quiet { (bytes(&item["bytes"])) ", " (time(&item["accepted"])) }
             }
-            td.address { (text(&item["from"])) }
+            td.address { (path(&item["from"])) }
             td.address { (to) }
             td {
                 (state(visit.language, text(&item["state"])))
@@ -367,7 +368,7 @@ fn sure(visit: &Visit<'_>, of: Of, form: &Form, found: &Value) -> Answer {
         ul.plain {
             @for item in found["first"].as_array().into_iter().flatten() {
                 li { bdi { (text(&item["subject"])) } " "
-                    span.quiet { (text(&item["from"])) " → " (text(&item["to"])) } }
+                    span.quiet { (path(&item["from"])) " → " (text(&item["to"])) } }
             }
             @if number > found["first"].as_array().map_or(0, Vec::len) as u64 { li { "…" } }
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::layout::{self, mail_path};
 use super::phrases::{Language, Phrase};
 use super::visit::Visit;
-use super::words::{bytes, moment, state, text, time};
+use super::words::{bytes, moment, path, state, text, time};
 use super::{Answer, Trouble};
 
 /// Stories that one search lists.
@@ -74,7 +74,7 @@ fn list(visit: &Visit<'_>, stories: &[Value]) -> Markup {
                                 (subject(visit.language, &story["subject"]))
                             }
                         }
-                        td.address { (text(&story["from"])) }
+                        td.address { (path(&story["from"])) }
                         td.address { (recipients(story)) }
                         td { (states(visit.language, story)) }
                     }
@@ -133,7 +133,7 @@ fn story(visit: &Visit<'_>, story: &Value, level: u8) -> Markup {
             @else { h2 { a href=(mail_path(receipt)) { (subject(language, &story["subject"])) } } }
             dl.facts {
                 div { dt { (visit.t(Phrase::Receipt)) } dd { code { (receipt) } } }
-                div { dt { (visit.t(Phrase::From)) } dd { bdi { (text(&story["from"])) } } }
+                div { dt { (visit.t(Phrase::From)) } dd { bdi { (path(&story["from"])) } } }
                 div { dt { (visit.t(Phrase::Taken)) } dd { (time(&story["accepted"])) } }
                 div { dt { (visit.t(Phrase::Size)) } dd { (bytes(&story["bytes"])) } }
                 @if let Some(id) = story["message_id"].as_str() {

@@ -73,12 +73,13 @@ impl Visit<'_> {
 impl Notice {
     /// What an answer of the desk says.
     pub fn of(answer: &Value) -> Self {
-        Self {
-            good: true,
-            text: answer["did"].as_str().unwrap_or_default().to_owned(),
-            secret: None,
-            undo: answer["change"].as_u64(),
-        }
+        let did = answer["did"].as_str().unwrap_or_default();
+        // How it is taken back on the command line; here is a button for it.
+        let text = match (did.split_once(" (change "), did.split_once("`)")) {
+            (Some((before, _)), Some((_, behind))) => format!("{before}{behind}"),
+            _ => did.to_owned(),
+        };
+        Self { good: true, text, secret: None, undo: answer["change"].as_u64() }
     }
 
     /// Words, and whether they are good ones.

@@ -11,6 +11,15 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// A reverse-path as people write addresses: without brackets, but for the empty one.
+pub(super) fn path(value: &Value) -> &str {
+    let text = text(value);
+    match text.trim_start_matches('<').trim_end_matches('>') {
+        "" => text,
+        bare => bare,
+    }
+}
+
 /// What an operator may do, in a word.
 pub(super) fn role(language: Language, role: &OperatorRole) -> &'static str {
     let phrase = match role {

@@ -78,7 +78,7 @@ pub(super) fn authenticator(visit: &Visit<'_>, wrong: Option<Phrase>) -> Result<
     let url = totp_url(&visit.operator.name, &secret);
     let main = html! {
         div.narrow {
-            (layout::title(visit.t(Phrase::SetUpAuthenticator), visit.t(Phrase::ScanThis)))
+            (layout::title(visit.t(Phrase::AuthenticatorTitle), visit.t(Phrase::ScanThis)))
             @if let Some(wrong) = wrong { p.notice.bad role="alert" { (visit.t(wrong)) } }
             (qr(&url, visit.t(Phrase::ScanThis)))
             p { (visit.t(Phrase::Secret)) ": " code.secret { (totp_text(&secret)) } }
