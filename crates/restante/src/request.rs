@@ -96,6 +96,20 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What was done that can be taken back.
+    History {
+        filter: crate::history::Filter,
+        count_max: Option<usize>,
+    },
+    /// Takes it back.
+    Undo {
+        acts: Vec<u64>,
+        filter: Option<crate::history::Filter>,
+        dry_run: bool,
+    },
+    Mailbox {
+        ask: crate::mailbox_command::Ask,
+    },
     /// What the DMARC reports of others say.
     ReportDmarc(crate::reports::Which),
     /// Go on as a session of import or export (`transfer`).
@@ -301,6 +315,11 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::History { filter, count_max } => crate::history::list(store, &filter, count_max),
+        Request::Undo { acts, filter, dry_run } => {
+            crate::history::undo(store, &actor, acts, filter.as_ref(), dry_run)
+        }
+        Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;

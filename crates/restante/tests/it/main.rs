@@ -45,6 +45,7 @@ mod signed_mail_leaves;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;
+mod thieves_are_undone;
 mod tls_policies;
 mod tokens_sign_in;
 mod trace_tells_the_story;

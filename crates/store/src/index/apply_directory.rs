@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mail_types::Domain;
 
+use super::load::account_from;
 use super::{Index, broken};
 use crate::directory::{Account, Alias, Route};
 use crate::record::Record;
@@ -51,6 +52,23 @@ impl<E: Executor> Index<E> {
                 )?;
                 self.sql
                     .execute("UPDATE account SET removed = 1 WHERE id = $1", &[account.0.into()])?;
+            }
+            Record::AccountRestored { account } => {
+                let mut found = None;
+                self.sql.query(
+                    "SELECT id, address, credentials FROM account WHERE id = $1",
+                    &[account.0.into()],
+                    &mut |row| {
+                        found = Some(account_from(row)?);
+                        Ok(())
+                    },
+                )?;
+                if let Some(account) = found {
+                    directory.by_address.insert(account.address.folded(), account.id);
+                    directory.accounts.insert(account.id, Arc::new(account));
+                }
+                self.sql
+                    .execute("UPDATE account SET removed = 0 WHERE id = $1", &[account.0.into()])?;
             }
             Record::CredentialsSet { account, credentials } => {
                 if let Some(known) = directory.accounts.get_mut(account) {

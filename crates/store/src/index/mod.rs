@@ -3,6 +3,7 @@
 //! records before.
 
 mod apply_acl;
+mod apply_act;
 mod apply_directory;
 mod apply_doors;
 mod apply_held;
@@ -10,13 +11,14 @@ mod apply_mail;
 mod apply_mailbox;
 mod apply_queue;
 mod apply_quota;
+mod apply_restored;
 mod load;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use journal::{BodyFile, Head};
-use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp, Uid};
+use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp};
 
 use crate::acl::AclEntry;
 use crate::directory::Directory;
@@ -27,9 +29,10 @@ use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_held::EVERYWHERE;
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
-use apply_mailbox::CopiedMessages;
+use apply_mailbox::{CopiedMessages, Taken};
 pub use apply_mailbox::{flags_from, runs};
 pub use apply_quota::read_quotas;
+use apply_restored::RestoredMessages;
 pub use load::mailbox_from;
 
 /// What is known of a mailbox without reading its messages.
@@ -269,11 +272,13 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
+        self.note_act(entry, seq, at)?;
         match &entry.record {
             Record::DomainAdded { .. }
             | Record::DomainRemoved { .. }
             | Record::AccountAdded { .. }
             | Record::AccountRemoved { .. }
+            | Record::AccountRestored { .. }
             | Record::CredentialsSet { .. }
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
@@ -296,7 +301,7 @@ impl<E: Executor> Index<E> {
             Record::MailboxRenamed { mailbox, name } => self.mailbox_renamed(*mailbox, name),
             Record::MailboxDeleted { mailbox } => {
                 crate::url_key::mailbox_deleted(&mut self.sql, *mailbox)?;
-                self.mailbox_deleted(*mailbox, seq, at)
+                self.mailbox_deleted(*mailbox, entry.at, seq, at)
             }
             Record::Subscription { account, name, subscribed } => {
                 self.subscription(*account, name, *subscribed)
@@ -314,13 +319,27 @@ impl<E: Executor> Index<E> {
             Record::Moved { from, to, from_mod_seq, to_mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *to_mod_seq, entry.at);
                 self.copied(&CopiedMessages { from, to, mod_seq, saved, messages }, seq, at)?;
-                let uids: Vec<Uid> = messages.iter().map(|&(uid, _)| uid).collect();
-                self.expunged(from, *from_mod_seq, &uids, seq)
+                let taken = Taken::moved(to, messages);
+                self.expunged(from, *from_mod_seq, &taken, (entry.at, seq))
             }
             Record::Expunged { mailbox, mod_seq, uids } => {
                 self.tell_story_of_messages(*mailbox, uids, seq, at)?;
-                self.expunged(*mailbox, *mod_seq, uids, seq)
+                self.expunged(*mailbox, *mod_seq, &Taken::gone(uids), (entry.at, seq))
             }
+            Record::Restored { from, to, mod_seq, messages } => {
+                let restored = RestoredMessages {
+                    from: *from,
+                    to: *to,
+                    mod_seq: *mod_seq,
+                    saved: entry.at,
+                    messages,
+                };
+                self.restored(&restored, seq, at)
+            }
+            Record::MailboxRestored { mailbox, name, mod_seq, deleted } => {
+                self.mailbox_restored(*mailbox, name, *mod_seq, *deleted, (seq, at))
+            }
+            Record::Undone { act, by } => self.undone(*act, by, seq),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {

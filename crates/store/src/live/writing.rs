@@ -17,14 +17,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use mail_types::{Flags, MailboxId, ModSeq, Timestamp, Uid};
+use mail_types::{Flags, MailboxId, ModSeq, RecordSeq, Timestamp, Uid};
 use mailbox::{Row, Rows};
 
 use super::slot::Slot;
 use super::{MessageRow, Views, add_rows, read_rows};
 use crate::commit::Work;
 use crate::index::{Index, runs};
-use crate::record::{Accepted, Entry, Fate, Record};
+use crate::record::{Accepted, Entry, Fate, Place, Record};
 use crate::record_held::{Changed, Condition};
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, StoreError};
@@ -72,10 +72,11 @@ impl Live {
         &mut self,
         entry: Entry,
         index: &mut Index<E>,
-        apply: impl FnOnce(&mut Index<E>, &Entry) -> Result<(), SqlError>,
+        (seq, at): (RecordSeq, Place),
     ) -> Result<(), SqlError> {
         match &entry.record {
             Record::FlagsSet { mailbox, .. } if self.rows(*mailbox).is_some() => {
+                index.note_act(&entry, seq, at)?;
                 return self.flags_set(entry, index);
             }
             Record::Copied { .. }
@@ -84,7 +85,7 @@ impl Live {
             | Record::MailboxDeleted { .. } => self.apply_deferred(index)?,
             _ => {}
         }
-        apply(index, &entry)?;
+        index.apply(&entry, seq, at)?;
         match &entry.record {
             Record::Accepted(mail) => self.accepted(mail, entry.at),
             Record::Copied { from, to, mod_seq, messages } => {
@@ -96,6 +97,10 @@ impl Live {
             }
             Record::Expunged { mailbox, mod_seq, uids } => {
                 self.expunged(*mailbox, uids.iter().copied(), *mod_seq);
+            }
+            Record::Restored { to, messages, .. } => {
+                let uids: Vec<Uid> = messages.iter().map(|&(_, uid)| uid).collect();
+                self.read_new(*to, &uids, index)?;
             }
             Record::CustodiesChanged(change) => self.released(&change.items, entry.at),
             Record::MailboxDeleted { mailbox } => {
@@ -198,19 +203,30 @@ impl Live {
             return Ok(());
         }
         let source = self.rows(from).cloned();
-        let Some(target) = self.rows_mut(to) else { return Ok(()) };
         let Some(source) = source else {
-            // The index has the copies already.
             let uids: Vec<Uid> = messages.iter().map(|&(_, uid)| uid).collect();
-            for (first, last) in runs(&uids) {
-                read_rows(&mut index.sql, to, first, last, &mut |row| target.put(&(&row).into()))?;
-            }
-            return Ok(());
+            return self.read_new(to, &uids, index);
         };
+        let Some(target) = self.rows_mut(to) else { return Ok(()) };
         for &(old, new) in messages {
             if let Some(place) = source.find(old.get()) {
                 target.put(&Row { uid: new, modseq, saved, ..source.row(place) });
             }
+        }
+        Ok(())
+    }
+
+    /// New messages of a mailbox that the index has already.
+    fn read_new<E: Executor>(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        index: &mut Index<E>,
+    ) -> Result<(), SqlError> {
+        let Some(target) = self.rows_mut(mailbox) else { return Ok(()) };
+        for (first, last) in runs(uids) {
+            let on_row = &mut |row: MessageRow| target.put(&(&row).into());
+            read_rows(&mut index.sql, mailbox, first, last, on_row)?;
         }
         Ok(())
     }

@@ -16,3 +16,4 @@ mod rights;
 mod script;
 mod support;
 mod tamper;
+mod undo;
