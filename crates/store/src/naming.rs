@@ -213,7 +213,7 @@ fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 /// Names above this one that no mailbox has.
-pub fn missing_parents(work: &Work<'_>, account: AccountId, name: &str) -> Vec<String> {
+fn missing_parents(work: &Work<'_>, account: AccountId, name: &str) -> Vec<String> {
     name.match_indices('/')
         .map(|(end, _)| name[..end].to_owned())
         .filter(|parent| lookup(work, account, parent).is_none())

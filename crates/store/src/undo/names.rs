@@ -6,7 +6,7 @@ use super::{Skip, Taken, is_overtaken};
 use crate::Refused;
 use crate::act::{Act, ActKind};
 use crate::commit::Work;
-use crate::naming::{check_room, create, lookup, missing_parents};
+use crate::naming::{check_room, create, lookup};
 use crate::record::{Actor, Record};
 use crate::sql::Executor;
 
@@ -28,11 +28,6 @@ pub(super) fn target(
     };
     if let Some(found) = lookup(work, owner, &name) {
         return Ok(Ok(found));
-    }
-    let missing = missing_parents(work, owner, &name);
-    check_room(work, owner, missing.len() + 1)?;
-    for parent in missing {
-        create(work, actor, owner, parent, None)?;
     }
     create(work, actor, owner, name, None).map(Ok)
 }
@@ -78,11 +73,7 @@ pub(super) fn bring_back(
         return Ok(Err("other mailboxes have its name".to_owned()));
     };
     drop(names);
-    let missing = missing_parents(work, owner, &name);
-    check_room(work, owner, missing.len() + 1)?;
-    for parent in missing {
-        create(work, actor, owner, parent, None)?;
-    }
+    check_room(work, owner, 1)?;
     let mod_seq = ModSeq(mod_seq.0 + 1);
     work.record(actor, Record::MailboxRestored { mailbox, name, mod_seq, deleted: act.seq })?;
     for record in &act.before {

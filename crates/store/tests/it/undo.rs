@@ -8,7 +8,7 @@ use store::{
     NewMessage, Options, Quota, Refused, SessionActor, SessionId, Store, UndoOutcome, Via, verify,
 };
 
-use crate::support::{PEER, address, arrived, credentials, operator, options, populate};
+use crate::support::{PEER, address, arrived, operator, options, populate};
 
 const NAMES: [&str; 6] = ["INBOX", "Work", "Work/2026", "Old", "Sent", "Trash"];
 const ALL: [(u32, u32); 1] = [(1, u32::MAX)];
@@ -165,7 +165,7 @@ fn proved(store: Store, root: &std::path::Path) {
 /// the session left. Also in an index made anew.
 #[test]
 fn any_series_of_acts_is_taken_back() {
-    for seed in 1..=60_u64 {
+    for seed in 1..=20_u64 {
         let root = tempfile::tempdir().unwrap();
         let store = open(root.path());
         let (ann, bob) = populate(&store);
@@ -299,12 +299,13 @@ fn operators_are_undone_as_well() {
 
     // An address that somebody else has meanwhile is not taken from them.
     store.remove_account(operator(), address("ann@example.org")).wait().unwrap();
-    store.add_account(operator(), address("ann@example.org"), credentials()).wait().unwrap();
+    let taken = vec![address("bob@example.org")];
+    store.set_alias(operator(), address("ann@example.org"), taken).wait().unwrap();
     let removal = acts(&store, &ActFilter::default());
-    let removal = removal.iter().filter(|act| act.kind == ActKind::Account).nth(1).unwrap();
+    let removal = removal.iter().find(|act| act.kind == ActKind::Account).unwrap();
     let refused = store.undo(&operator(), None, &[removal.seq]).unwrap();
     let why = refused.skipped.into_keys().next().unwrap();
-    assert_eq!(why, "another account has the address ann@example.org");
+    assert_eq!(why, "ann@example.org is an alias now");
     proved(store, root.path());
 }
 
