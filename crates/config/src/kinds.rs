@@ -1,18 +1,21 @@
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 
 use crate::judging::{Act, DomainRules};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// Entries of one list in the file.
 const LIST_ENTRIES_MAX: usize = 64;
@@ -145,6 +148,19 @@ macro_rules! kind {
 kind!(Count, usize, "number", "a whole number, such as 100", number, ToString::to_string);
 kind!(Count32, u32, "number", "a whole number, such as 100", number, ToString::to_string);
 kind!(Count64, u64, "number", "a whole number, such as 100", number, ToString::to_string);
+kind!(
+    PriorityLevel,
+    i32,
+    "number",
+    "a whole number from -9 to 9",
+    |value| match value {
+        DeValue::Integer(number) => {
+            i32::from_str_radix(number.as_str(), number.radix()).ok()
+        }
+        _ => None,
+    },
+    ToString::to_string
+);
 kind!(ZstdLevel, i32, "number", "a whole number from 1 to 19", number, ToString::to_string);
 kind!(
     Percent,
@@ -289,6 +305,18 @@ unlimited_kind!(
     |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
 );
 unlimited_kind!(
+    MessageLimit,
+    Option<NonZeroU32>,
+    "number or false",
+    "a whole number from 1000 on, or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        // RFC 9738 §3: a limit announced "SHOULD NOT be lower than 1000".
+        _ => number(value).filter(|limit| *limit >= 1000).and_then(NonZeroU32::new).map(Some),
+    },
+    |limit| limit.map_or_else(|| "false".to_owned(), |limit| limit.to_string())
+);
+unlimited_kind!(
     ActWord,
     Act,
     "act",
@@ -311,6 +339,17 @@ unlimited_kind!(
     "a list of up to 64 domain names, such as [\"example.org\"]",
     |value| list(value, |text| Domain::new(text).ok()),
     |domains| write_list(domains, quoted)
+);
+unlimited_kind!(
+    Accounts,
+    Vec<String>,
+    "list of accounts",
+    "a list of up to 64 accounts or domains, such as [\"ann@example.org\", \"example.net\"]",
+    |value| list(value, |text| {
+        let domain = || Domain::new(text).map(|domain| domain.as_str().to_owned()).ok();
+        Address::parse(text).map_or_else(|_| domain(), |address| Some(address.to_string()))
+    }),
+    |accounts| write_list(accounts, quoted)
 );
 unlimited_kind!(
     ProxyListeners,
@@ -373,6 +412,14 @@ unlimited_kind!(
     "DNSSEC mode",
     "\"auto\", \"trust\", \"validate\" or \"off\"",
     |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
+);
+unlimited_kind!(
+    SendReportsWhen,
+    SendReports,
+    "auto, yes or no",
+    "\"auto\", \"yes\" or \"no\"",
+    |value| SendReports::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
     |mode| quoted(mode.as_str())
 );
 unlimited_kind!(

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,16 +8,18 @@ use toml::de::DeValue;
 
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains, Durations,
-    HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks, OptionalPath, Path,
-    Paths, Percent, Port, ProxyListeners, ResolverAt, RulesOfDomains, StsModeKind, Time, Words,
-    YesNo, ZstdLevel,
+    Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
+    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, MessageLimit,
+    Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
+    RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// One setting, as the reference page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +230,13 @@ settings! {
         defer_on_dns_trouble: bool as YesNo = false;
     }
 
+    /// Mail that accounts send: over the submission ports and the HTTP API.
+    submission: Submission {
+        /// Accounts, or domains for all of their accounts, that may write any address into From: a
+        /// program that writes in others' names. Their envelope sender is their own all the same.
+        any_from: Vec<String> as Accounts = Vec::new();
+    }
+
     /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
     /// counts for limits, SPF and traces.
     proxy: Proxy {
@@ -301,8 +311,27 @@ settings! {
         max_age: Duration as Time = 7 * DAY, HOUR..=365 * DAY;
     }
 
-    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their
-    /// time is left. They go before the certificate of [tls], which stays as it is.
+    /// Reports to other domains that ask for them: what came in their name (DMARC aggregate reports,
+    /// RFC 9990), and how TLS went on the way to them (RFC 8460). Once a day, for the day before (UTC).
+    reports: Reports {
+        /// Whether DMARC reports are sent; `auto`: where hostname is a name of the public Internet.
+        dmarc: SendReports as SendReportsWhen = SendReports::Auto;
+        /// The same of TLS reports.
+        tls: SendReports as SendReportsWhen = SendReports::Auto;
+        /// Who reports, in words; false: the domain that the reports come from.
+        organization: Option<String> as OptionalText = None;
+        /// The address that reports come from, of a domain that is kept here; false: noreply of the
+        /// domain that hostname is in, or of the first. Mail to it is not expected.
+        from: Option<String> as OptionalText = None;
+        /// Whom to ask about a report: an address; false: postmaster of that domain.
+        contact: Option<String> as OptionalText = None;
+        /// Reports are sent within this time from midnight UTC; when is chance, and the same each
+        /// day, so that not all the world sends at once.
+        spread: Duration as Time = 4 * HOUR, Duration::ZERO..=12 * HOUR;
+    }
+
+    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when the
+    /// authority says (RFC 9773), else when a third of their time is left. They go before the certificate of [tls], which stays as it is.
     acme: Acme {
         /// Whether certificates are ordered. To say yes is to agree to the authority's terms.
         enabled: bool as YesNo = false;
@@ -315,6 +344,12 @@ settings! {
         /// How the names are shown to be ours: `tls-alpn-01` on port 443 (the HTTPS service),
         /// `http-01` on port 80 (set listen.http), or `dns-01` by a command.
         challenge: AcmeProofBy as AcmeChallengeKind = AcmeProofBy::TlsAlpn;
+        /// The id of the key by which a new account is bound to one that you have with the authority
+        /// already (external account binding, RFC 8555 §7.3.4), where it wants that.
+        external_account: Option<String> as OptionalText = None;
+        /// A file with that key, in base64url as the authority gave it. Relative to the data
+        /// directory.
+        external_account_key_file: Option<PathBuf> as OptionalPath = None;
         /// The command for `dns-01` with its arguments. `set OWNER VALUE` is added, and the TXT
         /// record must be seen by everybody once it ends; afterwards `unset OWNER VALUE`.
         dns_hook: Vec<String> as Words = Vec::new();
@@ -355,6 +390,14 @@ settings! {
             16_384, 8192..=1_048_576;
         /// Wrong IMAP commands in a row; then the connection is ended.
         imap_bad_commands_max: u32 as Count32 ["commands"] = 20, 3..=1000;
+        /// Messages that one IMAP FETCH, SEARCH, STORE, MOVE or UID EXPUNGE works on (the last of
+        /// those it names; the program is told where to go on), and that one COPY or APPEND takes.
+        /// Announced (MESSAGELIMIT of RFC 9738) where it is set. Few programs know it: set it only
+        /// where a program asks for it.
+        imap_command_messages_max: Option<NonZeroU32> as MessageLimit = None;
+        /// Messages that one IMAP COPY or APPEND takes (SAVELIMIT of RFC 9738), where the limit above
+        /// is not set.
+        imap_saved_messages_max: Option<NonZeroU32> as MessageLimit = None;
     }
 
     /// How long the server waits for a client.
@@ -387,6 +430,9 @@ settings! {
         /// Whether an IMAP program may sign out and in again as somebody else on one connection
         /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
         imap_unauthenticate: bool as YesNo = true;
+        /// Accounts by which submission servers (RFC 4468 BURL) sign in to fetch over IMAP what
+        /// programs authorized them to (`submit+` of RFC 4467).
+        imap_submission_servers: Vec<String> as Words = Vec::new();
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).
@@ -448,6 +494,11 @@ settings! {
         /// How long an Idempotency-Key is remembered: for so long a request that is sent again
         /// with it is not done again.
         idempotency_keys_for: Duration as Time = 7 * DAY, HOUR..=30 * DAY;
+        /// Messages that one account may send over the API; so many may come at once, and more as
+        /// time passes. Above it is 429, with the time to wait. `0`: no limit.
+        sends_per_account: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
+        /// The same for one token.
+        sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
     /// Mail on its way to other servers.
@@ -469,8 +520,15 @@ settings! {
         lifetime: Duration as Time = 5 * DAY, secs(1)..=30 * DAY;
         /// After this long without delivery the sender is told of the delay, once. `0s`: never.
         delay_warning_after: Duration as Time = 4 * HOUR, Duration::ZERO..=30 * DAY;
+        /// For how long mail may be held that its sender submits to leave later (FUTURERELEASE,
+        /// RFC 4865). `0s`: it is not offered.
+        future_release_max: Duration as Time = 90 * DAY, Duration::ZERO..=365 * DAY;
+        /// The highest priority, -9 to 9, that mail of accounts gets where they ask for one
+        /// (MT-PRIORITY, RFC 6710); 0 is that of mail of which nothing is said. Higher ones are
+        /// lowered to it, and who submits is told so.
+        priority_max: i32 as PriorityLevel = 4, -9..=9;
         /// Connections to all destinations together.
-        concurrency: usize as Count ["connections"] = 200, 1..=10_000;
+        concurrency: usize as Count ["connections"] = 500, 1..=10_000;
         /// Connections to one destination.
         per_destination_concurrency: usize as Count ["connections"] = 10, 1..=1000;
         /// Messages sent through one connection before it makes room for others.
@@ -537,21 +595,4 @@ fn loopback() -> Vec<Network> {
         Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
         Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
     ]
-}
-
-/// The one setting that has no default.
-pub(crate) fn hostname_setting(config: Option<&Config>) -> Setting {
-    Setting {
-        section: "",
-        name: "hostname",
-        kind: "domain name",
-        how: "a full name, such as \"mail.example.org\"",
-        unit: "",
-        default: None,
-        value: config.map_or_else(String::new, |config| format!("\"{}\"", config.hostname)),
-        limits: None,
-        doc: "The full name of this host, as other servers look it up. It greets clients, stands \
-              in `Received` fields and in the certificate."
-            .to_owned(),
-    }
 }

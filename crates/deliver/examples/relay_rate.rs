@@ -41,7 +41,13 @@ impl MemoryQueue {
 
 impl Queue for MemoryQueue {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
-        if self.waiting.lock().unwrap().front().is_some_and(|i| (want.skip)(&i.recipient.host)) {
+        if self
+            .waiting
+            .lock()
+            .unwrap()
+            .front()
+            .is_some_and(|i| (want.skip)(&i.recipient.host, i.relay.as_ref(), i.mail.priority))
+        {
             return Ok(Taken { items: Vec::new(), next_due: None });
         }
         let mut waiting = self.waiting.lock().unwrap();
@@ -108,6 +114,9 @@ fn item(number: u64, now: Timestamp) -> Item {
         eight_bit: false,
         smtp_utf8: false,
         requires_tls: false,
+        tls_optional: false,
+        priority: mail_types::Priority::NORMAL,
+        future_release: None,
         body_bytes: BODY_OCTETS as u64,
         accepted: now,
         for_postmaster: false,

@@ -1,5 +1,6 @@
 //! One connection: from the look-up of the destination to the last message.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
 use crate::courier::Courier;
-use crate::desk::Key;
+use crate::desk::{Job, Key, Orphan};
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
-use crate::queue::Queue;
+use crate::queue::{Leaving, Mail, Queue};
 use crate::setback::Setback;
-use crate::tries::{Try, Trying};
+use crate::tries::{Published, Try, Trying};
 use crate::words;
 use crate::{HostLimit, Runner};
 
@@ -99,6 +100,10 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
         plan = runner.plan(&key.hop) => plan,
     };
     trying.over(PhaseName::Dns, looked_up.elapsed());
+    let plan = plan.map(|places| match key.tls_optional {
+        true => places.into_iter().map(Guarded::waived).collect(),
+        false => places,
+    });
     let setback = match plan {
         // Its mail waits for a connection of those hosts that ends.
         Ok(places) if !slot.is_welcome(&places) => return,
@@ -110,8 +115,26 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     };
     tracing::debug!(%key.hop, reason = %setback.reason(), "nobody takes the mail now");
     let until = runner.clock.now().after(runner.settings.unreachable_pause);
-    for job in runner.desk.unreachable(&key, &setback, until) {
+    let jobs = runner.desk.unreachable(&key, &setback, until).into();
+    let mut drained = Drained { runner: &runner, key: &key, jobs };
+    while let Some(job) = drained.jobs.pop_front() {
         runner.fail(&key, job, setback.clone()).await;
+    }
+}
+
+/// Mail that no line has any more and whose end is not recorded yet.
+struct Drained<'a, Q: Queue> {
+    runner: &'a Runner<Q>,
+    key: &'a Key,
+    jobs: VecDeque<Job>,
+}
+
+impl<Q: Queue> Drop for Drained<'_, Q> {
+    fn drop(&mut self) {
+        // Nothing is here unless the task panicked or was cut.
+        for job in self.jobs.drain(..) {
+            self.runner.desk.add_orphan(Orphan { key: self.key.clone(), job, past_dot: false });
+        }
     }
 }
 
@@ -160,6 +183,7 @@ impl<Q: Queue> Slot<Q> {
             match tried {
                 Tried::Served | Tried::Stopped => return None,
                 Tried::Refused(why) | Tried::TlsFailed(why, _) => {
+                    trying.earlier.extend(why.tries.iter().cloned());
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
@@ -181,6 +205,7 @@ impl<Q: Queue> Slot<Q> {
     async fn fall(&mut self, at: &At<'_>, trying: &mut Trying, wish: &mut Stop) -> Tried {
         let mut fallen = Fallen::Not;
         let mut tries = Vec::new();
+        let earlier = trying.earlier.len();
         loop {
             let mut tried = self.try_address(at, trying.clone(), &fallen, wish).await;
             trying.phases.clear();
@@ -189,11 +214,13 @@ impl<Q: Queue> Slot<Q> {
                 // RFC 7435 §4: better in clear than not at all, where TLS is not demanded. Ends:
                 // each turn is further down.
                 Tried::TlsFailed(mut why, further) => {
+                    trying.earlier.extend(why.tries.iter().cloned());
                     tries.append(&mut why.tries);
                     fallen = further;
                 }
                 Tried::Served | Tried::Refused(_) | Tried::Stopped => {
                     tried.begins_with(tries);
+                    trying.earlier.truncate(earlier);
                     return tried;
                 }
             }
@@ -205,6 +232,7 @@ impl<Q: Queue> Slot<Q> {
         let peer = at.peer(None);
         trying.preference = at.preference(&self.key);
         trying.policy = at.protection.words();
+        trying.published = at.published(&self.key);
         trying.policy_said = Some(format!("{}: {}", why.0, why.1));
         let tried = trying.tried(&peer, 0, Vec::new());
         let setback = Setback::new(Trouble::Policy(&why.1), Some(&peer));
@@ -252,6 +280,7 @@ impl<Q: Queue> Slot<Q> {
         });
         trying.preference = at.preference(&self.key);
         trying.policy = at.protection.words();
+        trying.published = at.published(&self.key);
         trying.policy_said =
             at.protection.concern().map(|(result, words)| format!("{result}: {words}"));
         if let Fallen::ToAnyCertificate(fall) | Fallen::ToClear(fall) = fallen {
@@ -284,6 +313,7 @@ impl<Q: Queue> Slot<Q> {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
             body_ended: false,
+            octets: 0,
             no_session: None,
             lacks_tls: false,
         };
@@ -382,6 +412,14 @@ impl At<'_> {
         }
     }
 
+    /// What the domain has published of TLS, for reports.
+    fn published(&self, key: &Key) -> Option<Arc<Published>> {
+        match &key.hop {
+            NextHop::Domain(domain) => self.protection.published(domain, self.place).map(Arc::new),
+            NextHop::Literal(_) | NextHop::Relay(_) => None,
+        }
+    }
+
     /// The preference of its MX record, where it is by MX that the mail goes there.
     const fn preference(&self, key: &Key) -> Option<u16> {
         match key.hop {
@@ -432,6 +470,8 @@ struct Exchange<Q: Queue> {
     body_offset: u64,
     /// All of it was.
     body_ended: bool,
+    /// How many there are.
+    octets: u64,
     /// Why there was no session.
     no_session: Option<Setback>,
     /// It was for want of TLS.
@@ -451,7 +491,12 @@ impl<Q: Queue> Service for Exchange<Q> {
                         let mut message = words::message(&job.items);
                         if let Some(item) = job.items.first() {
                             let mail = Arc::clone(&item.mail);
-                            message.reverse_path = self.courier.runner.queue.sent_as(&mail);
+                            let leaving = self.leaving(&mail).await;
+                            self.octets = leaving.octets;
+                            message.reverse_path = leaving.reverse_path;
+                            // RFC 1870 §6.1: what is announced is what is sent, fields of ours in
+                            // front included; the host may refuse by it, and rely on it.
+                            message.params.size = Some(leaving.octets);
                         }
                         Answer::Send(Box::new(message))
                     }
@@ -464,9 +509,7 @@ impl<Q: Queue> Service for Exchange<Q> {
                 Answer::Go
             }
             Question::Done(report) => {
-                let current = self.courier.current().and_then(|job| job.items.first());
-                let octets = current.map_or(0, |item| item.mail.body_bytes);
-                let ends = words::ends(report.outcomes, octets, &self.courier.peer);
+                let ends = words::ends(report.outcomes, self.octets, &self.courier.peer);
                 self.courier.over(ends, report.dsn, report.said).await;
                 Answer::Noted
             }
@@ -480,6 +523,15 @@ impl<Q: Queue> Service for Exchange<Q> {
 }
 
 impl<Q: Queue> Exchange<Q> {
+    /// What is sent of a message. Where it cannot be read now it is begun as it was kept, and reading
+    /// its content then fails, before the dot.
+    async fn leaving(&self, mail: &Mail) -> Leaving {
+        self.courier.runner.queue.leaving(mail).await.unwrap_or_else(|error| {
+            tracing::error!(mail = %mail.id, %error, "the message cannot be read");
+            Leaving::as_kept(mail)
+        })
+    }
+
     /// The next piece of the current message. One that is shorter than the queue has said, or
     /// cannot be read, is never ended by a dot.
     async fn body(&mut self) -> Answer {
@@ -496,7 +548,7 @@ impl<Q: Queue> Exchange<Q> {
             Ok(bytes) => {
                 self.body_offset += bytes.len() as u64;
                 self.body_ended = bytes.len() < PIECE_OCTETS;
-                if self.body_offset < mail.body_bytes && self.body_ended {
+                if self.body_offset < self.octets && self.body_ended {
                     tracing::error!(mail = %mail.id, "the message ends before its size");
                     return Answer::Unreadable;
                 }

@@ -2,11 +2,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail_types::{CustodyId, Timestamp};
+use mail_types::{CustodyId, Priority, Timestamp};
 use route::Class;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
 use crate::setback::Setback;
@@ -21,6 +22,8 @@ const PAUSED_LINES_MAX: usize = 10_000;
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
     pub(crate) skip: usize,
+    /// Its mail goes whatever TLS policies say (RFC 8689 §5).
+    pub(crate) tls_optional: bool,
 }
 
 /// Recipients of one message at one destination: one transaction.
@@ -32,6 +35,12 @@ pub(crate) struct Job {
     pub(crate) setback: Option<Setback>,
     /// It met a connection that had gone stale, and got a fresh one at once.
     pub(crate) met_stale: bool,
+}
+
+impl Job {
+    pub(crate) fn priority(&self) -> Priority {
+        self.items.first().map_or(Priority::NORMAL, |item| item.mail.priority)
+    }
 }
 
 /// Mail whose connection ended with a panic.
@@ -59,6 +68,10 @@ struct Limits {
     per_destination: usize,
     items: usize,
     items_per_destination: usize,
+    /// Jobs that one connection takes at a time.
+    jobs_at_once: usize,
+    /// Hosts of a destination, each of which may have a line.
+    hosts: usize,
 }
 
 #[derive(Default)]
@@ -70,15 +83,16 @@ struct State {
     items: usize,
     orphans: Vec<Orphan>,
     windows: Windows,
-    /// The last taking left mail in the queue for want of room here.
+    /// The last taking left mail in the queue for want of room here, or for want of room for these.
     left_behind: bool,
+    full: HashSet<NextHop>,
     stopping: bool,
 }
 
 /// One destination.
 #[derive(Default)]
 struct Line {
-    jobs: VecDeque<Job>,
+    jobs: Lineup,
     /// Custodies queued here, being sent, and not yet recorded.
     items: usize,
     /// Connections, those being made included.
@@ -139,6 +153,8 @@ impl Desk {
             per_destination: settings.connections_per_destination_max.max(1),
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
+            jobs_at_once: settings.attempts_ahead.max(1),
+            hosts: settings.hosts_per_attempt.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -159,15 +175,21 @@ impl Desk {
         self.state().left_behind = true;
     }
 
-    /// Where enough mail lies that goes the same way.
-    pub(crate) fn full(&self) -> HashSet<NextHop> {
-        let state = self.state();
+    /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
+    /// much room again: else it would wait in the queue behind all that waits here. What is left
+    /// behind of it has `room` notified once half of it is gone.
+    pub(crate) fn full(&self) -> HashMap<NextHop, bool> {
+        let mut state = self.state();
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
-        for (key, line) in &state.lines {
+        for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
-        let is_full = |(_, count): &(&NextHop, usize)| *count >= self.limits.items_per_destination;
-        items.into_iter().filter(is_full).map(|(hop, _)| hop.clone()).collect()
+        let max = self.limits.items_per_destination;
+        let full = items.into_iter().filter(|(_, count)| *count >= max);
+        let full: HashMap<NextHop, bool> =
+            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
+        state.full = full.keys().cloned().collect();
+        full
     }
 
     /// New mail from the queue.
@@ -219,7 +241,7 @@ impl Desk {
         if let Some((_, setback)) = &line.pause {
             return Put::Paused(Box::new((job, setback.clone())));
         }
-        line.jobs.push_back(job);
+        line.jobs.push(job);
         if stopping {
             return Put::Queued;
         }
@@ -238,6 +260,7 @@ impl Desk {
     /// Whether the line gets one more connection now; counts it. Otherwise it may wait for one.
     fn may_connect(&self, state: &mut State, key: &Key, now: Timestamp) -> bool {
         let full = state.connections >= self.limits.connections;
+        let scarce = state.connections >= self.limits.connections / 2;
         let per_site = self.limits.per_destination;
         let State { lines, windows, waiting, .. } = &mut *state;
         let Some(line) = lines.get_mut(key) else { return false };
@@ -245,7 +268,10 @@ impl Desk {
             line.learned_max = None;
         }
         let learned = line.learned_max.map_or(usize::MAX, |(count, _)| count);
-        let wants = line.jobs.len() > line.connecting + line.called
+        // Where many destinations have mail, making and ending connections costs more than sending:
+        // what one connection can take soon gets no second one.
+        let suffices = if scarce { line.connections * self.limits.jobs_at_once } else { 0 };
+        let wants = line.jobs.len() > (line.connecting + line.called).max(suffices)
             && line.connections < self.limits.per_destination.min(learned);
         if !wants {
             return false;
@@ -348,7 +374,7 @@ impl Desk {
         let Some(line) = state.lines.get_mut(key) else { return Vec::new() };
         let share = line.jobs.len().div_ceil(line.connections.max(1));
         let count = share.min(jobs_max).min(line.jobs.len());
-        line.jobs.drain(..count).collect()
+        (0..count).map_while(|_| line.jobs.pop()).collect()
     }
 
     /// What a connection without mail does; one that is to wait counts as idle from now on.
@@ -440,7 +466,7 @@ impl Desk {
             let setback = Setback { tries: Vec::new(), ..setback.clone() };
             line.pause = Some((until, setback));
         }
-        line.jobs.drain(..).collect()
+        line.jobs.take_all()
     }
 
     /// An address could not be reached; it comes last until then.
@@ -462,17 +488,35 @@ impl Desk {
     pub(crate) fn recorded(&self, key: &Key, count: usize, now: Timestamp) {
         let mut state = self.state();
         state.items = state.items.saturating_sub(count);
-        let mut has_room = state.items <= self.limits.items / 2;
         if let Some(line) = state.lines.get_mut(key) {
-            let half = self.limits.items_per_destination / 2;
-            let was_over = line.items > half;
             line.items = line.items.saturating_sub(count);
-            has_room |= was_over && line.items <= half;
+        }
+        // Who takes from the queue is not called for each message: what is full and stuck must not
+        // have the queue looked through for each message that goes elsewhere.
+        let mut has_room = state.left_behind && state.items <= self.limits.items / 2;
+        if has_room {
+            state.left_behind = false;
+        }
+        if state.full.contains(&key.hop) && self.lies_at(&state, &key.hop) <= self.half_full() {
+            state.full.remove(&key.hop);
+            has_room = true;
         }
         Self::forget_if_empty(&mut state, key, now);
-        if has_room && std::mem::take(&mut state.left_behind) {
+        if has_room {
             self.room.notify_one();
         }
+    }
+
+    const fn half_full(&self) -> usize {
+        self.limits.items_per_destination / 2
+    }
+
+    /// Custodies that go this way, in the lines of all its hosts.
+    fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
+        let keys = (0..=self.limits.hosts).flat_map(|skip| {
+            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
+        });
+        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {
@@ -513,7 +557,7 @@ impl Desk {
         let mut state = self.state();
         state.stopping = true;
         state.waiting.clear();
-        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.drain(..));
+        let jobs = state.lines.values_mut().flat_map(|line| line.jobs.take_all());
         jobs.flat_map(|job| job.items).map(|item| item.custody).collect()
     }
 
@@ -525,7 +569,7 @@ impl Desk {
         for key in keys {
             let Some(line) = state.lines.get_mut(&key) else { continue };
             let before = custodies.len();
-            let jobs = line.jobs.drain(..).flat_map(|job| job.items);
+            let jobs = line.jobs.take_all().into_iter().flat_map(|job| job.items);
             custodies.extend(jobs.map(|item| item.custody));
             let count = custodies.len() - before;
             line.items = line.items.saturating_sub(count);

@@ -2,9 +2,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Host, Timestamp};
+use mail_types::{Host, Priority, Timestamp};
 use net::Stop;
-use route::Failure;
+use route::{Failure, Relay};
 
 use crate::Runner;
 use crate::connection::run_connection;
@@ -52,12 +52,14 @@ impl<Q: Queue> Runner<Q> {
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full();
-        if !full.is_empty() {
-            self.desk.wait_for_room();
-        }
         let runner = Arc::clone(self);
-        let skip =
-            Arc::new(move |host: &Host| !full.is_empty() && full.contains(&runner.next_hop(host)));
+        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
+            if full.is_empty() {
+                return false;
+            }
+            let for_all = full.get(&runner.hop(host, relay));
+            for_all.is_some_and(|for_all| *for_all || priority <= Priority::NORMAL)
+        });
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -84,11 +86,8 @@ impl<Q: Queue> Runner<Q> {
                 self.return_now(item, Setback::no_way(failure)).await;
                 continue;
             }
-            let hop = match &item.relay {
-                Some(relay) => NextHop::Relay(relay.clone()),
-                None => self.next_hop(&item.recipient.host),
-            };
-            let key = Key { hop, skip: 0 };
+            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
+            let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -104,9 +103,18 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
+    /// Where mail for a host goes, by an operator's word for it or by the routes.
+    fn hop(&self, host: &Host, relay: Option<&Relay>) -> NextHop {
+        match relay {
+            Some(relay) => NextHop::Relay(relay.clone()),
+            None => self.next_hop(host),
+        }
+    }
+
     /// An operator wants it back with its sender: nobody is asked.
     async fn return_now(&self, item: Item, setback: Setback) {
-        let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+        let hop = self.next_hop(&item.recipient.host);
+        let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
         let items = vec![(item, Fate::Failed(setback))];
         let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };

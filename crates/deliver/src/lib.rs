@@ -21,10 +21,13 @@ mod explain;
 mod familiar;
 mod feed;
 mod greylist;
+mod lineup;
 mod look_up;
+mod pieces;
 mod protection;
 mod queue;
 mod results;
+mod returns;
 mod setback;
 mod settings;
 mod settle;
@@ -41,16 +44,19 @@ use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
+pub use pieces::{Piece, Pieces};
 pub use queue::{
-    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Taken,
+    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Skip,
+    Taken,
 };
 pub use settings::{HostLimit, Settings};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::Try;
+pub use tries::{Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;
 use results::Settled;
+use returns::Returns;
 
 /// What the runner works with.
 pub struct Parts<Q> {
@@ -80,6 +86,7 @@ pub struct Runner<Q: Queue> {
     routes: RwLock<Routes>,
     desk: Desk,
     familiar: Familiar,
+    returns: Returns,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
     to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
@@ -94,6 +101,7 @@ impl<Q: Queue> Runner<Q> {
         Arc::new(Self {
             desk: Desk::new(&settings),
             familiar: Familiar::default(),
+            returns: Returns::default(),
             settings,
             queue,
             resolver,
@@ -117,6 +125,7 @@ impl<Q: Queue> Runner<Q> {
             self.familiar.reached(&host);
         }
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
+        let returning = tokio::spawn(Arc::clone(&self).give_back_again(stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
         if self.results.send(None).await.is_err() {
@@ -124,6 +133,9 @@ impl<Q: Queue> Runner<Q> {
         }
         if let Err(error) = recording.await {
             tracing::error!(%error, "the recorder of results failed");
+        }
+        if let Err(error) = returning.await {
+            tracing::error!(%error, "giving mail back failed");
         }
     }
 

@@ -2,8 +2,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use mail_types::{
-    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, ReceiptId, Reply, ReversePath,
-    Timestamp,
+    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, Priority, ReceiptId, Reply,
+    ReversePath, Timestamp,
 };
 use route::Relay;
 
@@ -76,15 +76,18 @@ pub trait Queue: Send + Sync + 'static {
     /// was begun, nothing was sent, so they are not uncertain on its account.
     ///
     /// # Errors
-    /// They stay taken until a restart.
+    /// Some of them are still taken; it is asked for again.
     fn give_back(
         &self,
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// The reverse-path that a message leaves with: another than its own where it is only forwarded.
-    fn sent_as(&self, mail: &Mail) -> ReversePath {
-        mail.reverse_path.clone()
+    /// What a taken message is as it leaves, known before anything of it is sent.
+    ///
+    /// # Errors
+    /// The message cannot be read now.
+    fn leaving(&self, mail: &Mail) -> impl Future<Output = Result<Leaving, QueueError>> + Send {
+        std::future::ready(Ok(Leaving::as_kept(mail)))
     }
 
     /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
@@ -103,17 +106,20 @@ pub struct Due {
     pub now: Timestamp,
     /// Custodies to take at most.
     pub count_max: usize,
-    /// Recipients at the hosts that this names stay where they are: enough mail that goes the same
-    /// way is taken already.
-    pub skip: Arc<dyn Fn(&Host) -> bool + Send + Sync>,
+    /// Recipients at the hosts that this names, or that go to this relay instead, of mail of the
+    /// priority, stay where they are: enough mail that goes the same way is taken already.
+    pub skip: Skip,
 }
+
+/// Whether mail for a host, by this relay if any and of this priority, is left where it is.
+pub type Skip = Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>;
 
 /// What was taken.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// At most `count_max`.
     pub items: Vec<Item>,
-    /// When the next waiting custody is due whose host is not skipped; `None` without one. Not
+    /// When the next waiting custody is due that is not skipped; `None` without one. Not
     /// later than now where `items` is full and more are due.
     pub next_due: Option<Timestamp>,
 }
@@ -137,13 +143,37 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
-    /// Octets of the message; what is signed as it leaves has a few more.
+    /// TLS-Required: No (RFC 8689 §5): it goes whatever TLS policies say.
+    pub tls_optional: bool,
+    /// Octets of the message as kept; what is signed or sealed as it leaves has more
+    /// ([`Queue::leaving`]).
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// RFC 6710.
+    pub priority: Priority,
+    /// RFC 4865 §6: how its sender asked for it to leave later, for reports.
+    pub future_release: Option<String>,
     /// It is for the postmaster in the first place, who is told of no failure of it: a report of
     /// it would fail as it does.
     pub for_postmaster: bool,
+}
+
+/// A message as it leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Another than its own where it is only forwarded.
+    pub reverse_path: ReversePath,
+    /// Octets of it, with all that is put in front as it leaves: what [`Queue::read_body`] gives.
+    pub octets: u64,
+}
+
+impl Leaving {
+    /// With nothing in front, and under its own reverse-path.
+    #[must_use]
+    pub fn as_kept(mail: &Mail) -> Self {
+        Self { reverse_path: mail.reverse_path.clone(), octets: mail.body_bytes }
+    }
 }
 
 /// A custody that is to be sent.

@@ -3,7 +3,7 @@
 use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, Stage as At};
 use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
 
-use mail_types::{Peer, ReversePath};
+use mail_types::{Peer, Priority, ReversePath};
 use route::{Stage, Trouble};
 
 use crate::courier::End;
@@ -28,6 +28,9 @@ pub(crate) fn message(items: &[Item]) -> Message {
         requiretls: mail.requires_tls,
         ret: mail.return_headers_only.map(|only| if only { Ret::Headers } else { Ret::Full }),
         envid: mail.envelope_id.clone(),
+        // It was held here: nothing is left to hold it for.
+        hold: None,
+        priority: (mail.priority != Priority::NORMAL).then_some(mail.priority),
     };
     Message { reverse_path: mail.reverse_path.clone(), params, recipients }
 }

@@ -1,6 +1,7 @@
 //! The words of mail, shared by every crate of the workspace: addresses (RFC 5321 §4.1.2), SMTP
-//! replies and enhanced status codes (RFC 3463), IMAP numbers and flags (RFC 3501 §2.3), rights (RFC 4314 §2.1),
-//! the ids of what Restante keeps, what a try to send leaves, and the one shape of every protocol machine.
+//! replies and enhanced status codes (RFC 3463), priorities (RFC 6710), IMAP numbers and flags
+//! (RFC 3501 §2.3), rights (RFC 4314 §2.1), the ids of what Restante keeps, what a try to send leaves,
+//! and the one shape of every protocol machine.
 //!
 //! Raw text becomes one of these types once, at the border, and is not checked again behind it.
 //! This crate does no I/O, reads no clock, draws no random number and starts no thread.
@@ -10,6 +11,7 @@ mod attempt;
 mod flags;
 mod ids;
 mod machine;
+mod priority;
 mod reply;
 mod rights;
 mod timestamp;
@@ -22,6 +24,7 @@ pub use ids::{
     RecordSeq, Uid, UidValidity,
 };
 pub use machine::{ChannelBindings, Machine, Step, TlsFacts};
+pub use priority::{Priority, Turns};
 pub use reply::{Acceptance, EnhancedStatus, Refusal, Reply, Severity};
 pub use rights::{NoRight, Right, Rights};
-pub use timestamp::{Timestamp, civil_from_days};
+pub use timestamp::{Timestamp, TimestampError, civil_from_days};

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use mail_types::{Address, Domain, Host, ReversePath, TlsFacts};
+use mail_types::{Address, Domain, Host, Priority, ReversePath, TlsFacts};
 
 use crate::date::{MailDate, format_date};
 
@@ -86,6 +86,8 @@ pub struct Received<'a> {
     /// The recipient, where there is just one: with more it would tell one of the other
     /// (RFC 5321 §7.2).
     pub recipient: Option<&'a Address>,
+    /// The priority that was asked for and given (RFC 6710).
+    pub priority: Option<Priority>,
     /// When the message arrived.
     pub at: MailDate,
 }
@@ -120,6 +122,10 @@ impl Received<'_> {
         }
         if let Some(recipient) = self.recipient {
             out.push_str(&format!("\r\n\tfor <{recipient}>"));
+        }
+        // RFC 6710 §4.1: an additional clause (RFC 5321 §4.4), behind all others.
+        if let Some(priority) = self.priority {
+            out.push_str(&format!("\r\n\tPRIORITY {priority}"));
         }
         out.push_str(&format!(";\r\n\t{}\r\n", format_date(self.at)));
         out

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mail_types::{Domain, Timestamp};
 use sender_auth::{Algorithm, Reading, SigningKey};
-use store::{DkimAlgorithm, DkimKey, PrivateKey, Source, Store};
+use store::{Directory, DkimAlgorithm, DkimKey, PrivateKey, Source, Store};
 
 /// Keys that are kept ready; of more, all are read anew.
 const READY_MAX: usize = 10_000;
@@ -25,7 +25,7 @@ type Ready = (PrivateKey, Arc<SigningKey>);
 /// have written is signed.
 pub const fn is_ours(source: &Source) -> bool {
     match source {
-        Source::Submission { .. } | Source::Report { .. } => true,
+        Source::Submission { .. } | Source::Report { .. } | Source::PeriodReport => true,
         Source::Smtp { .. }
         | Source::Lmtp { .. }
         | Source::Append { .. }
@@ -38,12 +38,13 @@ impl Signing {
         Self { store, ready: Arc::default() }
     }
 
-    /// The DKIM-Signature fields to put in front of a message; empty where its From is of no domain
-    /// that has active keys. A message is better sent unsigned than not at all.
+    /// The DKIM-Signature fields to put in front of a message; empty where its From (or Resent-From,
+    /// where it is resent: RFC 6376 §5.1, who signs takes responsibility) is of no domain that has
+    /// active keys. A message is better sent unsigned than not at all.
     pub fn sign(&self, message: &[u8], now: Timestamp) -> String {
         let header = &message[message::header_range(message)];
         let facts = message::HeaderFacts::read(header, &message::Limits::default());
-        let from = facts.from.iter().find_map(message::EnvelopeAddress::address);
+        let from = facts.answerable().iter().find_map(message::EnvelopeAddress::address);
         let Some(from) = from.as_ref().and_then(|address| address.domain()) else {
             return String::new();
         };
@@ -59,8 +60,12 @@ impl Signing {
         keys.iter().map(|key| examined.sign(key, now)).collect()
     }
 
+    pub fn directory(&self) -> Arc<Directory> {
+        self.store.directory()
+    }
+
     /// Reading a key takes longer than signing with it.
-    fn ready(&self, domain: &Domain, key: &DkimKey) -> Option<Arc<SigningKey>> {
+    pub fn ready(&self, domain: &Domain, key: &DkimKey) -> Option<Arc<SigningKey>> {
         let place = (domain.clone(), key.selector.clone());
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((private, known)) = ready.get(&place)

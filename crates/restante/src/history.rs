@@ -1,12 +1,13 @@
 //! `restante history` and `restante undo`: what people did, and taking it back.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use clap::Args;
 use mail_types::{AccountId, Address, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Act, ActFilter, Actor, Directory, SessionId, Store, UndoOutcome};
+use store::{Act, ActFilter, Actor, Directory, SessionId, Store, UndoOutcome, Via};
 
 use crate::cli::parse_time;
 use crate::request::{Failure, Request};
@@ -18,6 +19,7 @@ const UNDONE_MAX: usize = 1_000_000;
 
 const HISTORY_EXAMPLES: &str = "\
 Examples:
+  restante history --account ann@example.org --sessions   who was there, and changed what
   restante history --account ann@example.org --since 2h
   restante history --ip 203.0.113.9 --since 1d --json";
 
@@ -26,6 +28,7 @@ Examples:
   restante undo 48213                                   one act, by its number in `history`
   restante undo --session k3x9d2qaz1 --dry-run          what one session did: look first
   restante undo --ip 203.0.113.9 --account ann@example.org --since 1d
+  restante undo --redo 48301-48377                      as an undo said: it is taken back itself
 
 Mail that came since stays. What others changed since stays as they left it, and is told.
 An undo can be taken back like everything else.";
@@ -35,6 +38,9 @@ An undo can be taken back like everything else.";
 pub struct History {
     #[command(flatten)]
     which: Which,
+    /// By session: who, from where, when, and how much each changed
+    #[arg(long)]
+    sessions: bool,
     /// At most so many, the latest first (default 100)
     #[arg(long)]
     limit: Option<usize>,
@@ -47,6 +53,9 @@ pub struct Undo {
     acts: Vec<u64>,
     #[command(flatten)]
     which: Which,
+    /// Take back an undo, by the numbers that it told
+    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_range, conflicts_with = "acts")]
+    redo: Option<(u64, u64)>,
     /// Show what would be taken back, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -88,6 +97,8 @@ pub struct Filter {
     session: Option<SessionId>,
     since: Option<i64>,
     until: Option<i64>,
+    /// What an undo made, to be taken back.
+    redo: Option<(u64, u64)>,
 }
 
 impl Which {
@@ -95,19 +106,32 @@ impl Which {
         let Self { account, mailbox, by, ip, session, since, until } = self;
         let time = |text: Option<String>| text.as_deref().map(parse_time).transpose();
         let (since, until) = (time(since)?, time(until)?);
-        Ok(Filter { account, mailbox, by, ip, session, since, until })
+        Ok(Filter { account, mailbox, by, ip, session, since, until, redo: None })
+    }
+}
+
+fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
+        _ => Err("write the numbers as the undo told them, like 48301-48377".to_owned()),
     }
 }
 
 impl History {
     pub fn request(self) -> anyhow::Result<Request> {
-        Ok(Request::History { filter: self.which.filter()?, count_max: self.limit })
+        let (filter, count_max) = (self.which.filter()?, self.limit);
+        Ok(if self.sessions {
+            Request::Sessions { filter, count_max }
+        } else {
+            Request::History { filter, count_max }
+        })
     }
 }
 
 impl Undo {
     pub fn request(self) -> anyhow::Result<Request> {
-        let filter = self.which.filter()?;
+        let filter = Filter { redo: self.redo, ..self.which.filter()? };
         let narrow = Filter { since: None, until: None, ..filter.clone() };
         anyhow::ensure!(
             self.acts.is_empty() != (filter == Filter::default()),
@@ -150,6 +174,7 @@ impl Filter {
             since: self.since.map(Timestamp),
             until: self.until.map(Timestamp),
             standing: false,
+            undoing: self.redo.map(|(first, last)| (RecordSeq(first), RecordSeq(last))),
         })
     }
 }
@@ -178,7 +203,10 @@ pub fn undo(
     let mut acts: Vec<RecordSeq> = acts.into_iter().map(RecordSeq).collect();
     let mut shown = Vec::new();
     let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
-        Some(filter) => (vec![ActFilter { standing: true, ..filter.read(store)? }], true),
+        // An undo that is taken back holds itself.
+        Some(filter) => {
+            (vec![ActFilter { standing: filter.redo.is_none(), ..filter.read(store)? }], true)
+        }
         None => {
             let one = |&seq| ActFilter { seq: Some(seq), ..ActFilter::default() };
             (acts.iter().map(one).collect(), false)
@@ -216,19 +244,102 @@ pub fn told(outcome: &UndoOutcome) -> Value {
     }
     json!({
         "did": text,
+        "redo": outcome.records.map(|(first, last)| format!("{first}-{last}")),
         "undone": outcome.undone.iter().map(|seq| seq.0).collect::<Vec<_>>(),
         "messages": outcome.messages,
         "skipped": outcome.skipped,
     })
 }
 
-fn view(store: &Store, directory: &Directory, act: &Act) -> Result<Value, Failure> {
-    let name = |account: Option<AccountId>| {
-        account.map(|id| match directory.account(id) {
-            Some(known) => known.address.to_string(),
-            None => format!("account {id}"),
+/// What one session did, or what came from one address where sessions are not known.
+#[derive(Default)]
+struct Visit {
+    by: String,
+    from: Option<IpAddr>,
+    via: Option<&'static str>,
+    session: Option<SessionId>,
+    first: Timestamp,
+    last: Timestamp,
+    acts: u64,
+    undone: u64,
+    /// By kind: messages, and acts that are about no message.
+    changed: BTreeMap<&'static str, u64>,
+}
+
+/// Who was there and did something, the latest first.
+pub fn sessions(
+    store: &Store,
+    filter: &Filter,
+    count_max: Option<usize>,
+) -> Result<Value, Failure> {
+    let directory = store.directory();
+    let mut order = Vec::new();
+    let mut visits: HashMap<_, Visit> = HashMap::new();
+    let mut read = 0;
+    store.acts(&filter.read(store)?, &mut |act| {
+        read += 1;
+        // Without a session, what one command or request did cannot be told from the next.
+        let key = (act.session, act.actor, act.ip, act.via.map(via_word));
+        let visit = visits.entry(key).or_insert_with(|| {
+            order.push(key);
+            Visit {
+                by: name(&directory, act.actor).unwrap_or_else(|| "operator".to_owned()),
+                from: act.ip,
+                via: act.via.map(via_word),
+                session: act.session,
+                last: act.at,
+                ..Visit::default()
+            }
+        });
+        visit.first = act.at;
+        visit.acts += 1;
+        visit.undone += u64::from(act.undone.is_some());
+        *visit.changed.entry(act.kind.word()).or_default() += act.messages.max(1);
+        read < UNDONE_MAX
+    })?;
+    order.truncate(count_max.unwrap_or(LISTED_DEFAULT));
+    let visits = order.iter().filter_map(|key| visits.get(key));
+    Ok(visits.map(Visit::view).collect())
+}
+
+impl Visit {
+    fn view(&self) -> Value {
+        let changed: Vec<String> =
+            self.changed.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        json!({
+            "session": self.session.map(|session| session.to_string()),
+            "by": self.by,
+            "from": self.from,
+            "via": self.via,
+            "first": self.first.to_string(),
+            "last": self.last.to_string(),
+            "acts": self.acts,
+            "undone": self.undone,
+            "changed": changed.join(", "),
+            "counts": self.changed,
         })
-    };
+    }
+}
+
+/// The name people know a protocol by.
+pub const fn via_word(via: Via) -> &'static str {
+    match via {
+        Via::Submission => "submission",
+        Via::Imap => "IMAP",
+        Via::Pop3 => "POP3",
+        Via::Control => "control",
+        Via::Http => "HTTP",
+    }
+}
+
+fn name(directory: &Directory, account: Option<AccountId>) -> Option<String> {
+    account.map(|id| match directory.account(id) {
+        Some(known) => known.address.to_string(),
+        None => format!("account {id}"),
+    })
+}
+
+fn view(store: &Store, directory: &Directory, act: &Act) -> Result<Value, Failure> {
     let other = match act.other {
         Some(mailbox) => store.mailbox_name(mailbox)?,
         None => None,
@@ -246,10 +357,11 @@ fn view(store: &Store, directory: &Directory, act: &Act) -> Result<Value, Failur
         "at": act.at.to_string(),
         "what": act.kind.word(),
         "where": place,
-        "account": name(act.owner),
+        "account": name(directory, act.owner),
         "messages": act.messages,
-        "by": name(act.actor).unwrap_or_else(|| "operator".to_owned()),
+        "by": name(directory, act.actor).unwrap_or_else(|| "operator".to_owned()),
         "from": act.ip,
+        "via": act.via.map(via_word),
         "session": act.session.map(|session| session.to_string()),
         "undone": act.undone.is_some(),
         "undoes": act.undoes.map(|seq| seq.0),

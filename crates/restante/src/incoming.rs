@@ -1,7 +1,7 @@
 //! Starts what takes mail: ports 25, 587 and 465, and LMTP; how senders are judged, from the
 //! settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use config::{Config, Service};
-use mail_types::Domain;
+use mail_types::{Address, Domain, Priority};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
 use store::Store;
@@ -84,9 +84,25 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
             Role::Mx | Role::Submission => None,
         },
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
+        hold_max: (role == Role::Submission && !config.queue.future_release_max.is_zero())
+            .then_some(config.queue.future_release_max),
+        priority_max: Priority::nearest(config.queue.priority_max.into()),
         limits: limits(config),
+        any_from: any_from(config),
         received_fields_max: config.limits.received_fields_max,
     }
+}
+
+/// Accounts that may write any From, by themselves or by their domain.
+fn any_from(config: &Config) -> Box<dyn Fn(&Address) -> bool + Send + Sync> {
+    let free = config.submission.any_from.iter();
+    let free: HashSet<String> = free
+        .map(|text| Address::parse(text).map_or_else(|_| text.to_lowercase(), |one| one.folded()))
+        .collect();
+    Box::new(move |account| {
+        let domain = account.domain().map(Domain::as_str).unwrap_or_default();
+        free.contains(&account.folded()) || free.contains(domain)
+    })
 }
 
 fn checks(config: &Config, outside: &Outside) -> smtp::Checks {
@@ -108,7 +124,8 @@ fn checks(config: &Config, outside: &Outside) -> smtp::Checks {
         .map(|rules| (rules.domain.clone(), rules.rules.iter().fold(all, with_rule)))
         .collect();
     smtp::Checks {
-        resolver: Arc::clone(&outside.resolver),
+        resolver: Arc::new(outside.resolver.for_strangers()),
+        turnstile: net::Turnstile::default(),
         patience: judge.patience,
         message_wait: config.timeouts.smtp_message,
         trusted: trusted(&judge.trusted_networks),

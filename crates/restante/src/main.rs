@@ -2,6 +2,8 @@
 //! and holds no rules of its own.
 
 mod acme;
+mod alarms;
+mod arc_sealing;
 mod certificates;
 mod check;
 mod cli;
@@ -26,6 +28,8 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod report_command;
+mod reporting;
 mod reports;
 mod request;
 mod serve;

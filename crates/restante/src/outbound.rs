@@ -1,13 +1,14 @@
 //! The durable queue of `deliver`, kept by the store.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
+use deliver::{Attempt, Due, Item, Leaving, Mail, Piece, Pieces, Queue, QueueError, Taken};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
-    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
-    StoreError,
+    Directory, Lane, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    StoreError, TlsPolicySeen,
 };
 use tokio::sync::Notify;
 
@@ -23,19 +24,59 @@ pub struct Outbound {
 }
 
 /// What is known of items that are taken.
-#[derive(Default)]
 struct Open {
     /// Custodies whose attempt was recorded.
     begun: HashSet<CustodyId>,
-    /// Where the messages of taken items lie, and how many of them are taken.
-    mails: HashMap<MailId, (MailFacts, u64, usize)>,
-    /// Messages of ours, with their DKIM-Signature fields once they were made: the same for all
-    /// their recipients.
-    ours: HashMap<MailId, Option<Arc<str>>>,
+    /// The messages of taken items.
+    mails: HashMap<MailId, Kept>,
+    /// What taken items are of.
+    items: HashMap<CustodyId, MailId>,
+    /// What goes in front of messages.
+    fronts: HashMap<MailId, Front>,
     /// Reverse-paths that forwarded messages leave with.
     forwarded: HashMap<MailId, ReversePath>,
     /// Large messages of which pieces are being sent.
-    large: HashMap<MailId, Arc<Vec<u8>>>,
+    large: Pieces,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            begun: HashSet::new(),
+            mails: HashMap::new(),
+            items: HashMap::new(),
+            fronts: HashMap::new(),
+            forwarded: HashMap::new(),
+            large: Pieces::new(LARGE_KEPT_BYTES_MAX),
+        }
+    }
+}
+
+/// A message of which items are taken.
+#[derive(Clone, Copy)]
+struct Kept {
+    facts: MailFacts,
+    /// Octets at its beginning that do not leave.
+    skipped: u64,
+    /// How many of its recipients are taken.
+    taken: usize,
+}
+
+/// What goes in front of a message as it leaves; the same for all its recipients.
+#[derive(Clone)]
+struct Front {
+    kind: FrontKind,
+    /// Once it was made.
+    made: Option<Arc<str>>,
+}
+
+/// What it is.
+#[derive(Clone)]
+enum FrontKind {
+    /// DKIM-Signature fields: it is ours.
+    Signatures,
+    /// An ARC set of this domain, which forwards it.
+    Seal(Domain),
 }
 
 impl Outbound {
@@ -47,44 +88,74 @@ impl Outbound {
         Self { store, hostname, changed, open: Mutex::default(), signing }
     }
 
-    /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
-    async fn read_whole(&self, facts: MailFacts) -> Result<Arc<Vec<u8>>, QueueError> {
+    /// Reads a message, checks it, and keeps what it can of a large one while its pieces are asked
+    /// for, from `start` on.
+    async fn read_whole(&self, facts: MailFacts, start: usize) -> Result<Arc<Vec<u8>>, QueueError> {
         let store = self.store.clone();
         let read = move || store.body(&facts).map(Arc::new);
         // A body in the journal is one read of a few KiB; a thread's hand-over would cost more.
         let large = facts.body_bytes >= SMALL_BYTES;
         let body = if large { blocking(read).await? } else { read() }.map_err(failed)?;
-        let mut open = self.open();
-        let kept: usize = open.large.values().map(|body| body.len()).sum();
-        if large && kept + body.len() <= LARGE_KEPT_BYTES_MAX {
-            open.large.insert(facts.receipt.mail, Arc::clone(&body));
+        if large {
+            self.open().large.keep(facts.receipt.mail, &body, start);
         }
         Ok(body)
     }
 
-    /// The DKIM-Signature fields that go in front of a message of ours, made at its first read.
-    async fn signatures(
-        &self,
-        mail: MailId,
-        body: &Arc<Vec<u8>>,
-        front: usize,
-    ) -> Result<Arc<str>, QueueError> {
-        match self.open().ours.get(&mail) {
-            None => return Ok(Arc::default()),
-            Some(Some(made)) => return Ok(Arc::clone(made)),
-            Some(None) => {}
+    /// Part of a message as it is kept.
+    async fn piece(&self, facts: MailFacts, range: Range<usize>) -> Result<Piece, QueueError> {
+        let known = self.open().large.get(facts.receipt.mail, range.clone());
+        match known {
+            Some(piece) => Ok(piece),
+            None => Ok(Piece::of(self.read_whole(facts, range.start).await?, range)),
         }
+    }
+
+    /// The same; where it is kept already, from there.
+    async fn body(&self, kept: Kept) -> Result<Arc<Vec<u8>>, QueueError> {
+        let known = self.open().large.whole(kept.facts.receipt.mail);
+        match known {
+            Some(body) => Ok(body),
+            None => self.read_whole(kept.facts, 0).await,
+        }
+    }
+
+    fn kept(&self, mail: MailId) -> Result<Kept, QueueError> {
+        let known = self.open().mails.get(&mail).copied();
+        known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))
+    }
+
+    /// What goes in front of a message, where it is known already or there is nothing.
+    fn known_front(&self, mail: MailId) -> Option<Arc<str>> {
+        match self.open().fronts.get(&mail) {
+            None => Some(Arc::default()),
+            Some(front) => front.made.clone(),
+        }
+    }
+
+    /// What goes in front of a message, made the first time that it is asked for.
+    async fn front(&self, kept: Kept, body: &Arc<Vec<u8>>) -> Result<Arc<str>, QueueError> {
+        let mail = kept.facts.receipt.mail;
+        let kind = match self.open().fronts.get(&mail) {
+            None => return Ok(Arc::default()),
+            Some(Front { made: Some(made), .. }) => return Ok(Arc::clone(made)),
+            Some(Front { kind, made: None }) => kind.clone(),
+        };
         let (signing, whole) = (self.signing.clone(), Arc::clone(body));
-        let sign = move || signing.sign(&whole[front..], net::now());
+        let start = octets_of(kept.skipped, body);
+        let make = move || match kind {
+            FrontKind::Signatures => signing.sign(&whole[start..], net::now()),
+            FrontKind::Seal(domain) => signing.seal(&whole[start..], &domain, net::now()),
+        };
         let made: Arc<str> = if body.len() as u64 >= SMALL_BYTES {
-            blocking(sign).await?.into()
+            blocking(make).await?.into()
         } else {
-            sign().into()
+            make().into()
         };
         // Kept, so that a later piece follows on the same signatures.
         let mut open = self.open();
-        Ok(match open.ours.get_mut(&mail) {
-            Some(place) => Arc::clone(place.get_or_insert(made)),
+        Ok(match open.fronts.get_mut(&mail) {
+            Some(front) => Arc::clone(front.made.get_or_insert(made)),
             None => made,
         })
     }
@@ -98,7 +169,9 @@ impl Outbound {
             .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
             .collect();
         let tries = attempt.tries.iter().map(|tried| try_of(tried, peer.as_ref())).collect();
-        Ok(self.store.settle(settled, tries, report))
+        let policies = attempt.tries.iter().filter_map(|tried| tried.published.as_deref());
+        let policies = policies.map(policy_of).collect();
+        Ok(self.store.settle_seen(settled, tries, report, policies))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -106,13 +179,9 @@ impl Outbound {
     }
 }
 
-/// The reverse-path for a message of somebody outside that an alias leads out again: of the alias's
-/// domain, which may send it.
-fn forwarding_path(
-    directory: &Directory,
-    item: &QueueItem,
-    now: mail_types::Timestamp,
-) -> Option<ReversePath> {
+/// The domain that leads a message of somebody outside out again by an alias: it answers for it, in
+/// the reverse-path and by its seal.
+fn forwarder(item: &QueueItem) -> Option<&Domain> {
     let accepted = &item.mail.accepted;
     if dkim_signing::is_ours(&accepted.source) {
         return None;
@@ -121,8 +190,12 @@ fn forwarding_path(
         store::Fate::Expanded { into } => into.contains(&item.custody),
         store::Fate::Delivered { .. } | store::Fate::Queued { .. } | store::Fate::Held(_) => false,
     })?;
-    let domain = alias.recipient.domain()?;
-    Some(directory.forwarding_path(&accepted.reverse_path, domain, now))
+    alias.recipient.domain()
+}
+
+/// As an offset into this body.
+fn octets_of(octets: u64, body: &[u8]) -> usize {
+    usize::try_from(octets).unwrap_or(usize::MAX).min(body.len())
 }
 
 /// Bytes of the Return-Path line in front of a kept message. RFC 5321 §4.4: it is for final
@@ -132,14 +205,36 @@ fn return_path_bytes(item: &QueueItem) -> u64 {
 }
 
 impl Open {
-    fn forget(&mut self, mail: MailId, count: usize) {
-        if let Some((_, _, taken)) = self.mails.get_mut(&mail) {
-            *taken = taken.saturating_sub(count);
-            if *taken == 0 {
+    /// An item was taken.
+    fn note(&mut self, item: &QueueItem, directory: &Directory, now: mail_types::Timestamp) {
+        let (accepted, facts) = (&item.mail.accepted, item.mail.facts);
+        let mail = accepted.mail;
+        if self.items.insert(item.custody, mail).is_none() {
+            let skipped = return_path_bytes(item);
+            self.mails.entry(mail).or_insert(Kept { facts, skipped, taken: 0 }).taken += 1;
+        }
+        let front = |kind| Front { kind, made: None };
+        if dkim_signing::is_ours(&accepted.source) {
+            self.fronts.entry(mail).or_insert_with(|| front(FrontKind::Signatures));
+        } else if let Some(domain) = forwarder(item) {
+            let path = || directory.forwarding_path(mail, &accepted.reverse_path, domain, now);
+            self.forwarded.entry(mail).or_insert_with(path);
+            let seal = || front(FrontKind::Seal(domain.clone()));
+            self.fronts.entry(mail).or_insert_with(seal);
+        }
+    }
+
+    /// An item is taken no longer.
+    fn forget(&mut self, custody: CustodyId) {
+        self.begun.remove(&custody);
+        let Some(mail) = self.items.remove(&custody) else { return };
+        if let Some(kept) = self.mails.get_mut(&mail) {
+            kept.taken = kept.taken.saturating_sub(1);
+            if kept.taken == 0 {
                 self.mails.remove(&mail);
-                self.ours.remove(&mail);
+                self.fronts.remove(&mail);
                 self.forwarded.remove(&mail);
-                self.large.remove(&mail);
+                self.large.forget(mail);
             }
         }
     }
@@ -148,9 +243,12 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = move |destination: &str| match format!("x@{destination}").parse::<Address>() {
-            Ok(address) => (want.skip)(&address.host),
-            Err(_) => false,
+        let skip = move |lane: &Lane| {
+            let relay = lane.relay.as_deref().and_then(|relay| relay.parse().ok());
+            match format!("x@{}", lane.destination).parse::<Address>() {
+                Ok(address) => (want.skip)(&address.host, relay.as_ref(), lane.priority),
+                Err(_) => false,
+            }
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
@@ -160,16 +258,8 @@ impl Queue for Outbound {
         let items = items
             .into_iter()
             .map(|item| {
-                let facts = item.mail.facts;
-                let front = return_path_bytes(&item);
-                let id = facts.receipt.mail;
-                open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
-                if let Some(path) = forwarding_path(&directory, &item, want.now) {
-                    open.forwarded.entry(id).or_insert(path);
-                }
-                if dkim_signing::is_ours(&item.mail.accepted.source) {
-                    open.ours.entry(id).or_default();
-                }
+                open.note(&item, &directory, want.now);
+                let id = item.mail.accepted.mail;
                 let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
                 item_of(item, mail)
             })
@@ -187,25 +277,23 @@ impl Queue for Outbound {
         offset: u64,
         bytes_max: usize,
     ) -> Result<Vec<u8>, QueueError> {
-        let known = self.open().mails.get(&mail).copied();
-        let (facts, front, _) =
-            known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))?;
-        let kept = self.open().large.get(&mail).cloned();
-        let body = match kept {
-            Some(body) => body,
-            None => self.read_whole(facts).await?,
+        let kept = self.kept(mail)?;
+        let front = match self.known_front(mail) {
+            Some(front) => front,
+            None => self.front(kept, &self.body(kept).await?).await?,
         };
-        let front = usize::try_from(front).unwrap_or(usize::MAX).min(body.len());
-        let signatures = self.signatures(mail, &body, front).await?;
+        let octets = usize::try_from(kept.facts.body_bytes).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(kept.skipped).unwrap_or(usize::MAX).min(octets);
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let signature = signatures.as_bytes().get(offset..).unwrap_or_default();
-        let signature = &signature[..signature.len().min(bytes_max)];
-        let start = front + offset.saturating_sub(signatures.len()).min(body.len() - front);
-        let end = start.saturating_add(bytes_max - signature.len()).min(body.len());
-        if end == body.len() {
-            self.open().large.remove(&mail);
+        let in_front = front.as_bytes().get(offset..).unwrap_or_default();
+        let in_front = &in_front[..in_front.len().min(bytes_max)];
+        let start = skipped + offset.saturating_sub(front.len()).min(octets - skipped);
+        let end = start.saturating_add(bytes_max - in_front.len()).min(octets);
+        let piece = self.piece(kept.facts, start..end).await?;
+        if end == octets {
+            self.open().large.forget(mail);
         }
-        Ok([signature, &body[start..end]].concat())
+        Ok([in_front, &piece].concat())
     }
 
     async fn begin_attempts(
@@ -231,19 +319,25 @@ impl Queue for Outbound {
             };
             if result.is_ok() {
                 let mut open = self.open();
-                open.forget(attempt.mail, attempt.results.len());
-                for (custody, _) in &attempt.results {
-                    open.begun.remove(custody);
-                }
+                attempt.results.iter().for_each(|(custody, _)| open.forget(*custody));
             }
             results.push(result);
         }
         results
     }
 
-    fn sent_as(&self, mail: &Mail) -> ReversePath {
+    async fn leaving(&self, mail: &Mail) -> Result<Leaving, QueueError> {
         let forwarded = self.open().forwarded.get(&mail.id).cloned();
-        forwarded.unwrap_or_else(|| mail.reverse_path.clone())
+        let reverse_path = forwarded.unwrap_or_else(|| mail.reverse_path.clone());
+        let front = match self.known_front(mail.id) {
+            Some(front) => front,
+            None => {
+                let kept = self.kept(mail.id)?;
+                let body = self.body(kept).await?;
+                self.front(kept, &body).await?
+            }
+        };
+        Ok(Leaving { reverse_path, octets: mail.body_bytes + front.len() as u64 })
     }
 
     async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {
@@ -260,16 +354,20 @@ impl Queue for Outbound {
     }
 
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
+        // Before they are back: from then on they may be taken anew, and noted here again.
         let begun: Vec<CustodyId> = {
-            let open = self.open();
-            custodies.iter().copied().filter(|custody| open.begun.contains(custody)).collect()
+            let mut open = self.open();
+            let begun = custodies.iter().copied().filter(|custody| open.begun.contains(custody));
+            let begun = begun.collect();
+            custodies.iter().for_each(|custody| open.forget(*custody));
+            begun
         };
-        self.store.give_back(custodies, begun).await.map_err(refused)?;
-        let mut open = self.open();
-        custodies.iter().for_each(|custody| {
-            open.begun.remove(custody);
-        });
-        Ok(())
+        let back = self.store.give_back(custodies, begun.clone()).await.map_err(refused);
+        if back.is_err() {
+            // It is asked for again, and then has to be recorded.
+            self.open().begun.extend(begun);
+        }
+        back
     }
 }
 
@@ -279,7 +377,7 @@ fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
         let address = Address::parse(&format!("postmaster@{domain}")).ok()?;
         match directory.resolve(&address) {
             Resolution::Account(_) | Resolution::Alias(_) => Some(address),
-            Resolution::UnknownUser | Resolution::Remote => None,
+            Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => None,
         }
     };
     of(hostname).or_else(|| directory.domains().find_map(of))
@@ -287,7 +385,7 @@ fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
 
 /// Messages below this are read without a thread of their own.
 const SMALL_BYTES: u64 = 256 << 10;
-/// Large messages kept in memory while they are sent; beyond it each piece is read anew.
+/// Large messages kept whole in memory while they are sent; beyond it a part of each is.
 const LARGE_KEPT_BYTES_MAX: usize = 64 << 20;
 
 async fn blocking<T: Send + 'static>(
@@ -315,6 +413,9 @@ fn mail_of(item: &QueueItem) -> Mail {
         eight_bit: accepted.eight_bit,
         smtp_utf8: accepted.smtp_utf8,
         requires_tls: item.mail.facts.requires_tls,
+        tls_optional: item.mail.facts.tls_optional,
+        priority: item.priority,
+        future_release: item.mail.facts.future_release.map(|later| later.request()),
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
         for_postmaster: accepted
@@ -367,6 +468,12 @@ fn try_of(tried: &deliver::Try, last: Option<&Peer>) -> store::Try {
         before: tried.before,
         phases: tried.phases.clone(),
     }
+}
+
+fn policy_of(published: &deliver::Published) -> TlsPolicySeen {
+    let deliver::Published { domain, host, owner, strings, mx } = published.clone();
+    let host = host.map(|host| host.to_ascii_lowercase()).unwrap_or_default();
+    TlsPolicySeen { domain: domain.as_str().to_ascii_lowercase(), host, owner, strings, mx }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {

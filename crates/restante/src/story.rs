@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mail_types::{
-    AccountId, CustodyId, MailId, MailboxId, Peer, ReceiptId, ReversePath, Timestamp,
+    AccountId, CustodyId, MailId, MailboxId, Peer, Priority, ReceiptId, ReversePath, Timestamp,
 };
 use store::{
     Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Record, Source, Story, Via,
@@ -88,7 +88,7 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             Some(hold) => story_changes::held(to, hold),
             None => format!("{to}: held"),
         },
-        CustodyState::Expanded => format!("{to}: an alias, see its targets"),
+        CustodyState::Expanded => format!("{to}: goes on as other recipients, see there"),
         CustodyState::Purged => format!("{to}: purged"),
     }
 }
@@ -156,6 +156,7 @@ impl<'a> Teller<'a> {
             Source::Report { about } => {
                 format!("made here as a report about {}", short_receipt(*about))
             }
+            Source::PeriodReport => format!("made here as a report to others, sender {from}"),
         };
         format!(
             "{whence}; {} bytes, synced to disk, answered {}",
@@ -186,6 +187,9 @@ impl<'a> Teller<'a> {
             Fate::Expanded { into } => {
                 let targets: Vec<&str> =
                     into.iter().filter_map(|target| self.recipient(*target)).collect();
+                if *targets == [to] {
+                    return Some(format!("{to} was named before: one copy goes there"));
+                }
                 Some(format!("{to} is an alias: goes on to {}", targets.join(", ")))
             }
         }
@@ -200,6 +204,21 @@ impl<'a> Teller<'a> {
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
             Record::Judged(judged) => story_judged::sentences(judged),
+            Record::Reported(report) => vec![story_changes::report(report)],
+            Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
+                Some(secs) => format!(
+                    "the sender wants it to leave at {until}, {secs} seconds after it came \
+                     (FUTURERELEASE)"
+                ),
+                None => format!("the sender wants it to leave at {until} (FUTURERELEASE)"),
+            }],
+            Record::PrioritySet { priority, .. } => {
+                let what = match *priority > Priority::NORMAL {
+                    true => "more urgent than other mail",
+                    false => "less urgent than other mail",
+                };
+                vec![format!("it has priority {priority}: {what} (MT-PRIORITY)")]
+            }
             Record::AttemptDropped { custodies } => custodies
                 .iter()
                 .filter_map(|one| self.recipient(*one))

@@ -1,6 +1,6 @@
 //! What people did with mail that was not settled, in sentences.
 
-use store::{ChangeKind, Changed, Condition, CustodiesChanged, Hold};
+use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
 
 /// What a change did to one recipient.
 pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) -> String {
@@ -9,6 +9,9 @@ pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) 
         ChangeKind::Undo => {
             let undone = change.undoes.unwrap_or_default();
             format!("{who} undid change {undone}: {to} is {} again", condition(&item.is))
+        }
+        ChangeKind::ReleaseDue => {
+            format!("the time that the sender named has come: {to} is {}", condition(&item.is))
         }
         ChangeKind::PurgeDue => format!("the hold of {to} was over: purged"),
         kind => {
@@ -19,6 +22,16 @@ pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) 
         Some(reason) => format!("{what}; reason: {reason}"),
         None => what,
     }
+}
+
+/// Which report of ours a message is.
+pub fn report(report: &Reported) -> String {
+    let (about, begin, end) = (&report.about, report.begin, report.end);
+    let what = match report.kind {
+        ReportKind::Dmarc => "DMARC",
+        ReportKind::Tls => "TLS",
+    };
+    format!("it is our {what} report about {about} from {begin} to {end}, id {}", report.id)
 }
 
 fn condition(is: &Condition) -> String {
@@ -51,6 +64,9 @@ pub fn held(to: &str, hold: &Hold) -> String {
         "" => String::new(),
         reason => format!(": {reason}"),
     };
+    if hold.by == HeldBy::Future {
+        return format!("{to}: held {}, then it is sent", hold.reason);
+    }
     match hold.purge_at {
         Some(at) => {
             format!("{to}: held ({}){why}; purged at {at} unless it is released", hold.by.word())

@@ -2,7 +2,7 @@
 
 use mail_types::AccountId;
 use serde_json::{Value, json};
-use store::{Directory, Store, StoreError, Story, WaitingItem};
+use store::{Directory, HeldBy, Hold, Store, StoreError, Story, WaitingItem};
 
 use crate::{story, story_judged, story_tries};
 
@@ -66,6 +66,10 @@ pub fn routes(directory: &Directory) -> Value {
 pub fn waiting(item: &WaitingItem) -> Value {
     let accepted = &item.mail.accepted;
     let state = match (&item.hold, &item.give_back) {
+        (Some(Hold { by: HeldBy::Future, .. }), _) => match item.release_at {
+            Some(at) => format!("held until {at}, then sent"),
+            None => "held".to_owned(),
+        },
         (Some(hold), _) => match hold.purge_at {
             Some(at) => format!("held until {at}, then purged"),
             None => format!("held ({})", hold.by.word()),
@@ -87,6 +91,8 @@ pub fn waiting(item: &WaitingItem) -> Value {
         "next_try": item.hold.is_none().then(|| item.due.to_string()),
         "next_try_ms": item.hold.is_none().then(|| item.due.millis()),
         "attempts": item.attempts,
+        "priority": item.priority.get(),
+        "release_at": item.release_at.map(|at| at.to_string()),
         "state": state,
         "held_because": item.hold.as_ref().map(|hold| &hold.reason),
         "via": item.relay,
@@ -110,6 +116,7 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
                 "uid": custody.delivered.as_ref().map(|place| place.2),
                 "next_try": custody.next_try.map(|(due, _)| due.to_string()),
                 "attempts": custody.next_try.map(|(_, attempts)| attempts),
+                "release_at": custody.release_at.map(|at| at.to_string()),
                 "uncertain": custody.uncertain,
                 "report": custody.report.map(story::short_receipt),
             })

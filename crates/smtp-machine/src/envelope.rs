@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use mail_types::{Address, ReversePath, TlsFacts};
+use mail_types::{Address, Priority, ReversePath, Timestamp, TlsFacts};
 use sasl::SignedIn;
 
 /// RFC 6152 §2: what the client says the content is.
@@ -47,6 +47,26 @@ pub struct Orcpt {
     pub address: String,
 }
 
+/// RFC 4865 §4: when a message may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldFor {
+    /// `HOLDFOR=`: so many seconds after MAIL, 1 to 999,999,999.
+    Secs(u32),
+    /// `HOLDUNTIL=`
+    Until(Timestamp),
+}
+
+impl HoldFor {
+    /// When it ends, if it begins now.
+    #[must_use]
+    pub fn end(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Secs(secs) => now.after(std::time::Duration::from_secs(secs.into())),
+            Self::Until(at) => at,
+        }
+    }
+}
+
 /// The parameters of MAIL that count later.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct MailParams {
@@ -62,6 +82,10 @@ pub struct MailParams {
     pub ret: Option<Ret>,
     /// RFC 3461 §4.4: the sender's own id for this envelope, xtext decoded, 1 to 100 octets.
     pub envid: Option<String>,
+    /// RFC 4865: it must not leave earlier.
+    pub hold: Option<HoldFor>,
+    /// RFC 6710: as the server gives it, where one was asked for.
+    pub priority: Option<Priority>,
 }
 
 /// MAIL, with all that is known of the client: what the service judges.

@@ -3,7 +3,8 @@
 //!
 //! Extensions: SIZE (RFC 1870), 8BITMIME (RFC 6152), PIPELINING (RFC 2920), CHUNKING (RFC 3030,
 //! server only, without BINARYMIME), STARTTLS (RFC 3207), DSN (RFC 3461), ENHANCEDSTATUSCODES
-//! (RFC 2034), AUTH (RFC 4954), SMTPUTF8 (RFC 6531).
+//! (RFC 2034), AUTH (RFC 4954), SMTPUTF8 (RFC 6531), FUTURERELEASE (RFC 4865, server only),
+//! MT-PRIORITY (RFC 6710).
 //!
 //! Bytes, answers and the time go in; bytes, questions and deadlines come out. Nothing here opens a
 //! socket, reads a clock, draws randomness or logs, and every buffer has a limit. The machines
@@ -22,4 +23,6 @@ pub mod reply;
 pub mod server;
 pub mod xtext;
 
-pub use envelope::{BodyType, Envelope, MailParams, Notify, Orcpt, Recipient, Ret, Sender};
+pub use envelope::{
+    BodyType, Envelope, HoldFor, MailParams, Notify, Orcpt, Recipient, Ret, Sender,
+};

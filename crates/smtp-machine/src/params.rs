@@ -1,7 +1,9 @@
 //! The parameters of MAIL and RCPT (RFC 5321 §4.1.2 `Mail-parameters`, `Rcpt-parameters`).
 
+use mail_types::Priority;
+
 use crate::command::CommandError;
-use crate::envelope::{BodyType, MailParams, Notify, Orcpt, Ret};
+use crate::envelope::{BodyType, HoldFor, MailParams, Notify, Orcpt, Ret};
 use crate::xtext;
 
 /// RFC 3461 §4.4.
@@ -29,6 +31,7 @@ fn once<T>(place: &mut Option<T>, value: T, keyword: &'static str) -> Result<(),
 pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
     let (mut size, mut body, mut smtputf8, mut requiretls) = (None, None, None, None);
     let (mut ret, mut envid, mut auth) = (None, None, None);
+    let (mut hold, mut priority) = (None, None);
     for (keyword, value) in split(text) {
         let value_is = |known: &str| value.is_some_and(|value| value.eq_ignore_ascii_case(known));
         if keyword.eq_ignore_ascii_case("SIZE") {
@@ -61,6 +64,15 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
             once(&mut ret, value, "RET")?;
         } else if keyword.eq_ignore_ascii_case("ENVID") {
             once(&mut envid, xtext_value(value, ENVID_OCTETS_MAX, "ENVID")?, "ENVID")?;
+        } else if keyword.eq_ignore_ascii_case("HOLDFOR") {
+            once(&mut hold, hold_for(value)?, "HOLDFOR")?;
+        } else if keyword.eq_ignore_ascii_case("HOLDUNTIL") {
+            // RFC 4865 §4: one of the two.
+            let at = value.and_then(|value| value.parse().ok());
+            let at = at.ok_or(CommandError::ParamValue("HOLDUNTIL"))?;
+            once(&mut hold, HoldFor::Until(at), "HOLDUNTIL")?;
+        } else if keyword.eq_ignore_ascii_case("MT-PRIORITY") {
+            once(&mut priority, read_priority(value)?, "MT-PRIORITY")?;
         } else if keyword.eq_ignore_ascii_case("AUTH") {
             // RFC 4954 §5: who first submitted it. Nobody is trusted to say so, hence it is checked
             // and dropped, as if AUTH=<> had been said.
@@ -70,7 +82,24 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
         }
     }
     let (body, smtputf8) = (body.unwrap_or_default(), smtputf8.is_some());
-    Ok(MailParams { size, body, smtputf8, requiretls: requiretls.is_some(), ret, envid })
+    let requiretls = requiretls.is_some();
+    Ok(MailParams { size, body, smtputf8, requiretls, ret, envid, hold, priority })
+}
+
+/// RFC 4865 §4: `future-release-integer = %x31-39 *8DIGIT`.
+fn hold_for(value: Option<&str>) -> Result<HoldFor, CommandError> {
+    let digits = value.unwrap_or_default();
+    let fits = (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let secs = digits.parse().ok().filter(|_| fits && !digits.starts_with('0'));
+    secs.map(HoldFor::Secs).ok_or(CommandError::ParamValue("HOLDFOR"))
+}
+
+/// RFC 6710 §10: `priority-value = (["-"] NZDIGIT) / "0"`.
+fn read_priority(value: Option<&str>) -> Result<Priority, CommandError> {
+    let digits = value.map(|value| value.strip_prefix('-').unwrap_or(value));
+    let one = digits.is_some_and(|digits| digits.len() == 1) && value != Some("-0");
+    let number = value.filter(|_| one).and_then(|value| value.parse().ok());
+    number.and_then(Priority::new).ok_or(CommandError::ParamValue("MT-PRIORITY"))
 }
 
 /// Reads the parameters of RCPT.

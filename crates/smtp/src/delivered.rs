@@ -27,7 +27,7 @@ fn is_delivered_here(directory: &Directory, address: &Address) -> bool {
             .expand(&targets)
             .iter()
             .any(|(_, leaf)| matches!(leaf, Resolution::Account(_))),
-        Resolution::UnknownUser | Resolution::Remote => false,
+        Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => false,
     }
 }
 
@@ -86,6 +86,7 @@ pub fn report(
         at,
         message_id: &format!("<{message_id}>"),
         boundary: &format!("delivered-{name}-{}", now.millis()),
+        future_release: None,
         envelope_id: envelope.sender.params.envid.as_deref(),
         receipt: Some(name),
         arrival: Some(at),

@@ -17,8 +17,9 @@ mod session;
 mod submitted;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mail_types::{Address, Domain};
+use mail_types::{Address, Domain, Priority};
 use net::{Link, Stop, drive};
 use sign_in::SignIn;
 use smtp_machine::server::{Config, Limits, Role, Server, Tls};
@@ -46,6 +47,12 @@ pub struct Shared {
     pub plain_sign_in_from_loopback: bool,
     /// Limits of a connection.
     pub limits: Limits,
+    /// For how long a submitted message may be held (RFC 4865); not offered where none.
+    pub hold_max: Option<Duration>,
+    /// The highest priority that who submits gets (RFC 6710).
+    pub priority_max: Priority,
+    /// Whether an account may write what it likes into From; its envelope sender stays its own.
+    pub any_from: Box<dyn Fn(&Address) -> bool + Send + Sync>,
     /// `Received` fields in one message; more is a loop (RFC 5321 §6.3).
     pub received_fields_max: usize,
 }
@@ -72,6 +79,7 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
     // RFC 5321 §4.5.1: <postmaster> alone is the postmaster of this host.
     let domain = directory.domains().next().unwrap_or(&shared.hostname).clone();
     let Ok(postmaster) = Address::parse(&format!("postmaster@{domain}")) else { return };
+    let mut session = Session::new(Arc::clone(&shared), peer.ip);
     let mut machine = Server::new(Config {
         hostname: shared.hostname.clone(),
         role: shared.role,
@@ -86,9 +94,15 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
             .as_ref()
             .is_some_and(|may| !may(peer.ip))
             .then_some(NOT_FOR_YOU),
+        hold_max: shared.hold_max,
+        // RFC 6710 §5: other servers are believed where they are our own.
+        priority_max: match shared.role {
+            Role::Submission => Some(shared.priority_max),
+            Role::Lmtp => Some(Priority::MAX),
+            Role::Mx => session.is_one_of_ours().then_some(Priority::MAX),
+        },
         limits: shared.limits.clone(),
     });
-    let mut session = Session::new(Arc::clone(&shared), peer.ip);
     let ended = drive(&mut link, &mut machine, &mut session, &stop).await;
     tracing::debug!(peer = %peer, ?ended, "smtp connection ended");
 }

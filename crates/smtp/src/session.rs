@@ -2,13 +2,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use judge::Verdict;
-use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use mail_types::{AccountId, Address, Refusal, ReversePath, Timestamp, TlsFacts};
 use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
-use smtp_machine::{BodyType, Envelope, Notify, Orcpt, Recipient, Ret, Sender};
+use smtp_machine::{BodyType, Envelope, HoldFor, Notify, Orcpt, Recipient, Ret, Sender};
 use store::{
-    Actor, Arrived, Beside, Judged, JudgedAct, Receipt, Refused, Resolution, SendKey, Source, Via,
+    Actor, Arrived, Beside, FutureRelease, Judged, JudgedAct, Receipt, Refused, Resolution,
+    SendKey, Source, Via,
 };
 
 use crate::arriving::{Arriving, Rules, Whole};
@@ -57,7 +58,7 @@ impl Service for Session {
                 Err(refusal) => Answer::Refused(refusal),
             },
             Question::BodyAborted => {
-                self.arriving = None;
+                self.forget();
                 Answer::Ok
             }
         }
@@ -146,6 +147,11 @@ impl Session {
             Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => {
                 self.room_for(address)
             }
+            Resolution::SenderOf(mail) => match self.shared.store.sender_of(mail) {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err(refusal(&Refused::UnknownUser(address.clone()))),
+                Err(error) => Err(refusal(&Refused::Unavailable(error.to_string()))),
+            },
             Resolution::Alias(_) | Resolution::UnknownUser => {
                 Err(refusal(&Refused::UnknownUser(address.clone())))
             }
@@ -167,6 +173,7 @@ impl Session {
             Resolution::Alias(targets) => {
                 directory.expand(&targets).iter().any(|(_, leaf)| *leaf == Resolution::Remote)
             }
+            Resolution::SenderOf(_) => true,
             Resolution::Account(_) | Resolution::UnknownUser | Resolution::Remote => false,
         };
         let forwarders = envelope
@@ -177,6 +184,9 @@ impl Session {
             .cloned()
             .collect();
         let account = self.account;
+        let domains = Arc::clone(&directory);
+        let own = account.and_then(|account| directory.account(account));
+        let any_from = own.is_some_and(|own| (self.shared.any_from)(&own.address));
         let rules = Rules {
             role: self.shared.role,
             hostname: self.shared.hostname.clone(),
@@ -185,7 +195,10 @@ impl Session {
             is_checked: self.inquiry.is_some(),
             keeps_results: self.is_one_of_ours(),
             may_send_as: Box::new(move |address| {
-                account.is_some_and(|account| directory.may_send_as(account, address))
+                any_from || account.is_some_and(|account| directory.may_send_as(account, address))
+            }),
+            is_of_ours: Box::new(move |address| {
+                address.domain().is_some_and(|domain| domains.is_local(domain))
             }),
         };
         let (mail, arrival) = (self.shared.store.next_mail(), self.shared.store.arrival());
@@ -196,7 +209,7 @@ impl Session {
         let arriving = self.arriving.as_mut().ok_or_else(lost_track)?;
         let written = arriving.write(bytes, now());
         match (&written, &mut self.inquiry) {
-            (Err(_), _) => self.arriving = None,
+            (Err(_), _) => self.forget(),
             (Ok(()), Some(inquiry)) => {
                 if let Some(clues) = arriving.take_clues() {
                     inquiry.header(clues);
@@ -207,8 +220,16 @@ impl Session {
         written
     }
 
+    /// The message under way will not be taken.
+    fn forget(&mut self) {
+        self.arriving = None;
+        if let Some(inquiry) = &mut self.inquiry {
+            inquiry.forget_header();
+        }
+    }
+
     /// Whether the client is a mail server of our own, whose word on senders counts.
-    fn is_one_of_ours(&self) -> bool {
+    pub fn is_one_of_ours(&self) -> bool {
         let trusted = |checks: &Arc<crate::Checks>| (checks.trusted)(self.peer);
         self.shared.role == Role::Lmtp
             || (!self.peer.is_loopback() && self.shared.checks.as_ref().is_some_and(trusted))
@@ -224,7 +245,7 @@ impl Session {
             inquiry.header(clues);
         }
         let sender = &arriving.envelope.sender;
-        let facts = inquiry.facts(&examined, arriving.authors(), now()).await;
+        let facts = inquiry.facts(&examined, arriving.authors(), now()).await?;
         let checks = Arc::clone(&inquiry.checks);
         let domains = arriving.envelope.recipients.iter().map(|one| one.address.domain());
         let mut policies: Vec<judge::Policy> =
@@ -271,14 +292,20 @@ impl Session {
         };
         let store = &self.shared.store;
         // What is held is not delivered yet, and nobody is told that it was.
-        let is_held = judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
+        let params = &envelope.sender.params;
+        let priority = params.priority.unwrap_or_default();
+        let future = future_release(params.hold, now());
+        let is_held =
+            future.is_some() || judged.as_ref().is_some_and(|judged| judged.act == JudgedAct::Hold);
         let header = whole.header.as_deref().filter(|_| !is_held);
         let report = header.and_then(|header| {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
+        // RFC 8689 §5: REQUIRETLS goes before the field that says otherwise.
+        let tls_optional = whole.is_tls_optional && !envelope.sender.params.requiretls;
         let arrived = self.arrived(mail, envelope, whole);
-        let beside = Beside { report, key: self.key, judged };
+        let beside = Beside { report, key: self.key, judged, tls_optional, future, priority };
         Ok(store.accept_with(arrived, beside).await)
     }
 
@@ -330,6 +357,17 @@ pub fn refused(refused: Refused) -> Refusal {
         ),
         refused => refusal(&refused),
     }
+}
+
+/// Until when it is held; one whose time has come already is not.
+fn future_release(hold: Option<HoldFor>, now: Timestamp) -> Option<FutureRelease> {
+    let hold = hold?;
+    let asked_secs = match hold {
+        HoldFor::Secs(secs) => Some(secs),
+        HoldFor::Until(_) => None,
+    };
+    let until = hold.end(now);
+    (until > now).then_some(FutureRelease { until, asked_secs })
 }
 
 fn recipient(recipient: Recipient) -> store::Recipient {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use journal::Disk;
 use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
 
-use crate::record::{Place, Record, SessionId};
+use crate::record::{Place, Record, SessionId, Via};
 use crate::sql::{Executor, Row, SqlError};
 use crate::{Store, StoreError};
 
@@ -132,6 +132,8 @@ pub struct Act {
     pub session: Option<SessionId>,
     /// From where.
     pub ip: Option<IpAddr>,
+    /// By which protocol; none: by a command on this machine.
+    pub via: Option<Via>,
     /// How many messages it is about.
     pub messages: u64,
     /// The record that took it back.
@@ -164,6 +166,8 @@ pub struct ActFilter {
     pub until: Option<Timestamp>,
     /// Only what was not taken back, and did not take something back.
     pub standing: bool,
+    /// Only what took something back and holds, of these records: see [`crate::UndoOutcome`].
+    pub undoing: Option<(RecordSeq, RecordSeq)>,
 }
 
 impl ActFilter {
@@ -177,6 +181,7 @@ impl ActFilter {
             && self.ip.is_none_or(|ip| act.ip == Some(ip))
             && self.until.is_none_or(|until| act.at < until)
             && (!self.standing || (act.undone.is_none() && act.undoes.is_none()))
+            && (self.undoing.is_none() || (act.undone.is_none() && act.undoes.is_some()))
     }
 }
 
@@ -192,13 +197,15 @@ impl<D: Disk> Store<D> {
     ) -> Result<(), StoreError> {
         /// Rows read at a time.
         const PAGE: u64 = 1000;
-        let mut below = filter.seq.map_or(u64::MAX >> 1, |seq| seq.0 + 1);
+        let last = filter.seq.or(filter.undoing.map(|(_, last)| last));
+        let mut below = last.map_or(u64::MAX >> 1, |seq| seq.0.saturating_add(1));
         loop {
             let page = self.read(|sql| read_page(sql, filter, below, PAGE))?;
             let is_last = (page.len() as u64) < PAGE;
             for act in page {
                 below = act.seq.0;
                 if filter.seq.is_some_and(|seq| seq != act.seq)
+                    || filter.undoing.is_some_and(|(first, _)| act.seq < first)
                     || filter.since.is_some_and(|since| act.at < since)
                 {
                     return Ok(());
@@ -227,15 +234,15 @@ fn read_page(
     };
     match filter.owner {
         Some(owner) => sql.query(
-            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, messages, \
-             segment, place, before, undone, undoes FROM act WHERE owner = $1 AND seq < $2 \
+            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, \
+             messages, segment, place, before, undone, undoes FROM act WHERE owner = $1 AND seq < $2 \
              ORDER BY seq DESC LIMIT $3",
             &[owner.0.into(), below.into(), rows_max.into()],
             on_row,
         ),
         None => sql.query(
-            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, messages, \
-             segment, place, before, undone, undoes FROM act WHERE seq < $1 \
+            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, \
+             messages, segment, place, before, undone, undoes FROM act WHERE seq < $1 \
              ORDER BY seq DESC LIMIT $2",
             &[below.into(), rows_max.into()],
             on_row,
@@ -265,13 +272,29 @@ pub(crate) fn before_on_mailbox(
     )
 }
 
+/// As the index keeps it.
+pub(crate) const fn via_code(via: Via) -> i64 {
+    match via {
+        Via::Submission => 0,
+        Via::Imap => 1,
+        Via::Pop3 => 2,
+        Via::Control => 3,
+        Via::Http => 4,
+    }
+}
+
+fn via_from(code: i64) -> Option<Via> {
+    let all = [Via::Submission, Via::Imap, Via::Pop3, Via::Control, Via::Http];
+    all.into_iter().find(|via| via_code(*via) == code)
+}
+
 fn act_from(row: &dyn Row) -> Result<Act, SqlError> {
     let wrong = |what: &str| SqlError { doing: "read an act".to_owned(), cause: what.into() };
     let some = |id: u64| (id != 0).then_some(id);
     let number = |column| -> Result<Option<RecordSeq>, SqlError> {
         Ok(row.int_or_null(column)?.map(|seq| RecordSeq(seq.cast_unsigned())))
     };
-    let before = match row.blob_or_null(13)? {
+    let before = match row.blob_or_null(14)? {
         Some(bytes) => postcard::from_bytes(bytes).map_err(|_| wrong("what was before"))?,
         None => Vec::new(),
     };
@@ -286,13 +309,14 @@ fn act_from(row: &dyn Row) -> Result<Act, SqlError> {
         actor: some(row.id(7)?).map(AccountId),
         session: some(row.id(8)?).map(SessionId),
         ip: row.text_or_null(9)?.and_then(|ip| ip.parse().ok()),
-        messages: row.id(10)?,
+        via: row.int_or_null(10)?.and_then(via_from),
+        messages: row.id(11)?,
         place: Place {
-            segment: u32::try_from(row.int(11)?).unwrap_or(u32::MAX),
-            offset: row.id(12)?,
+            segment: u32::try_from(row.int(12)?).unwrap_or(u32::MAX),
+            offset: row.id(13)?,
         },
         before,
-        undone: number(14)?,
-        undoes: number(15)?,
+        undone: number(15)?,
+        undoes: number(16)?,
     })
 }

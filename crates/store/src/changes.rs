@@ -3,14 +3,15 @@
 //! [`CUSTODIES_PER_JOB`] custodies, each with what it was before.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use journal::Disk;
-use mail_types::{Address, CustodyId, Flags, MailId, Timestamp};
+use mail_types::{AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Timestamp, Uid};
 
 use crate::accept::next_in;
 use crate::commit::Work;
+use crate::custody::CustodyState;
 use crate::directory::Resolution;
 use crate::queue::CUSTODIES_PER_JOB;
 use crate::read::read_facts;
@@ -68,7 +69,7 @@ pub struct ChangeOutcome {
 }
 
 /// A custody as it stands, as far as it can be changed.
-struct Standing {
+pub struct Standing {
     mail: MailId,
     /// The recipient that was accepted.
     recipient: Address,
@@ -78,7 +79,7 @@ struct Standing {
 }
 
 /// Why one custody stays as it is.
-type Skip = String;
+pub type Skip = String;
 
 const SENDING: &str = "being sent at this moment";
 const SETTLED: &str = "settled already";
@@ -138,7 +139,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// Undoes a change (the last one that is not undone): every custody that is still as the change
-    /// left it is again what it was before. Blocks until all of it is durable.
+    /// left it is again what it was before. Blocks until all of it is durable. What a crash in the
+    /// middle leaves is undone by naming the change once more.
     ///
     /// # Errors
     /// [`Refused::Missing`] where there is none; else as [`Store::change_custodies`].
@@ -185,14 +187,7 @@ impl<D: Disk> Store<D> {
     pub fn purge_due(&self) -> Result<u64, Refused> {
         let mut purged = 0;
         loop {
-            let part = Part {
-                actor: Actor::Server,
-                kind: ChangeKind::PurgeDue,
-                change: None,
-                undoes: None,
-                reason: None,
-            };
-            let done = self.change_part(part, |work, change| {
+            let done = self.change_part(Part::when_due(ChangeKind::PurgeDue), |work, change| {
                 for custody in due_for_purge(work)? {
                     change.one(work, custody, |_, _| Ok(Ok(Condition::Purged)))?;
                 }
@@ -242,23 +237,17 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    fn change_part(
+    pub(crate) fn change_part(
         &self,
         part: Part,
         fill: impl FnOnce(&mut Work<'_>, &mut Change) -> Result<(), Refused> + Send + 'static,
     ) -> Pending<ChangeOutcome> {
-        let taken = Arc::clone(&self.taken);
         self.change(move |work| {
             let number = part.change.unwrap_or(work.next_seq().0);
-            let (items, recalled) = (Vec::new(), Vec::new());
-            let outcome = ChangeOutcome::default();
-            let mut change = Change { part, number, items, recalled, outcome };
+            let (items, outcome) = (Vec::new(), ChangeOutcome::default());
+            let mut change = Change { part, number, items, outcome };
             fill(work, &mut change)?;
             change.flush(work)?;
-            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            // What the runner has of them is not what they are any more. Where the group fails it is
-            // merely taken once more.
-            taken.recall(&change.recalled);
             Ok(change.outcome)
         })
     }
@@ -275,28 +264,33 @@ impl ChangeOutcome {
 }
 
 /// What all custodies of one record share.
-struct Part {
-    actor: Actor,
-    kind: ChangeKind,
+pub struct Part {
+    pub actor: Actor,
+    pub kind: ChangeKind,
     /// The number, once the first record has it.
-    change: Option<u64>,
-    undoes: Option<u64>,
-    reason: Option<String>,
+    pub change: Option<u64>,
+    pub undoes: Option<u64>,
+    pub reason: Option<String>,
+}
+
+impl Part {
+    /// Of what the server does by itself, when its time has come.
+    pub const fn when_due(kind: ChangeKind) -> Self {
+        Self { actor: Actor::Server, kind, change: None, undoes: None, reason: None }
+    }
 }
 
 /// A record while it is filled.
-struct Change {
+pub struct Change {
     part: Part,
     number: u64,
     items: Vec<Changed>,
-    /// All custodies that it changes.
-    recalled: Vec<CustodyId>,
     outcome: ChangeOutcome,
 }
 
 impl Change {
     /// Adds one custody with what `next` makes of it, or counts why it stays as it is.
-    fn one(
+    pub fn one(
         &mut self,
         work: &mut Work<'_>,
         custody: CustodyId,
@@ -316,7 +310,6 @@ impl Change {
                 // The next UID of a mailbox is known only behind this one.
                 let flush = matches!(is, Condition::Delivered { .. });
                 self.items.push(Changed { custody, was: standing.condition, is });
-                self.recalled.push(custody);
                 if flush {
                     self.flush(work)?;
                 }
@@ -370,7 +363,9 @@ fn next_condition(
         (Wish::Hold(_) | Wish::Purge(_), Condition::Queued(waiting)) => {
             Ok(Condition::Held { hold: hold_for(wish, reason, now), then: Some(waiting.clone()) })
         }
-        (Wish::Hold(_), Condition::Held { hold, .. }) if hold.purge_at.is_none() => {
+        (Wish::Hold(_), Condition::Held { hold, .. })
+            if hold.purge_at.is_none() && hold.by != HeldBy::Future =>
+        {
             return same("held already");
         }
         (Wish::Hold(_) | Wish::Purge(_), Condition::Held { then, .. }) => {
@@ -417,7 +412,10 @@ fn edited(wish: &Wish, reason: Option<&str>, waiting: &Waiting, now: Timestamp) 
 }
 
 /// Where mail goes that was held as it came: by the directory of now.
-fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition, Skip>, Refused> {
+pub fn released(
+    work: &mut Work<'_>,
+    standing: &Standing,
+) -> Result<Result<Condition, Skip>, Refused> {
     let now = work.now;
     let directory = Arc::clone(&work.index.directory);
     match directory.resolve(&standing.recipient) {
@@ -434,21 +432,50 @@ fn released(work: &mut Work<'_>, standing: &Standing) -> Result<Result<Condition
                 Ok(None) => return Ok(Err("without its message".to_owned())),
                 Err(error) => return Err(work.fail(error.into())),
             };
-            let (uid, mod_seq) = next_in(work, mailbox)?;
+            let had =
+                place_in(work, standing.mail, account).map_err(|error| work.fail(error.into()))?;
+            let (mailbox, (uid, mod_seq)) = match had {
+                // Several recipients lead to one account, which has the message once.
+                Some((mailbox, uid, mod_seq)) => (mailbox, (uid, mod_seq)),
+                None => (mailbox, next_in(work, mailbox)?),
+            };
             Ok(Ok(Condition::Delivered {
                 mailbox,
                 uid,
                 mod_seq,
                 flags: Flags::default(),
-                internal_date: facts.accepted,
+                // RFC 3501 §2.3.3: the date of final delivery, where that was not to be at once.
+                internal_date: facts
+                    .future_release
+                    .map_or(facts.accepted, |later| later.until.min(now)),
                 bytes: facts.body_bytes,
                 mail: standing.mail,
             }))
         }
-        Resolution::UnknownUser | Resolution::Alias(_) => {
+        Resolution::UnknownUser | Resolution::Alias(_) | Resolution::SenderOf(_) => {
             Ok(Err("to an address that is no account any more".to_owned()))
         }
     }
+}
+
+/// Where an account got a message as another of its recipients, though it may have moved it since.
+fn place_in(
+    work: &mut Work<'_>,
+    mail: MailId,
+    account: AccountId,
+) -> Result<Option<(MailboxId, Uid, ModSeq)>, SqlError> {
+    let mut places = Vec::new();
+    let query = "SELECT mailbox, uid FROM custody WHERE mail = $1 AND state = $2 \
+                 AND mailbox IS NOT NULL AND uid IS NOT NULL ORDER BY id";
+    let params = [mail.0.into(), CustodyState::Delivered.code().into()];
+    work.index.sql.query(query, &params, &mut |row| {
+        places.push((MailboxId(row.id(0)?), u32::try_from(row.int(1)?).unwrap_or_default()));
+        Ok(())
+    })?;
+    Ok(places.into_iter().find_map(|(id, uid)| {
+        let mailbox = work.index.mailboxes.get(&id).filter(|known| known.account == account)?;
+        Some((id, Uid::new(uid)?, mailbox.mod_seq))
+    }))
 }
 
 /// What undoing makes of a custody: what it was, as far as nothing came in between.
@@ -474,9 +501,11 @@ fn last_change(
     change: Option<u64>,
 ) -> Result<Option<(u64, Vec<Place>)>, SqlError> {
     let last = "SELECT max(id) FROM queue_change WHERE undone = 0 \
-                AND kind <> 'undo' AND kind <> 'purge-due'";
-    let this = "SELECT id FROM queue_change WHERE id = $1 AND undone = 0 \
-                AND kind <> 'undo' AND kind <> 'purge-due'";
+                AND kind NOT IN ('undo', 'purge-due', 'release-due')";
+    // A change that is named may be undone already in part, where the server stopped in between: what
+    // is undone of it is as it was, and passed over.
+    let this = "SELECT id FROM queue_change WHERE id = $1 \
+                AND kind NOT IN ('undo', 'purge-due', 'release-due')";
     let found = match change {
         Some(change) => sql.number(this, &[change.into()])?,
         None => sql.number(last, &[])?,

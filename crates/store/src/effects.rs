@@ -1,9 +1,9 @@
 //! What others must hear of a record, once it is synced.
 
-use mail_types::{MailId, MailboxId};
+use mail_types::{MailId, MailboxId, Timestamp};
 
 use crate::record::{Fate, Place, Record};
-use crate::record_held::Condition;
+use crate::record_held::{Condition, HeldBy};
 use crate::watch::{Change, Made};
 
 /// What a group did that others must hear of.
@@ -22,6 +22,8 @@ pub struct Effects {
     pub accepted: Vec<(MailId, Place)>,
     /// What those hear of who watch mailboxes.
     pub made: Vec<Made>,
+    /// Held mail may have to be released from then on.
+    pub release_at: Option<Timestamp>,
 }
 
 impl Effects {
@@ -54,13 +56,23 @@ impl Effects {
                     match &item.is {
                         Condition::Queued(_) => self.queue = true,
                         Condition::Delivered { mailbox, .. } => self.mailboxes.push(*mailbox),
+                        // Undoing a release, say: when it is to be is in the index.
+                        Condition::Held { hold, .. } if hold.by == HeldBy::Future => {
+                            self.release_from(Timestamp(0));
+                        }
                         Condition::Held { .. } | Condition::Purged => {}
                     }
                 }
             }
+            Record::FutureRelease { until, .. } => self.release_from(*until),
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
             | Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_)
+            | Record::PrioritySet { .. }
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }
@@ -93,6 +105,12 @@ impl Effects {
                 }
             }
         }
+    }
+}
+
+impl Effects {
+    fn release_from(&mut self, at: Timestamp) {
+        self.release_at = Some(self.release_at.map_or(at, |earlier| earlier.min(at)));
     }
 }
 

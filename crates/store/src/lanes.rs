@@ -1,28 +1,29 @@
 //! The order in which the queue is taken from.
 //!
-//! The items are in the index, by lane: a destination, the account that sent them, their priority,
-//! and whether they were tried before. Here is, for each lane that has any, when the next of them
+//! The items are in the index, by lane: a destination (and the host that an operator sends them to
+//! instead), the account that sent them, their priority, and whether they were tried before. Here is, for each lane that has any, when the next of them
 //! may be due: as many entries as lanes, however many items. Whoever takes goes round them: the
-//! highest priority first, of that by turns one that is new and one that was tried before, of those
-//! each account in turn, and of an account each destination in turn. So neither a backlog, nor an
-//! account, nor a destination keeps the others waiting.
+//! priorities in turn, the higher the more turns, of one by turns what is new and what was tried
+//! before, of those each account in turn, and of an account each destination in turn. So neither a
+//! priority, nor a backlog, nor an account, nor a destination keeps the others waiting.
 
-use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use mail_types::{CustodyId, RecordSeq, Timestamp};
+use mail_types::{CustodyId, Priority, RecordSeq, Timestamp, Turns};
 
 /// Items that are taken in their own order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane {
     /// A domain or an address literal.
     pub destination: Arc<str>,
+    /// The host (`HOST:PORT`) that they go to, whatever routes and MX records say.
+    pub relay: Option<Arc<str>>,
     /// Who sent them; 0: nobody here.
     pub account: u64,
-    /// RFC 6710: -9 to 9.
-    pub priority: i64,
+    /// RFC 6710.
+    pub priority: Priority,
     /// They were tried before.
     pub again: bool,
 }
@@ -127,7 +128,9 @@ pub struct Lanes {
     /// Lanes of which nothing is due, by when something may be.
     agenda: BTreeSet<(Timestamp, u64)>,
     /// New ones and those tried before, by priority.
-    ready: BTreeMap<Reverse<i64>, [Ring; 2]>,
+    ready: BTreeMap<Priority, [Ring; 2]>,
+    /// Whose turn it is among priorities.
+    turns: Turns,
     /// The next turn is that of what was tried before.
     turn_of_again: bool,
 }
@@ -183,7 +186,7 @@ impl Lanes {
         let Some(known) = self.known.get_mut(&id) else { return };
         known.ready = true;
         let Lane { account, priority, again, .. } = known.lane;
-        self.ready.entry(Reverse(priority)).or_default()[usize::from(again)].push(account, id);
+        self.ready.entry(priority).or_default()[usize::from(again)].push(account, id);
     }
 
     /// How many lanes have something due.
@@ -193,8 +196,10 @@ impl Lanes {
 
     /// The lane whose turn it is. Say with [`Lanes::taken`] or [`Lanes::put_off`] what came of it.
     pub fn turn(&mut self) -> Option<Turn> {
-        let has_some = |rings: &&mut [Ring; 2]| rings.iter().any(|ring| ring.lanes > 0);
-        let rings = self.ready.values_mut().find(has_some)?;
+        let has_some = |rings: &[Ring; 2]| rings.iter().any(|ring| ring.lanes > 0);
+        let ready = self.ready.iter().filter(|(_, rings)| has_some(rings));
+        let priority = self.turns.take(ready.map(|(priority, _)| *priority))?;
+        let rings = self.ready.get_mut(&priority)?;
         let first = usize::from(self.turn_of_again);
         self.turn_of_again = !self.turn_of_again;
         let id = match rings[first].pop() {

@@ -216,6 +216,8 @@ impl<D: Disk> Store<D> {
         shared.mailboxes.update(index.mailboxes.keys().copied(), &index, |_, _, _| {});
         let begun = crate::queue_rows::begun(&mut index)?;
         let lanes = crate::queue_rows::lanes(&mut index)?;
+        let release_at = crate::later::next_release(&mut index.sql)?;
+        shared.release_at.store(release_at.map_or(i64::MAX, |at| at.0), Ordering::Release);
         index.queue_news = Some(Vec::new());
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let (requests, inbox) = mpsc::channel();

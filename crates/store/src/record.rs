@@ -6,14 +6,15 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, RecordSeq,
-    Rights, SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
+    RecordSeq, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::dkim_keys::KeyChange;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -422,6 +423,36 @@ pub enum Record {
     TlsRequired {
         /// The message.
         mail: MailId,
+    },
+    /// The message of the [`Record::Accepted`] before it goes out whatever TLS policies say
+    /// (TLS-Required: No, RFC 8689).
+    TlsOptional {
+        /// The message.
+        mail: MailId,
+    },
+    /// A report of this server to others is settled; in the commit that accepts its message.
+    Reported(Box<Reported>),
+    /// What is reported next.
+    ReportSpanSet(Box<ReportSpan>),
+    /// What a domain wants of TLS, where that is not what was recorded before.
+    TlsPolicySeen(Box<TlsPolicySeen>),
+    /// The message of the [`Record::Accepted`] before it is held for all its recipients until then,
+    /// as its sender asked (FUTURERELEASE, RFC 4865).
+    FutureRelease {
+        /// The message.
+        mail: MailId,
+        /// Not before.
+        until: Timestamp,
+        /// HOLDFOR, in seconds; else it was HOLDUNTIL.
+        asked_secs: Option<u32>,
+    },
+    /// The message of the [`Record::Accepted`] before it is more or less urgent than others
+    /// (MT-PRIORITY, RFC 6710).
+    PrioritySet {
+        /// The message.
+        mail: MailId,
+        /// Not 0.
+        priority: Priority,
     },
     /// Messages that were taken out of a mailbox are in one again, with their flags (but
     /// `\Deleted`) and dates.

@@ -38,12 +38,14 @@ pub enum HeldBy {
     Filter,
     /// What an account sends looks like somebody else's doing.
     Guard,
+    /// Its sender, until a time that [`crate::Record::FutureRelease`] says.
+    Future,
 }
 
 impl HeldBy {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Operator, Self::Purge, Self::Verdict, Self::Filter, Self::Guard];
+    pub const ALL: [Self; 6] =
+        [Self::Operator, Self::Purge, Self::Verdict, Self::Filter, Self::Guard, Self::Future];
 
     /// The word for it, also in the index.
     #[must_use]
@@ -54,6 +56,7 @@ impl HeldBy {
             Self::Verdict => "verdict",
             Self::Filter => "filter",
             Self::Guard => "guard",
+            Self::Future => "future",
         }
     }
 
@@ -143,11 +146,13 @@ pub enum ChangeKind {
     Undo,
     /// The end of a hold with a time.
     PurgeDue,
+    /// The time that the sender has named has come.
+    ReleaseDue,
 }
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Hold,
         Self::Release,
         Self::Retry,
@@ -157,6 +162,7 @@ impl ChangeKind {
         Self::Return,
         Self::Undo,
         Self::PurgeDue,
+        Self::ReleaseDue,
     ];
 
     /// The command's word.
@@ -172,6 +178,7 @@ impl ChangeKind {
             Self::Return => "return",
             Self::Undo => "undo",
             Self::PurgeDue => "purge-due",
+            Self::ReleaseDue => "release-due",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 12;
+pub const VERSION: i64 = 15;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -36,6 +36,9 @@ CREATE TABLE mail (
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
   body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
+CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
+CREATE TABLE future_release (
+  mail INTEGER PRIMARY KEY, until INTEGER NOT NULL, asked_secs INTEGER);
 CREATE TABLE custody (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
   mailbox INTEGER, uid INTEGER, report INTEGER);
@@ -55,17 +58,17 @@ CREATE INDEX expunged_mod_seq ON expunged (mailbox, mod_seq);
 CREATE TABLE act (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL, owner INTEGER NOT NULL,
   mailbox INTEGER NOT NULL, other INTEGER NOT NULL, subject TEXT NOT NULL,
-  actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, messages INTEGER NOT NULL,
+  actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL, before BLOB, undone INTEGER, undoes INTEGER);
 CREATE INDEX act_owner ON act (owner, seq);
-CREATE INDEX act_mailbox ON act (mailbox, seq);
+CREATE INDEX act_mailbox ON act (mailbox, kind, seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
   due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
   uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
   recipient TEXT, relay TEXT, give_back TEXT);
-CREATE INDEX queue_lane ON queue (destination, account, priority, again, due, custody);
+CREATE INDEX queue_lane ON queue (destination, relay, account, priority, again, due, custody);
 CREATE TABLE held (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -73,8 +76,9 @@ CREATE TABLE held (
   uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
   recipient TEXT, relay TEXT, give_back TEXT,
   since INTEGER NOT NULL, held_by TEXT NOT NULL, reason TEXT NOT NULL, purge_at INTEGER,
-  was_queued INTEGER NOT NULL);
+  was_queued INTEGER NOT NULL, release_at INTEGER);
 CREATE INDEX held_purge ON held (purge_at);
+CREATE INDEX held_release ON held (release_at);
 CREATE TABLE queue_change (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, items INTEGER NOT NULL,
   undoes INTEGER, undone INTEGER NOT NULL);
@@ -107,12 +111,23 @@ CREATE TABLE imported (key BLOB PRIMARY KEY, mail INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE hook (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret BLOB NOT NULL, kinds TEXT NOT NULL,
   head BLOB NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE report (
+  kind INTEGER NOT NULL, about TEXT NOT NULL, begins INTEGER NOT NULL, dest TEXT NOT NULL,
+  at INTEGER NOT NULL, mail INTEGER, report BLOB NOT NULL,
+  PRIMARY KEY (kind, about, begins, dest)) WITHOUT ROWID;
+CREATE INDEX report_at ON report (at);
+CREATE INDEX report_mail ON report (mail);
+CREATE TABLE report_span (
+  place INTEGER PRIMARY KEY, begins INTEGER NOT NULL, ends INTEGER, head BLOB NOT NULL);
+CREATE TABLE tls_policy (
+  domain TEXT NOT NULL, host TEXT NOT NULL, at INTEGER NOT NULL, policy BLOB NOT NULL,
+  PRIMARY KEY (domain, host)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 30] = [
+pub const TABLES: [(&str, &str); 35] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -138,6 +153,8 @@ pub const TABLES: [(&str, &str); 30] = [
          FROM mail ORDER BY id",
     ),
     ("tls_required", "SELECT mail FROM tls_required ORDER BY mail"),
+    ("tls_optional", "SELECT mail FROM tls_optional ORDER BY mail"),
+    ("future_release", "SELECT mail, until, asked_secs FROM future_release ORDER BY mail"),
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",
@@ -151,8 +168,8 @@ pub const TABLES: [(&str, &str); 30] = [
     ),
     (
         "act",
-        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, messages, segment, \
-         place, before, undone, undoes FROM act ORDER BY seq",
+        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
+         segment, place, before, undone, undoes FROM act ORDER BY seq",
     ),
     (
         "queue",
@@ -163,7 +180,7 @@ pub const TABLES: [(&str, &str); 30] = [
         "held",
         "SELECT custody, mail, destination, account, priority, again, due, attempts, uncertain, \
          delay_told, accepted, recipient, relay, give_back, since, held_by, reason, purge_at, \
-         was_queued FROM held ORDER BY custody",
+         was_queued, release_at FROM held ORDER BY custody",
     ),
     ("queue_change", "SELECT id, at, kind, items, undoes, undone FROM queue_change ORDER BY id"),
     ("queue_change_part", "SELECT id, seq, segment, place FROM queue_change_part ORDER BY id, seq"),
@@ -177,5 +194,12 @@ pub const TABLES: [(&str, &str); 30] = [
     ("send_key", "SELECT account, key, request, mail, used FROM send_key ORDER BY account, key"),
     ("imported", "SELECT key, mail FROM imported ORDER BY key"),
     ("hook", "SELECT id, url, secret, kinds, head, removed FROM hook ORDER BY id"),
+    (
+        "report",
+        "SELECT kind, about, begins, dest, at, mail, report FROM report \
+         ORDER BY kind, about, begins, dest",
+    ),
+    ("report_span", "SELECT place, begins, ends, head FROM report_span ORDER BY place"),
+    ("tls_policy", "SELECT domain, host, at, policy FROM tls_policy ORDER BY domain, host"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
@@ -64,6 +64,8 @@ pub struct Shared {
     queue_news: Mutex<News>,
     directory_wake: RwLock<Option<DirectoryWake>>,
     event_wake: RwLock<Option<EventWake>>,
+    /// Nothing that is held is to be released before, in milliseconds as [`Timestamp`]s have them.
+    pub release_at: AtomicI64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,6 +102,7 @@ impl Shared {
             queue_news: Mutex::default(),
             directory_wake: RwLock::new(None),
             event_wake: RwLock::new(None),
+            release_at: AtomicI64::new(0),
         }
     }
 
@@ -176,7 +179,10 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, events, mailboxes, accepted, made } = effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made, release_at } = effects;
+        if let Some(at) = release_at {
+            self.release_at.fetch_min(at.0, Ordering::AcqRel);
+        }
         let watched = !self.watches.is_empty();
         let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();
         self.mailboxes.update(mailboxes, index, |id, before, now| {

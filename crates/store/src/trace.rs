@@ -60,6 +60,8 @@ pub struct CustodyStory {
     pub report: Option<MailId>,
     /// Why it is held.
     pub hold: Option<Hold>,
+    /// It is held until then, as its sender asked.
+    pub release_at: Option<Timestamp>,
 }
 
 /// The whole story of a message.
@@ -235,7 +237,7 @@ fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodySt
     sql.query(
         "SELECT custody.id, custody.recipient, custody.state, custody.mailbox, custody.uid, \
          custody.report, queue.due, queue.attempts, queue.uncertain, mailbox.name, \
-         held.held_by, held.reason, held.purge_at \
+         held.held_by, held.reason, held.purge_at, held.release_at \
          FROM custody LEFT JOIN queue ON queue.custody = custody.id \
          LEFT JOIN held ON held.custody = custody.id \
          LEFT JOIN mailbox ON mailbox.id = custody.mailbox \
@@ -265,6 +267,7 @@ fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodySt
                 uncertain: row.int_or_null(8)? == Some(1),
                 report: row.int_or_null(5)?.map(|id| MailId(id.cast_unsigned())),
                 hold,
+                release_at: row.int_or_null(13)?.map(Timestamp),
             });
             Ok(())
         },

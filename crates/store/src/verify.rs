@@ -448,6 +448,13 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
     none(
         sql,
         report,
+        Invariant::OneState,
+        "custody that is held until a time that nobody knows",
+        "SELECT custody FROM held WHERE held_by = 'future' AND release_at IS NULL",
+    )?;
+    none(
+        sql,
+        report,
         Invariant::ReturnedTold,
         "the report about this custody was never accepted",
         "SELECT id FROM custody WHERE report IS NOT NULL \

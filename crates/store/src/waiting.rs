@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use journal::Disk;
-use mail_types::{AccountId, Address, CustodyId, MailId, Peer, Timestamp};
+use mail_types::{AccountId, Address, CustodyId, MailId, Peer, Priority, Timestamp};
 
 use crate::custody::CustodyState;
 use crate::queue::QueuedMail;
@@ -93,6 +93,10 @@ pub struct WaitingItem {
     pub hold: Option<Hold>,
     /// Who was asked last and what came of it.
     pub last: Option<LastTry>,
+    /// It is held until then, as its sender asked.
+    pub release_at: Option<Timestamp>,
+    /// RFC 6710.
+    pub priority: Priority,
 }
 
 /// The last attempt at a recipient.
@@ -201,6 +205,8 @@ impl<D: Disk> Store<D> {
             give_back: row.give_back,
             hold: row.hold,
             last,
+            release_at: row.release_at,
+            priority: row.priority,
         }))
     }
 
@@ -276,6 +282,8 @@ struct Found {
     relay: Option<String>,
     give_back: Option<String>,
     hold: Option<Hold>,
+    release_at: Option<Timestamp>,
+    priority: Priority,
 }
 
 /// The next rows behind a custody. Where the filter names a message, a destination or an account,
@@ -287,21 +295,21 @@ fn page(
     after: CustodyId,
 ) -> Result<Vec<Found>, SqlError> {
     const QUEUED: &str = "SELECT custody, mail, due, attempts, begun, uncertain, recipient, relay, \
-        give_back, NULL, NULL, NULL FROM queue WHERE custody > $1 \
+        give_back, NULL, NULL, NULL, NULL, priority FROM queue WHERE custody > $1 \
         AND ($2 IS NULL OR account = $2) ORDER BY custody LIMIT $3";
     const QUEUED_MAIL: &str = "SELECT custody, mail, due, attempts, begun, uncertain, recipient, \
-        relay, give_back, NULL, NULL, NULL FROM queue WHERE custody > $1 \
+        relay, give_back, NULL, NULL, NULL, NULL, priority FROM queue WHERE custody > $1 \
         AND ($2 IS NULL OR account = $2) AND custody IN (SELECT id FROM custody WHERE mail = $4) \
         ORDER BY custody LIMIT $3";
     const QUEUED_TO: &str = "SELECT custody, mail, due, attempts, begun, uncertain, recipient, \
-        relay, give_back, NULL, NULL, NULL FROM queue WHERE custody IN \
+        relay, give_back, NULL, NULL, NULL, NULL, priority FROM queue WHERE custody IN \
         (SELECT custody FROM queue WHERE destination = $4 AND custody > $1 \
         AND ($2 IS NULL OR account = $2) ORDER BY custody LIMIT $3) ORDER BY custody";
     const HELD: &str = "SELECT custody, mail, due, attempts, 0, uncertain, recipient, relay, \
-        give_back, held_by, reason, purge_at FROM held WHERE custody > $1 \
+        give_back, held_by, reason, purge_at, release_at, priority FROM held WHERE custody > $1 \
         AND ($2 IS NULL OR account = $2) ORDER BY custody LIMIT $3";
     const HELD_MAIL: &str = "SELECT custody, mail, due, attempts, 0, uncertain, recipient, relay, \
-        give_back, held_by, reason, purge_at FROM held WHERE custody > $1 \
+        give_back, held_by, reason, purge_at, release_at, priority FROM held WHERE custody > $1 \
         AND ($2 IS NULL OR account = $2) AND custody IN (SELECT id FROM custody WHERE mail = $4) \
         ORDER BY custody LIMIT $3";
     let account = filter.account.map(|account| account.0);
@@ -364,6 +372,8 @@ fn read_row(row: &dyn Row) -> Result<(Found, MailId), SqlError> {
         relay: row.text_or_null(7)?.map(str::to_owned),
         give_back: row.text_or_null(8)?.map(str::to_owned),
         hold: hold.transpose()?,
+        release_at: row.int_or_null(12)?.map(Timestamp),
+        priority: Priority::nearest(row.int(13)?),
     };
     Ok((found, mail))
 }

@@ -105,6 +105,8 @@ pub struct NewMail<'a> {
     pub headers_only: Option<bool>,
     pub smtp_utf8: bool,
     pub requires_tls: bool,
+    pub relay: Option<&'a str>,
+    pub tls_optional: bool,
 }
 
 impl<'a> NewMail<'a> {
@@ -117,6 +119,8 @@ impl<'a> NewMail<'a> {
             headers_only: None,
             smtp_utf8: false,
             requires_tls: false,
+            relay: None,
+            tls_optional: false,
         }
     }
 }
@@ -182,6 +186,8 @@ impl World {
         };
         let now = self.clock.now();
         let mail = Mail {
+            priority: mail_types::Priority::NORMAL,
+            future_release: None,
             id: MailId(id),
             receipt: None,
             reverse_path,
@@ -190,6 +196,7 @@ impl World {
             eight_bit: !new.body.is_ascii(),
             smtp_utf8: new.smtp_utf8,
             requires_tls: new.requires_tls,
+            tls_optional: new.tls_optional,
             body_bytes: new.body.len() as u64,
             accepted: now,
             for_postmaster: new.to.iter().any(|to| to.starts_with("postmaster@")),
@@ -205,7 +212,7 @@ impl World {
             warned: false,
             uncertain: false,
             since: now,
-            relay: None,
+            relay: new.relay.map(|relay| relay.parse().unwrap()),
             give_back: None,
         };
         let items: Vec<Item> = (0..).zip(new.to).map(item).collect();

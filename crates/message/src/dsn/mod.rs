@@ -105,6 +105,9 @@ pub struct Report<'a> {
     pub boundary: &'a str,
     /// ENVID of RFC 3461, xtext decoded.
     pub envelope_id: Option<&'a str>,
+    /// How the sender asked for the message to leave later: `for;SECONDS` or `until;TIME`
+    /// (RFC 4865 §6).
+    pub future_release: Option<&'a str>,
     /// Receipt under which this server accepted the message, for people who ask.
     pub receipt: Option<&'a str>,
     /// When the message arrived here.
@@ -184,6 +187,9 @@ impl Report<'_> {
         out.push_str(&format!("Reporting-MTA: dns; {}\r\n", self.reporting_mta));
         if let Some(arrival) = self.arrival {
             out.push_str(&format!("Arrival-Date: {}\r\n", format_date(arrival)));
+        }
+        if let Some(request) = self.future_release {
+            encode::status_field(&mut out, "Future-Release-Request", request, utf8);
         }
         for recipient in self.recipients {
             out.push_str("\r\n");

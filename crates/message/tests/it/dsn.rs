@@ -34,6 +34,7 @@ fn build(
         at: AT,
         message_id: "<dsn1@mx.example.org>",
         boundary: "restante4711",
+        future_release: Some("for;3600"),
         envelope_id: Some("env 1"),
         receipt: Some("r2k-9f86d081"),
         arrival: Some(AT),

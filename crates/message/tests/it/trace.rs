@@ -29,13 +29,14 @@ fn received_fields() {
         tls: Some(&tls),
         id: "r2k-9f86d081",
         recipient: Some(&recipient),
+        priority: mail_types::Priority::new(-3),
         at: AT,
     };
     assert_eq!(
         received.field(),
         "Received: from client.example.net (client.example.net [192.0.2.1])\r\n\tby \
          mx.example.org (Restante) with ESMTPSA\r\n\t(TLSv1.3 TLS_AES_256_GCM_SHA384) id \
-         r2k-9f86d081\r\n\tfor <ann@example.org>;\r\n\tSun, 22 Nov 2026 01:08:26 +0100\r\n"
+         r2k-9f86d081\r\n\tfor <ann@example.org>\r\n\tPRIORITY -3;\r\n\tSun, 22 Nov 2026 01:08:26 +0100\r\n"
     );
     // A greeting that is no name cannot forge the field.
     received.greeting = "x\r\nX-Evil: (yes";
@@ -43,6 +44,7 @@ fn received_fields() {
     received.ip = "2001:db8::1".parse().unwrap();
     received.reverse_name = None;
     received.recipient = None;
+    received.priority = None;
     received.tls = None;
     received.with = WithProtocol { kind: ProtocolKind::Smtp, ..WithProtocol::default() };
     assert_eq!(

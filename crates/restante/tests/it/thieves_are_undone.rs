@@ -78,6 +78,60 @@ fn one_command_heals_it() {
     house.start();
 }
 
+/// A POP3 program that was set up without "leave mail on the server".
+#[test]
+fn what_pop3_took_comes_back() {
+    let house = House::new();
+    house.fill(ALICE, "INBOX", 1, 3);
+    let mut before = house.ids_and_flags(ALICE, "INBOX");
+    house.python("pop3_empties.py");
+    assert_eq!(house.mailbox(ALICE, "INBOX").len(), 0);
+    let sessions = house.restante_json(&["history", "--account", ALICE, "--sessions"]);
+    let session = &rows(&sessions)[0];
+    assert_eq!(session["via"], "POP3", "{sessions}");
+    assert_eq!(session["counts"]["deleted"], 3, "{sessions}");
+    assert_eq!(session["from"], "127.0.0.1");
+    assert!(house.restante(&["history", "--sessions"]).contains("deleted 3"));
+
+    let since = session["first"].as_str().unwrap();
+    let heal = ["undo", "--ip", "127.0.0.1", "--account", ALICE, "--since", since];
+    let done = house.restante_json(&heal);
+    assert_eq!(done["messages"], 3, "{done}");
+    let mut after = house.ids_and_flags(ALICE, "INBOX");
+    before.sort();
+    after.sort();
+    assert_eq!(after, before);
+
+    // As it said, so it is taken back.
+    let redone = house.restante_json(&["undo", "--redo", done["redo"].as_str().unwrap()]);
+    assert_eq!(redone["messages"], 3, "{redone}");
+    assert_eq!(house.mailbox(ALICE, "INBOX").len(), 0);
+    let again = house.restante(&["undo", "--redo", redone["redo"].as_str().unwrap()]);
+    assert!(again.contains("To take this back: restante undo --redo"), "{again}");
+    assert_eq!(house.mailbox(ALICE, "INBOX").len(), 3);
+}
+
+/// What an operator removed is taken back by the same command.
+#[test]
+fn what_was_removed_comes_back() {
+    let house = House::new();
+    house.fill(BOB, "INBOX", 1, 2);
+    house.restante(&["alias", "add", "info@example.test", BOB]);
+    house.restante(&["domain", "add", "other.test"]);
+    house.restante(&["domain", "remove", "other.test"]);
+    house.restante(&["alias", "remove", "info@example.test"]);
+    house.restante(&["account", "remove", BOB]);
+    let history = house.restante_json(&["history", "--limit", "3"]);
+    let acts: Vec<String> = rows(&history).iter().map(|act| act["act"].to_string()).collect();
+    let mut undo = vec!["undo"];
+    undo.extend(acts.iter().map(String::as_str));
+    let done = house.restante_json(&undo);
+    assert_eq!(rows(&done["undone"]).len(), 3, "{history}\n{done}");
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), 2);
+    assert!(house.restante(&["alias", "list"]).contains("info@example.test"));
+    assert!(house.restante(&["domain", "list"]).contains("other.test"));
+}
+
 #[test]
 fn what_is_named_badly_is_told() {
     let house = House::new();
@@ -87,6 +141,7 @@ fn what_is_named_badly_is_told() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(said(&["undo"]).contains("--session"));
+    assert!(said(&["undo", "--redo", "9-1"]).contains("as the undo told them"));
     assert!(said(&["undo", "--since", "1h"]).contains("what everybody did"));
     assert!(said(&["undo", "--by", "nobody@example.test"]).contains("does not exist"));
     assert!(said(&["mailbox", "show", BOB, "Nowhere"]).contains("no mailbox Nowhere"));

@@ -191,6 +191,8 @@ pub struct Peer {
     pub starttls: bool,
     /// RFC 8689.
     pub requiretls: bool,
+    /// RFC 6710.
+    pub mt_priority: bool,
     /// That it is the host that mail is to go to is proven ([`super::Config::is_proven`]).
     pub is_proven: bool,
     /// RFC 1870.
@@ -214,7 +216,7 @@ impl Peer {
     pub(super) fn read_hello(&mut self, reply: &Reply) {
         (self.pipelining, self.eight_bit_mime, self.smtputf8) = (false, false, false);
         (self.dsn, self.starttls, self.size) = (false, false, Size::NotOffered);
-        self.requiretls = false;
+        (self.requiretls, self.mt_priority) = (false, false);
         for line in reply.lines.iter().skip(1) {
             let (keyword, params) = line.split_once(' ').unwrap_or((line, ""));
             match keyword.to_ascii_uppercase().as_str() {
@@ -224,6 +226,7 @@ impl Peer {
                 "DSN" => self.dsn = true,
                 "STARTTLS" => self.starttls = true,
                 "REQUIRETLS" => self.requiretls = true,
+                "MT-PRIORITY" => self.mt_priority = true,
                 // RFC 1870 §4: 0 or none means no fixed limit.
                 "SIZE" => {
                     self.size = match params.trim().parse() {

@@ -1,18 +1,19 @@
-use mail_types::{Acceptance, Refusal};
+use mail_types::{Acceptance, Priority, Refusal};
 
 use super::body::Body;
 use super::{Answer, Asked, Question, Role, Server, State, Transaction, our_trouble};
 use crate::command::{Mail, Rcpt};
-use crate::envelope::{Envelope, Recipient, Sender, with_lmtp, with_protocol};
+use crate::envelope::{Envelope, HoldFor, MailParams, Recipient, Sender, with_lmtp, with_protocol};
 use crate::path::ForwardPath;
 
 impl<R: Acceptance> Server<R> {
     /// RFC 5321 §4.1.1.2.
     pub(super) fn mail(&mut self, mail: Mail) {
+        let priority = mail.params.priority;
         match self.judge_mail(mail) {
             Ok(sender) => {
                 let question = Question::Sender(Box::new(sender.clone()));
-                self.ask(Asked::Sender(Box::new(sender)), question);
+                self.ask(Asked::Sender(Box::new(sender), priority), question);
             }
             Err(refusal) => self.refuse(&refusal),
         }
@@ -37,9 +38,15 @@ impl<R: Acceptance> Server<R> {
         if mail.params.requiretls && self.tls.is_none() {
             return Err(Refusal::permanent(530, 7, 10, "REQUIRETLS needs TLS: say STARTTLS first"));
         }
+        let mut params = mail.params;
+        self.judge_hold(&params)?;
+        if let Some(asked) = params.priority {
+            let max = self.priority_offered().ok_or_else(|| not_offered("MT-PRIORITY"))?;
+            params.priority = Some(asked.min(max));
+        }
         Ok(Sender {
             reverse_path: mail.reverse_path,
-            params: mail.params,
+            params,
             helo: hello.name.clone(),
             peer: self.config.peer,
             signed_in: self.signed_in.clone(),
@@ -47,11 +54,46 @@ impl<R: Acceptance> Server<R> {
         })
     }
 
-    pub(super) fn sender_answered(&mut self, sender: Sender, answer: Answer<R>) {
+    /// RFC 4865 §4: for submission alone, and not for longer than is offered.
+    fn judge_hold(&self, params: &MailParams) -> Result<(), Refusal> {
+        let Some(hold) = params.hold else { return Ok(()) };
+        let Some(max) = self.hold_offered() else {
+            return Err(not_offered(match hold {
+                HoldFor::Secs(_) => "HOLDFOR",
+                HoldFor::Until(_) => "HOLDUNTIL",
+            }));
+        };
+        let end = self.now.after(max);
+        match hold.end(self.now) > end {
+            false => Ok(()),
+            true => Err(Refusal::permanent(
+                501,
+                5,
+                4,
+                format!("A message is held for at most {} seconds, until {end}", max.as_secs()),
+            )),
+        }
+    }
+
+    pub(super) fn sender_answered(
+        &mut self,
+        sender: Sender,
+        asked: Option<Priority>,
+        answer: Answer<R>,
+    ) {
         match answer {
             Answer::Ok => {
+                let given = sender.params.priority;
                 self.transaction = Some(Transaction { sender, recipients: Vec::new() });
-                self.say("250 2.1.0 Sender OK");
+                match given.filter(|_| given != asked) {
+                    None => self.say("250 2.1.0 Sender OK"),
+                    // RFC 6710 §5: the client is told of a priority that it has not asked for.
+                    Some(given) => {
+                        self.say(&format!(
+                            "250 2.3.6 {given} is the new priority assigned to the message"
+                        ));
+                    }
+                }
             }
             Answer::Refused(refusal) => self.refuse(&refusal),
             Answer::Accepted(_) | Answer::SignIn(_) => self.refuse(&our_trouble()),
@@ -184,6 +226,11 @@ impl<R: Acceptance> Server<R> {
             },
         })
     }
+}
+
+/// RFC 5321 §4.1.1.11: a parameter of an extension that EHLO did not name.
+fn not_offered(keyword: &str) -> Refusal {
+    Refusal::permanent(555, 5, 4, format!("{keyword} is not offered here"))
 }
 
 /// RFC 1870 §6.1: 552 with 5.3.4.

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mail_types::{Address, Domain};
+use mail_types::{Address, Domain, Priority};
 
 /// What a server port is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,10 @@ pub struct Config {
     pub nonce: String,
     /// Why this client is not served at all; it is told so in place of the greeting.
     pub turned_away: Option<&'static str>,
+    /// RFC 4865: for how long a submitted message may be held at most; not offered where none.
+    pub hold_max: Option<Duration>,
+    /// RFC 6710: the highest priority that this client gets; not offered where none.
+    pub priority_max: Option<Priority>,
     /// Limits.
     pub limits: Limits,
 }

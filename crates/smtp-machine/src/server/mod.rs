@@ -13,7 +13,7 @@ mod session;
 
 use std::marker::PhantomData;
 
-use mail_types::{Acceptance, Machine, Refusal, Reply, Step, Timestamp, TlsFacts};
+use mail_types::{Acceptance, Machine, Priority, Refusal, Reply, Step, Timestamp, TlsFacts};
 use sasl::{Exchange, SignedIn};
 
 use crate::envelope::{Recipient, Sender};
@@ -49,6 +49,8 @@ pub struct Server<R> {
     message_until: Option<Timestamp>,
     peer_closed: bool,
     shutting_down: bool,
+    /// As of the last step.
+    now: Timestamp,
     receipt: PhantomData<fn(R)>,
 }
 
@@ -91,7 +93,8 @@ enum State {
 #[derive(Debug)]
 enum Asked {
     SignIn,
-    Sender(Box<Sender>),
+    /// With the priority that the client has asked for.
+    Sender(Box<Sender>, Option<Priority>),
     Recipient(Box<Recipient>),
     BodyBegin,
     BodyBytes,
@@ -156,6 +159,7 @@ impl<R: Acceptance> Server<R> {
             message_until: None,
             peer_closed: false,
             shutting_down: false,
+            now: Timestamp::default(),
             receipt: PhantomData,
         }
     }
@@ -300,6 +304,7 @@ impl<R: Acceptance> Machine for Server<R> {
     }
 
     fn step(&mut self, now: Timestamp) -> Step<Question> {
+        self.now = now;
         if self.asked.is_some() {
             return Step::NeedInput;
         }
@@ -328,7 +333,7 @@ impl<R: Acceptance> Machine for Server<R> {
         self.wait_until = None;
         match self.asked.take() {
             Some(Asked::SignIn) => self.sign_in_answered(answer),
-            Some(Asked::Sender(sender)) => self.sender_answered(*sender, answer),
+            Some(Asked::Sender(sender, asked)) => self.sender_answered(*sender, asked, answer),
             Some(Asked::Recipient(recipient)) => self.recipient_answered(*recipient, answer),
             Some(Asked::BodyBegin) => self.body_begun(answer, now),
             Some(Asked::BodyBytes) => self.body_bytes_answered(answer),

@@ -1,4 +1,6 @@
-use mail_types::{Acceptance, Refusal, Reply};
+use std::time::Duration;
+
+use mail_types::{Acceptance, Priority, Refusal, Reply, Timestamp};
 
 use super::{Hello, Progress, Role, Server, State, Tls};
 use crate::command::{Command, CommandError, parse};
@@ -202,6 +204,16 @@ impl<R: Acceptance> Server<R> {
         if self.tls.is_some() {
             lines.push("REQUIRETLS".to_owned());
         }
+        // RFC 4865 §4: the longest hold in seconds, and when it would end.
+        if let Some(max) = self.hold_offered() {
+            let end = Timestamp::from_secs(self.now.after(max).secs()).to_string();
+            let end = end.replace(".000Z", "Z");
+            lines.push(format!("FUTURERELEASE {} {end}", max.as_secs()));
+        }
+        // RFC 6710 §4.1.
+        if self.priority_offered().is_some() {
+            lines.push("MT-PRIORITY".to_owned());
+        }
         // RFC 3207 §4.2: not offered again once TLS stands.
         if self.config.tls == Tls::Offered && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());
@@ -217,6 +229,23 @@ impl<R: Acceptance> Server<R> {
     /// Whether signing in would be heard now.
     pub(super) fn auth_offered(&self) -> bool {
         self.config.role == Role::Submission && (self.tls.is_some() || self.config.auth_without_tls)
+    }
+
+    /// For how long a message may be held: said where somebody submits, or would be heard to.
+    pub(super) fn hold_offered(&self) -> Option<Duration> {
+        self.config.hold_max.filter(|_| self.config.role == Role::Submission && self.submits())
+    }
+
+    /// The highest priority that this client gets, where it may ask for one.
+    pub(super) fn priority_offered(&self) -> Option<Priority> {
+        self.config.priority_max.filter(|_| match self.config.role {
+            Role::Submission => self.submits(),
+            Role::Mx | Role::Lmtp => true,
+        })
+    }
+
+    fn submits(&self) -> bool {
+        self.signed_in.is_some() || self.auth_offered()
     }
 
     /// RFC 3207 §4.

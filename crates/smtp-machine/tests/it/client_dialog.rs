@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use mail_types::{Address, Domain, Machine as _, ReversePath, Step, Timestamp, TlsFacts};
+use mail_types::{Address, Domain, Machine as _, Priority, ReversePath, Step, Timestamp, TlsFacts};
 use smtp_machine::client::{Answer, Client, Config, Loss, Message, Outcome, Question, Tls, Waits};
 use smtp_machine::{BodyType, MailParams, Notify, Orcpt, Recipient, Ret};
 
@@ -181,6 +181,9 @@ fn message(text: &str) -> (Message, Vec<u8>) {
             ("SIZE", size) => message.params.size = Some(size.parse().unwrap()),
             ("8BIT", _) => message.params.body = BodyType::EightBitMime,
             ("UTF8", _) => message.params.smtputf8 = true,
+            ("PRIORITY", number) => {
+                message.params.priority = Priority::new(number.parse().unwrap());
+            }
             ("unreadable", _) => content = b"unreadable".to_vec(),
             ("content", text) => content = unescape(text),
             ("DSN", _) => {

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mail_types::{Address, Domain, Machine as _, Step, Timestamp, TlsFacts};
+use mail_types::{Address, Domain, Machine as _, Priority, Step, Timestamp, TlsFacts};
 use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 
 use crate::service::{Service, TestReceipt};
@@ -31,6 +31,8 @@ pub fn config() -> Config {
         postmaster: Address::parse("postmaster@example.org").unwrap(),
         nonce: "nonce".into(),
         turned_away: None,
+        hold_max: None,
+        priority_max: None,
         limits: Limits { message_octets_max: 100_000, ..Limits::default() },
     }
 }
@@ -139,6 +141,10 @@ fn setup(text: &str) -> Config {
         match (key, value) {
             ("role", "submission") => config.role = Role::Submission,
             ("role", "lmtp") => config.role = Role::Lmtp,
+            ("hold_max", _) => config.hold_max = Some(Duration::from_secs(number())),
+            ("priority_max", _) => {
+                config.priority_max = Priority::new(value.parse().unwrap());
+            }
             ("turned_away", "yes") => config.turned_away = Some("Not for you"),
             ("tls", "none") => config.tls = Tls::Unavailable,
             ("tls", "implicit") => config.tls = Tls::Implicit,

@@ -35,6 +35,8 @@ pub fn smtp_commands(octets: &[u8]) {
         postmaster: Address::parse("postmaster@example.org").unwrap(),
         nonce: "nonce".into(),
         turned_away: None,
+        hold_max: None,
+        priority_max: None,
         limits: server::Limits::default(),
     };
     let mut server = server::Server::new(config);

@@ -69,6 +69,12 @@ fn params(params: &MailParams) -> String {
     if let Some(envid) = &params.envid {
         write!(text, " ENVID={envid:?}").unwrap();
     }
+    if let Some(hold) = params.hold {
+        write!(text, " {hold:?}").unwrap();
+    }
+    if let Some(priority) = params.priority {
+        write!(text, " MT-PRIORITY={priority}").unwrap();
+    }
     text
 }
 

@@ -1,12 +1,32 @@
 //! Acts: what people did that can be taken back, each with who did it and with what makes it as it
 //! was. Noted before the record is applied, while what was before is still there.
 
-use mail_types::{Domain, MailboxId, RecordSeq};
+use std::net::IpAddr;
+
+use mail_types::{Domain, MailboxId, RecordSeq, Timestamp};
 
 use super::{Index, broken};
-use crate::act::ActKind;
-use crate::record::{Actor, Entry, Fate, Place, Record, SessionId, Source};
+use crate::act::{ActKind, via_code};
+use crate::record::{Actor, Entry, Fate, Place, Record, SessionId, Source, Via};
 use crate::sql::{Executor, Param, SqlError};
+
+/// An act that is not in its table yet.
+pub struct NewAct {
+    seq: RecordSeq,
+    at: Timestamp,
+    place: Place,
+    doer: Doer,
+    noted: Noted,
+}
+
+/// Who did something.
+struct Doer {
+    /// 0: an operator.
+    account: u64,
+    session: Option<SessionId>,
+    ip: Option<IpAddr>,
+    via: Option<Via>,
+}
 
 /// What of a record is noted.
 struct Noted {
@@ -32,32 +52,58 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn note_act(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
-        let Some((actor, session, ip)) = doer(&entry.actor) else { return Ok(()) };
-        let Some(noted) = self.noted(&entry.record)? else { return Ok(()) };
+        match self.act_of(entry, seq, at)? {
+            Some(act) => self.insert_act(&act),
+            None => Ok(()),
+        }
+    }
+
+    /// The act that a record is, for [`Index::insert_act`].
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn act_of(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        place: Place,
+    ) -> Result<Option<NewAct>, SqlError> {
+        let Some(doer) = doer(&entry.actor) else { return Ok(None) };
+        let Some(noted) = self.noted(&entry.record)? else { return Ok(None) };
+        Ok(Some(NewAct { seq, at: entry.at, place, doer, noted }))
+    }
+
+    /// Notes it.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn insert_act(&mut self, act: &NewAct) -> Result<(), SqlError> {
+        let NewAct { seq, at, place, doer, noted } = act;
         let before = if noted.before.is_empty() {
             None
         } else {
             Some(postcard::to_stdvec(&noted.before).map_err(broken)?)
         };
-        let ip = ip.map(|ip| ip.to_string());
+        let ip = doer.ip.map(|ip| ip.to_string());
         self.sql.execute(
             "INSERT INTO act (seq, at, kind, owner, mailbox, other, subject, actor, session, ip, \
-             messages, segment, place, before) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             via, messages, segment, place, before) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             &[
                 seq.0.into(),
-                entry.at.0.into(),
+                at.0.into(),
                 noted.kind.code().into(),
                 noted.owner.into(),
                 noted.mailbox.0.into(),
                 noted.other.0.into(),
                 noted.subject.as_str().into(),
-                actor.into(),
-                session.map_or(0, |session| session.0).into(),
+                doer.account.into(),
+                doer.session.map_or(0, |session| session.0).into(),
                 ip.as_deref().into(),
+                doer.via.map(via_code).into(),
                 (noted.messages as u64).into(),
-                at.segment.into(),
-                at.offset.into(),
+                place.segment.into(),
+                place.offset.into(),
                 before.as_deref().map_or(Param::Null, Param::Blob),
             ],
         )?;
@@ -106,7 +152,7 @@ impl<E: Executor> Index<E> {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
-            | Record::QuotaSet { .. } => self.of_directory(record),
+            | Record::QuotaSet { .. } => self.of_directory(record)?,
             // The queue has its own undoing, keys theirs. A password or a token that was taken
             // away was taken away for a reason. Mail that comes in is nobody's act.
             Record::CredentialsSet { .. }
@@ -130,6 +176,12 @@ impl<E: Executor> Index<E> {
             | Record::KeyChanged(_)
             | Record::Judged(_)
             | Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
+            | Record::FutureRelease { .. }
+            | Record::PrioritySet { .. }
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_)
             | Record::Undone { .. } => return Ok(None),
         };
         Ok(Some(noted))
@@ -242,8 +294,8 @@ impl<E: Executor> Index<E> {
         Ok(noted)
     }
 
-    fn of_directory(&self, record: &Record) -> Noted {
-        let directory = &self.directory;
+    fn of_directory(&mut self, record: &Record) -> Result<Noted, SqlError> {
+        let directory = std::sync::Arc::clone(&self.directory);
         let address = |account| {
             let known = directory.account(account);
             known.map_or_else(String::new, |known| known.address.to_string())
@@ -267,7 +319,13 @@ impl<E: Executor> Index<E> {
             }
             Record::AccountRestored { account } => {
                 let before = Record::AccountRemoved { account: *account };
-                (ActKind::Account, account.0, String::new(), Some(before))
+                let mut address = String::new();
+                let query = "SELECT address FROM account WHERE id = $1";
+                self.sql.query(query, &[account.0.into()], &mut |row| {
+                    row.text(0)?.clone_into(&mut address);
+                    Ok(())
+                })?;
+                (ActKind::Account, account.0, address, Some(before))
             }
             Record::AliasSet { alias, .. } | Record::AliasRemoved { alias } => {
                 let before = match directory.aliases.get(&alias.folded()) {
@@ -299,16 +357,20 @@ impl<E: Executor> Index<E> {
             _ => (ActKind::Domain, 0, String::new(), None),
         };
         let before = before.into_iter().collect();
-        Noted { kind, owner, mailbox: NONE, other: NONE, subject, messages: 0, before }
+        Ok(Noted { kind, owner, mailbox: NONE, other: NONE, subject, messages: 0, before })
     }
 }
 
-/// Account, session and address of who did something; `None`: nobody did.
-fn doer(actor: &Actor) -> Option<(u64, Option<SessionId>, Option<std::net::IpAddr>)> {
+/// `None`: nobody did.
+const fn doer(actor: &Actor) -> Option<Doer> {
     match *actor {
-        Actor::Account { account, ip, .. } => Some((account.0, None, ip)),
-        Actor::Session { account, ip, session, .. } => Some((account.0, Some(session), ip)),
-        Actor::Operator { .. } => Some((0, None, None)),
+        Actor::Account { account, ip, via } => {
+            Some(Doer { account: account.0, session: None, ip, via: Some(via) })
+        }
+        Actor::Session { account, ip, via, session } => {
+            Some(Doer { account: account.0, session: Some(session), ip, via: Some(via) })
+        }
+        Actor::Operator { .. } => Some(Doer { account: 0, session: None, ip: None, via: None }),
         Actor::Peer { .. } | Actor::Server => None,
     }
 }

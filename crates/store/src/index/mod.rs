@@ -20,13 +20,16 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp};
 
+use crate::FutureRelease;
 use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::lanes::Lane;
 use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
+use crate::record_report::ReportOutcome;
 use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
+pub use apply_act::NewAct;
 pub use apply_held::EVERYWHERE;
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
 use apply_mailbox::{CopiedMessages, Taken};
@@ -307,10 +310,14 @@ impl<E: Executor> Index<E> {
                 self.subscription(*account, name, *subscribed)
             }
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
-            Record::TlsRequired { mail } => {
-                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
-                self.sql.execute(insert, &[mail.0.into()]).map(drop)
-            }
+            Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
+            | Record::FutureRelease { .. }
+            | Record::PrioritySet { .. }
+            | Record::Judged(_)
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_) => self.apply_beside_mail(entry, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
@@ -353,11 +360,6 @@ impl<E: Executor> Index<E> {
                 }
                 Ok(())
             }
-            // What was turned away has no story.
-            Record::Judged(judged) => match judged.mail {
-                Some(mail) => self.tell_story(mail, seq, at),
-                None => Ok(()),
-            },
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
@@ -383,6 +385,48 @@ impl<E: Executor> Index<E> {
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
             }
+        }
+    }
+}
+
+impl<E: Executor> Index<E> {
+    /// What stands beside a message: its wishes, the verdict on it, the report that it is; and what
+    /// reports to others are made of.
+    fn apply_beside_mail(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::TlsRequired { mail } => {
+                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::TlsOptional { mail } => {
+                let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::FutureRelease { mail, until, asked_secs } => {
+                let (until, asked_secs) = (*until, *asked_secs);
+                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            }
+            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
+            // What was turned away has no story.
+            Record::Judged(judged) => match judged.mail {
+                Some(mail) => self.tell_story(mail, seq, at),
+                None => Ok(()),
+            },
+            Record::Reported(report) => {
+                self.apply_reported(report, entry.at)?;
+                match report.outcome {
+                    ReportOutcome::Mailed { mail } => self.tell_story(mail, seq, at),
+                    ReportOutcome::Posted { .. } | ReportOutcome::Dropped { .. } => Ok(()),
+                }
+            }
+            Record::ReportSpanSet(span) => self.apply_report_span(span),
+            Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
+            _ => Ok(()),
         }
     }
 }

@@ -23,7 +23,7 @@ use mailbox::{Row, Rows};
 use super::slot::Slot;
 use super::{MessageRow, Views, add_rows, read_rows};
 use crate::commit::Work;
-use crate::index::{Index, runs};
+use crate::index::{Index, NewAct, runs};
 use crate::record::{Accepted, Entry, Fate, Place, Record};
 use crate::record_held::{Changed, Condition};
 use crate::sql::{Executor, SqlError};
@@ -53,6 +53,7 @@ struct Deferred {
     mailbox: MailboxId,
     mod_seq: ModSeq,
     sets: Vec<(Flags, Vec<Uid>)>,
+    act: Option<NewAct>,
 }
 
 impl Live {
@@ -76,8 +77,8 @@ impl Live {
     ) -> Result<(), SqlError> {
         match &entry.record {
             Record::FlagsSet { mailbox, .. } if self.rows(*mailbox).is_some() => {
-                index.note_act(&entry, seq, at)?;
-                return self.flags_set(entry, index);
+                let act = index.act_of(&entry, seq, at)?;
+                return self.flags_set(entry, act, index);
             }
             Record::Copied { .. }
             | Record::Moved { .. }
@@ -117,6 +118,7 @@ impl Live {
     fn flags_set<E: Executor>(
         &mut self,
         entry: Entry,
+        act: Option<NewAct>,
         index: &mut Index<E>,
     ) -> Result<(), SqlError> {
         let Record::FlagsSet { mailbox, mod_seq, sets } = entry.record else { return Ok(()) };
@@ -128,7 +130,7 @@ impl Live {
         let unseen = rows.counts().unseen as u64;
         index.count_flags_set(mailbox, mod_seq, unseen.cast_signed() - before.cast_signed());
         self.deferred_uids += sets.iter().map(|(_, uids)| uids.len()).sum::<usize>();
-        self.deferred.push(Deferred { mailbox, mod_seq, sets });
+        self.deferred.push(Deferred { mailbox, mod_seq, sets, act });
         if self.deferred_uids > DEFERRED_UIDS_MAX {
             self.apply_deferred(index)?;
         }
@@ -138,8 +140,11 @@ impl Live {
     /// Brings the index's tables up to the records.
     pub fn apply_deferred<E: Executor>(&mut self, index: &mut Index<E>) -> Result<(), SqlError> {
         self.deferred_uids = 0;
-        for Deferred { mailbox, mod_seq, sets } in std::mem::take(&mut self.deferred) {
+        for Deferred { mailbox, mod_seq, sets, act } in std::mem::take(&mut self.deferred) {
             index.write_flags(mailbox, mod_seq, &sets)?;
+            if let Some(act) = act {
+                index.insert_act(&act)?;
+            }
         }
         Ok(())
     }

@@ -35,6 +35,8 @@ pub struct UndoOutcome {
     pub messages: u64,
     /// Why others were not, and how many: acts, and messages of acts.
     pub skipped: BTreeMap<String, u64>,
+    /// The first and the last record that it made: what [`ActFilter::undoing`] takes it back by.
+    pub records: Option<(RecordSeq, RecordSeq)>,
 }
 
 /// Why something stays as it is.
@@ -126,16 +128,20 @@ impl<D: Disk> Store<D> {
         let actor = actor.clone();
         let job = self.change(move |work| {
             let mut outcome = UndoOutcome::default();
+            let first = work.next_seq();
             for plan in &plans {
                 match one(work, &actor, plan)? {
                     Ok(taken) => outcome.add(UndoOutcome {
                         undone: vec![plan.act.seq],
                         messages: taken.messages,
                         skipped: taken.skipped,
+                        records: None,
                     }),
                     Err(why) => *outcome.skipped.entry(why).or_default() += 1,
                 }
             }
+            let next = work.next_seq();
+            outcome.records = (next > first).then(|| (first, RecordSeq(next.0 - 1)));
             Ok(outcome)
         });
         job.wait()
@@ -146,6 +152,10 @@ impl UndoOutcome {
     fn add(&mut self, other: Self) {
         self.undone.extend(other.undone);
         self.messages += other.messages;
+        self.records = match (self.records, other.records) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (one, other) => one.or(other),
+        };
         for (why, count) in other.skipped {
             *self.skipped.entry(why).or_default() += count;
         }
@@ -154,6 +164,10 @@ impl UndoOutcome {
 
 /// Takes one act back. Nothing is recorded where it is skipped.
 fn one(work: &mut Work<'_>, actor: &Actor, plan: &Plan) -> Result<Result<Taken, Skip>, Refused> {
+    // New flags of open mailboxes wait, and the acts that they are with them.
+    if let Err(error) = work.live.apply_deferred(work.index) {
+        return Err(work.fail(error.into()));
+    }
     if is_undone(work, plan.act.seq)? {
         return Ok(Err("taken back already".to_owned()));
     }
