@@ -4,8 +4,9 @@
 //! in memory and the counts of the mailbox, and waits in `deferred` for its UPDATEs. Nothing reads
 //! behind the index's back meanwhile:
 //! - jobs read the rows of an open mailbox here, never in the tables;
-//! - a record whose meaning needs the tables (COPY, MOVE, EXPUNGE, DELETE) and a job that reads a
-//!   mailbox that is not open have the deferred applied first, in the order of their records;
+//! - a record whose meaning needs the tables (COPY, MOVE, EXPUNGE, DELETE, what was undone) and a
+//!   job that reads a mailbox that is not open have the deferred applied first, in the order of
+//!   their records;
 //! - readers see only what is committed, and no commit is without the deferred: a committed index
 //!   stands for exactly the journal's head that it names, so a replay after a crash applies each
 //!   record once, and an index rebuilt from the journal equals it (I13).
@@ -83,7 +84,8 @@ impl Live {
             Record::Copied { .. }
             | Record::Moved { .. }
             | Record::Expunged { .. }
-            | Record::MailboxDeleted { .. } => self.apply_deferred(index)?,
+            | Record::MailboxDeleted { .. }
+            | Record::Undone { .. } => self.apply_deferred(index)?,
             _ => {}
         }
         index.apply(&entry, seq, at)?;

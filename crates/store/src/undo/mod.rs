@@ -196,9 +196,11 @@ fn one(work: &mut Work<'_>, actor: &Actor, plan: &Plan) -> Result<Result<Taken, 
         Err(why) => return Ok(Err(why)),
     };
     let by: Vec<RecordSeq> = (first.0..work.next_seq().0).map(RecordSeq).collect();
-    if by.is_empty() {
-        let mut why = taken.skipped.into_keys();
-        return Ok(Err(why.next().unwrap_or_else(|| "nothing is left of it".to_owned())));
+    // Where nothing is left of it, such as of `\\Deleted` on what came back, it is taken back.
+    if by.is_empty()
+        && let Some(why) = taken.skipped.keys().next()
+    {
+        return Ok(Err(why.clone()));
     }
     work.record(actor, Record::Undone { act: act.seq, by })?;
     Ok(Ok(taken))
