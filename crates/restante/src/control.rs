@@ -131,7 +131,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             }
             let changes_routes = matches!(
                 request,
-                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Undo { .. }
+                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
             );
             let is_status = matches!(request, Request::Status);
             let work = store.clone();

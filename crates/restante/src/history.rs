@@ -101,6 +101,18 @@ pub struct Filter {
     redo: Option<(u64, u64)>,
 }
 
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// What was done.
+    History { filter: Filter, count_max: Option<usize> },
+    /// The same by session.
+    Sessions { filter: Filter, count_max: Option<usize> },
+    /// Takes it back.
+    Undo { acts: Vec<u64>, filter: Option<Filter>, dry_run: bool },
+}
+
 impl Which {
     fn filter(self) -> anyhow::Result<Filter> {
         let Self { account, mailbox, by, ip, session, since, until } = self;
@@ -121,11 +133,12 @@ fn parse_range(text: &str) -> Result<(u64, u64), String> {
 impl History {
     pub fn request(self) -> anyhow::Result<Request> {
         let (filter, count_max) = (self.which.filter()?, self.limit);
-        Ok(if self.sessions {
-            Request::Sessions { filter, count_max }
+        let ask = if self.sessions {
+            Ask::Sessions { filter, count_max }
         } else {
-            Request::History { filter, count_max }
-        })
+            Ask::History { filter, count_max }
+        };
+        Ok(Request::Acts { ask })
     }
 }
 
@@ -143,7 +156,7 @@ impl Undo {
             "a time alone would take back what everybody did: add --session, --ip, --by or --account"
         );
         let filter = self.acts.is_empty().then_some(filter);
-        Ok(Request::Undo { acts: self.acts, filter, dry_run: self.dry_run })
+        Ok(Request::Acts { ask: Ask::Undo { acts: self.acts, filter, dry_run: self.dry_run } })
     }
 }
 
@@ -179,7 +192,15 @@ impl Filter {
     }
 }
 
-pub fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
+pub fn perform(store: &Store, actor: &Actor, ask: Ask) -> Result<Value, Failure> {
+    match ask {
+        Ask::History { filter, count_max } => list(store, &filter, count_max),
+        Ask::Sessions { filter, count_max } => sessions(store, &filter, count_max),
+        Ask::Undo { acts, filter, dry_run } => undo(store, actor, acts, filter.as_ref(), dry_run),
+    }
+}
+
+fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
     let max = count_max.unwrap_or(LISTED_DEFAULT);
     let directory = store.directory();
     let mut listed = Vec::new();
@@ -192,7 +213,7 @@ pub fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<
     listed.into_iter().collect()
 }
 
-pub fn undo(
+fn undo(
     store: &Store,
     actor: &Actor,
     acts: Vec<u64>,
@@ -267,11 +288,7 @@ struct Visit {
 }
 
 /// Who was there and did something, the latest first.
-pub fn sessions(
-    store: &Store,
-    filter: &Filter,
-    count_max: Option<usize>,
-) -> Result<Value, Failure> {
+fn sessions(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
     let directory = store.directory();
     let mut order = Vec::new();
     let mut visits: HashMap<_, Visit> = HashMap::new();

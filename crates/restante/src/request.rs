@@ -96,21 +96,9 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
-    /// What was done that can be taken back.
-    History {
-        filter: crate::history::Filter,
-        count_max: Option<usize>,
-    },
-    /// The same by session.
-    Sessions {
-        filter: crate::history::Filter,
-        count_max: Option<usize>,
-    },
-    /// Takes it back.
-    Undo {
-        acts: Vec<u64>,
-        filter: Option<crate::history::Filter>,
-        dry_run: bool,
+    /// What was done that can be taken back, and taking it back.
+    Acts {
+        ask: crate::history::Ask,
     },
     Mailbox {
         ask: crate::mailbox_command::Ask,
@@ -324,13 +312,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
-        Request::History { filter, count_max } => crate::history::list(store, &filter, count_max),
-        Request::Sessions { filter, count_max } => {
-            crate::history::sessions(store, &filter, count_max)
-        }
-        Request::Undo { acts, filter, dry_run } => {
-            crate::history::undo(store, &actor, acts, filter.as_ref(), dry_run)
-        }
+        Request::Acts { ask } => crate::history::perform(store, &actor, ask),
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),

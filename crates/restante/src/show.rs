@@ -168,15 +168,15 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
-        Request::History { .. } | Request::Undo { .. } => rows(
-            answer,
-            &["act", "at", "what", "where", "messages", "by", "from", "session", "undone"],
-            "nothing was done that could be taken back",
-        ),
-        Request::Sessions { .. } => rows(
+        Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
             answer,
             &["session", "by", "from", "via", "first", "last", "changed", "undone"],
             "nobody changed anything",
+        ),
+        Request::Acts { .. } => rows(
+            answer,
+            &["act", "at", "what", "where", "messages", "by", "from", "session", "undone"],
+            "nothing was done that could be taken back",
         ),
         Request::Mailbox { ask: crate::mailbox_command::Ask::List { .. } } => {
             rows(answer, &["mailbox", "messages", "gone_since"], "there was no mailbox");

@@ -199,8 +199,19 @@ impl<D: Disk> Store<D> {
         const PAGE: u64 = 1000;
         let last = filter.seq.or(filter.undoing.map(|(_, last)| last));
         let mut below = last.map_or(u64::MAX >> 1, |seq| seq.0.saturating_add(1));
+        let mut owned = match filter.owner {
+            Some(owner) => Some(self.read(|sql| seqs_of(sql, owner, below))?),
+            None => None,
+        };
         loop {
-            let page = self.read(|sql| read_page(sql, filter, below, PAGE))?;
+            let page = match &mut owned {
+                Some(seqs) => {
+                    let rest = seqs.len().saturating_sub(PAGE as usize);
+                    let next = seqs.split_off(rest);
+                    self.read(|sql| read_these(sql, &next))?
+                }
+                None => self.read(|sql| read_page(sql, below, PAGE))?,
+            };
             let is_last = (page.len() as u64) < PAGE;
             for act in page {
                 below = act.seq.0;
@@ -221,33 +232,53 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn read_page(
-    sql: &mut impl Executor,
-    filter: &ActFilter,
-    below: u64,
-    rows_max: u64,
-) -> Result<Vec<Act>, SqlError> {
-    let mut page = Vec::new();
-    let on_row = &mut |row: &dyn Row| {
-        page.push(act_from(row)?);
-        Ok(())
+macro_rules! columns {
+    () => {
+        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
+         segment, place, before, undone, undoes FROM act "
     };
-    match filter.owner {
-        Some(owner) => sql.query(
-            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, \
-             messages, segment, place, before, undone, undoes FROM act WHERE owner = $1 AND seq < $2 \
-             ORDER BY seq DESC LIMIT $3",
-            &[owner.0.into(), below.into(), rows_max.into()],
-            on_row,
-        ),
-        None => sql.query(
-            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, \
-             messages, segment, place, before, undone, undoes FROM act WHERE seq < $1 \
-             ORDER BY seq DESC LIMIT $2",
-            &[below.into(), rows_max.into()],
-            on_row,
-        ),
-    }?;
+}
+
+/// Acts about the mail of an account, the newest last. By its mailboxes: an index of owners would
+/// cost every change of a flag.
+fn seqs_of(sql: &mut impl Executor, owner: AccountId, below: u64) -> Result<Vec<u64>, SqlError> {
+    let mut seqs = Vec::new();
+    for query in [
+        "SELECT seq FROM act WHERE mailbox IN (SELECT id FROM mailbox WHERE account = $1) \
+         AND seq < $2",
+        "SELECT seq FROM act WHERE mailbox = 0 AND owner = $1 AND seq < $2",
+    ] {
+        sql.query(query, &[owner.0.into(), below.into()], &mut |row| {
+            seqs.push(row.id(0)?);
+            Ok(())
+        })?;
+    }
+    seqs.sort_unstable();
+    Ok(seqs)
+}
+
+/// These, the last of them first.
+fn read_these(sql: &mut impl Executor, seqs: &[u64]) -> Result<Vec<Act>, SqlError> {
+    let mut page = Vec::with_capacity(seqs.len());
+    for seq in seqs.iter().rev() {
+        sql.query(concat!(columns!(), "WHERE seq = $1"), &[(*seq).into()], &mut |row| {
+            page.push(act_from(row)?);
+            Ok(())
+        })?;
+    }
+    Ok(page)
+}
+
+fn read_page(sql: &mut impl Executor, below: u64, rows_max: u64) -> Result<Vec<Act>, SqlError> {
+    let mut page = Vec::new();
+    sql.query(
+        concat!(columns!(), "WHERE seq < $1 ORDER BY seq DESC LIMIT $2"),
+        &[below.into(), rows_max.into()],
+        &mut |row| {
+            page.push(act_from(row)?);
+            Ok(())
+        },
+    )?;
     Ok(page)
 }
 
@@ -257,16 +288,16 @@ pub(crate) fn before_on_mailbox(
     mailbox: MailboxId,
     kind: ActKind,
     below: RecordSeq,
-    on_place: &mut dyn FnMut(Place),
+    on_place: &mut dyn FnMut(RecordSeq, Place),
     rows_max: u64,
 ) -> Result<(), SqlError> {
     sql.query(
-        "SELECT segment, place FROM act WHERE mailbox = $1 AND seq < $2 AND kind = $3 \
+        "SELECT seq, segment, place FROM act WHERE mailbox = $1 AND seq < $2 AND kind = $3 \
          ORDER BY seq DESC LIMIT $4",
         &[mailbox.0.into(), below.0.into(), kind.code().into(), rows_max.into()],
         &mut |row| {
-            let segment = u32::try_from(row.int(0)?).unwrap_or(u32::MAX);
-            on_place(Place { segment, offset: row.id(1)? });
+            let segment = u32::try_from(row.int(1)?).unwrap_or(u32::MAX);
+            on_place(RecordSeq(row.id(0)?), Place { segment, offset: row.id(2)? });
             Ok(())
         },
     )

@@ -104,7 +104,9 @@ impl<D: Disk> Store<D> {
             let uids: HashSet<Uid> = messages.iter().map(|message| message.uid).collect();
             let mut flags = self.flags_before(first, mailbox, uids.into_iter())?;
             for message in &mut messages {
-                message.flags = flags.remove(&message.uid).unwrap_or_default();
+                if let Some(then) = flags.remove(&message.uid) {
+                    message.flags = then;
+                }
             }
         }
         Ok(messages)

@@ -60,8 +60,7 @@ CREATE TABLE act (
   mailbox INTEGER NOT NULL, other INTEGER NOT NULL, subject TEXT NOT NULL,
   actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL, before BLOB, undone INTEGER, undoes INTEGER);
-CREATE INDEX act_owner ON act (owner, seq);
-CREATE INDEX act_mailbox ON act (mailbox, kind, seq);
+CREATE INDEX act_mailbox ON act (mailbox, seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,

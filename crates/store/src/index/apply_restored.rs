@@ -4,22 +4,42 @@ use mail_types::{Flags, MailId, MailboxId, ModSeq, RecordSeq, SystemFlag, Timest
 
 use super::apply_mailbox::NewMessage;
 use super::{Index, flags_from, mailbox_from};
-use crate::record::Place;
+use crate::record::{Entry, Place, Record};
 use crate::sql::{Executor, SqlError};
 
 /// Messages that come back.
-pub(super) struct RestoredMessages<'a> {
-    pub(super) from: MailboxId,
-    pub(super) to: MailboxId,
-    pub(super) mod_seq: ModSeq,
+struct RestoredMessages<'a> {
+    from: MailboxId,
+    to: MailboxId,
+    mod_seq: ModSeq,
     /// When.
-    pub(super) saved: Timestamp,
+    saved: Timestamp,
     /// UID there, UID here.
-    pub(super) messages: &'a [(Uid, Uid)],
+    messages: &'a [(Uid, Uid)],
 }
 
 impl<E: Executor> Index<E> {
-    pub(super) fn restored(
+    pub(super) fn apply_restoring(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::Restored { from, to, mod_seq, messages } => {
+                let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
+                let restored = RestoredMessages { from, to, mod_seq, saved, messages };
+                self.restored(&restored, seq, at)
+            }
+            Record::MailboxRestored { mailbox, name, mod_seq, deleted } => {
+                self.mailbox_restored(*mailbox, name, *mod_seq, *deleted, (seq, at))
+            }
+            Record::Undone { act, by } => self.undone(*act, by, seq),
+            _ => Ok(()),
+        }
+    }
+
+    fn restored(
         &mut self,
         restored: &RestoredMessages<'_>,
         seq: RecordSeq,
@@ -61,7 +81,7 @@ impl<E: Executor> Index<E> {
 
     /// The messages that went with the mailbox have their UIDs again: no client was told meanwhile
     /// that they are gone.
-    pub(super) fn mailbox_restored(
+    fn mailbox_restored(
         &mut self,
         id: MailboxId,
         name: &str,
@@ -119,12 +139,7 @@ impl<E: Executor> Index<E> {
 
     /// Marks an act as taken back. What took it back is an act as well; where that is taken back
     /// in turn, the first one holds again.
-    pub(super) fn undone(
-        &mut self,
-        act: RecordSeq,
-        by: &[RecordSeq],
-        seq: RecordSeq,
-    ) -> Result<(), SqlError> {
+    fn undone(&mut self, act: RecordSeq, by: &[RecordSeq], seq: RecordSeq) -> Result<(), SqlError> {
         self.sql
             .execute("UPDATE act SET undone = $2 WHERE seq = $1", &[act.0.into(), seq.0.into()])?;
         for by in by {

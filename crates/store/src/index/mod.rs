@@ -35,7 +35,6 @@ pub use apply_mail::{address_fingerprint, message_id_fingerprint};
 use apply_mailbox::{CopiedMessages, Taken};
 pub use apply_mailbox::{flags_from, runs};
 pub use apply_quota::read_quotas;
-use apply_restored::RestoredMessages;
 pub use load::mailbox_from;
 
 /// What is known of a mailbox without reading its messages.
@@ -61,6 +60,24 @@ pub struct Mailbox {
     pub unseen: u64,
     /// Bytes of all messages.
     pub bytes: u64,
+}
+
+impl Mailbox {
+    /// An empty one.
+    const fn new(id: MailboxId, account: AccountId, name: String) -> Self {
+        Self {
+            id,
+            account,
+            name,
+            uid_validity: 0,
+            special_use: None,
+            uid_next: 1,
+            mod_seq: ModSeq(1),
+            messages: 0,
+            unseen: 0,
+            bytes: 0,
+        }
+    }
 }
 
 /// The index and what of it is kept in memory.
@@ -288,19 +305,14 @@ impl<E: Executor> Index<E> {
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
             Record::KeyChanged(change) => self.apply_key(change, entry.at),
-            Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
-                .mailbox_created(Mailbox {
-                    id: *mailbox,
-                    account: *account,
-                    name: name.clone(),
+            Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => {
+                let name = name.clone();
+                self.mailbox_created(Mailbox {
                     uid_validity: *uid_validity,
                     special_use: *special_use,
-                    uid_next: 1,
-                    mod_seq: ModSeq(1),
-                    messages: 0,
-                    unseen: 0,
-                    bytes: 0,
-                }),
+                    ..Mailbox::new(*mailbox, *account, name)
+                })
+            }
             Record::MailboxRenamed { mailbox, name } => self.mailbox_renamed(*mailbox, name),
             Record::MailboxDeleted { mailbox } => {
                 crate::url_key::mailbox_deleted(&mut self.sql, *mailbox)?;
@@ -333,20 +345,9 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_messages(*mailbox, uids, seq, at)?;
                 self.expunged(*mailbox, *mod_seq, &Taken::gone(uids), (entry.at, seq))
             }
-            Record::Restored { from, to, mod_seq, messages } => {
-                let restored = RestoredMessages {
-                    from: *from,
-                    to: *to,
-                    mod_seq: *mod_seq,
-                    saved: entry.at,
-                    messages,
-                };
-                self.restored(&restored, seq, at)
+            Record::Restored { .. } | Record::MailboxRestored { .. } | Record::Undone { .. } => {
+                self.apply_restoring(entry, seq, at)
             }
-            Record::MailboxRestored { mailbox, name, mod_seq, deleted } => {
-                self.mailbox_restored(*mailbox, name, *mod_seq, *deleted, (seq, at))
-            }
-            Record::Undone { act, by } => self.undone(*act, by, seq),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {

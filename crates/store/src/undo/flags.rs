@@ -17,6 +17,8 @@ use crate::{Refused, Store, StoreError};
 
 /// Earlier changes of flags in one mailbox that are looked at, the newest first.
 const EARLIER_MAX: u64 = 100_000;
+/// Of them, read at a time.
+const EARLIER_PAGE: u64 = 64;
 
 type FlagSets = Vec<(Flags, Vec<Uid>)>;
 
@@ -31,26 +33,35 @@ impl<D: Disk> Store<D> {
     ) -> Result<HashMap<Uid, Flags>, StoreError> {
         let mut wanted: HashMap<Uid, Option<Flags>> = uids.map(|uid| (uid, None)).collect();
         let mut left = wanted.len();
-        let mut places = Vec::new();
-        self.read(|sql| {
-            let on_place = &mut |place| places.push(place);
-            before_on_mailbox(sql, mailbox, ActKind::Flags, record, on_place, EARLIER_MAX)
-        })?;
-        for place in places {
-            if left == 0 {
-                break;
-            }
-            let Record::FlagsSet { sets, .. } = self.entry_at(place)?.record else { continue };
-            for (flags, uids) in sets {
-                for uid in uids {
-                    if let Some(before @ None) = wanted.get_mut(&uid) {
-                        *before = Some(flags.clone());
-                        left -= 1;
+        let (mut below, mut looked_at) = (record, 0);
+        while left > 0 && looked_at < EARLIER_MAX {
+            let mut places = Vec::new();
+            self.read(|sql| {
+                let on_place = &mut |seq, place| places.push((seq, place));
+                before_on_mailbox(sql, mailbox, ActKind::Flags, below, on_place, EARLIER_PAGE)
+            })?;
+            let Some((last, _)) = places.last() else { break };
+            below = *last;
+            looked_at += places.len() as u64;
+            for (_, place) in places {
+                if left == 0 {
+                    break;
+                }
+                let Record::FlagsSet { sets, .. } = self.entry_at(place)?.record else { continue };
+                for (flags, uids) in sets {
+                    for uid in uids {
+                        if let Some(before @ None) = wanted.get_mut(&uid) {
+                            *before = Some(flags.clone());
+                            left -= 1;
+                        }
                     }
                 }
             }
         }
-        if left > 0 {
+        if left > 0 && looked_at >= EARLIER_MAX {
+            // Not known is better than wrong.
+            wanted.retain(|_, flags| flags.is_some());
+        } else if left > 0 {
             self.came_with(mailbox, &mut wanted)?;
         }
         Ok(wanted.into_iter().map(|(uid, flags)| (uid, flags.unwrap_or_default())).collect())

@@ -41,11 +41,14 @@ fn undo_all(store: &Store, filter: &ActFilter) -> UndoOutcome {
 /// more), its date.
 type Seen = (u64, String, i64);
 
+/// Messages, who shares it, annotations.
+type InMailbox = (Vec<Seen>, Vec<String>, Vec<(String, Vec<u8>)>);
+
 /// Everything that a person would miss: by mailbox its messages, who shares it, its annotations;
 /// the subscriptions.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
-    mailboxes: BTreeMap<String, (Vec<Seen>, Vec<String>, Vec<(String, Vec<u8>)>)>,
+    mailboxes: BTreeMap<String, InMailbox>,
     subscribed: Vec<String>,
 }
 
