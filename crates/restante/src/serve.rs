@@ -21,6 +21,7 @@ use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
 use crate::file_limit;
+use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
@@ -47,11 +48,26 @@ pub fn serve(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(data, config, store.clone(), alarms, ready));
+    let heads = heads(data, &config, &store);
+    let following = heads.as_ref().map(Heads::follow).transpose()?;
+    let result = runtime.block_on(run(data, config, store.clone(), alarms, heads, ready));
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
+    drop(following);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// What signs heads; mail goes its way where that cannot.
+fn heads(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Heads>> {
+    match Heads::open(data, config, store) {
+        Ok(heads) => Some(heads),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "ALARM: no heads are signed; mail is not touched by this");
+            None
+        }
+    }
 }
 
 fn tell_start(started: &Started) {
@@ -185,6 +201,7 @@ async fn run(
     config: Config,
     store: Store,
     alarms: Alarms,
+    heads: Option<Arc<Heads>>,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
@@ -227,6 +244,7 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -244,6 +262,8 @@ async fn run(
     let refreshing =
         sts.map(|sts| tokio::spawn(sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone())));
     let reporting = tokio::spawn(reporter.run(stop.clone()));
+    let heads = heads.zip(Sending::new(data, &config));
+    let telling = heads.map(|(heads, sending)| tokio::spawn(sending.run(heads, stop.clone())));
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     let (keyed, until) = (store.clone(), stop.clone());
@@ -271,6 +291,9 @@ async fn run(
         refreshing.await.context("refreshing policies ended by a bug")?;
     }
     reporting.await.context("reporting to others ended by a bug")?;
+    if let Some(telling) = telling {
+        telling.await.context("sending signed heads ended by a bug")?;
+    }
     releasing.await.context("releasing held mail ended by a bug")?;
     keys.await.context("making DKIM keys ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
