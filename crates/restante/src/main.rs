@@ -4,6 +4,7 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod background;
 mod certificates;
 mod check;
 mod cli;
