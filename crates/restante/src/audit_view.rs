@@ -13,7 +13,11 @@ pub fn view(event: &Event, directory: &Directory) -> Value {
     let entry = &event.entry;
     let ip = match &entry.actor {
         Actor::Console { ip, .. } => Some(ip.to_string()),
-        Actor::Peer { .. } | Actor::Account { .. } | Actor::Operator { .. } | Actor::Server => None,
+        Actor::Peer { .. }
+        | Actor::Account { .. }
+        | Actor::Session { .. }
+        | Actor::Operator { .. }
+        | Actor::Server => None,
     };
     let is_look = matches!(entry.record, Record::Looked(_));
     json!({
@@ -51,6 +55,17 @@ fn sentence(entry: &Entry, directory: &Directory) -> String {
         Record::RouteRemoved { domain } => {
             let of = domain.as_ref().map_or("every other domain", |domain| domain.as_str());
             format!("removed the route of {of}")
+        }
+        Record::AccountRestored { account: id } => {
+            format!("brought the account {} back", account(*id))
+        }
+        Record::Restored { messages, .. } => {
+            format!("put messages back into a mailbox ({})", messages.len())
+        }
+        Record::MailboxRestored { name, .. } => format!("brought the mailbox {name} back"),
+        Record::Undone { act, .. } => format!("took act {act} back"),
+        Record::Expunged { uids, .. } => {
+            format!("took messages out of a mailbox again ({})", uids.len())
         }
         Record::QuotaSet { account: id, .. } => format!("set the quota of {}", account(*id)),
         Record::CustodiesChanged(change) => {

@@ -12,8 +12,8 @@ use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, hook_command, report_command, serve, show, tls,
-    transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
+    report_command, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -86,12 +86,23 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// What people did: deleted, moved, renamed, changed; each can be taken back
+    History(history::History),
+    /// Take back what was done: all of it, or what one session or address did
+    Undo(history::Undo),
+    /// Mailboxes as they are, or as they were at a time; bring back what is gone since
+    #[command(subcommand)]
+    Mailbox(mailbox_command::Mailbox),
     /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
-    Verify,
+    Verify(verify::Verify),
+    /// The signed head of the journal, to be kept elsewhere, and its check
+    Head(heads::command::Head),
+    /// That a message was accepted, provable without this server
+    Proof(heads::command::Proof),
     /// Make the index anew from the journal; the server must not run
     Rebuild,
     /// Reports about mail and TLS: those of others about our domains, and ours to others
@@ -224,7 +235,9 @@ impl Cli {
             }
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
-            Command::Verify => return verify::verify(&data, self.json),
+            Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Head(head) => return heads::command::head(&data, &head, self.json),
+            Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
             Command::Report(command) => return report_command::run(&data, command, self.json),
             Command::Tls(command) => return tls::tls(&data, command, self.json),
@@ -276,6 +289,9 @@ impl Cli {
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,
             Command::Trace(trace) => self::trace(trace)?,
+            Command::History(command) => command.request()?,
+            Command::Undo(command) => command.request()?,
+            Command::Mailbox(command) => command.request()?,
         };
         let answer = control::ask(&data, request.clone())?;
         show::answer(&request, &answer, self.json);

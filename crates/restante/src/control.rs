@@ -19,6 +19,7 @@ use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::domain_dns::Names;
+use crate::heads::{self, Heads};
 use crate::operator_command;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// Where everything lies.
     pub data: DataDir,
+    /// Signs heads, where it can.
+    pub heads: Option<Arc<Heads>>,
 }
 
 /// Listens on the control socket.
@@ -137,7 +140,7 @@ pub async fn done(
     request: Request,
     actor: Actor,
 ) -> Result<Value, Failure> {
-    let Parts { runner, keeper, hooks, reporter, alarms, sessions, names, data } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, heads, sessions, names, data } = parts;
     match request {
         Request::Tls { ask: tls::Ask::Policy { domain } } => {
             return tls::policy(runner, &domain).await;
@@ -146,6 +149,9 @@ pub async fn done(
         Request::Reports { ask: Ask::Send } => return reporter.send_now().await,
         Request::Hook { ask } => {
             return crate::hook_command::answer(hooks, store, ask, &actor).await;
+        }
+        Request::Proof { mail, check, hash_only } => {
+            return heads::command::answer(heads.clone(), mail, check, hash_only).await;
         }
         Request::DomainCheck { domain } => return names.check(store, domain).await,
         Request::Operator { ask } => {
@@ -165,7 +171,10 @@ pub async fn done(
     if changes_queue {
         runner.forget_pauses();
     }
-    let changes_routes = matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+    let changes_routes = matches!(
+        request,
+        Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
+    );
     let is_status = matches!(request, Request::Status);
     let is_flow = matches!(request, Request::Flow { .. });
     let mut result = work(store, request, actor).await;
@@ -238,7 +247,12 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
                 .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
             let actor = Actor::Operator { name: user_name(own_uid(data)) };
-            let result = perform(&store, request, &actor);
+            let result = match request {
+                Request::Proof { mail, check, hash_only } => {
+                    heads::command::prove_alone(data, &store, mail, check, hash_only)
+                }
+                request => perform(&store, request, &actor),
+            };
             store.close();
             result.map_err(told)
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use store::{Actor, Looked, LookedAt, OperatorAct, OperatorRole, Store, Story};
 
 use crate::control::{self, Parts};
+use crate::mailbox_command;
 use crate::message_view::{self, Part};
 use crate::narrow;
 use crate::permit::{self, Asker, Denied};
@@ -51,6 +52,14 @@ impl Desk {
             let work = move || look(&store, request, actor, domains.as_deref());
             let done = tokio::task::spawn_blocking(work).await;
             return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
+        if let Request::Mailbox { ask: mailbox_command::Ask::Show { account, mailbox, .. } } =
+            &request
+        {
+            let asked = format!("the mailbox {mailbox} of {account}");
+            let looked = Looked { at: LookedAt::Story, asked, mails: Vec::new() };
+            let pending = self.store.looked(actor.clone(), looked);
+            pending.await.map_err(|refused| told(Failure::from(refused)))?;
         }
         let narrowed = match &request {
             Request::AccountList => Some("address"),

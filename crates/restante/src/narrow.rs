@@ -51,7 +51,9 @@ pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Opt
         }
         Record::Judged(_) | Record::PrioritySet { .. } | Record::FutureRelease { .. } => true,
         _ => match &event.entry.actor {
-            Actor::Account { account, .. } => own_account(*account),
+            Actor::Account { account, .. } | Actor::Session { account, .. } => {
+                own_account(*account)
+            }
             Actor::Peer { .. } | Actor::Operator { .. } | Actor::Server | Actor::Console { .. } => {
                 false
             }

@@ -7,7 +7,7 @@ use store::OperatorRole;
 use crate::operator_command;
 use crate::queue_command::What;
 use crate::request::{DkimRequest, Failure, Request};
-use crate::{hook_command, reporting, tls};
+use crate::{history, hook_command, mailbox_command, reporting, tls};
 
 /// How much a request weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +21,11 @@ pub enum Weight {
 }
 
 /// The areas of scopes, and what is in them.
-pub const AREAS: [(&str, &str); 8] = [
+pub const AREAS: [(&str, &str); 9] = [
     ("status", "how the server is, how much mail goes by"),
     ("trace", "stories of messages"),
     ("mail", "what messages say"),
+    ("history", "what people did with their mail, and taking it back"),
     ("queue", "what waits and what is held"),
     ("accounts", "accounts, aliases, tokens of accounts"),
     ("domains", "domains, routes, keys, certificates, hooks"),
@@ -102,7 +103,17 @@ pub fn need(request: &Request) -> Need {
         Request::QueueChange { .. } | Request::QueueUndo { .. } | Request::QueuePause { .. } => {
             ("queue", Change)
         }
-        Request::Trace { .. } => ("trace", Look),
+        Request::Trace { .. } | Request::Proof { .. } => ("trace", Look),
+        Request::Acts { ask } => match ask {
+            history::Ask::History { .. }
+            | history::Ask::Sessions { .. }
+            | history::Ask::Undo { dry_run: true, .. } => ("history", Look),
+            history::Ask::Undo { dry_run: false, .. } => ("history", Change),
+        },
+        Request::Mailbox { ask } => match ask {
+            mailbox_command::Ask::List { .. } | mailbox_command::Ask::Show { .. } => ("mail", Look),
+            mailbox_command::Ask::Restore { .. } => ("history", Change),
+        },
         Request::Message { part, .. } => match part {
             crate::message_view::Part::Whole => ("mail", Grave),
             crate::message_view::Part::Text | crate::message_view::Part::Html => ("mail", Look),

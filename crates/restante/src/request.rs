@@ -98,6 +98,13 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What was done that can be taken back, and taking it back.
+    Acts {
+        ask: crate::history::Ask,
+    },
+    Mailbox {
+        ask: crate::mailbox_command::Ask,
+    },
     /// What the reports of others say.
     ReportsReceived(crate::reports::Which),
     /// What this server reports to others.
@@ -107,6 +114,12 @@ pub enum Request {
     /// Go on as a session of import or export (`transfer`).
     Transfer {
         account: Address,
+    },
+    /// That a message's record is in a signed head.
+    Proof {
+        mail: u64,
+        check: Option<u32>,
+        hash_only: bool,
     },
     TokenList,
     TokenAdd {
@@ -289,6 +302,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
+        Request::Proof { .. } => {
+            Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
+        }
         Request::Transfer { .. } => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
@@ -337,6 +353,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::Acts { ask } => crate::history::perform(store, &actor, ask),
+        Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
         Request::Audit { before, who, count_max } => audit(store, before, who, count_max),
         Request::Flow { minutes } => crate::overview::flow(store, minutes),

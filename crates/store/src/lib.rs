@@ -16,6 +16,7 @@
 mod accept;
 mod accept_many;
 mod acl;
+mod act;
 mod boxes;
 mod changes;
 mod commit;
@@ -34,6 +35,7 @@ mod index;
 mod lanes;
 mod later;
 mod live;
+mod mailbox_at;
 mod mailboxes;
 mod metadata;
 mod naming;
@@ -41,6 +43,7 @@ mod open;
 mod operator;
 mod operators;
 mod pending;
+mod proved;
 mod published;
 mod queue;
 mod queue_rows;
@@ -65,9 +68,12 @@ mod srs;
 mod taken;
 mod tokens;
 mod trace;
+mod undo;
 mod url_key;
 mod verify;
 mod verify_extract;
+mod verify_heads;
+mod verify_rows;
 mod waiting;
 mod watch;
 
@@ -78,6 +84,7 @@ pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
+pub use act::{Act, ActFilter, ActKind};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use custody::CustodyState;
@@ -92,19 +99,21 @@ pub use index::Mailbox;
 pub use lanes::Lane;
 pub use later::FutureRelease;
 pub use live::{MessageRow, OpenMailbox, Vanished};
+pub use mailbox_at::{MailboxThen, MessageThen};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
 pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use operators::{Operator, OperatorToken, audited};
 pub use pending::Pending;
+pub use proved::ProvedRecord;
 pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, Source, Via,
+    Notify, Outcome, Place, Quota, Record, SessionId, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -120,8 +129,9 @@ pub use send_key::{SendKey, SentBefore};
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use undo::UndoOutcome;
 pub use url_key::{UrlKey, UrlTarget};
-pub use verify::{Invariant, Report, Violation, verify, verify_on};
+pub use verify::{Invariant, Report, Violation, verify, verify_against, verify_on};
 pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};
 pub use watch::{MailboxNews, News, Seen, Watch};
 

@@ -207,7 +207,9 @@ pub fn audited(entry: &Entry) -> Option<String> {
     let who = match &entry.actor {
         Actor::Operator { name } => format!("{name} (command line)"),
         Actor::Console { operator, .. } => format!("{operator} (console)"),
-        Actor::Peer { .. } | Actor::Account { .. } | Actor::Server => return None,
+        Actor::Peer { .. } | Actor::Account { .. } | Actor::Session { .. } | Actor::Server => {
+            return None;
+        }
     };
     // Importing is one act and many records, of which the messages tell; an account comes with
     // mailboxes.
