@@ -11,8 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, hook_command, report_command, serve, show, tls,
-    transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, hook_command, report_command, search, serve,
+    show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -80,6 +80,11 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Find any message ever accepted, show it, write it out
+    Search(search::SearchArgs),
+    /// Reads attachments that the server gives it
+    #[command(hide = true)]
+    AttachmentReader(search::ReaderArgs),
     /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
@@ -206,6 +211,8 @@ impl Cli {
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Search(args) => return search::run(&data, &args, self.json),
+            Command::AttachmentReader(_) => return search::read_attachments(),
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),

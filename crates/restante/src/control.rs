@@ -65,6 +65,8 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Finds messages, where the settings want it.
+    pub search: Option<Arc<archive_search::Search>>,
 }
 
 /// Listens on the control socket.
@@ -97,7 +99,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, search } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -108,6 +110,14 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     let request = serde_json::from_str::<Request>(&line);
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
+    }
+    if let Ok(Request::Search(request)) = request {
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || {
+            crate::search::serve(&store, search.as_deref(), &request, stream)
+        });
+        return served.await.map_err(std::io::Error::other)?;
     }
     let result = match request {
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {

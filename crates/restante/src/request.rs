@@ -90,6 +90,8 @@ pub enum Request {
         paused: bool,
         reason: Option<String>,
     },
+    /// Go on as a session of a search (`search`).
+    Search(crate::search::SearchRequest),
     Trace {
         which: Which,
         since: Option<i64>,
@@ -257,7 +259,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
-        Request::Transfer { .. } => {
+        Request::Transfer { .. } | Request::Search(_) => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),

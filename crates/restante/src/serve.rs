@@ -221,12 +221,14 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        search: search.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -266,6 +268,10 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    if let Some(search) = search {
+        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
+        ended.context("making messages searchable ended by a bug")?;
+    }
     purging.await.context("purging held mail ended by a bug")?;
     if let Some(refreshing) = refreshing {
         refreshing.await.context("refreshing policies ended by a bug")?;
