@@ -113,7 +113,7 @@ impl Drawing<'_> {
                 }
                 Op::BeginText(_) => (state.line, state.here) = (IDENTITY, IDENTITY),
                 Op::TextFont(font) => {
-                    state.font = self.font(&font.0, resources);
+                    state.font = self.font(font.0, resources);
                     state.size = number(&font.1);
                 }
                 Op::CharacterSpacing(by) => state.char_space = number(&by.0),
