@@ -275,6 +275,12 @@ impl<'a> Teller<'a> {
                 "{who} took it out of {}; it is still in the archive",
                 self.mailbox(*mailbox)
             )],
+            Record::Restored { to, .. } => {
+                vec![format!("{who} brought it back into {}", self.mailbox(*to))]
+            }
+            Record::MailboxRestored { name, .. } => {
+                vec![format!("{who} brought the mailbox {name} back with it")]
+            }
             _ => Vec::new(),
         }
     }
@@ -288,7 +294,7 @@ impl<'a> Teller<'a> {
 pub fn who(actor: &Actor, directory: &Directory) -> String {
     match actor {
         Actor::Peer { ip } => ip.to_string(),
-        Actor::Account { account, ip, via } => {
+        Actor::Account { account, ip, via } | Actor::Session { account, ip, via, .. } => {
             let via = match via {
                 Via::Submission => "submission",
                 Via::Imap => "IMAP",

@@ -93,6 +93,22 @@ impl Story {
                         known.gone.get_or_insert_with(|| gone(Left::WithMailbox));
                     });
                 }
+                Record::Restored { from, to, messages, .. } => {
+                    let back: Vec<Uid> = places
+                        .iter()
+                        .filter(|known| known.mailbox == *from)
+                        .filter_map(|known| messages.iter().find(|(old, _)| *old == known.uid))
+                        .map(|(_, new)| *new)
+                        .collect();
+                    back.into_iter().for_each(|uid| come(&mut places, *to, uid));
+                }
+                Record::MailboxRestored { mailbox, .. } => {
+                    let with_it = places.iter_mut().filter(|known| {
+                        let how = known.gone.as_ref().map(|gone| gone.how);
+                        known.mailbox == *mailbox && how == Some(Left::WithMailbox)
+                    });
+                    with_it.for_each(|known| known.gone = None);
+                }
                 _ => {}
             }
         }
