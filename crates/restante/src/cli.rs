@@ -13,7 +13,7 @@ use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
     check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
-    report_command, serve, show, tls, transfer, verify,
+    report_command, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -86,6 +86,11 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Find any message ever accepted, show it, write it out
+    Search(search::SearchArgs),
+    /// Reads attachments that the server gives it
+    #[command(hide = true)]
+    AttachmentReader(search::ReaderArgs),
     /// What people did: deleted, moved, renamed, changed; each can be taken back
     History(history::History),
     /// Take back what was done: all of it, or what one session or address did
@@ -233,6 +238,8 @@ impl Cli {
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Search(args) => return search::run(&data, &args, self.json),
+            Command::AttachmentReader(_) => return search::read_attachments(),
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),

@@ -74,6 +74,8 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// Where everything lies.
     pub data: DataDir,
+    /// Finds messages, where the settings want it.
+    pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
     pub heads: Option<Arc<Heads>>,
 }
@@ -119,6 +121,15 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
     }
+    if let Ok(Request::Search(request)) = request {
+        let search = parts.search.clone();
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || {
+            crate::search::serve(&store, search.as_deref(), &request, stream)
+        });
+        return served.await.map_err(std::io::Error::other)?;
+    }
     let result = match request {
         Ok(request) => {
             let actor = Actor::Operator { name: user_name(user) };
@@ -140,7 +151,7 @@ pub async fn done(
     request: Request,
     actor: Actor,
 ) -> Result<Value, Failure> {
-    let Parts { runner, keeper, hooks, reporter, alarms, heads, sessions, names, data } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, heads, sessions, names, data, .. } = parts;
     match request {
         Request::Tls { ask: tls::Ask::Policy { domain } } => {
             return tls::policy(runner, &domain).await;

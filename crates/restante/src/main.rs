@@ -41,6 +41,7 @@ mod report_command;
 mod reporting;
 mod reports;
 mod request;
+mod search;
 mod serve;
 mod show;
 mod story;

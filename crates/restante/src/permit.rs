@@ -104,6 +104,9 @@ pub fn need(request: &Request) -> Need {
             ("queue", Change)
         }
         Request::Trace { .. } | Request::Proof { .. } => ("trace", Look),
+        // Each with its bytes is an export.
+        Request::Search(search) if search.bodies => ("mail", Grave),
+        Request::Search(_) => ("mail", Look),
         Request::Acts { ask } => match ask {
             history::Ask::History { .. }
             | history::Ask::Sessions { .. }

@@ -92,6 +92,8 @@ pub enum Request {
         paused: bool,
         reason: Option<String>,
     },
+    /// Go on as a session of a search (`search`).
+    Search(crate::search::SearchRequest),
     Trace {
         which: Which,
         since: Option<i64>,
@@ -305,7 +307,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Proof { .. } => {
             Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
         }
-        Request::Transfer { .. } => {
+        Request::Transfer { .. } | Request::Search(_) => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),

@@ -229,6 +229,7 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
@@ -238,6 +239,7 @@ async fn run(
         sessions: web_access::sessions(&config),
         names: Names::new(data, &config, &outside.resolver),
         data: data.clone(),
+        search: search.clone(),
         heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
@@ -288,6 +290,10 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    if let Some(search) = search {
+        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
+        ended.context("making messages searchable ended by a bug")?;
+    }
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")

@@ -39,6 +39,21 @@ fn bad(text: &str) -> String {
     if colours() { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
+/// What is to be seen first.
+pub fn strong(text: &str) -> String {
+    bold(text)
+}
+
+/// What matters less.
+pub fn faint(text: &str) -> String {
+    dim(text)
+}
+
+/// How long work goes on, on standard error.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// An error with its causes, on standard error.
 pub fn error(error: &anyhow::Error) {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();

@@ -35,6 +35,7 @@ CREATE TABLE mail (
   id INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, receipt_check INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
   body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
+CREATE INDEX mail_accepted ON mail (accepted);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
 CREATE TABLE future_release (
