@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Listens on the control socket.
@@ -97,7 +100,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, metrics } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -114,6 +117,13 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Metrics) => {
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            text.map(Value::from).map_err(|_| Failure {
+                what: "the server failed at it (a bug)".to_owned(),
+                mend: None,
+            })
+        }
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Hook { ask }) => {
             let actor = Actor::Operator { name: user_name(user) };

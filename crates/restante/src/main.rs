@@ -4,6 +4,7 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod background;
 mod certificates;
 mod check;
 mod cli;
@@ -21,6 +22,7 @@ mod init;
 mod introspection;
 mod kept_file;
 mod mail_access;
+mod metrics;
 mod mta_sts;
 mod outbound;
 mod outside;

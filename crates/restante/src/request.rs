@@ -18,6 +18,8 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// The numbers, which only a running server has.
+    Metrics,
     /// What only a running server knows of TLS.
     Tls {
         ask: crate::tls::Ask,
@@ -224,6 +226,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
+        Request::Metrics => Err(Failure {
+            what: "only a running server has numbers".to_owned(),
+            mend: Some("start it: restante serve".to_owned()),
+        }),
         Request::Tls { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
@@ -24,6 +25,7 @@ use crate::file_limit;
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
+use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
@@ -190,22 +192,10 @@ async fn run(
     let signals = Signals::catch()?;
     let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
-    let limits = ListenLimits {
-        connections_max: config.limits.connections_max,
-        connections_per_source_max: config.limits.connections_per_ip_max,
-        loopback_is_counted: config.limits.loopback_is_limited,
-        stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
-        proxy_header: config.proxy.header_timeout,
-        link: LinkLimits {
-            handshake: config.timeouts.tls_handshake,
-            write_stall: config.timeouts.send,
-            grace: config.timeouts.shut_down,
-        },
-    };
     let mut running = Running {
         listeners: JoinSet::new(),
         stop: stop.clone(),
-        limits,
+        limits: listen_limits(&config),
         places: Places::default(),
         tls: tls.clone(),
     };
@@ -221,33 +211,52 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let metrics = Arc::new(Metrics::new(
+        metrics::Parts {
+            store: store.clone(),
+            sign_in: Arc::clone(&sign_in),
+            places: running.places.clone(),
+            runner: Arc::clone(&runner),
+            alarms: alarms.clone(),
+        },
+        data,
+        &config,
+    ));
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        metrics: Arc::clone(&metrics),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
-    let purging = tokio::spawn(purge(store.clone(), stop.clone()));
-    let releasing = tokio::spawn(release(store.clone(), stop.clone()));
+    let mut background = Background::default();
+    background.start("purging held mail", purge(store.clone(), stop.clone()));
+    background.start("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, Some(api))?;
+    web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
-    let watching = tokio::spawn(watching);
-    let refreshing =
-        sts.map(|sts| tokio::spawn(sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone())));
-    let reporting = tokio::spawn(reporter.run(stop.clone()));
-    let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
-    let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
+    background.start("looking after certificates", watching);
+    if let Some(sts) = sts {
+        let fresh = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
+        background.start("refreshing policies", fresh);
+    }
+    let (http, until) = (outside.http.clone(), stop.clone());
+    background.start("sending numbers", metrics::push(metrics, config.clone(), http, until));
+    background.start("reporting to others", reporter.run(stop.clone()));
+    if let Some(keeper) = keeper {
+        background.start("renewing certificates", keeper.keep(stop.clone()));
+    }
     let (keyed, until) = (store.clone(), stop.clone());
-    let keys = tokio::task::spawn_blocking(move || dkim::ensure_all(&keyed, &until));
+    background.start_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
+    let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -266,19 +275,24 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    purging.await.context("purging held mail ended by a bug")?;
-    if let Some(refreshing) = refreshing {
-        refreshing.await.context("refreshing policies ended by a bug")?;
-    }
-    reporting.await.context("reporting to others ended by a bug")?;
-    releasing.await.context("releasing held mail ended by a bug")?;
-    keys.await.context("making DKIM keys ended by a bug")?;
-    watching.await.context("looking after certificates ended by a bug")?;
-    if let Some(keeping) = keeping {
-        keeping.await.context("renewing certificates ended by a bug")?;
-    }
+    background.end().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
+}
+
+fn listen_limits(config: &Config) -> ListenLimits {
+    ListenLimits {
+        connections_max: config.limits.connections_max,
+        connections_per_source_max: config.limits.connections_per_ip_max,
+        loopback_is_counted: config.limits.loopback_is_limited,
+        stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
+        proxy_header: config.proxy.header_timeout,
+        link: LinkLimits {
+            handshake: config.timeouts.tls_handshake,
+            write_stall: config.timeouts.send,
+            grace: config.timeouts.shut_down,
+        },
+    }
 }
 
 /// Ends the holds whose time is over, until the stop.

@@ -19,6 +19,7 @@ mod acl;
 mod boxes;
 mod changes;
 mod commit;
+mod counts;
 mod custody;
 mod directory;
 mod dkim_keys;
@@ -77,6 +78,7 @@ pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, N
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
+pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
 pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
