@@ -3,14 +3,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 use toml::de::DeValue;
 
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
-    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind, MemoryBytes,
-    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
+    MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
@@ -457,6 +457,18 @@ settings! {
         inline_body_bytes_max: usize as MemoryBytes = 256 << 10, 0..=8 << 20;
         /// How hard bodies in the journal are compressed (zstd): 1 is fast, 19 is small.
         compression_level: i32 as ZstdLevel = 1, 1..=19;
+    }
+
+    /// Signed heads of the journal. Kept elsewhere, they show later that nothing was changed or
+    /// cut off here; whoever can change this machine's files can change the heads on it, too.
+    heads: Heads {
+        /// A directory that heads are also written to, a file each: of another machine's file
+        /// system, best. Relative to the data directory.
+        directory: Option<PathBuf> as OptionalPath = None;
+        /// Addresses that heads are mailed to.
+        mail_to: Vec<Address> as Addresses = Vec::new();
+        /// How often, where anything has changed.
+        send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
     /// The index, which is rebuilt from the journal when it is lost.

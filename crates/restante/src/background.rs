@@ -1,25 +1,25 @@
-//! What goes on beside the connections, until the stop.
+//! What works beside the services until the stop: schedules, renewals, reports.
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
 
-/// Tasks that end by themselves when the server stops.
+/// All of it, each with what it is for.
 #[derive(Default)]
 pub struct Background(Vec<(&'static str, JoinHandle<()>)>);
 
 impl Background {
-    /// Starts one; `what` says what it does, for the case that it ends by a bug.
-    pub fn start(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push((what, tokio::spawn(task)));
+    /// Runs it beside everything else; it ends by itself when the server is to stop.
+    pub fn run(&mut self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.push((what, tokio::spawn(work)));
     }
 
-    /// The same for what blocks.
-    pub fn start_blocking(&mut self, what: &'static str, work: impl FnOnce() + Send + 'static) {
+    /// The same for what blocks a thread.
+    pub fn run_blocking(&mut self, what: &'static str, work: impl FnOnce() + Send + 'static) {
         self.0.push((what, tokio::task::spawn_blocking(work)));
     }
 
-    /// Waits until all have ended.
-    pub async fn end(self) -> anyhow::Result<()> {
+    /// Waits until all of it has ended; says what ended otherwise than it should.
+    pub async fn ended(self) -> anyhow::Result<()> {
         for (what, task) in self.0 {
             task.await.with_context(|| format!("{what} ended by a bug"))?;
         }

@@ -16,6 +16,7 @@ mod dkim_signing;
 mod domain_dns;
 mod doors;
 mod file_limit;
+mod heads;
 mod hook_command;
 mod incoming;
 mod init;

@@ -22,6 +22,7 @@ use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
 use crate::file_limit;
+use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
@@ -49,11 +50,26 @@ pub fn serve(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(data, config, store.clone(), alarms, ready));
+    let heads = heads(data, &config, &store);
+    let following = heads.as_ref().map(Heads::follow).transpose()?;
+    let result = runtime.block_on(run(data, config, store.clone(), alarms, heads, ready));
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
+    drop(following);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// What signs heads; mail goes its way where that cannot.
+fn heads(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Heads>> {
+    match Heads::open(data, config, store) {
+        Ok(heads) => Some(heads),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "ALARM: no heads are signed; mail is not touched by this");
+            None
+        }
+    }
 }
 
 fn tell_start(started: &Started) {
@@ -187,6 +203,7 @@ async fn run(
     config: Config,
     store: Store,
     alarms: Alarms,
+    heads: Option<Arc<Heads>>,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
@@ -211,17 +228,8 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
-    let metrics = Arc::new(Metrics::new(
-        metrics::Parts {
-            store: store.clone(),
-            sign_in: Arc::clone(&sign_in),
-            places: running.places.clone(),
-            runner: Arc::clone(&runner),
-            alarms: alarms.clone(),
-        },
-        data,
-        &config,
-    ));
+    let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
+    let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
@@ -229,34 +237,38 @@ async fn run(
         reporter: Arc::clone(&reporter),
         alarms,
         metrics: Arc::clone(&metrics),
+        heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
-    background.start("purging held mail", purge(store.clone(), stop.clone()));
-    background.start("releasing held mail", release(store.clone(), stop.clone()));
+    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
     web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
-    background.start("looking after certificates", watching);
+    background.run("looking after certificates", watching);
     if let Some(sts) = sts {
-        let fresh = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
-        background.start("refreshing policies", fresh);
+        let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
+        background.run("refreshing policies", refreshing);
     }
     let (http, until) = (outside.http.clone(), stop.clone());
-    background.start("sending numbers", metrics::push(metrics, config.clone(), http, until));
-    background.start("reporting to others", reporter.run(stop.clone()));
-    if let Some(keeper) = keeper {
-        background.start("renewing certificates", keeper.keep(stop.clone()));
+    background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
+    background.run("reporting to others", reporter.run(stop.clone()));
+    if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
+        background.run("sending signed heads", sending.run(heads, stop.clone()));
     }
-    let (keyed, until) = (store.clone(), stop.clone());
-    background.start_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
+    if let Some(keeper) = keeper {
+        background.run("renewing certificates", keeper.keep(stop.clone()));
+    }
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
+    let (keyed, until) = (store.clone(), stop.clone());
+    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -275,7 +287,7 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    background.end().await?;
+    background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
 }

@@ -33,11 +33,30 @@ const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Where the numbers come from.
 pub struct Parts {
-    pub store: Store,
-    pub sign_in: Arc<SignIn>,
-    pub places: Places,
-    pub runner: Arc<Runner<Outbound>>,
-    pub alarms: Alarms,
+    store: Store,
+    sign_in: Arc<SignIn>,
+    places: Places,
+    runner: Arc<Runner<Outbound>>,
+    alarms: Alarms,
+}
+
+impl Parts {
+    /// Shares them.
+    pub fn of(
+        store: &Store,
+        sign_in: &Arc<SignIn>,
+        places: &Places,
+        runner: &Arc<Runner<Outbound>>,
+        alarms: &Alarms,
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            sign_in: Arc::clone(sign_in),
+            places: places.clone(),
+            runner: Arc::clone(runner),
+            alarms: alarms.clone(),
+        }
+    }
 }
 
 /// Collects them.
