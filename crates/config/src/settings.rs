@@ -478,6 +478,17 @@ settings! {
             secs(1), Duration::from_millis(10)..=secs(60);
     }
 
+    /// Searching the whole archive (`restante search`). What is searched in lies in search.sqlite; it can
+    /// be removed while the server does not run and is made again.
+    search: Search {
+        /// Whether messages are made searchable.
+        enabled: bool as YesNo = true;
+        /// Whether what is written in attachments (PDF, office formats) is found too.
+        attachments: bool as YesNo = true;
+        /// How much of a core making earlier messages searchable may take. New ones come first.
+        rebuild_percent: u32 as Percent = 50, 1..=100;
+    }
+
     /// What is written to standard error.
     log: Log {
         /// The least that is written: error (we are broken), warn (somebody should look tomorrow),

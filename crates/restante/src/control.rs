@@ -69,6 +69,8 @@ pub struct Parts {
     pub alarms: Alarms,
     /// The numbers.
     pub metrics: Arc<Metrics>,
+    /// Finds messages, where the settings want it.
+    pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
     pub heads: Option<Arc<Heads>>,
 }
@@ -103,7 +105,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms, metrics, heads } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, metrics, search, heads } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -114,6 +116,14 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     let request = serde_json::from_str::<Request>(&line);
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
+    }
+    if let Ok(Request::Search(request)) = request {
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || {
+            crate::search::serve(&store, search.as_deref(), &request, stream)
+        });
+        return served.await.map_err(std::io::Error::other)?;
     }
     let result = match request {
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
@@ -145,8 +155,10 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             if changes_queue {
                 runner.forget_pauses();
             }
-            let changes_routes =
-                matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let changes_routes = matches!(
+                request,
+                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
+            );
             let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };

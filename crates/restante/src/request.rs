@@ -92,11 +92,20 @@ pub enum Request {
         paused: bool,
         reason: Option<String>,
     },
+    /// Go on as a session of a search (`search`).
+    Search(crate::search::SearchRequest),
     Trace {
         which: Which,
         since: Option<i64>,
         until: Option<i64>,
         count_max: Option<usize>,
+    },
+    /// What was done that can be taken back, and taking it back.
+    Acts {
+        ask: crate::history::Ask,
+    },
+    Mailbox {
+        ask: crate::mailbox_command::Ask,
     },
     /// What the reports of others say.
     ReportsReceived(crate::reports::Which),
@@ -268,7 +277,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Proof { .. } => {
             Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
         }
-        Request::Transfer { .. } => {
+        Request::Transfer { .. } | Request::Search(_) => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
@@ -316,6 +325,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::Acts { ask } => crate::history::perform(store, &actor, ask),
+        Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {

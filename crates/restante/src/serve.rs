@@ -230,6 +230,7 @@ async fn run(
     let reporter = Reporter::new(&config, &store, &outside);
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
+    let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
@@ -237,6 +238,7 @@ async fn run(
         reporter: Arc::clone(&reporter),
         alarms,
         metrics: Arc::clone(&metrics),
+        search: search.clone(),
         heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
@@ -287,6 +289,10 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    if let Some(search) = search {
+        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
+        ended.context("making messages searchable ended by a bug")?;
+    }
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")

@@ -39,6 +39,21 @@ fn bad(text: &str) -> String {
     if colours() { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
+/// What is to be seen first.
+pub fn strong(text: &str) -> String {
+    bold(text)
+}
+
+/// What matters less.
+pub fn faint(text: &str) -> String {
+    dim(text)
+}
+
+/// How long work goes on, on standard error.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// An error with its causes, on standard error.
 pub fn error(error: &anyhow::Error) {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -144,7 +159,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         return json(answer);
     }
     if let Some(did) = answer["did"].as_str() {
-        return println!("{} {did}.", good("Done:"));
+        println!("{} {did}.", good("Done:"));
+        if let Some(redo) = answer["redo"].as_str() {
+            println!("To take this back: restante undo --redo {redo}");
+        }
+        return;
     }
     match request {
         Request::Status => status(answer),
@@ -172,6 +191,24 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
+        Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
+            answer,
+            &["session", "by", "from", "via", "first", "last", "changed", "undone"],
+            "nobody changed anything",
+        ),
+        Request::Acts { .. } => rows(
+            answer,
+            &["act", "at", "what", "where", "messages", "by", "from", "session", "undone"],
+            "nothing was done that could be taken back",
+        ),
+        Request::Mailbox { ask: crate::mailbox_command::Ask::List { .. } } => {
+            rows(answer, &["mailbox", "messages", "gone_since"], "there was no mailbox");
+        }
+        Request::Mailbox { .. } => rows(
+            answer,
+            &["uid", "date", "from", "subject", "flags", "bytes", "gone", "act"],
+            "it was empty",
+        ),
         Request::QueueList { .. } => rows(
             answer,
             &["receipt", "from", "to", "bytes", "state", "attempts", "next_try", "last_reply"],

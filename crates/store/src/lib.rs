@@ -16,6 +16,7 @@
 mod accept;
 mod accept_many;
 mod acl;
+mod act;
 mod boxes;
 mod changes;
 mod commit;
@@ -28,18 +29,21 @@ mod events;
 mod extracted;
 mod extracting;
 mod flags;
+mod found;
 mod hooks;
 mod imported;
 mod index;
 mod lanes;
 mod later;
 mod live;
+mod mailbox_at;
 mod mailboxes;
 mod metadata;
 mod naming;
 mod open;
 mod operator;
 mod pending;
+mod places;
 mod proved;
 mod published;
 mod queue;
@@ -64,6 +68,7 @@ mod srs;
 mod taken;
 mod tokens;
 mod trace;
+mod undo;
 mod url_key;
 mod verify;
 mod verify_extract;
@@ -79,6 +84,7 @@ pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
+pub use act::{Act, ActFilter, ActKind};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
@@ -87,17 +93,20 @@ pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
 pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
+pub use found::KnownBy;
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
 pub use lanes::Lane;
 pub use later::FutureRelease;
 pub use live::{MessageRow, OpenMailbox, Vanished};
+pub use mailbox_at::{MailboxThen, MessageThen};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
 pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
 pub use pending::Pending;
+pub use places::{Gone, Left, Lies};
 pub use proved::ProvedRecord;
 pub use queue::{NewReport, QueueFilter, QueueItem, QueuedMail, Settled};
 pub use quota::Usage;
@@ -105,7 +114,7 @@ pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, Source, Via,
+    Notify, Outcome, Place, Quota, Record, SessionId, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -115,9 +124,10 @@ pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPoli
 pub use record_tried::{Tried, Try};
 pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
-pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
+pub use shared::{AcceptedWake, Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use undo::UndoOutcome;
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_against, verify_on};
 pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};

@@ -18,3 +18,4 @@ mod rights;
 mod script;
 mod support;
 mod tamper;
+mod undo;
