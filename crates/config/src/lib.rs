@@ -20,8 +20,8 @@ mod networks;
 mod optional;
 mod parse;
 mod proxies;
+mod setting;
 mod settings;
-mod settings_table;
 mod suggest;
 mod units;
 mod values;
@@ -32,12 +32,14 @@ pub use judging::{Act, DomainRules, Rule};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
+pub use setting::Setting;
 pub use settings::{
-    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn,
-    Store, Timeouts, Tls,
+    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, SignIn, Store,
+    Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
 pub use write::reference_page;

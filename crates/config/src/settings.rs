@@ -9,56 +9,20 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
-    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes,
-    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
+    MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
 use crate::networks::{loopback, private};
 use crate::optional::{OptionalText, OptionalUrl};
-use crate::parse::Fault;
 use crate::proxies::ProxyAt;
-use crate::settings_table::settings;
+use crate::setting::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
-
-/// One setting, as the reference page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The table of the file it stands in, without brackets; empty at the top.
-    pub section: &'static str,
-    /// Its key.
-    pub name: &'static str,
-    /// What is to be written, in words: `size`, `time`, `true or false`.
-    pub kind: &'static str,
-    /// How to write it, ready to follow "write".
-    pub how: &'static str,
-    /// What a number counts; empty where the value carries its own unit, or has none.
-    pub unit: &'static str,
-    /// The default, as it is written in the file; `None` where the file must say it.
-    pub default: Option<String>,
-    /// The value in force, as it is written in the file.
-    pub value: String,
-    /// The least and the most, as written in the file.
-    pub limits: Option<(String, String)>,
-    /// What it does.
-    pub doc: String,
-}
-
-/// Why a setting was not taken.
-pub(crate) enum Unset {
-    /// There is no such setting in this section.
-    Unknown,
-    /// The value is wrong.
-    Fault(Fault),
-}
-
-/// Doc lines as one paragraph.
-fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
-}
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
 settings! {
@@ -425,6 +389,19 @@ settings! {
         confirm_after: Duration as Time = 5 * MINUTE, Duration::ZERO..=HOUR;
     }
 
+    /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
+    /// OTLP.
+    metrics: Metrics {
+        /// Who may read `/metrics`. For all others there is no such page; `/healthz` and `/readyz`
+        /// answer everybody.
+        networks: Vec<Network> as Networks = loopback();
+        /// Where an OTLP collector takes them over HTTP as JSON, such as
+        /// `https://otel.example.org/v1/metrics`.
+        otlp_url: Option<String> as OptionalUrl = None;
+        /// How often they are sent there.
+        otlp_every: Duration as Time = MINUTE, secs(1)..=HOUR;
+    }
+
     /// Mail on its way to other servers.
     queue: Queue {
         /// Waits between attempts, one after the other; the last one repeats.
@@ -533,5 +510,7 @@ settings! {
         /// The least that is written: error (we are broken), warn (somebody should look tomorrow),
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
+        /// `text` for people, or `json`: an object on each line, for programs that gather logs.
+        format: LogFormat as LogFormatKind = LogFormat::Text;
     }
 }

@@ -52,6 +52,8 @@ enum Command {
     Serve,
     /// How the server is
     Status,
+    /// The running server's numbers, as Prometheus reads them
+    Metrics,
     /// Accounts that sign in and receive
     #[command(subcommand)]
     Account(Account),
@@ -234,7 +236,7 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                let alarms = show::start_log(config.log.level);
+                let alarms = show::start_log(config.log.level, config.log.format);
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -253,6 +255,7 @@ impl Cli {
                 return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
+            Command::Metrics => Request::Metrics,
             Command::Account(command) => {
                 let (request, generated) = account(command)?;
                 let answer = control::ask(&data, request.clone())?;

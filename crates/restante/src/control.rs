@@ -20,6 +20,7 @@ use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::domain_dns::Names;
 use crate::heads::{self, Heads};
+use crate::metrics::Metrics;
 use crate::operator_command;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// Where everything lies.
     pub data: DataDir,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
     pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
@@ -151,10 +154,27 @@ pub async fn done(
     request: Request,
     actor: Actor,
 ) -> Result<Value, Failure> {
-    let Parts { runner, keeper, hooks, reporter, alarms, heads, sessions, names, data, .. } = parts;
+    let Parts {
+        runner,
+        keeper,
+        hooks,
+        reporter,
+        alarms,
+        heads,
+        metrics,
+        sessions,
+        names,
+        data,
+        ..
+    } = parts;
     match request {
         Request::Tls { ask: tls::Ask::Policy { domain } } => {
             return tls::policy(runner, &domain).await;
+        }
+        Request::Metrics => {
+            let metrics = Arc::clone(metrics);
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            return text.map(Value::from).map_err(|_| bug());
         }
         Request::Tls { ask: tls::Ask::Renew } => return tls::renew(keeper.as_deref()).await,
         Request::Reports { ask: Ask::Send } => return reporter.send_now().await,
@@ -209,8 +229,11 @@ pub async fn done(
 async fn work(store: &Store, request: Request, actor: Actor) -> Result<Value, Failure> {
     let store = store.clone();
     let done = tokio::task::spawn_blocking(move || perform(&store, request, &actor)).await;
-    let bug = || Failure { what: "the server failed at it (a bug)".to_owned(), mend: None };
     done.unwrap_or_else(|_| Err(bug()))
+}
+
+fn bug() -> Failure {
+    Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
 }
 
 /// Serves a session of import or export on the rest of the connection.

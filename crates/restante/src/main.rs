@@ -28,6 +28,7 @@ mod kept_file;
 mod mail_access;
 mod mailbox_command;
 mod message_view;
+mod metrics;
 mod mta_sts;
 mod narrow;
 mod operator_command;

@@ -64,7 +64,7 @@ pub struct Asker<'a> {
 pub fn need(request: &Request) -> Need {
     use Weight::{Change, Grave, Look};
     let (area, weight) = match request {
-        Request::Status | Request::Flow { .. } => ("status", Look),
+        Request::Status | Request::Metrics | Request::Flow { .. } => ("status", Look),
         Request::Tls { ask } => match ask {
             tls::Ask::Policy { .. } => ("domains", Look),
             tls::Ask::Renew => ("domains", Change),

@@ -18,6 +18,8 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// The numbers, which only a running server has.
+    Metrics,
     /// What only a running server knows of TLS.
     Tls {
         ask: crate::tls::Ask,
@@ -271,7 +273,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Tls { .. } | Request::DomainCheck { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } | Request::DomainCheck { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),

@@ -28,6 +28,7 @@ use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
+use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
@@ -229,6 +230,8 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
+    let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
@@ -239,6 +242,7 @@ async fn run(
         sessions: web_access::sessions(&config),
         names: Names::new(data, &config, &outside.resolver),
         data: data.clone(),
+        metrics: Arc::clone(&metrics),
         search: search.clone(),
         heads: heads.clone(),
     };
@@ -254,7 +258,14 @@ async fn run(
     let pages = vec![mta_sts::source(&config, &store)?];
     let desk = Desk::new(&store, &parts);
     let console = web_access::console(&config, &store, &sign_in, &parts.sessions, desk);
-    web_access::listen_https(&mut running, &config, pages, Some(api), Some(console))?;
+    web_access::listen_https(
+        &mut running,
+        &config,
+        pages,
+        metrics.clone(),
+        Some(api),
+        Some(console),
+    )?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -262,6 +273,8 @@ async fn run(
         let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
         background.run("refreshing policies", refreshing);
     }
+    let (http, until) = (outside.http.clone(), stop.clone());
+    background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
     background.run("reporting to others", reporter.run(stop.clone()));
     if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
         background.run("sending signed heads", sending.run(heads, stop.clone()));

@@ -65,3 +65,4 @@ mod trace_tells_the_story;
 mod twins_are_both_kept;
 mod unbound;
 mod unknown_user_refused;
+mod watched_over;

@@ -25,6 +25,7 @@ async fn server(pages: Vec<PageSource>) -> SocketAddr {
     let shared = Arc::new(Shared {
         limits: limits(),
         pages,
+        health: None,
         api: None,
         console: None,
         room: Shared::room(4 << 20),

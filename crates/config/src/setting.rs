@@ -1,4 +1,37 @@
-//! What the table of settings is made into.
+//! What a setting is, and what makes sections of them from the one table in `settings`.
+
+use crate::parse::Fault;
+
+/// One setting, as the reference page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The table of the file it stands in, without brackets; empty at the top.
+    pub section: &'static str,
+    /// Its key.
+    pub name: &'static str,
+    /// What is to be written, in words: `size`, `time`, `true or false`.
+    pub kind: &'static str,
+    /// How to write it, ready to follow "write".
+    pub how: &'static str,
+    /// What a number counts; empty where the value carries its own unit, or has none.
+    pub unit: &'static str,
+    /// The default, as it is written in the file; `None` where the file must say it.
+    pub default: Option<String>,
+    /// The value in force, as it is written in the file.
+    pub value: String,
+    /// The least and the most, as written in the file.
+    pub limits: Option<(String, String)>,
+    /// What it does.
+    pub doc: String,
+}
+
+/// Why a setting was not taken.
+pub(crate) enum Unset {
+    /// There is no such setting in this section.
+    Unknown,
+    /// The value is wrong.
+    Fault(Fault),
+}
 
 /// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
 macro_rules! settings {
@@ -95,3 +128,8 @@ macro_rules! settings {
 }
 
 pub(crate) use settings;
+
+/// Doc lines as one paragraph.
+pub(crate) fn joined(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
