@@ -4,6 +4,7 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod auditing;
 mod background;
 mod certificates;
 mod check;
@@ -32,6 +33,7 @@ mod report_command;
 mod reporting;
 mod reports;
 mod request;
+mod scrubbing;
 mod serve;
 mod show;
 mod story;

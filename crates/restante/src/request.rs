@@ -106,6 +106,13 @@ pub enum Request {
     Transfer {
         account: Address,
     },
+    /// Whether all mail is accounted for, as far as the index shows: all of it, now.
+    Audit {
+        /// What was accepted before this must not be queued any more, in milliseconds.
+        too_old: i64,
+    },
+    /// Where the journal ends.
+    JournalHead,
     /// That a message's record is in a signed head.
     Proof {
         mail: u64,
@@ -263,6 +270,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
+        Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
+        Request::JournalHead => Ok(crate::scrubbing::head(store)),
         Request::Proof { .. } => {
             Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
         }

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
@@ -29,6 +30,7 @@ use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
+use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
@@ -227,12 +229,16 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let auditing = Auditing::new(&config, &store);
+    let scrubbing = Scrubbing::new(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        auditing: Arc::clone(&auditing),
+        scrubbing: Arc::clone(&scrubbing),
         heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
@@ -241,6 +247,8 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("auditing", auditing.run(stop.clone()));
+    background.run("reading the journal again", scrubbing.run(stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));

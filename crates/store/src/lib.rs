@@ -16,6 +16,7 @@
 mod accept;
 mod accept_many;
 mod acl;
+mod audit;
 mod boxes;
 mod changes;
 mod commit;
@@ -78,6 +79,7 @@ pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
+pub use audit::{Audit, Auditor};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use custody::CustodyState;
