@@ -272,11 +272,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         }
         Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
-        Request::Proof { .. } => {
-            Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
-        }
-        Request::Transfer { .. } => {
-            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
+        // Whoever takes the request does these before.
+        Request::Proof { .. } | Request::Transfer { .. } => {
+            Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => {
