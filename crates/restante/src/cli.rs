@@ -11,8 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, heads, hook_command, report_command, scrubbing,
-    serve, show, tls, transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
+    report_command, scrubbing, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -51,6 +51,8 @@ enum Command {
     Serve,
     /// How the server is
     Status,
+    /// The running server's numbers, as Prometheus reads them
+    Metrics,
     /// Accounts that sign in and receive
     #[command(subcommand)]
     Account(Account),
@@ -80,6 +82,18 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Find any message ever accepted, show it, write it out
+    Search(search::SearchArgs),
+    /// Reads attachments that the server gives it
+    #[command(hide = true)]
+    AttachmentReader(search::ReaderArgs),
+    /// What people did: deleted, moved, renamed, changed; each can be taken back
+    History(history::History),
+    /// Take back what was done: all of it, or what one session or address did
+    Undo(history::Undo),
+    /// Mailboxes as they are, or as they were at a time; bring back what is gone since
+    #[command(subcommand)]
+    Mailbox(mailbox_command::Mailbox),
     /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
@@ -208,10 +222,12 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                let alarms = show::start_log(config.log.level);
+                let alarms = show::start_log(config.log.level, config.log.format);
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Search(args) => return search::run(&data, &args, self.json),
+            Command::AttachmentReader(_) => return search::read_attachments(),
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
@@ -226,6 +242,7 @@ impl Cli {
                 return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
+            Command::Metrics => Request::Metrics,
             Command::Account(command) => {
                 let (request, generated) = account(command)?;
                 let answer = control::ask(&data, request.clone())?;
@@ -257,6 +274,9 @@ impl Cli {
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,
             Command::Trace(trace) => self::trace(trace)?,
+            Command::History(command) => command.request()?,
+            Command::Undo(command) => command.request()?,
+            Command::Mailbox(command) => command.request()?,
         };
         let answer = control::ask(&data, request.clone())?;
         show::answer(&request, &answer, self.json);

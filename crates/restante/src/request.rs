@@ -18,6 +18,8 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// The numbers, which only a running server has.
+    Metrics,
     /// What only a running server knows of TLS.
     Tls {
         ask: crate::tls::Ask,
@@ -90,11 +92,20 @@ pub enum Request {
         paused: bool,
         reason: Option<String>,
     },
+    /// Go on as a session of a search (`search`).
+    Search(crate::search::SearchRequest),
     Trace {
         which: Which,
         since: Option<i64>,
         until: Option<i64>,
         count_max: Option<usize>,
+    },
+    /// What was done that can be taken back, and taking it back.
+    Acts {
+        ask: crate::history::Ask,
+    },
+    Mailbox {
+        ask: crate::mailbox_command::Ask,
     },
     /// What the reports of others say.
     ReportsReceived(crate::reports::Which),
@@ -237,7 +248,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Tls { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -273,7 +284,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
         // Whoever takes the request does these before.
-        Request::Proof { .. } | Request::Transfer { .. } => {
+        Request::Proof { .. } | Request::Transfer { .. } | Request::Search(_) => {
             Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
@@ -321,6 +332,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::Acts { ask } => crate::history::perform(store, &actor, ask),
+        Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {

@@ -2,6 +2,7 @@
 
 use mail_types::{MailId, MailboxId, Timestamp};
 
+use crate::counts::Counted;
 use crate::record::{Fate, Place, Record};
 use crate::record_held::{Condition, HeldBy};
 use crate::watch::{Change, Made};
@@ -24,17 +25,21 @@ pub struct Effects {
     pub made: Vec<Made>,
     /// Held mail may have to be released from then on.
     pub release_at: Option<Timestamp>,
+    /// For whoever watches over the server.
+    pub counted: Counted,
 }
 
 impl Effects {
     /// Adds what a record does; `by` names the handle that made it.
     pub fn add(&mut self, record: &Record, by: Option<u64>) {
+        self.counted.add(record);
         self.made.extend(changes(record).map(|change| Made { change, by }));
         match record {
             Record::DomainAdded { .. }
             | Record::DomainRemoved { .. }
             | Record::AccountAdded { .. }
             | Record::AccountRemoved { .. }
+            | Record::AccountRestored { .. }
             | Record::CredentialsSet { .. }
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
@@ -80,15 +85,17 @@ impl Effects {
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
+            | Record::Undone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }
             | Record::AclSet { mailbox, .. }
             | Record::MailboxRenamed { mailbox, .. }
             | Record::MailboxDeleted { mailbox }
+            | Record::MailboxRestored { mailbox, .. }
             | Record::FlagsSet { mailbox, .. }
             | Record::Expunged { mailbox, .. } => self.mailboxes.push(*mailbox),
-            Record::Copied { to, .. } => self.mailboxes.push(*to),
+            Record::Copied { to, .. } | Record::Restored { to, .. } => self.mailboxes.push(*to),
             Record::Moved { from, to, .. } => self.mailboxes.extend([*from, *to]),
             Record::Accepted(mail) => {
                 self.events = true;
@@ -118,10 +125,13 @@ fn changes(record: &Record) -> impl Iterator<Item = Change> {
         Record::MailboxCreated { mailbox, .. }
         | Record::AclSet { mailbox, .. }
         | Record::MailboxRenamed { mailbox, .. }
+        | Record::MailboxRestored { mailbox, .. }
         | Record::MailboxDeleted { mailbox } => changes.push(Change::Named(*mailbox)),
         Record::FlagsSet { mailbox, .. } => changes.push(Change::Flags(*mailbox)),
         Record::Expunged { mailbox, .. } => changes.push(Change::Expunged(*mailbox)),
-        Record::Copied { to, .. } => changes.push(Change::New(*to)),
+        Record::Copied { to, .. } | Record::Restored { to, .. } => {
+            changes.push(Change::New(*to));
+        }
         Record::Moved { from, to, .. } => {
             changes.extend([Change::Expunged(*from), Change::New(*to)]);
         }

@@ -11,6 +11,7 @@ use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
 use mail_types::{MailId, Timestamp};
 
 use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
+use crate::counts::Counted;
 use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
@@ -18,7 +19,7 @@ use crate::live::Live;
 use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::{Pending, Refused, StoreError};
+use crate::{Pending, Refused, SessionId, StoreError};
 
 /// Changes that may wait for the writer. What their bodies take is counted by who brings them.
 const JOBS_WAITING_MAX: usize = 16_384;
@@ -204,6 +205,7 @@ impl<D: Disk> Store<D> {
         let shared = Arc::new(Shared::new(
             index_path.to_owned(),
             index.last.mail,
+            (options.clock)().0.cast_unsigned().wrapping_mul(1000),
             Arc::clone(&index.directory),
             extracting,
             options.alarm,
@@ -285,6 +287,12 @@ impl<D: Disk> Store<D> {
         MailId(self.shared.last_mail.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// A number for a session, which no other one of this store has: they begin with the time.
+    #[must_use]
+    pub fn next_session(&self) -> SessionId {
+        SessionId(self.shared.last_session.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
     /// Domains, accounts, aliases and routes as of now.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
@@ -295,6 +303,20 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.shared.stopped()
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        self.shared.counts.now()
+    }
+
+    /// Records that readers of the index do not see yet, and messages that wait to be extracted.
+    #[must_use]
+    pub fn behind(&self) -> (u64, usize) {
+        let acknowledged = self.shared.acknowledged.load(Ordering::Acquire);
+        let published = self.shared.published.load(Ordering::Acquire);
+        (acknowledged.saturating_sub(published), self.shared.extracting.waiting())
     }
 
     /// Has `wake` called whenever the directory has changed, when it can be read already.

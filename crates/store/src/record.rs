@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use journal::Position;
 use mail_types::{
     AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
-    Rights, SpecialUse, Timestamp, Uid,
+    RecordSeq, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,42 @@ pub enum Actor {
     },
     /// This server itself: delivery, schedules, repair.
     Server,
+    /// A signed-in account, in one session.
+    Session {
+        /// The account.
+        account: AccountId,
+        /// Where the connection came from.
+        ip: Option<IpAddr>,
+        /// The protocol it used.
+        via: Via,
+        /// Which of all sessions.
+        session: SessionId,
+    },
+}
+
+/// A session of somebody who signed in: no other one of this store has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// Written with digits and letters, as people name it.
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let (mut number, mut text) = (self.0, Vec::new());
+        while number > 0 || text.is_empty() {
+            text.push(char::from(DIGITS[(number % 36) as usize]));
+            number /= 36;
+        }
+        text.iter().rev().try_for_each(|digit| write!(f, "{digit}"))
+    }
+}
+
+impl std::str::FromStr for SessionId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 36).map(Self)
+    }
 }
 
 /// The protocol something came through.
@@ -417,6 +453,42 @@ pub enum Record {
         mail: MailId,
         /// Not 0.
         priority: Priority,
+    },
+    /// Messages that were taken out of a mailbox are in one again, with their flags (but
+    /// `\Deleted`) and dates.
+    Restored {
+        /// What they were taken out of.
+        from: MailboxId,
+        /// Where they are.
+        to: MailboxId,
+        /// In `to`.
+        mod_seq: ModSeq,
+        /// UID there, UID here.
+        messages: Vec<(Uid, Uid)>,
+    },
+    /// A deleted mailbox is there again, with the messages that it was deleted with, under their
+    /// UIDs.
+    MailboxRestored {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its whole name.
+        name: String,
+        /// Of the messages.
+        mod_seq: ModSeq,
+        /// The record of its deletion.
+        deleted: RecordSeq,
+    },
+    /// A removed account may sign in and receive again.
+    AccountRestored {
+        /// The account.
+        account: AccountId,
+    },
+    /// What a record did was taken back, by these of the same group.
+    Undone {
+        /// The record.
+        act: RecordSeq,
+        /// What took it back.
+        by: Vec<RecordSeq>,
     },
 }
 

@@ -7,6 +7,7 @@
 mod harness;
 
 mod aliases_and_forwards;
+mod archive_is_searched;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;
@@ -56,6 +57,7 @@ mod signed_mail_leaves;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;
+mod thieves_are_undone;
 mod tls_policies;
 mod tls_reports_are_sent;
 mod tokens_sign_in;
@@ -63,3 +65,4 @@ mod trace_tells_the_story;
 mod twins_are_both_kept;
 mod unbound;
 mod unknown_user_refused;
+mod watched_over;
