@@ -288,14 +288,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
-        Request::DomainAdd { domain } => {
-            store.add_domain(actor.clone(), domain.clone()).wait()?;
-            crate::dkim::ensure(store, &actor, &domain)?;
-            Ok(did(format!(
-                "mail for {domain} is local from now on; restante domain dns {domain} prints what \
-                 to publish"
-            )))
-        }
+        Request::DomainAdd { domain } => add_domain(store, &actor, &domain),
         Request::DomainRemove { domain } => {
             store.remove_domain(actor, domain.clone()).wait()?;
             Ok(did(format!("mail for {domain} is no longer local")))
@@ -344,6 +337,14 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             traced(store, &query)
         }
     }
+}
+
+fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Failure> {
+    store.add_domain(actor.clone(), domain.clone()).wait()?;
+    crate::dkim::ensure(store, actor, domain)?;
+    Ok(did(format!(
+        "mail for {domain} is local from now on; restante domain dns {domain} prints what to publish"
+    )))
 }
 
 fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {
