@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::data_dir::DataDir;
 use crate::domain_dns::Names;
 use crate::heads::{self, Heads};
@@ -26,6 +27,7 @@ use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
+use crate::scrubbing::Scrubbing;
 use crate::tls;
 
 /// Bytes of one request.
@@ -75,6 +77,10 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// Where everything lies.
     pub data: DataDir,
+    /// Audits the index.
+    pub auditing: Arc<Auditing>,
+    /// Reads the journal again.
+    pub scrubbing: Arc<Scrubbing>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
@@ -154,19 +160,8 @@ pub async fn done(
     request: Request,
     actor: Actor,
 ) -> Result<Value, Failure> {
-    let Parts {
-        runner,
-        keeper,
-        hooks,
-        reporter,
-        alarms,
-        heads,
-        metrics,
-        sessions,
-        names,
-        data,
-        ..
-    } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, auditing, .. } = parts;
+    let Parts { scrubbing, heads, metrics, sessions, names, data, .. } = parts;
     match request {
         Request::Tls { ask: tls::Ask::Policy { domain } } => {
             return tls::policy(runner, &domain).await;
@@ -218,6 +213,8 @@ pub async fn done(
     }
     if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
         answer.insert("alarms".to_owned(), alarms.view());
+        answer.extend(auditing.view());
+        answer.insert("scrub".to_owned(), scrubbing.view());
     }
     if let (true, Ok(Value::Object(answer))) = (is_flow, &mut result) {
         answer.insert("storage".to_owned(), crate::overview::storage(data));

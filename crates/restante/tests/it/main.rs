@@ -16,6 +16,7 @@ mod certificates;
 mod connections_have_limits;
 mod console_in_a_browser;
 mod curl_and_swaks_work;
+mod damage_is_found_early;
 mod deleted_over_pop3;
 mod delivered_at_once;
 mod dmarc_reports_are_read;
