@@ -387,7 +387,7 @@ fn audit(
     const LINES_MAX: usize = 1000;
     let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
     let directory = store.directory();
-    let events = store.audit(before.map(RecordSeq), who.as_deref(), max)?;
+    let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
     Ok(events.iter().map(|event| crate::audit_view::view(event, &directory)).collect())
 }
 

@@ -161,7 +161,7 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     /// Where index or journal cannot be read.
-    pub fn audit(
+    pub fn operator_log(
         &self,
         before: Option<RecordSeq>,
         who: Option<&str>,
