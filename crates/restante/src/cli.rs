@@ -296,7 +296,7 @@ impl Cli {
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Audit(audit) => {
-                Request::Audit { before: None, who: audit.who, count_max: audit.limit }
+                Request::OperatorLog { before: None, who: audit.who, count_max: audit.limit }
             }
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,

@@ -64,7 +64,11 @@ pub struct Asker<'a> {
 pub fn need(request: &Request) -> Need {
     use Weight::{Change, Grave, Look};
     let (area, weight) = match request {
-        Request::Status | Request::Metrics | Request::Flow { .. } => ("status", Look),
+        Request::Status
+        | Request::Metrics
+        | Request::Flow { .. }
+        | Request::Audit { .. }
+        | Request::JournalHead => ("status", Look),
         Request::Tls { ask } => match ask {
             tls::Ask::Policy { .. } => ("domains", Look),
             tls::Ask::Renew => ("domains", Change),
@@ -128,7 +132,7 @@ pub fn need(request: &Request) -> Need {
         },
         // It takes the whole connection, which only the socket of this machine has.
         Request::Transfer { .. } => ("mail", Grave),
-        Request::Audit { .. } => ("audit", Look),
+        Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {
             operator_command::Ask::List | operator_command::Ask::Sessions => ("audit", Look),
             operator_command::Ask::EndSession { .. }

@@ -149,7 +149,7 @@ pub enum Request {
         ask: crate::operator_command::Ask,
     },
     /// What operators did, the latest first, before this record.
-    Audit {
+    OperatorLog {
         before: Option<u64>,
         who: Option<String>,
         count_max: Option<usize>,
@@ -360,7 +360,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Acts { ask } => crate::history::perform(store, &actor, ask),
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
-        Request::Audit { before, who, count_max } => audit(store, before, who, count_max),
+        Request::OperatorLog { before, who, count_max } => {
+            operator_log(store, before, who, count_max)
+        }
         Request::Flow { minutes } => crate::overview::flow(store, minutes),
         Request::QueueGroups {} => crate::overview::groups(store),
         Request::Message { receipt, part } => message(store, &receipt, part),
@@ -376,7 +378,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     }
 }
 
-fn audit(
+fn operator_log(
     store: &Store,
     before: Option<u64>,
     who: Option<String>,

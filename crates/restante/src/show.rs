@@ -193,7 +193,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::TokenList => {
             rows(answer, &["token", "account", "label", "added"], "no tokens");
         }
-        Request::Audit { .. } => {
+        Request::OperatorLog { .. } => {
             rows(answer, &["at", "who", "ip", "what"], "no operator did anything yet");
         }
         Request::DomainList => rows(answer, &["domain"], "no domains"),

@@ -56,7 +56,7 @@ const PATHS: &[Path] = paths! {
     "DELETE" "domains/{domain}" => "domain-remove" () "Remove a domain";
     "GET" "domains/{domain}/dns" => "domain-check" () "What of a domain is in the DNS";
     "GET" "routes" => "route-list" () "Smart hosts";
-    "GET" "audit" => "audit" ("before", "who", "count_max") "What operators did, the latest first";
+    "GET" "audit" => "operator-log" ("before", "who", "count_max") "What operators did, the latest first";
 };
 
 /// Members whose value behind `?` is a number.

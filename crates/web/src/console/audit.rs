@@ -15,7 +15,8 @@ const LINES_MAX: usize = 100;
 pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
     let before: Option<u64> = visit.query.get("before").parse().ok();
     let who = visit.query.some("who");
-    let request = json!({ "do": "audit", "before": before, "who": who, "count_max": LINES_MAX });
+    let request =
+        json!({ "do": "operator-log", "before": before, "who": who, "count_max": LINES_MAX });
     let lines = visit.ask(request).await?;
     let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
     let older = lines.last().filter(|_| lines.len() >= LINES_MAX).map(|line| {
