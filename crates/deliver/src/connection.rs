@@ -14,6 +14,7 @@ use crate::desk::Key;
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
 use crate::queue::{Peer, Queue};
+use crate::rates::{Wait, Way};
 use crate::setback::Setback;
 use crate::tries::{PhaseName, Try, Trying};
 use crate::words;
@@ -99,18 +100,27 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     };
     trying.over(PhaseName::Dns, looked_up.elapsed());
     let setback = match plan {
-        // Its mail waits for a connection of those hosts that ends.
-        Ok(places) if !slot.is_welcome(&places) => return,
-        Ok(places) => match slot.try_places(&places, trying, wish).await {
-            Some(setback) => setback,
-            None => return,
-        },
+        Ok(places) => {
+            if let Some(wait) = slot.wait(&places) {
+                return runner.hold_back(&key.hop, wait, Vec::new()).await;
+            }
+            let is_welcome = slot.is_welcome(&places);
+            // Its mail goes through a connection of those hosts that stands, or waits for one that
+            // ends.
+            if runner.desk.share(&key, !is_welcome, runner.clock.now()) || !is_welcome {
+                return;
+            }
+            match slot.try_places(&places, trying, wish).await {
+                Some(setback) => setback,
+                None => return,
+            }
+        }
         Err(failure) => Setback::no_way(failure),
     };
     tracing::debug!(%key.hop, reason = %setback.reason(), "nobody takes the mail now");
     let until = runner.clock.now().after(runner.settings.unreachable_pause);
     for job in runner.desk.unreachable(&key, &setback, until) {
-        runner.fail(&key, job, setback.clone()).await;
+        runner.fail(job, setback.clone()).await;
     }
 }
 
@@ -126,12 +136,42 @@ fn site(key: &Key, hosts: &[String]) -> Arc<str> {
     }
 }
 
+/// Hosts with their addresses, and what TLS must be there: destinations of which all of it is the
+/// same may share connections. None where a reference name is the destination's own (RFC 7672
+/// §3.1.2), or its policy is not known.
+fn way(key: &Key, places: &[Guarded]) -> Option<Arc<str>> {
+    if key.skip > 0 || !matches!(key.hop, NextHop::Domain(_)) {
+        return None;
+    }
+    let mut ways = Vec::with_capacity(places.len());
+    for Guarded { place, protection } in places {
+        let mut addresses: Vec<String> = place.addresses.iter().map(ToString::to_string).collect();
+        addresses.sort_unstable();
+        let (host, preference) = (&place.host, place.preference);
+        let policy = protection.shared_by()?;
+        ways.push(format!("{preference} {host} {} {policy}", addresses.join(",")));
+    }
+    ways.sort_unstable();
+    Some(ways.join("; ").into())
+}
+
 impl<Q: Queue> Slot<Q> {
+    /// What keeps mail from these hosts for now.
+    fn wait(&self, places: &[Guarded]) -> Option<Wait> {
+        let names = places.iter().map(|at| at.place.host.to_string().to_ascii_lowercase());
+        let hosts: Vec<String> = names.collect();
+        let address = places.iter().find_map(|at| at.place.addresses.first());
+        let is_direct = !matches!(self.key.hop, NextHop::Relay(_));
+        let source = address.filter(|_| is_direct).and_then(|to| net::source_towards(*to));
+        self.runner.rates.wait(Way { hosts: &hosts, source }, self.runner.clock.now())
+    }
+
     /// Whether the hosts of a plan bear this connection too.
     fn is_welcome(&self, places: &[Guarded]) -> bool {
         let hosts: Vec<String> = places.iter().map(|at| at.place.host.to_string()).collect();
         let limit = self.host_limit(&hosts).and_then(|limit| limit.connections);
-        self.runner.desk.at_site(&self.key, &site(&self.key, &hosts), limit)
+        let site = (&site(&self.key, &hosts), way(&self.key, places));
+        self.runner.desk.at_site(&self.key, site, limit)
     }
 
     fn host_limit(&self, hosts: &[String]) -> Option<&HostLimit> {

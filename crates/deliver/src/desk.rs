@@ -10,11 +10,15 @@ use crate::Settings;
 use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
+use crate::rates::Wait;
 use crate::setback::Setback;
 use crate::window::Windows;
 
 /// Destinations without mail that are remembered because they could not be reached.
 const PAUSED_LINES_MAX: usize = 10_000;
+
+/// Jobs that lie before a connection, at most, where those of another destination join them.
+const SHARED_JOBS_MAX: usize = 8;
 
 /// What connections are shared for: a destination, and how many of its hosts are left out because
 /// they have already said "not now" to the mail in this line.
@@ -27,6 +31,8 @@ pub(crate) struct Key {
 /// Recipients of one message at one destination: one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    /// Where it belongs. It may lie in the line of another destination whose hosts are the same.
+    pub(crate) key: Key,
     /// At least one, all of one message.
     pub(crate) items: Vec<Item>,
     /// What hosts of this destination have said to it in this attempt.
@@ -43,7 +49,6 @@ impl Job {
 
 /// Mail whose connection ended with a panic.
 pub(crate) struct Orphan {
-    pub(crate) key: Key,
     pub(crate) job: Job,
     /// The final dot may have been sent.
     pub(crate) past_dot: bool,
@@ -77,6 +82,10 @@ struct State {
     items: usize,
     orphans: Vec<Orphan>,
     windows: Windows,
+    /// Destinations that get nothing for a while.
+    waits: HashMap<NextHop, Wait>,
+    /// Destinations by what their hosts are and what TLS must be there, as of the last look-up.
+    sisters: HashMap<Arc<str>, Vec<Key>>,
     /// The last taking left mail in the queue for want of room here.
     left_behind: bool,
     stopping: bool,
@@ -107,6 +116,8 @@ struct Line {
     waits: bool,
     /// Whose connections it shares, as far as that is known.
     site: Option<Arc<str>>,
+    /// Hosts, addresses and policies of the last look-up, where other destinations may have the same.
+    way: Option<Arc<str>>,
 }
 
 /// What became of a job that was put on the desk.
@@ -117,6 +128,8 @@ pub(crate) enum Put {
     Connect,
     /// It does not: the destination is paused.
     Paused(Box<(Job, Setback)>),
+    /// It does not: the destination gets nothing for a while.
+    HeldBack(Box<Job>),
 }
 
 /// What a connection without mail does.
@@ -168,15 +181,40 @@ impl Desk {
 
     /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
     /// much room again: else it would wait in the queue behind all that waits here.
-    pub(crate) fn full(&self) -> HashMap<NextHop, bool> {
-        let state = self.state();
+    pub(crate) fn full(&self, now: Timestamp) -> HashMap<NextHop, bool> {
+        let mut state = self.state();
+        state.waits.retain(|_, wait| wait.until > now);
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
         for (key, line) in &state.lines {
             *items.entry(&key.hop).or_default() += line.items;
         }
         let max = self.limits.items_per_destination;
         let full = items.into_iter().filter(|(_, count)| *count >= max);
-        full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect()
+        let full = full.map(|(hop, count)| (hop.clone(), count >= 2 * max));
+        full.chain(state.waits.keys().map(|hop| (hop.clone(), true))).collect()
+    }
+
+    /// Nothing goes there until then. Takes away what lies here for it, with where it belongs.
+    pub(crate) fn hold_back(&self, hop: &NextHop, wait: Wait) -> Vec<Job> {
+        let mut state = self.state();
+        if state.waits.len() >= PAUSED_LINES_MAX {
+            // Whoever is forgotten is found to wait again.
+            state.waits.clear();
+        }
+        state.waits.insert(hop.clone(), wait);
+        let lines = state.lines.iter_mut().filter(|(key, _)| key.hop == *hop);
+        lines.flat_map(|(_, line)| line.jobs.take_all()).collect()
+    }
+
+    /// What a destination waits for.
+    pub(crate) fn wait_of(&self, hop: &NextHop, now: Timestamp) -> Option<Wait> {
+        self.state().waits.get(hop).filter(|wait| wait.until > now).cloned()
+    }
+
+    /// When the next such wait is over.
+    pub(crate) fn next_wait(&self, now: Timestamp) -> Option<Timestamp> {
+        let state = self.state();
+        state.waits.values().map(|wait| wait.until).filter(|until| *until > now).min()
     }
 
     /// New mail from the queue.
@@ -220,8 +258,12 @@ impl Desk {
             state.lines.insert(key.clone(), Line { site, ..Line::default() });
         }
         let stopping = state.stopping;
+        let is_held_back = state.waits.get(&key.hop).is_some_and(|wait| wait.until > now);
         let Some(line) = state.lines.get_mut(key) else { return Put::Queued };
         line.items += job.items.len();
+        if is_held_back {
+            return Put::HeldBack(Box::new(job));
+        }
         if line.pause.as_ref().is_some_and(|(until, _)| *until <= now) {
             line.pause = None;
         }
@@ -294,8 +336,14 @@ impl Desk {
 
     /// A look-up has said which hosts take the mail of this line. False where those have as many
     /// connections as they bear already, of other lines too: this one ends, and its mail waits.
-    pub(crate) fn at_site(&self, key: &Key, site: &Arc<str>, limit: Option<usize>) -> bool {
+    pub(crate) fn at_site(
+        &self,
+        key: &Key,
+        (site, way): (&Arc<str>, Option<Arc<str>>),
+        limit: Option<usize>,
+    ) -> bool {
         let mut state = self.state();
+        Self::learn_way(&mut state, key, way);
         let per_site = self.limits.per_destination;
         let State { lines, windows, waiting, .. } = &mut *state;
         windows.learn(&key.hop, site);
@@ -313,6 +361,58 @@ impl Desk {
             waiting.push_back(key.clone());
         }
         !is_over
+    }
+
+    fn learn_way(state: &mut State, key: &Key, way: Option<Arc<str>>) {
+        let Some(line) = state.lines.get_mut(key) else { return };
+        if line.way == way {
+            return;
+        }
+        let former = std::mem::replace(&mut line.way, way.clone());
+        Self::forget_way(state, key, former);
+        if let Some(way) = way {
+            state.sisters.entry(way).or_default().push(key.clone());
+        }
+    }
+
+    fn forget_way(state: &mut State, key: &Key, way: Option<Arc<str>>) {
+        let Some(way) = way else { return };
+        if let Some(keys) = state.sisters.get_mut(&way) {
+            keys.retain(|known| known != key);
+            if keys.is_empty() {
+                state.sisters.remove(&way);
+            }
+        }
+    }
+
+    /// Lays the mail of this line, whose look-up is over, to that of a destination with the same
+    /// hosts, addresses and policies, where a connection stands idle, or where there are already as
+    /// many as these hosts bear. False where there is none: the line needs a connection of its own.
+    pub(crate) fn share(&self, key: &Key, is_full: bool, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let way = state.lines.get(key).and_then(|line| line.way.clone());
+        let Some(sisters) = way.and_then(|way| state.sisters.get(&way)) else { return false };
+        let serves = |line: &Line| {
+            let paused = line.pause.as_ref().is_some_and(|(until, _)| *until > now);
+            let stands = line.connections > line.connecting;
+            // Behind a long backlog it would wait longer than for a connection of its own.
+            let is_short = line.jobs.len() <= SHARED_JOBS_MAX * line.connections;
+            stands && !paused && (line.idle > 0 || is_full && is_short)
+        };
+        let found = sisters.iter().filter(|sister| *sister != key);
+        let found = found.filter(|sister| state.lines.get(sister).is_some_and(serves)).min();
+        let Some(sister) = found.cloned() else { return false };
+        let jobs = state.lines.get_mut(key).map(|line| line.jobs.take_all()).unwrap_or_default();
+        let Some(line) = state.lines.get_mut(&sister) else { return false };
+        for job in jobs {
+            line.jobs.push(job);
+            if line.idle > 0 {
+                line.idle -= 1;
+                line.called += 1;
+                line.wake.notify_one();
+            }
+        }
+        true
     }
 
     /// The hosts of this line took a message.
@@ -485,13 +585,20 @@ impl Desk {
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {
-        let idle = |line: &Line| line.items == 0 && line.connections == 0;
+        let idle = |line: &Line| line.items == 0 && line.connections == 0 && line.jobs.is_empty();
         let paused = |line: &Line| line.pause.as_ref().is_some_and(|(until, _)| *until > now);
         if state.lines.get(key).is_some_and(|line| idle(line) && !paused(line)) {
-            state.lines.remove(key);
+            let former = state.lines.remove(key).and_then(|line| line.way);
+            Self::forget_way(state, key, former);
         }
         if state.lines.len() > PAUSED_LINES_MAX {
-            state.lines.retain(|_, line| !idle(line) || paused(line));
+            // Whoever is left out here is found anew at its next look-up.
+            let State { lines, sisters, .. } = &mut *state;
+            sisters.retain(|_, keys| {
+                keys.retain(|key| lines.get(key).is_some_and(|line| !idle(line)));
+                !keys.is_empty()
+            });
+            lines.retain(|_, line| !idle(line) || paused(line));
         }
         if state.lines.len() > 2 * PAUSED_LINES_MAX {
             state.lines.retain(|_, line| !idle(line));
@@ -530,15 +637,18 @@ impl Desk {
     pub(crate) fn take_all(&self, now: Timestamp) -> Vec<CustodyId> {
         let mut state = self.state();
         let mut custodies = Vec::new();
+        let lines = state.lines.values_mut();
+        let jobs: Vec<Job> = lines.flat_map(|line| line.jobs.take_all()).collect();
+        for job in jobs {
+            let count = job.items.len();
+            custodies.extend(job.items.iter().map(|item| item.custody));
+            if let Some(line) = state.lines.get_mut(&job.key) {
+                line.items = line.items.saturating_sub(count);
+            }
+            state.items = state.items.saturating_sub(count);
+        }
         let keys: Vec<Key> = state.lines.keys().cloned().collect();
         for key in keys {
-            let Some(line) = state.lines.get_mut(&key) else { continue };
-            let before = custodies.len();
-            let jobs = line.jobs.take_all().into_iter().flat_map(|job| job.items);
-            custodies.extend(jobs.map(|item| item.custody));
-            let count = custodies.len() - before;
-            line.items = line.items.saturating_sub(count);
-            state.items = state.items.saturating_sub(count);
             Self::forget_if_empty(&mut state, &key, now);
         }
         drop(state);

@@ -11,6 +11,7 @@ use crate::connection::run_connection;
 use crate::desk::{Job, Key, Put};
 use crate::look_up::NextHop;
 use crate::queue::{Due, Item, Queue};
+use crate::rates::Wait;
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};
 
@@ -51,7 +52,7 @@ impl<Q: Queue> Runner<Q> {
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
-        let full = self.desk.full();
+        let full = self.desk.full(now);
         if !full.is_empty() {
             self.desk.wait_for_room();
         }
@@ -71,11 +72,13 @@ impl<Q: Queue> Runner<Q> {
         };
         let nothing = taken.items.is_empty();
         self.put_all(taken.items, stop, now).await;
-        match taken.next_due {
+        let next = match taken.next_due {
             // The queue says that there is more and gives none: not asked again in a circle.
             Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
             next_due => next_due,
-        }
+        };
+        // What waits for a rate is passed over until its wait is over.
+        [next, self.desk.next_wait(now)].into_iter().flatten().min()
     }
 
     /// Groups recipients of a message that go the same way, and puts them on the desk.
@@ -118,7 +121,7 @@ impl<Q: Queue> Runner<Q> {
     }
 
     async fn put_new(self: &Arc<Self>, key: &Key, items: Vec<Item>, stop: &Stop, now: Timestamp) {
-        let job = Job { items, setback: None, met_stale: false };
+        let job = Job { key: key.clone(), items, setback: None, met_stale: false };
         let put = self.desk.put_new(key, job, now);
         self.after_put(key, put, stop).await;
     }
@@ -130,8 +133,9 @@ impl<Q: Queue> Runner<Q> {
             Put::Connect => self.connect(key.clone(), stop),
             Put::Paused(paused) => {
                 let (job, setback) = *paused;
-                self.fail(key, job, setback).await;
+                self.fail(job, setback).await;
             }
+            Put::HeldBack(job) => self.return_to_queue(*job).await,
         }
     }
 
@@ -140,8 +144,24 @@ impl<Q: Queue> Runner<Q> {
         tokio::spawn(run_connection(Arc::clone(self), key, stop.clone()));
     }
 
+    /// Nothing goes there until the wait is over: its mail waits in the queue, with these jobs.
+    pub(crate) async fn hold_back(&self, hop: &NextHop, wait: Wait, mut jobs: Vec<Job>) {
+        tracing::debug!(%hop, %wait, "mail waits");
+        jobs.extend(self.desk.hold_back(hop, wait));
+        for job in jobs {
+            self.return_to_queue(job).await;
+        }
+    }
+
+    async fn return_to_queue(&self, job: Job) {
+        let custodies: Vec<_> = job.items.iter().map(|item| item.custody).collect();
+        self.give_back(&custodies).await;
+        self.desk.recorded(&job.key, custodies.len(), self.clock.now());
+    }
+
     /// The same setback for all recipients of a job.
-    pub(crate) async fn fail(&self, key: &Key, job: Job, setback: Setback) {
+    pub(crate) async fn fail(&self, job: Job, setback: Setback) {
+        let key = job.key;
         let mut setback = match job.setback {
             Some(earlier) => earlier.over_hosts(setback),
             None => setback,
@@ -150,7 +170,7 @@ impl<Q: Queue> Runner<Q> {
         let peer = setback.peer.clone();
         let items =
             job.items.into_iter().map(|item| (item, Fate::Failed(setback.clone()))).collect();
-        self.end(key, Ended { items, peer, peer_reports: false, tries }).await;
+        self.end(&key, Ended { items, peer, peer_reports: false, tries }).await;
     }
 
     /// Mail whose connection ended with a panic: our trouble, and uncertain behind the dot.
@@ -163,9 +183,10 @@ impl<Q: Queue> Runner<Q> {
                 false => Fate::Failed(setback),
             };
             let tries = orphan.job.setback.map(|setback| setback.tries).unwrap_or_default();
+            let key = orphan.job.key;
             let items = orphan.job.items.into_iter().map(|item| (item, fate.clone())).collect();
             let ended = Ended { items, peer: None, peer_reports: false, tries };
-            self.end(&orphan.key, ended).await;
+            self.end(&key, ended).await;
         }
     }
 

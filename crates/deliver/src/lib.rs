@@ -25,6 +25,7 @@ mod lineup;
 mod look_up;
 mod protection;
 mod queue;
+mod rates;
 mod results;
 mod setback;
 mod settings;
@@ -43,14 +44,16 @@ use tokio::sync::mpsc;
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use queue::{
-    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Taken,
+    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Sent, Taken,
 };
-pub use settings::{HostLimit, Settings};
+pub use rates::Wait;
+pub use settings::{HostLimit, Settings, WarmUp};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
 pub use tries::{Path, Phase, PhaseName, Try};
 
 use desk::Desk;
 use familiar::Familiar;
+use rates::Rates;
 use results::Settled;
 
 /// What the runner works with.
@@ -80,6 +83,7 @@ pub struct Runner<Q: Queue> {
     random: Box<dyn Fn() -> u64 + Send + Sync>,
     routes: RwLock<Routes>,
     desk: Desk,
+    rates: Rates,
     familiar: Familiar,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
@@ -94,6 +98,7 @@ impl<Q: Queue> Runner<Q> {
         let (results, to_record) = mpsc::channel(settings.results_max.max(1));
         Arc::new(Self {
             desk: Desk::new(&settings),
+            rates: Rates::new(&settings),
             familiar: Familiar::default(),
             settings,
             queue,
@@ -117,6 +122,7 @@ impl<Q: Queue> Runner<Q> {
         for host in self.queue.reached_lately(familiar::FAMILIAR_MAX).await {
             self.familiar.reached(&host);
         }
+        self.rates.remember(&self.queue.sent_lately().await);
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
@@ -145,6 +151,12 @@ impl<Q: Queue> Runner<Q> {
     pub async fn take_anew(&self) {
         let custodies = self.desk.take_all(self.clock.now());
         self.give_back(&custodies).await;
+    }
+
+    /// What mail for this host waits for, besides its due time.
+    #[must_use]
+    pub fn wait_of(&self, to: &mail_types::Host) -> Option<Wait> {
+        self.desk.wait_of(&self.next_hop(to), self.clock.now())
     }
 
     /// Connections now, those being made included.

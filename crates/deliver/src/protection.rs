@@ -92,6 +92,26 @@ impl Protection {
         }
     }
 
+    /// What it is for whichever domain that has it, so that a connection made for one serves all;
+    /// none where it is this domain's alone.
+    pub(crate) fn shared_by(&self) -> Option<String> {
+        match self {
+            Self::Off => Some("off".to_owned()),
+            Self::Opportunistic(None) => Some("opportunistic".to_owned()),
+            // RFC 7672 §3.1.1: with DANE-EE names do not matter; with DANE-TA the destination's own
+            // is one of those that the certificate may be for.
+            Self::Dane { base, dane } if dane.records.iter().all(Tlsa::is_end_entity) => {
+                let records: Vec<String> = dane.records.iter().map(ToString::to_string).collect();
+                Some(format!("dane {base} {}", records.join(",")))
+            }
+            Self::Encrypted { base, records } => Some(format!("tls {base} {records}")),
+            Self::Sts { policy, is_named, .. } => {
+                Some(format!("sts {} {is_named}", policy.mode.as_str()))
+            }
+            Self::Opportunistic(Some(_)) | Self::Dane { .. } | Self::DaneUnknown(_) => None,
+        }
+    }
+
     /// What the certificate must be.
     pub(crate) fn demand(&self) -> Demand {
         match self {
@@ -283,4 +303,30 @@ async fn tlsas(
         return Tlsas::Dane { base, dane: Arc::new(Dane { records: usable, names }) };
     }
     Tlsas::None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_shared_where_the_domain_has_no_part_in_what_was_verified() {
+        let base = Domain::new("mx.example.org").unwrap();
+        let dane = |usages: &[u8]| {
+            let record = |usage: &u8| Tlsa {
+                usage: *usage,
+                selector: 1,
+                matching: 1,
+                association: vec![7; 32],
+            };
+            let records = usages.iter().map(record).collect();
+            let names = vec![base.clone(), Domain::new("a.example").unwrap()];
+            Protection::Dane { base: base.clone(), dane: Arc::new(Dane { records, names }) }
+        };
+        assert_eq!(dane(&[3]).shared_by(), dane(&[3]).shared_by());
+        assert_ne!(dane(&[3]).shared_by(), dane(&[3, 3]).shared_by());
+        assert_eq!(dane(&[3, 2]).shared_by(), None, "the domain's own name may be the one");
+        assert_eq!(Protection::DaneUnknown(String::new()).shared_by(), None);
+        assert_ne!(Protection::Opportunistic(None).shared_by(), dane(&[3]).shared_by());
+    }
 }

@@ -19,7 +19,7 @@ use crate::acme::Keeper;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
 use crate::request::{Failure, Request, perform};
-use crate::tls;
+use crate::{queue_waits, tls};
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -126,7 +126,16 @@ async fn answer(
                 matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
+            let asks_queue =
+                matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            let result = match result {
+                Ok(Ok(mut answer)) if asks_queue => {
+                    queue_waits::tell(&mut answer, |to| runner.wait_of(to));
+                    Ok(Ok(answer))
+                }
+                other => other,
+            };
             if changes_queue {
                 // What lies ready to be sent is not what it was.
                 runner.take_anew().await;

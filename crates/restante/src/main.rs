@@ -24,6 +24,7 @@ mod outbound;
 mod outside;
 mod queue_command;
 mod queue_perform;
+mod queue_waits;
 mod reports;
 mod request;
 mod serve;

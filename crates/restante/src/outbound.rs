@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Taken};
+use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Sent, Taken};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
@@ -255,6 +255,17 @@ impl Queue for Outbound {
             tracing::warn!(%error, "nothing is known of hosts that mail has reached");
             Vec::new()
         })
+    }
+
+    async fn sent_lately(&self) -> Sent {
+        let store = self.store.clone();
+        let read = blocking(move || store.sent_lately()).await;
+        let read = read.and_then(|sent| sent.map_err(failed));
+        let store::Sent { by_host, by_source } = read.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing is known of what was sent; rates begin anew");
+            store::Sent::default()
+        });
+        Sent { by_host, by_source }
     }
 
     fn postmaster(&self) -> Option<Address> {

@@ -415,8 +415,15 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
             hosts: limit.hosts.clone(),
             connections: limit.connections,
             messages: limit.messages,
+            per_minute: limit.per_minute,
+            per_hour: limit.per_hour,
         })
         .collect();
+    settings.warm_up = (queue.warm_up_first_day > 0).then_some(deliver::WarmUp {
+        first_day: queue.warm_up_first_day,
+        growth_percent: queue.warm_up_growth_percent,
+        done_at: queue.warm_up_done_at,
+    });
     settings.recipients_per_transaction = queue.recipients_per_transaction;
     settings.hosts_per_attempt = queue.hosts_per_attempt;
     settings.idle = queue.connection_idle;

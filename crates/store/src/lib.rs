@@ -53,6 +53,7 @@ mod record_judged;
 mod record_tried;
 mod schema;
 mod send_key;
+mod sent;
 mod shared;
 mod sql;
 mod sqlite;
@@ -104,6 +105,7 @@ pub use record_held::{
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
 pub use send_key::{SendKey, SentBefore};
+pub use sent::Sent;
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 12;
+pub const VERSION: i64 = 13;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -74,6 +74,12 @@ CREATE TABLE queue_change_part (
   id INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (id, seq)) WITHOUT ROWID;
 CREATE TABLE pause (destination TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT) WITHOUT ROWID;
+CREATE TABLE sent (
+  host TEXT NOT NULL, minute INTEGER NOT NULL, messages INTEGER NOT NULL,
+  PRIMARY KEY (minute, host)) WITHOUT ROWID;
+CREATE TABLE sent_daily (
+  source TEXT NOT NULL, day INTEGER NOT NULL, messages INTEGER NOT NULL,
+  PRIMARY KEY (source, day)) WITHOUT ROWID;
 CREATE TABLE lookup (
   fingerprint INTEGER NOT NULL, mail INTEGER NOT NULL,
   PRIMARY KEY (fingerprint, mail)) WITHOUT ROWID;
@@ -104,7 +110,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 30] = [
+pub const TABLES: [(&str, &str); 32] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -152,6 +158,8 @@ pub const TABLES: [(&str, &str); 30] = [
     ("queue_change", "SELECT id, at, kind, items, undoes, undone FROM queue_change ORDER BY id"),
     ("queue_change_part", "SELECT id, seq, segment, place FROM queue_change_part ORDER BY id, seq"),
     ("pause", "SELECT destination, since, reason FROM pause ORDER BY destination"),
+    ("sent", "SELECT host, minute, messages FROM sent ORDER BY minute, host"),
+    ("sent_daily", "SELECT source, day, messages FROM sent_daily ORDER BY source, day"),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),

@@ -25,6 +25,7 @@ use crate::lanes::Lane;
 use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
 use crate::schema;
+use crate::sent::SentNews;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_held::EVERYWHERE;
 pub use apply_mail::{address_fingerprint, message_id_fingerprint};
@@ -82,6 +83,8 @@ pub struct Index<E> {
     quota_news: HashSet<AccountId>,
     /// Mailboxes whose row is behind what is in memory.
     dirty: HashSet<MailboxId>,
+    /// Messages that were sent and are not yet counted in the tables.
+    pub(crate) sent_news: SentNews,
     /// The last ids in use.
     pub last: LastIds,
 }
@@ -128,6 +131,7 @@ impl<E: Executor> Index<E> {
             usage: HashMap::new(),
             quota_news: HashSet::new(),
             dirty: HashSet::new(),
+            sent_news: SentNews::default(),
             last: LastIds::default(),
         }
     }
@@ -190,6 +194,7 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's; the index must then be loaded anew.
     pub fn commit(&mut self, head: &Head) -> Result<(), SqlError> {
+        self.write_sent()?;
         for id in std::mem::take(&mut self.dirty) {
             let Some(mailbox) = self.mailboxes.get(&id) else { continue };
             self.sql.execute(
@@ -334,6 +339,7 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_custody(*custody, seq, at)
             }
             Record::Tried(tried) => {
+                self.note_sent(tried, entry.at);
                 for (custody, outcome) in &tried.outcomes {
                     self.attempted(*custody, outcome)?;
                     self.tell_story_of_custody(*custody, seq, at)?;
