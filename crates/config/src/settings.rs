@@ -511,6 +511,9 @@ settings! {
         /// How long a destination that could not be reached is left alone; mail for it is put off
         /// at once.
         unreachable_pause: Duration as Time = secs(60), Duration::ZERO..=HOUR;
+        /// Whether messages go in chunks, without stuffed dots, where other servers offer it
+        /// (CHUNKING, RFC 3030).
+        chunking: bool as YesNo = true;
         /// Whether STARTTLS is used where it is offered.
         starttls: bool as YesNo = true;
         /// The port of other servers. 25 on the Internet; another one is for closed networks.

@@ -372,7 +372,8 @@ impl<Q: Queue> Slot<Q> {
         };
         // An operator's route needs no further proof.
         let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
-        Config { hostname: settings.hostname.clone(), tls, is_proven, waits }
+        let chunking = settings.chunking && self.runner.desk.may_chunk(at.address);
+        Config { hostname: settings.hostname.clone(), tls, is_proven, chunking, waits }
     }
 }
 
@@ -505,6 +506,10 @@ impl<Q: Queue> Service for Exchange<Q> {
             Question::Done(report) => {
                 let current = self.courier.current().and_then(|job| job.items.first());
                 let octets = current.map_or(0, |item| item.mail.body_bytes);
+                if words::lacks_chunking(&report.outcomes) {
+                    let (ip, port) = (self.courier.peer.ip, self.courier.peer.port);
+                    self.courier.runner.desk.without_chunking(SocketAddr::new(ip, port));
+                }
                 let ends = words::ends(report.outcomes, octets, &self.courier.peer);
                 self.courier.over(ends, report.dsn, report.said).await;
                 Answer::Noted

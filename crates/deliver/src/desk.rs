@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,6 +84,8 @@ struct State {
     windows: Windows,
     /// Destinations that get nothing for a while.
     waits: HashMap<NextHop, Wait>,
+    /// Hosts that offer CHUNKING and do not know BDAT.
+    without_chunking: HashSet<SocketAddr>,
     /// Destinations by what their hosts are and what TLS must be there, as of the last look-up.
     sisters: HashMap<Arc<str>, Vec<Key>>,
     /// The last taking left mail in the queue for want of room here.
@@ -204,6 +206,20 @@ impl Desk {
         state.waits.insert(hop.clone(), wait);
         let lines = state.lines.iter_mut().filter(|(key, _)| key.hop == *hop);
         lines.flat_map(|(_, line)| line.jobs.take_all()).collect()
+    }
+
+    /// This host gets no chunks any more, until the next start.
+    pub(crate) fn without_chunking(&self, address: SocketAddr) {
+        let mut state = self.state();
+        if state.without_chunking.len() >= PAUSED_LINES_MAX {
+            state.without_chunking.clear();
+        }
+        state.without_chunking.insert(address);
+    }
+
+    /// Whether this host may get chunks.
+    pub(crate) fn may_chunk(&self, address: SocketAddr) -> bool {
+        !self.state().without_chunking.contains(&address)
     }
 
     /// What a destination waits for.

@@ -60,6 +60,8 @@ pub struct Settings {
     /// Octets of the message that a failure report returns; of a larger one only the header.
     /// Default: 256 KiB.
     pub report_returned_bytes_max: usize,
+    /// Whether content goes in chunks where CHUNKING is offered (RFC 3030). Default: true.
+    pub chunking: bool,
     /// Whether STARTTLS is used where it is offered. Default: true.
     pub starttls: bool,
     /// Whether TLSA records are heeded, where the resolver can prove them. Default: true.
@@ -150,6 +152,7 @@ impl Settings {
             results_max: 256,
             grace: Duration::from_secs(20),
             report_returned_bytes_max: 256 << 10,
+            chunking: true,
             starttls: true,
             dane: true,
         }

@@ -4,7 +4,7 @@ use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, S
 use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
 
 use mail_types::{Priority, ReversePath};
-use route::{Stage, Trouble};
+use route::{Stage, Then, Trouble};
 
 use crate::courier::End;
 use crate::queue::{Item, Notify, Peer};
@@ -77,6 +77,13 @@ fn end(outcome: Outcome, octets: u64, others_taken: bool, peer: &Peer) -> End {
             (Trouble::TooLarge { octets_max: *octets_max, octets }, false)
         }
         Outcome::Unreadable => (Trouble::Ours("the message cannot be read"), false),
+        // The next transaction with it is without chunks.
+        Outcome::NoChunking(reply) => {
+            let text = format!("it offers CHUNKING and does not know BDAT: {reply}");
+            let mut setback = Setback::new(Trouble::Ours(&text), Some(peer));
+            setback.verdict.then = Then::NextTransaction;
+            return End::Failed { setback, is_stale: false };
+        }
     };
     End::Failed { setback: Setback::new(trouble, Some(peer)), is_stale }
 }
@@ -95,6 +102,11 @@ fn loss_setback(stage: At, loss: &Loss, peer: &Peer) -> Setback {
             Setback::new(Trouble::Reply { stage, reply, others_taken: false }, Some(peer))
         }
     }
+}
+
+/// Whether the host has said that it does not know what it offers.
+pub(crate) fn lacks_chunking(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|outcome| matches!(outcome, Outcome::NoChunking(_)))
 }
 
 /// Whether it is for want of TLS.

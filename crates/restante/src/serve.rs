@@ -432,6 +432,7 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.data_end_timeout = queue.data_end_timeout;
     settings.unreachable_pause = queue.unreachable_pause;
     settings.grace = config.timeouts.shut_down;
+    settings.chunking = queue.chunking;
     settings.starttls = queue.starttls;
     settings.dane = config.outgoing_tls.dane;
     settings

@@ -25,6 +25,8 @@ pub struct Config {
     /// Whether that mail is to go to this very host is proven, by DNSSEC, by a policy, or by the
     /// operator's word: without it no message that requires TLS goes there (RFC 8689 §4.2.1).
     pub is_proven: bool,
+    /// Whether content goes in chunks where the server offers it (RFC 3030).
+    pub chunking: bool,
     /// How long to wait for the server.
     pub waits: Waits,
 }

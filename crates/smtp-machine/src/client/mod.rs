@@ -128,6 +128,7 @@ impl Client {
                     return true;
                 }
                 match transaction.content {
+                    Content::Open | Content::DotDue if !transaction.may_write() => return false,
                     Content::Open => self.ask(Asked::Body, Question::Body),
                     Content::DotDue => {
                         let taken = transaction.taken().to_vec();
@@ -167,10 +168,12 @@ impl Client {
 
     fn reply(&mut self, reply: Reply, now: Timestamp) {
         self.wait_until = None;
-        if let Some(phase) = self.phase() {
+        let good = reply.code / 100 == 2;
+        // That a chunk was taken says little, and there may be many.
+        let is_chunk = matches!(&self.state, State::Message(at) if at.awaits_chunk());
+        if let Some(phase) = self.phase().filter(|_| !is_chunk || !good) {
             self.sayings.over(phase, Some(&reply), now);
         }
-        let good = reply.code / 100 == 2;
         match &mut self.state {
             State::Greeting if good => {
                 let name = reply.lines.first().and_then(|line| line.split(' ').next());
@@ -335,11 +338,10 @@ impl Client {
         let State::Message(transaction) = &mut self.state else { return };
         match (asked, answer) {
             (Asked::Body, Answer::Bytes(bytes)) => {
-                transaction.writer.write(&bytes, &mut self.out);
+                transaction.write(bytes, &mut self.out);
             }
             (Asked::Body, Answer::End) => {
-                transaction.writer.end_line(&mut self.out);
-                transaction.content = Content::DotDue;
+                transaction.end_content(&mut self.out);
             }
             // Where the connection is gone already, nothing is uncertain.
             (Asked::FinalDot, Answer::Go) if self.peer_closed => {}
@@ -416,7 +418,7 @@ impl Machine for Client {
                 Answer::Send(message) => {
                     self.sayings.begin(now);
                     let reset = std::mem::take(&mut self.reset_due);
-                    let mut transaction = Transaction::new(*message, &self.peer, reset);
+                    let mut transaction = Transaction::new(*message, &self.peer, reset, self.config.chunking);
                     self.reset_due = reset && !transaction.begins();
                     transaction.send(&self.peer, &mut self.out);
                     self.state = State::Message(Box::new(transaction));
