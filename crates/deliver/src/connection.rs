@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sasl::Login;
 use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
@@ -191,7 +192,13 @@ impl<Q: Queue> Slot<Q> {
         let mut setback: Option<Setback> = None;
         for (index, address) in self.candidates(&places[..count]) {
             let Guarded { place, protection } = &places[index];
-            let at = At { place, protection, index, count, address };
+            let login = match &self.key.hop {
+                NextHop::Relay(relay) => self.runner.login(relay),
+                NextHop::Domain(_) | NextHop::Literal(_) => None,
+            };
+            // RFC 8314 §3.3: TLS from the first octet.
+            let is_implicit = matches!(&self.key.hop, NextHop::Relay(relay) if relay.port == 465);
+            let at = At { place, protection, index, count, address, login, is_implicit };
             let tried = match protection.forbids() {
                 Some(why) => self.forbidden(&at, &mut trying, &why),
                 None => self.fall(&at, &mut trying, &mut wish).await,
@@ -275,14 +282,21 @@ impl<Q: Queue> Slot<Q> {
         let settings = &self.runner.settings;
         let tls = at.tls(fallen);
         let security = match tls {
-            Tls::Never | Tls::Implicit => Security::Plain,
-            Tls::Opportunistic | Tls::Required => {
+            Tls::Never => Security::Plain,
+            Tls::Opportunistic | Tls::Required | Tls::Implicit => {
                 let demand = match fallen {
                     Fallen::Not => at.protection.demand(),
                     Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
                 };
                 let name = at.protection.server_name(at.place);
-                Security::ClientStartTls(self.runner.tls.demanding(demand), name)
+                match tls {
+                    Tls::Implicit => {
+                        Security::ClientImplicit(self.runner.tls.demanding(demand), name)
+                    }
+                    Tls::Never | Tls::Opportunistic | Tls::Required => {
+                        Security::ClientStartTls(self.runner.tls.demanding(demand), name)
+                    }
+                }
             }
         };
         let peer = at.peer(match fallen {
@@ -373,7 +387,17 @@ impl<Q: Queue> Slot<Q> {
         // An operator's route needs no further proof.
         let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
         let chunking = settings.chunking && self.runner.desk.may_chunk(at.address);
-        Config { hostname: settings.hostname.clone(), tls, is_proven, chunking, waits }
+        Config {
+            hostname: settings.hostname.clone(),
+            tls,
+            is_proven,
+            login: at.login.clone(),
+            is_near: at.address.ip().is_loopback(),
+            // Without randomness from the system, a number of our own.
+            nonce: net::nonce().unwrap_or_else(|_| format!("{:016x}", (self.runner.random)())),
+            chunking,
+            waits,
+        }
     }
 }
 
@@ -386,9 +410,18 @@ struct At<'a> {
     /// Places that are tried.
     count: usize,
     address: SocketAddr,
+    /// Who we are to it.
+    login: Option<Arc<Login>>,
+    /// TLS comes before the greeting.
+    is_implicit: bool,
 }
 
 impl At<'_> {
+    /// A sign-in wants TLS, except on this machine.
+    fn wants_tls(&self) -> bool {
+        self.login.is_some() && !self.address.ip().is_loopback()
+    }
+
     fn peer(&self, tls_failure: Option<String>) -> Peer {
         Peer {
             host: self.place.host.to_string(),
@@ -403,7 +436,8 @@ impl At<'_> {
     /// What the client does about TLS.
     fn tls(&self, fallen: &Fallen) -> Tls {
         match (self.protection, fallen) {
-            (protection, _) if protection.is_mandatory() => Tls::Required,
+            _ if self.is_implicit => Tls::Implicit,
+            (protection, _) if protection.is_mandatory() || self.wants_tls() => Tls::Required,
             (Protection::Off, _) | (_, Fallen::ToClear(_)) => Tls::Never,
             (_, Fallen::Not | Fallen::ToAnyCertificate(_)) => Tls::Opportunistic,
         }
@@ -414,9 +448,12 @@ impl At<'_> {
         if self.protection.is_mandatory() {
             return None;
         }
+        // Never below TLS where that is what the port or a sign-in wants.
+        let keeps_tls = self.is_implicit || self.wants_tls();
         let is_certificate = error.get_ref().is_some_and(|inner| inner.is::<TlsRefusal>());
         match fallen {
             Fallen::Not if is_certificate => Some(Fallen::ToAnyCertificate(fall)),
+            Fallen::Not | Fallen::ToAnyCertificate(_) if keeps_tls => None,
             Fallen::Not | Fallen::ToAnyCertificate(_) => Some(Fallen::ToClear(fall)),
             Fallen::ToClear(_) => None,
         }

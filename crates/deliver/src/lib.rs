@@ -35,10 +35,11 @@ mod tries;
 mod window;
 mod words;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use net::{ClientTls, Resolver, Stop};
-use route::Routes;
+use route::{Relay, Routes};
 use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
@@ -47,6 +48,7 @@ pub use queue::{
     Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Sent, Taken,
 };
 pub use rates::Wait;
+pub use sasl::{Login, Secret};
 pub use settings::{HostLimit, Settings, WarmUp};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
 pub use tries::{Path, Phase, PhaseName, Try};
@@ -82,6 +84,7 @@ pub struct Runner<Q: Queue> {
     clock: Arc<dyn Clock>,
     random: Box<dyn Fn() -> u64 + Send + Sync>,
     routes: RwLock<Routes>,
+    logins: RwLock<HashMap<Relay, Arc<Login>>>,
     desk: Desk,
     rates: Rates,
     familiar: Familiar,
@@ -108,6 +111,7 @@ impl<Q: Queue> Runner<Q> {
             clock,
             random,
             routes: RwLock::new(routes),
+            logins: RwLock::default(),
             results,
             to_record: Mutex::new(Some(to_record)),
         })
@@ -139,6 +143,16 @@ impl<Q: Queue> Runner<Q> {
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
         // What could not be reached before may have a way now.
         self.desk.forget_pauses();
+    }
+
+    /// Who we are to smart hosts, for connections that are made from now on.
+    pub fn set_logins(&self, logins: HashMap<Relay, Arc<Login>>) {
+        *self.logins.write().unwrap_or_else(PoisonError::into_inner) = logins;
+        self.desk.forget_pauses();
+    }
+
+    fn login(&self, relay: &Relay) -> Option<Arc<Login>> {
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(relay).cloned()
     }
 
     /// Forgets which destinations could not be reached: for a retry command, before the queue is

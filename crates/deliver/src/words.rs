@@ -113,7 +113,7 @@ pub(crate) fn lacks_chunking(outcomes: &[Outcome]) -> bool {
 pub(crate) fn lacks_tls(why: &NoSession) -> bool {
     match why {
         NoSession::NoTls | NoSession::Refused { stage: At::StartTls, .. } => true,
-        NoSession::Refused { .. } | NoSession::Lost { .. } => false,
+        NoSession::Refused { .. } | NoSession::Lost { .. } | NoSession::NoSignIn(_) => false,
     }
 }
 
@@ -125,6 +125,11 @@ pub(crate) fn no_session(why: NoSession, peer: &Peer) -> Setback {
             Setback::new(Trouble::Reply { stage, reply: &reply, others_taken: false }, Some(peer))
         }
         NoSession::Lost { stage, loss } => loss_setback(stage, &loss, peer),
+        // Ours: somebody has to give us another password, and no mail comes back for that.
+        NoSession::NoSignIn(why) => {
+            tracing::error!(host = peer.host, why, "ALARM: cannot sign in to the smart host");
+            Setback::new(Trouble::Ours(&format!("no sign-in to {}: {why}", peer.host)), Some(peer))
+        }
         NoSession::NoTls => Setback::new(Trouble::Tls("it is not offered"), Some(peer)),
     }
 }

@@ -142,6 +142,7 @@ async fn answer(
             }
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
+                runner.set_logins(crate::serve::logins(&store));
             }
             result.unwrap_or_else(|_| {
                 Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })

@@ -63,6 +63,8 @@ pub enum Request {
         domain: Option<Domain>,
         host: String,
         port: u16,
+        #[serde(default)]
+        login: Option<store::RelayLogin>,
     },
     RouteRemove {
         domain: Option<Domain>,
@@ -280,7 +282,14 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("{alias} is no alias any more")))
         }
         Request::RouteList => Ok(view::routes(&store.directory())),
-        Request::RouteAdd { domain, host, port } => {
+        Request::RouteAdd { domain, host, port, login } => {
+            if let Some(login) = login {
+                let relay = match host.parse::<std::net::IpAddr>() {
+                    Ok(std::net::IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+                    _ => format!("{host}:{port}"),
+                };
+                store.set_relay_login(actor.clone(), relay, login).wait()?;
+            }
             store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
             let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
             Ok(did(format!("mail for {of} goes to {host}, port {port}")))

@@ -1,11 +1,12 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::{Config, Service};
-use deliver::{Parts, Runner, StsPolicies, StsSettings};
+use deliver::{Login, Parts, Runner, Secret, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
@@ -377,6 +378,7 @@ fn runner(
         }),
     };
     let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
+    runner.set_logins(logins(store));
     Ok(runner)
 }
 
@@ -436,6 +438,17 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.starttls = queue.starttls;
     settings.dane = config.outgoing_tls.dane;
     settings
+}
+
+/// Who we are to smart hosts, as `deliver` wants it.
+pub fn logins(store: &Store) -> HashMap<Relay, Arc<Login>> {
+    let directory = store.directory();
+    let known = directory.logins().filter_map(|(relay, login)| {
+        let password = Secret::new(login.password.0.clone());
+        let login = Arc::new(Login { name: login.name.clone(), password });
+        relay.parse().ok().map(|relay: Relay| (relay, login))
+    });
+    known.collect()
 }
 
 /// The store's routes as `deliver` wants them.

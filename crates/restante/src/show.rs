@@ -164,7 +164,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
-        Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::RouteList => rows(answer, &["domain", "host", "port", "user"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
         Request::QueueList { .. } => rows(
             answer,

@@ -40,6 +40,7 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. }
             | Record::TokenAdded { .. }
             | Record::TokenRemoved { .. }
             | Record::KeyChanged(_) => self.directory = true,

@@ -97,7 +97,7 @@ pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Peer, Place, Quota, Record, Source, Via,
+    Notify, Outcome, Peer, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,

@@ -407,6 +407,33 @@ pub enum Record {
         /// Not 0.
         priority: Priority,
     },
+    /// Who we are to a smart host (`HOST:PORT`) from now on; none: nobody.
+    RelayLoginSet {
+        /// The smart host.
+        relay: String,
+        /// Name and password there.
+        login: Option<RelayLogin>,
+    },
+}
+
+/// Who we are to a smart host. The password is kept as it is, since it has to be told; nothing shows
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayLogin {
+    /// The name there.
+    pub name: String,
+    /// The password there.
+    pub password: RelayPassword,
+}
+
+/// A password that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayPassword(pub String);
+
+impl std::fmt::Debug for RelayPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RelayPassword(..)")
+    }
 }
 
 /// What a message of another system is known by: a hash of the account and all that names it there.

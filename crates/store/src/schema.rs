@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 13;
+pub const VERSION: i64 = 14;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -14,6 +14,8 @@ CREATE TABLE account (
   removed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE alias (address TEXT PRIMARY KEY, targets TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE route (domain TEXT PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE relay_login (
+  relay TEXT PRIMARY KEY, name TEXT NOT NULL, password BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mailbox (
   id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL,
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
@@ -110,11 +112,12 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 32] = [
+pub const TABLES: [(&str, &str); 33] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
     ("route", "SELECT domain, host, port FROM route ORDER BY domain"),
+    ("relay_login", "SELECT relay, name, password FROM relay_login ORDER BY relay"),
     (
         "mailbox",
         "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \

@@ -20,6 +20,9 @@ pub fn config(tls: Tls) -> Config {
         hostname: Domain::new("mx.example.org").unwrap(),
         tls,
         is_proven: false,
+        login: None,
+        is_near: false,
+        nonce: "nonce".to_owned(),
         chunking: true,
         waits: Waits::default(),
     }

@@ -224,6 +224,10 @@ pub fn smtp_replies(octets: &[u8]) {
         hostname: "mx.example.org".parse().unwrap(),
         tls: client::Tls::Opportunistic,
         is_proven: false,
+        login: None,
+        is_near: false,
+        nonce: "nonce".to_owned(),
+        chunking: true,
         waits: client::Waits::default(),
     };
     let mut client = client::Client::new(config);

@@ -93,6 +93,24 @@ impl<E: Executor> Index<E> {
                 let name = domain.as_ref().map_or("*", Domain::as_str);
                 self.sql.execute("DELETE FROM route WHERE domain = $1", &[name.into()])?;
             }
+            Record::RelayLoginSet { relay, login: Some(login) } => {
+                self.sql.execute(
+                    "INSERT INTO relay_login (relay, name, password) VALUES ($1, $2, $3) \
+                     ON CONFLICT (relay) DO UPDATE SET name = excluded.name, \
+                     password = excluded.password",
+                    &[
+                        relay.as_str().into(),
+                        login.name.as_str().into(),
+                        Param::Blob(login.password.0.as_bytes()),
+                    ],
+                )?;
+                directory.logins.insert(relay.clone(), login.clone());
+            }
+            Record::RelayLoginSet { relay, login: None } => {
+                directory.logins.remove(relay);
+                let remove = "DELETE FROM relay_login WHERE relay = $1";
+                self.sql.execute(remove, &[relay.as_str().into()])?;
+            }
             _ => {}
         }
         Ok(())

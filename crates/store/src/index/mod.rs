@@ -284,7 +284,8 @@ impl<E: Executor> Index<E> {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. } => self.apply_directory(&entry.record),
             Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => self
                 .mailbox_created(Mailbox {
