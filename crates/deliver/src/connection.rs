@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sasl::Login;
 use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
+use sasl::Login;
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
 use crate::courier::Courier;

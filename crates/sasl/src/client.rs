@@ -108,10 +108,8 @@ impl SignIn {
             Step::Challenge => self.prove(challenge),
             Step::Verifier(wanted) => {
                 // RFC 5802 §3: ServerSignature, by which the server proves itself.
-                let same = constant_time::verify_slices_are_equal(
-                    challenge.as_bytes(),
-                    wanted.as_bytes(),
-                );
+                let same =
+                    constant_time::verify_slices_are_equal(challenge.as_bytes(), wanted.as_bytes());
                 same.map_err(|_| ClientError::Unproven)?;
                 self.step = Step::Done;
                 Ok(String::new())

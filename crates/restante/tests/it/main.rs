@@ -43,6 +43,7 @@ mod sent_over_http;
 mod shared_and_limited;
 mod sign_in_is_guarded;
 mod signed_mail_leaves;
+mod signs_in_to_smart_hosts;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;

@@ -475,7 +475,8 @@ impl Machine for Client {
                 Answer::Send(message) => {
                     self.sayings.begin(now);
                     let reset = std::mem::take(&mut self.reset_due);
-                    let mut transaction = Transaction::new(*message, &self.peer, reset, self.config.chunking);
+                    let mut transaction =
+                        Transaction::new(*message, &self.peer, reset, self.config.chunking);
                     self.reset_due = reset && !transaction.begins();
                     transaction.send(&self.peer, &mut self.out);
                     self.state = State::Message(Box::new(transaction));
