@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deliver::{
-    Attempt, Due, Item, Mail, Outcome, Parts, Peer, Queue, QueueError, Runner, Settings, Taken,
-    WallClock,
+    Attempt, Due, Item, Mail, Outcome, Parts, Queue, QueueError, Runner, Settings, Taken, WallClock,
 };
-use mail_types::{Address, CustodyId, Domain, MailId, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, Domain, MailId, Peer, ReversePath, Timestamp};
 use net::{ClientTls, Resolver, ResolverSettings, stopper};
 use peers::{Script, Sink};
 use route::Routes;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mail_types::{Peer, PhaseName};
 use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use sasl::Login;
@@ -14,10 +15,10 @@ use crate::courier::Courier;
 use crate::desk::Key;
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
-use crate::queue::{Peer, Queue};
+use crate::queue::{Leaving, Mail, Queue};
 use crate::rates::{Wait, Way};
 use crate::setback::Setback;
-use crate::tries::{PhaseName, Try, Trying};
+use crate::tries::{Try, Trying};
 use crate::words;
 use crate::{HostLimit, Runner};
 
@@ -337,6 +338,7 @@ impl<Q: Queue> Slot<Q> {
             courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
             body_offset: 0,
             body_ended: false,
+            octets: 0,
             no_session: None,
             lacks_tls: false,
         };
@@ -509,6 +511,8 @@ struct Exchange<Q: Queue> {
     body_offset: u64,
     /// All of it was.
     body_ended: bool,
+    /// How many there are.
+    octets: u64,
     /// Why there was no session.
     no_session: Option<Setback>,
     /// It was for want of TLS.
@@ -528,7 +532,12 @@ impl<Q: Queue> Service for Exchange<Q> {
                         let mut message = words::message(&job.items);
                         if let Some(item) = job.items.first() {
                             let mail = Arc::clone(&item.mail);
-                            message.reverse_path = self.courier.runner.queue.sent_as(&mail);
+                            let leaving = self.leaving(&mail).await;
+                            self.octets = leaving.octets;
+                            message.reverse_path = leaving.reverse_path;
+                            // RFC 1870 §6.1: what is announced is what is sent, fields of ours in
+                            // front included; the host may refuse by it, and rely on it.
+                            message.params.size = Some(leaving.octets);
                         }
                         Answer::Send(Box::new(message))
                     }
@@ -541,13 +550,11 @@ impl<Q: Queue> Service for Exchange<Q> {
                 Answer::Go
             }
             Question::Done(report) => {
-                let current = self.courier.current().and_then(|job| job.items.first());
-                let octets = current.map_or(0, |item| item.mail.body_bytes);
                 if words::lacks_chunking(&report.outcomes) {
                     let (ip, port) = (self.courier.peer.ip, self.courier.peer.port);
                     self.courier.runner.desk.without_chunking(SocketAddr::new(ip, port));
                 }
-                let ends = words::ends(report.outcomes, octets, &self.courier.peer);
+                let ends = words::ends(report.outcomes, self.octets, &self.courier.peer);
                 self.courier.over(ends, report.dsn, report.said).await;
                 Answer::Noted
             }
@@ -561,6 +568,15 @@ impl<Q: Queue> Service for Exchange<Q> {
 }
 
 impl<Q: Queue> Exchange<Q> {
+    /// What is sent of a message. Where it cannot be read now it is begun as it was kept, and reading
+    /// its content then fails, before the dot.
+    async fn leaving(&self, mail: &Mail) -> Leaving {
+        self.courier.runner.queue.leaving(mail).await.unwrap_or_else(|error| {
+            tracing::error!(mail = %mail.id, %error, "the message cannot be read");
+            Leaving::as_kept(mail)
+        })
+    }
+
     /// The next piece of the current message. One that is shorter than the queue has said, or
     /// cannot be read, is never ended by a dot.
     async fn body(&mut self) -> Answer {
@@ -577,7 +593,7 @@ impl<Q: Queue> Exchange<Q> {
             Ok(bytes) => {
                 self.body_offset += bytes.len() as u64;
                 self.body_ended = bytes.len() < PIECE_OCTETS;
-                if self.body_offset < mail.body_bytes && self.body_ended {
+                if self.body_offset < self.octets && self.body_ended {
                     tracing::error!(mail = %mail.id, "the message ends before its size");
                     return Answer::Unreadable;
                 }

@@ -1,7 +1,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use mail_types::{CustodyId, Reply, TlsFacts};
+use mail_types::{CustodyId, Peer, Reply, TlsFacts};
 use net::Stop;
 use route::{Then, Trouble};
 use smtp_machine::client::Said;
@@ -9,7 +9,7 @@ use smtp_machine::client::Said;
 use crate::Runner;
 use crate::desk::{Called, Idle, Job, Key, Orphan};
 use crate::look_up::NextHop;
-use crate::queue::{Item, Peer, Queue};
+use crate::queue::{Item, Queue};
 use crate::rates::Way;
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};

@@ -45,13 +45,14 @@ use tokio::sync::mpsc;
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use queue::{
-    Attempt, Due, Item, Mail, Notice, Notify, Outcome, Peer, Queue, QueueError, Report, Sent, Taken,
+    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Sent,
+    Taken,
 };
 pub use rates::Wait;
 pub use sasl::{Login, Secret};
 pub use settings::{HostLimit, Settings, WarmUp};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::{Path, Phase, PhaseName, Try};
+pub use tries::Try;
 
 use desk::Desk;
 use familiar::Familiar;

@@ -1,10 +1,9 @@
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{
-    Address, CustodyId, EnhancedStatus, Host, MailId, Priority, ReceiptId, Reply, ReversePath,
-    Timestamp,
+    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, Priority, ReceiptId, Reply,
+    ReversePath, Timestamp,
 };
 use route::Relay;
 
@@ -83,9 +82,12 @@ pub trait Queue: Send + Sync + 'static {
         custodies: &[CustodyId],
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// The reverse-path that a message leaves with: another than its own where it is only forwarded.
-    fn sent_as(&self, mail: &Mail) -> ReversePath {
-        mail.reverse_path.clone()
+    /// What a taken message is as it leaves, known before anything of it is sent.
+    ///
+    /// # Errors
+    /// The message cannot be read now.
+    fn leaving(&self, mail: &Mail) -> impl Future<Output = Result<Leaving, QueueError>> + Send {
+        std::future::ready(Ok(Leaving::as_kept(mail)))
     }
 
     /// Hosts of recipients that mail was relayed to, the latest last, at most so many: asked once,
@@ -152,7 +154,8 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
-    /// Octets of the message; what is signed as it leaves has a few more.
+    /// Octets of the message as kept; what is signed or sealed as it leaves has more
+    /// ([`Queue::leaving`]).
     pub body_bytes: u64,
     /// When it was accepted.
     pub accepted: Timestamp,
@@ -163,6 +166,23 @@ pub struct Mail {
     /// It is for the postmaster in the first place, who is told of no failure of it: a report of
     /// it would fail as it does.
     pub for_postmaster: bool,
+}
+
+/// A message as it leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Another than its own where it is only forwarded.
+    pub reverse_path: ReversePath,
+    /// Octets of it, with all that is put in front as it leaves: what [`Queue::read_body`] gives.
+    pub octets: u64,
+}
+
+impl Leaving {
+    /// With nothing in front, and under its own reverse-path.
+    #[must_use]
+    pub fn as_kept(mail: &Mail) -> Self {
+        Self { reverse_path: mail.reverse_path.clone(), octets: mail.body_bytes }
+    }
 }
 
 /// A custody that is to be sent.
@@ -206,23 +226,6 @@ pub enum Notify {
         /// `DELAY`
         delay: bool,
     },
-}
-
-/// A host that mail was offered to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its name, or its address literal.
-    pub host: String,
-    /// Its address.
-    pub ip: IpAddr,
-    /// TCP port.
-    pub port: u16,
-    /// TLS version and cipher suite; none in clear.
-    pub tls: Option<String>,
-    /// Whether its certificate named it and led to a known root.
-    pub tls_verified: bool,
-    /// Why the mail went in clear although TLS was offered.
-    pub tls_failure: Option<String>,
 }
 
 /// What came of one attempt, for recipients of one message.

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use mail_types::Reply;
+use mail_types::{Peer, Reply};
 use route::{Failure, Then, Trouble, Verdict, classify};
 
-use crate::queue::Peer;
 use crate::tries::Try;
 
 /// Why mail did not go out: the verdict, with who said what.

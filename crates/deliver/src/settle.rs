@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mail_types::{Address, EnhancedStatus, Reply, ReversePath, Timestamp};
+use mail_types::{Address, EnhancedStatus, Peer, Reply, ReversePath, Timestamp};
 use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
 use route::{Class, Next};
 
-use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Peer, Queue, Report};
+use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Queue, Report};
 use crate::setback::Setback;
 use crate::tries::Try;
 use crate::{Runner, Settings, greylist};

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Reply, Timestamp};
+use mail_types::{Path, Peer, Phase, PhaseName, Timestamp};
 use smtp_machine::client::{Phase as Part, Said};
 
 use crate::look_up::NextHop;
-use crate::queue::Peer;
 
 /// One host that a message was offered to, or was to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,55 +31,6 @@ pub struct Try {
     pub before: u32,
     /// What happened, in order.
     pub phases: Vec<Phase>,
-}
-
-/// Why a host was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// It is a mail host of the recipient's domain, or the recipient names it.
-    Direct,
-    /// An operator's route names it.
-    SmartHost,
-}
-
-/// A part of a try, with the host's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Phase {
-    /// Which.
-    pub name: PhaseName,
-    /// Word for word, where it is a command's.
-    pub reply: Option<Reply>,
-    /// How long it took.
-    pub millis: u32,
-}
-
-/// The parts of a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PhaseName {
-    /// MX records, addresses, policies.
-    Dns,
-    /// TCP.
-    Connect,
-    /// From the connection to the greeting.
-    Greeting,
-    /// EHLO or HELO.
-    Hello,
-    /// The reply to STARTTLS.
-    StartTls,
-    /// The TLS handshake.
-    Handshake,
-    /// RSET.
-    Rset,
-    /// MAIL.
-    Mail,
-    /// RCPT.
-    Rcpt,
-    /// The reply to DATA.
-    Data,
-    /// The content, up to the dot.
-    Content,
-    /// The reply to the final dot.
-    Dot,
 }
 
 /// What is known of a connection before its first message.
@@ -119,7 +69,7 @@ impl Trying {
         phases.extend(said.into_iter().map(phase));
         Arc::new(Try {
             begun: self.begun,
-            path: self.path.clone(),
+            path: self.path,
             peer: peer.clone(),
             preference: self.preference,
             source: self.source,

@@ -3,11 +3,11 @@
 use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, Stage as At};
 use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
 
-use mail_types::{Priority, ReversePath};
+use mail_types::{Peer, Priority, ReversePath};
 use route::{Stage, Then, Trouble};
 
 use crate::courier::End;
-use crate::queue::{Item, Notify, Peer};
+use crate::queue::{Item, Notify};
 use crate::setback::Setback;
 
 /// The code that says that the server closes the connection (RFC 5321 §3.8).

@@ -29,7 +29,9 @@ pub fn auth_results(
     methods.extend(facts.dkim.iter().map(dkim));
     let arc = &facts.arc.outcome;
     if arc.verdict != Word::None {
-        methods.push(MethodResult::new("arc", arc.verdict).because(arc.reason()));
+        // RFC 8617 §10.2.
+        let method = MethodResult::new("arc", arc.verdict).because(arc.reason());
+        methods.push(method.with("smtp", "remote-ip", &ip.to_string()));
     }
     let dmarc = &facts.dmarc;
     let mut method = MethodResult::new("dmarc", dmarc.outcome.verdict);

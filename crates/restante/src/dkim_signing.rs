@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mail_types::{Domain, Timestamp};
 use sender_auth::{Algorithm, Reading, SigningKey};
-use store::{DkimAlgorithm, DkimKey, PrivateKey, Source, Store};
+use store::{Directory, DkimAlgorithm, DkimKey, PrivateKey, Source, Store};
 
 /// Keys that are kept ready; of more, all are read anew.
 const READY_MAX: usize = 10_000;
@@ -59,8 +59,12 @@ impl Signing {
         keys.iter().map(|key| examined.sign(key, now)).collect()
     }
 
+    pub fn directory(&self) -> Arc<Directory> {
+        self.store.directory()
+    }
+
     /// Reading a key takes longer than signing with it.
-    fn ready(&self, domain: &Domain, key: &DkimKey) -> Option<Arc<SigningKey>> {
+    pub fn ready(&self, domain: &Domain, key: &DkimKey) -> Option<Arc<SigningKey>> {
         let place = (domain.clone(), key.selector.clone());
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((private, known)) = ready.get(&place)

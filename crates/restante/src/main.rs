@@ -2,6 +2,7 @@
 //! and holds no rules of its own.
 
 mod acme;
+mod arc_sealing;
 mod certificates;
 mod check;
 mod cli;

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Mail, Queue, QueueError, Sent, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId, ReversePath};
+use deliver::{Attempt, Due, Item, Leaving, Mail, Queue, QueueError, Sent, Taken};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError,
@@ -27,15 +27,43 @@ pub struct Outbound {
 struct Open {
     /// Custodies whose attempt was recorded.
     begun: HashSet<CustodyId>,
-    /// Where the messages of taken items lie, and how many of them are taken.
-    mails: HashMap<MailId, (MailFacts, u64, usize)>,
-    /// Messages of ours, with their DKIM-Signature fields once they were made: the same for all
-    /// their recipients.
-    ours: HashMap<MailId, Option<Arc<str>>>,
+    /// The messages of taken items.
+    mails: HashMap<MailId, Kept>,
+    /// What taken items are of.
+    items: HashMap<CustodyId, MailId>,
+    /// What goes in front of messages.
+    fronts: HashMap<MailId, Front>,
     /// Reverse-paths that forwarded messages leave with.
     forwarded: HashMap<MailId, ReversePath>,
     /// Large messages of which pieces are being sent.
     large: HashMap<MailId, Arc<Vec<u8>>>,
+}
+
+/// A message of which items are taken.
+#[derive(Clone, Copy)]
+struct Kept {
+    facts: MailFacts,
+    /// Octets at its beginning that do not leave.
+    skipped: u64,
+    /// How many of its recipients are taken.
+    taken: usize,
+}
+
+/// What goes in front of a message as it leaves; the same for all its recipients.
+#[derive(Clone)]
+struct Front {
+    kind: FrontKind,
+    /// Once it was made.
+    made: Option<Arc<str>>,
+}
+
+/// What it is.
+#[derive(Clone)]
+enum FrontKind {
+    /// DKIM-Signature fields: it is ours.
+    Signatures,
+    /// An ARC set of this domain, which forwards it.
+    Seal(Domain),
 }
 
 impl Outbound {
@@ -62,36 +90,58 @@ impl Outbound {
         Ok(body)
     }
 
-    /// The DKIM-Signature fields that go in front of a message of ours, made at its first read.
-    async fn signatures(
-        &self,
-        mail: MailId,
-        body: &Arc<Vec<u8>>,
-        front: usize,
-    ) -> Result<Arc<str>, QueueError> {
-        match self.open().ours.get(&mail) {
-            None => return Ok(Arc::default()),
-            Some(Some(made)) => return Ok(Arc::clone(made)),
-            Some(None) => {}
+    /// The same; where it is kept already, from there.
+    async fn body(&self, kept: Kept) -> Result<Arc<Vec<u8>>, QueueError> {
+        let known = self.open().large.get(&kept.facts.receipt.mail).cloned();
+        match known {
+            Some(body) => Ok(body),
+            None => self.read_whole(kept.facts).await,
         }
+    }
+
+    fn kept(&self, mail: MailId) -> Result<Kept, QueueError> {
+        let known = self.open().mails.get(&mail).copied();
+        known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))
+    }
+
+    /// What goes in front of a message, where it is known already or there is nothing.
+    fn known_front(&self, mail: MailId) -> Option<Arc<str>> {
+        match self.open().fronts.get(&mail) {
+            None => Some(Arc::default()),
+            Some(front) => front.made.clone(),
+        }
+    }
+
+    /// What goes in front of a message, made the first time that it is asked for.
+    async fn front(&self, kept: Kept, body: &Arc<Vec<u8>>) -> Result<Arc<str>, QueueError> {
+        let mail = kept.facts.receipt.mail;
+        let kind = match self.open().fronts.get(&mail) {
+            None => return Ok(Arc::default()),
+            Some(Front { made: Some(made), .. }) => return Ok(Arc::clone(made)),
+            Some(Front { kind, made: None }) => kind.clone(),
+        };
         let (signing, whole) = (self.signing.clone(), Arc::clone(body));
-        let sign = move || signing.sign(&whole[front..], net::now());
+        let start = octets_of(kept.skipped, body);
+        let make = move || match kind {
+            FrontKind::Signatures => signing.sign(&whole[start..], net::now()),
+            FrontKind::Seal(domain) => signing.seal(&whole[start..], &domain, net::now()),
+        };
         let made: Arc<str> = if body.len() as u64 >= SMALL_BYTES {
-            blocking(sign).await?.into()
+            blocking(make).await?.into()
         } else {
-            sign().into()
+            make().into()
         };
         // Kept, so that a later piece follows on the same signatures.
         let mut open = self.open();
-        Ok(match open.ours.get_mut(&mail) {
-            Some(place) => Arc::clone(place.get_or_insert(made)),
+        Ok(match open.fronts.get_mut(&mail) {
+            Some(front) => Arc::clone(front.made.get_or_insert(made)),
             None => made,
         })
     }
 
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
         let report = attempt.report.map(report_of).transpose()?;
-        let peer = attempt.peer.map(peer_of);
+        let peer = attempt.peer;
         let settled = attempt
             .results
             .into_iter()
@@ -106,13 +156,9 @@ impl Outbound {
     }
 }
 
-/// The reverse-path for a message of somebody outside that an alias leads out again: of the alias's
-/// domain, which may send it.
-fn forwarding_path(
-    directory: &Directory,
-    item: &QueueItem,
-    now: mail_types::Timestamp,
-) -> Option<ReversePath> {
+/// The domain that leads a message of somebody outside out again by an alias: it answers for it, in
+/// the reverse-path and by its seal.
+fn forwarder(item: &QueueItem) -> Option<&Domain> {
     let accepted = &item.mail.accepted;
     if dkim_signing::is_ours(&accepted.source) {
         return None;
@@ -121,8 +167,12 @@ fn forwarding_path(
         store::Fate::Expanded { into } => into.contains(&item.custody),
         store::Fate::Delivered { .. } | store::Fate::Queued { .. } | store::Fate::Held(_) => false,
     })?;
-    let domain = alias.recipient.domain()?;
-    Some(directory.forwarding_path(&accepted.reverse_path, domain, now))
+    alias.recipient.domain()
+}
+
+/// As an offset into this body.
+fn octets_of(octets: u64, body: &[u8]) -> usize {
+    usize::try_from(octets).unwrap_or(usize::MAX).min(body.len())
 }
 
 /// Bytes of the Return-Path line in front of a kept message. RFC 5321 §4.4: it is for final
@@ -132,12 +182,34 @@ fn return_path_bytes(item: &QueueItem) -> u64 {
 }
 
 impl Open {
-    fn forget(&mut self, mail: MailId, count: usize) {
-        if let Some((_, _, taken)) = self.mails.get_mut(&mail) {
-            *taken = taken.saturating_sub(count);
-            if *taken == 0 {
+    /// An item was taken.
+    fn note(&mut self, item: &QueueItem, directory: &Directory, now: mail_types::Timestamp) {
+        let (accepted, facts) = (&item.mail.accepted, item.mail.facts);
+        let mail = accepted.mail;
+        if self.items.insert(item.custody, mail).is_none() {
+            let skipped = return_path_bytes(item);
+            self.mails.entry(mail).or_insert(Kept { facts, skipped, taken: 0 }).taken += 1;
+        }
+        let front = |kind| Front { kind, made: None };
+        if dkim_signing::is_ours(&accepted.source) {
+            self.fronts.entry(mail).or_insert_with(|| front(FrontKind::Signatures));
+        } else if let Some(domain) = forwarder(item) {
+            let path = || directory.forwarding_path(&accepted.reverse_path, domain, now);
+            self.forwarded.entry(mail).or_insert_with(path);
+            let seal = || front(FrontKind::Seal(domain.clone()));
+            self.fronts.entry(mail).or_insert_with(seal);
+        }
+    }
+
+    /// An item is taken no longer.
+    fn forget(&mut self, custody: CustodyId) {
+        self.begun.remove(&custody);
+        let Some(mail) = self.items.remove(&custody) else { return };
+        if let Some(kept) = self.mails.get_mut(&mail) {
+            kept.taken = kept.taken.saturating_sub(1);
+            if kept.taken == 0 {
                 self.mails.remove(&mail);
-                self.ours.remove(&mail);
+                self.fronts.remove(&mail);
                 self.forwarded.remove(&mail);
                 self.large.remove(&mail);
             }
@@ -162,16 +234,8 @@ impl Queue for Outbound {
         let items = items
             .into_iter()
             .map(|item| {
-                let facts = item.mail.facts;
-                let front = return_path_bytes(&item);
-                let id = facts.receipt.mail;
-                open.mails.entry(id).or_insert((facts, front, 0)).2 += 1;
-                if let Some(path) = forwarding_path(&directory, &item, want.now) {
-                    open.forwarded.entry(id).or_insert(path);
-                }
-                if dkim_signing::is_ours(&item.mail.accepted.source) {
-                    open.ours.entry(id).or_default();
-                }
+                open.note(&item, &directory, want.now);
+                let id = item.mail.accepted.mail;
                 let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
                 item_of(item, mail)
             })
@@ -189,33 +253,27 @@ impl Queue for Outbound {
         offset: u64,
         bytes_max: usize,
     ) -> Result<Vec<u8>, QueueError> {
-        let known = self.open().mails.get(&mail).copied();
-        let (facts, front, _) =
-            known.ok_or_else(|| QueueError(format!("message {mail} is not taken")))?;
-        let kept = self.open().large.get(&mail).cloned();
-        let body = match kept {
-            Some(body) => body,
-            None => self.read_whole(facts).await?,
-        };
-        let front = usize::try_from(front).unwrap_or(usize::MAX).min(body.len());
-        let signatures = self.signatures(mail, &body, front).await?;
+        let kept = self.kept(mail)?;
+        let body = self.body(kept).await?;
+        let skipped = octets_of(kept.skipped, &body);
+        let front = self.front(kept, &body).await?;
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let signature = signatures.as_bytes().get(offset..).unwrap_or_default();
-        let signature = &signature[..signature.len().min(bytes_max)];
-        let start = front + offset.saturating_sub(signatures.len()).min(body.len() - front);
-        let end = start.saturating_add(bytes_max - signature.len()).min(body.len());
+        let in_front = front.as_bytes().get(offset..).unwrap_or_default();
+        let in_front = &in_front[..in_front.len().min(bytes_max)];
+        let start = skipped + offset.saturating_sub(front.len()).min(body.len() - skipped);
+        let end = start.saturating_add(bytes_max - in_front.len()).min(body.len());
         if end == body.len() {
             self.open().large.remove(&mail);
         }
-        Ok([signature, &body[start..end]].concat())
+        Ok([in_front, &body[start..end]].concat())
     }
 
     async fn begin_attempts(
         &self,
         custodies: &[CustodyId],
-        peer: &deliver::Peer,
+        peer: &Peer,
     ) -> Result<Vec<CustodyId>, QueueError> {
-        let begun = self.store.begin_attempts(custodies.to_vec(), peer_of(peer.clone()));
+        let begun = self.store.begin_attempts(custodies.to_vec(), peer.clone());
         let begun = begun.await.map_err(refused)?;
         self.open().begun.extend(&begun);
         Ok(begun)
@@ -233,19 +291,25 @@ impl Queue for Outbound {
             };
             if result.is_ok() {
                 let mut open = self.open();
-                open.forget(attempt.mail, attempt.results.len());
-                for (custody, _) in &attempt.results {
-                    open.begun.remove(custody);
-                }
+                attempt.results.iter().for_each(|(custody, _)| open.forget(*custody));
             }
             results.push(result);
         }
         results
     }
 
-    fn sent_as(&self, mail: &Mail) -> ReversePath {
+    async fn leaving(&self, mail: &Mail) -> Result<Leaving, QueueError> {
         let forwarded = self.open().forwarded.get(&mail.id).cloned();
-        forwarded.unwrap_or_else(|| mail.reverse_path.clone())
+        let reverse_path = forwarded.unwrap_or_else(|| mail.reverse_path.clone());
+        let front = match self.known_front(mail.id) {
+            Some(front) => front,
+            None => {
+                let kept = self.kept(mail.id)?;
+                let body = self.body(kept).await?;
+                self.front(kept, &body).await?
+            }
+        };
+        Ok(Leaving { reverse_path, octets: mail.body_bytes + front.len() as u64 })
     }
 
     async fn reached_lately(&self, hosts_max: usize) -> Vec<Host> {
@@ -279,9 +343,7 @@ impl Queue for Outbound {
         };
         self.store.give_back(custodies, begun).await.map_err(refused)?;
         let mut open = self.open();
-        custodies.iter().for_each(|custody| {
-            open.begun.remove(custody);
-        });
+        custodies.iter().for_each(|custody| open.forget(*custody));
         Ok(())
     }
 }
@@ -369,48 +431,19 @@ fn item_of(item: QueueItem, mail: Arc<Mail>) -> Item {
     }
 }
 
-fn peer_of(peer: deliver::Peer) -> store::Peer {
-    let deliver::Peer { host, ip, port, tls, tls_verified, tls_failure } = peer;
-    store::Peer { host, ip, port, tls, tls_verified, tls_failure }
-}
-
 /// A host that is also the one asked last is not written twice.
-fn try_of(tried: &deliver::Try, last: Option<&store::Peer>) -> store::Try {
-    let peer = peer_of(tried.peer.clone());
+fn try_of(tried: &deliver::Try, last: Option<&Peer>) -> store::Try {
     store::Try {
         begun: tried.begun,
-        path: match tried.path {
-            deliver::Path::Direct => store::Path::Direct,
-            deliver::Path::SmartHost => store::Path::SmartHost,
-        },
-        peer: (last != Some(&peer)).then_some(peer),
+        path: tried.path,
+        peer: (last != Some(&tried.peer)).then(|| tried.peer.clone()),
         preference: tried.preference,
         source: tried.source,
         policy: tried.policy.clone(),
         policy_said: tried.policy_said.clone(),
         before: tried.before,
-        phases: tried.phases.iter().map(phase_of).collect(),
+        phases: tried.phases.clone(),
     }
-}
-
-fn phase_of(phase: &deliver::Phase) -> store::Phase {
-    use deliver::PhaseName as From;
-    use store::PhaseName as To;
-    let name = match phase.name {
-        From::Dns => To::Dns,
-        From::Connect => To::Connect,
-        From::Greeting => To::Greeting,
-        From::Hello => To::Hello,
-        From::StartTls => To::StartTls,
-        From::Handshake => To::Handshake,
-        From::Rset => To::Rset,
-        From::Mail => To::Mail,
-        From::Rcpt => To::Rcpt,
-        From::Data => To::Data,
-        From::Content => To::Content,
-        From::Dot => To::Dot,
-    };
-    store::Phase { name, reply: phase.reply.clone(), millis: phase.millis }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
@@ -427,7 +460,7 @@ fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {
     Ok(NewReport { to: report.to, about: report.about, body, subject: facts.subject, message_id })
 }
 
-fn settled_of(custody: CustodyId, peer: Option<store::Peer>, outcome: deliver::Outcome) -> Settled {
+fn settled_of(custody: CustodyId, peer: Option<Peer>, outcome: deliver::Outcome) -> Settled {
     let (outcome, reported) = match outcome {
         deliver::Outcome::Relayed { reply, reported, may_be_duplicate } => {
             (store::Outcome::Relayed { reply, report: None, may_be_duplicate }, reported)

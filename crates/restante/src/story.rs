@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use mail_types::{
-    AccountId, CustodyId, MailId, MailboxId, Priority, ReceiptId, ReversePath, Timestamp,
+    AccountId, CustodyId, MailId, MailboxId, Peer, Priority, ReceiptId, ReversePath, Timestamp,
 };
 use store::{
-    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Peer, Record, Source,
-    Story, Via,
+    Actor, CustodyState, CustodyStory, Directory, Fate, Notice, Outcome, Record, Source, Story, Via,
 };
 
 use crate::{story_changes, story_judged, story_tries};

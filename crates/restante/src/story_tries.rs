@@ -1,8 +1,8 @@
 //! Every host that was asked, as a sentence each and as JSON.
 
-use mail_types::{Reply, Timestamp};
+use mail_types::{Path, Peer, Phase, PhaseName, Reply, Timestamp};
 use serde_json::{Value, json};
-use store::{Path, Peer, Phase, PhaseName, Tried, Try};
+use store::{Tried, Try};
 
 /// A sentence for each host, in order.
 pub fn sentences(tried: &Tried) -> Vec<String> {
@@ -14,7 +14,6 @@ fn sentence(one: &Try, last: Option<&Peer>) -> String {
     match one.path {
         Path::Direct => text.push_str(" to "),
         Path::SmartHost => text.push_str(" by its route to "),
-        Path::Lane { ref node } => text.push_str(&format!(" by the lane of {node} to ")),
     }
     match one.peer.as_ref().or(last) {
         Some(peer) if peer.host.starts_with('[') => {
@@ -105,7 +104,6 @@ pub fn view(tried: &Tried) -> Vec<Value> {
             "path": match &one.path {
                 Path::Direct => "direct",
                 Path::SmartHost => "smart host",
-                Path::Lane { .. } => "lane",
             },
             "host": peer.map(|peer| &peer.host),
             "ip": peer.map(|peer| peer.ip),

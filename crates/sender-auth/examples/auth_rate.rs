@@ -57,7 +57,7 @@ fn main() {
         reading.write(signed.as_bytes());
         let examined = reading.finish();
         let Step::Done(none) = examined.arc(&answers) else { unreachable!() };
-        let set = examined.seal(&none, key, "example.org; none", NOW).unwrap();
+        let set = examined.seal(none.outcome.verdict, key, "example.org; none", NOW).unwrap();
         let sealed = set + &signed;
         time(&format!("verify DKIM and ARC, {what}"), || verified(&sealed, &answers));
     }

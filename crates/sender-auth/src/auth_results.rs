@@ -215,7 +215,8 @@ fn value(text: &str) -> String {
 }
 
 /// RFC 8601 §2.2 `pvalue`: a value, or `[ [ local-part ] "@" ] domain-name`.
-fn pvalue(text: &str) -> String {
+#[must_use]
+pub fn pvalue(text: &str) -> String {
     let is_name = |name: &str| {
         name.split('.').all(|label| {
             !label.is_empty()

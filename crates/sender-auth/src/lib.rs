@@ -21,7 +21,7 @@ mod spf;
 mod tags;
 
 pub use arc::{ArcResult, ArcSet};
-pub use auth_results::{AuthResults, MethodResult, Property, claims_to_be_of};
+pub use auth_results::{AuthResults, MethodResult, Property, claims_to_be_of, pvalue};
 pub use dkim::{DkimResult, KeyError, SigningKey, dkim_overall};
 pub use dmarc::{
     Alignment, Authors, DmarcInput, DmarcPolicy, DmarcRecord, DmarcResult, Identifier, Psd,

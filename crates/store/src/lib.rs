@@ -97,13 +97,13 @@ pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Peer, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
+    Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
-pub use record_tried::{Path, Phase, PhaseName, Tried, Try};
+pub use record_tried::{Tried, Try};
 pub use send_key::{SendKey, SentBefore};
 pub use sent::Sent;
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
-use mail_types::{Address, CustodyId, MailId, Priority, RecordSeq, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, ReversePath, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
 use crate::lanes::Turn;
 use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
-use crate::record::{Accepted, Actor, Outcome, Peer, Record, Source};
+use crate::record::{Accepted, Actor, Outcome, Record, Source};
 use crate::record_tried::{Tried, Try};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;

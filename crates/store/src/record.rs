@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Priority, Rights,
-    SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
+    Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,7 @@ use crate::record_judged::Judged;
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
-pub use crate::record_accepted::{
-    Accepted, Fate, NewCustody, Notice, Notify, Outcome, Peer, Source,
-};
+pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
 
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -148,23 +148,6 @@ pub enum Fate {
     Held(Hold),
 }
 
-/// A host that mail was offered to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// Its name.
-    pub host: String,
-    /// Its address and port.
-    pub ip: IpAddr,
-    /// Its TCP port.
-    pub port: u16,
-    /// TLS version and cipher suite; none in clear.
-    pub tls: Option<String>,
-    /// Whether its certificate named it and chained to a known root.
-    pub tls_verified: bool,
-    /// Why the mail went in clear although TLS was offered.
-    pub tls_failure: Option<String>,
-}
-
 /// What came of an attempt to send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use journal::Disk;
-use mail_types::{AccountId, Address, CustodyId, MailId, Priority, Timestamp};
+use mail_types::{AccountId, Address, CustodyId, MailId, Peer, Priority, Timestamp};
 
 use crate::custody::CustodyState;
 use crate::queue::QueuedMail;
@@ -241,7 +241,7 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn last_of(peer: Option<&crate::record::Peer>, outcome: &Outcome) -> LastTry {
+fn last_of(peer: Option<&Peer>, outcome: &Outcome) -> LastTry {
     let said = match outcome {
         Outcome::Relayed { reply, .. }
         | Outcome::Deferred { reply: Some(reply), .. }

@@ -142,7 +142,8 @@ fn sealed(message: &str, key: &SigningKey) -> String {
     let Step::Done(arc): Step<ArcResult> = examined.arc(&Answers::default()) else {
         return message.to_owned();
     };
-    let set = examined.seal(&arc, key, "mx.example.net; none", NOW).unwrap_or_default();
+    let set =
+        examined.seal(arc.outcome.verdict, key, "mx.example.net; none", NOW).unwrap_or_default();
     format!("{set}{message}")
 }
 

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use deliver::{Attempt, Due, Item, Mail, Outcome, Peer, Queue, QueueError, Report, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId, Timestamp};
+use deliver::{Attempt, Due, Item, Mail, Outcome, Queue, QueueError, Report, Taken};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, Timestamp};
 use tokio::sync::{Notify, watch};
 
 /// What is known of a custody.

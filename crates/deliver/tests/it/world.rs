@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deliver::{
-    Clock, Item, KeptPolicy, Mail, Notice, Notify, Outcome, Parts, Peer, PolicyFiles, Runner,
-    Settings, StsPolicies, StsSettings,
+    Clock, Item, KeptPolicy, Mail, Notice, Notify, Outcome, Parts, PolicyFiles, Runner, Settings,
+    StsPolicies, StsSettings,
 };
-use mail_types::{Address, CustodyId, Domain, MailId, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, Domain, MailId, Peer, ReversePath, Timestamp};
 use net::{
     ClientTls, Dnssec, HttpClient, NameServer, Resolver, ResolverSettings, Stopper, Trust, stopper,
 };

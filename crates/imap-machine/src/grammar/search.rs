@@ -64,6 +64,34 @@ pub enum SearchKey {
     Content(ContentKey),
 }
 
+impl SearchKey {
+    /// Whether a key among those it is put together from is so. Recursion is as deep as the parser
+    /// allowed.
+    pub(crate) fn has(&self, is_so: &impl Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::And(keys) | Self::Or(keys) => keys.iter().any(|key| key.has(is_so)),
+            Self::Not(key) => key.has(is_so),
+            Self::Flag(_)
+            | Self::Recent
+            | Self::Keyword(_)
+            | Self::Numbers { .. }
+            | Self::Before(_)
+            | Self::On(_)
+            | Self::Since(_)
+            | Self::Larger(_)
+            | Self::Smaller(_)
+            | Self::ModSeq(_)
+            | Self::Older(_)
+            | Self::Younger(_)
+            | Self::SavedBefore(_)
+            | Self::SavedOn(_)
+            | Self::SavedSince(_)
+            | Self::Email(_)
+            | Self::Content(_) => is_so(self),
+        }
+    }
+}
+
 /// A search key that needs the message: the service matches it. Texts match as substrings, case
 /// ignored, in decoded text (RFC 3501 §6.4.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -45,7 +45,7 @@ impl<R: Acceptance> Session<R> {
             return self.bad("", "Select a mailbox first, or name one");
         }
         // RFC 7377 §2.2: sequence numbers mean nothing in a mailbox that is not selected.
-        if names_sequence_numbers(&search.key) {
+        if search.key.has(&names_numbers) {
             return self.bad("", "Sequence numbers mean nothing here");
         }
         let returns = search.returns.unwrap_or_default();
@@ -129,27 +129,7 @@ fn named(
     names.into()
 }
 
-/// Whether sequence numbers (or `$`) occur in a search. Recursion is as deep as the parser allowed.
-fn names_sequence_numbers(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(names_sequence_numbers),
-        SearchKey::Not(key) => names_sequence_numbers(key),
-        SearchKey::Numbers { uid, set } => !uid || set.is_saved(),
-        SearchKey::Flag(_)
-        | SearchKey::Recent
-        | SearchKey::Keyword(_)
-        | SearchKey::Before(_)
-        | SearchKey::On(_)
-        | SearchKey::Since(_)
-        | SearchKey::Larger(_)
-        | SearchKey::Smaller(_)
-        | SearchKey::ModSeq(_)
-        | SearchKey::Older(_)
-        | SearchKey::Younger(_)
-        | SearchKey::SavedBefore(_)
-        | SearchKey::SavedOn(_)
-        | SearchKey::SavedSince(_)
-        | SearchKey::Email(_)
-        | SearchKey::Content(_) => false,
-    }
+/// Sequence numbers, or `$`.
+fn names_numbers(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::Numbers { uid, set } if !uid || set.is_saved())
 }

@@ -77,7 +77,7 @@ impl<R: Acceptance> Session<R> {
             return self.bad("", "With UTF8=ACCEPT a search names no charset");
         }
         // RFC 9051 appendix E: RECENT, NEW and OLD are gone.
-        if self.rev2 && names_recent(&search.key) {
+        if self.rev2 && search.key.has(&|key| matches!(key, SearchKey::Recent)) {
             return self.bad("", "IMAP4rev2 has no RECENT, NEW and OLD");
         }
         // RFC 9051 §6.4.4: SEARCH is always answered with ESEARCH.
@@ -358,30 +358,5 @@ impl<R: Acceptance> Session<R> {
             Aim::Elsewhere(elsewhere) => self.multisearch_next(elsewhere.others),
             Aim::Command | Aim::Update(_) => self.finish(Status::Ok, "", "Done"),
         }
-    }
-}
-
-/// Recursion is as deep as the parser allowed.
-fn names_recent(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(names_recent),
-        SearchKey::Not(key) => names_recent(key),
-        SearchKey::Recent => true,
-        SearchKey::Numbers { .. }
-        | SearchKey::Flag(_)
-        | SearchKey::Keyword(_)
-        | SearchKey::Before(_)
-        | SearchKey::On(_)
-        | SearchKey::Since(_)
-        | SearchKey::Larger(_)
-        | SearchKey::Smaller(_)
-        | SearchKey::ModSeq(_)
-        | SearchKey::Older(_)
-        | SearchKey::Younger(_)
-        | SearchKey::SavedBefore(_)
-        | SearchKey::SavedOn(_)
-        | SearchKey::SavedSince(_)
-        | SearchKey::Email(_)
-        | SearchKey::Content(_) => false,
     }
 }

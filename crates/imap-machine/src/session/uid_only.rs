@@ -8,7 +8,7 @@ pub(super) fn names_sequence_numbers(command: &Command) -> bool {
         Command::Fetch(fetch) => !fetch.uid,
         Command::Store(store) => !store.uid,
         Command::Copy { uid, .. } => !uid,
-        Command::Search(search) => !search.uid || in_key(&search.key),
+        Command::Search(search) => !search.uid || search.key.has(&names_numbers),
         // RFC 9586 §3.2: QRESYNC without pairs of sequence numbers and UIDs.
         Command::Select { params, .. } => {
             params.qresync.as_ref().is_some_and(|resync| resync.pairs.is_some())
@@ -45,27 +45,7 @@ pub(super) fn names_sequence_numbers(command: &Command) -> bool {
     }
 }
 
-/// Recursion is as deep as the parser allowed. What a search saved is UIDs.
-fn in_key(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::And(keys) | SearchKey::Or(keys) => keys.iter().any(in_key),
-        SearchKey::Not(key) => in_key(key),
-        SearchKey::Numbers { uid, set } => !uid && !set.is_saved(),
-        SearchKey::Flag(_)
-        | SearchKey::Recent
-        | SearchKey::Keyword(_)
-        | SearchKey::Before(_)
-        | SearchKey::On(_)
-        | SearchKey::Since(_)
-        | SearchKey::Larger(_)
-        | SearchKey::Smaller(_)
-        | SearchKey::ModSeq(_)
-        | SearchKey::Older(_)
-        | SearchKey::Younger(_)
-        | SearchKey::SavedBefore(_)
-        | SearchKey::SavedOn(_)
-        | SearchKey::SavedSince(_)
-        | SearchKey::Email(_)
-        | SearchKey::Content(_) => false,
-    }
+/// What a search saved is UIDs.
+fn names_numbers(key: &SearchKey) -> bool {
+    matches!(key, SearchKey::Numbers { uid: false, set } if !set.is_saved())
 }

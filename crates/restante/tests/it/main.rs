@@ -18,6 +18,7 @@ mod dmarc_reports_are_read;
 mod drills;
 mod faults_of_the_disk;
 mod foreign_servers;
+mod forwards_are_sealed;
 mod hooks_are_told;
 mod https_answers;
 mod imap_changes_mailboxes;

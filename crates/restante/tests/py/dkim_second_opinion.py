@@ -1,4 +1,5 @@
 """python3-dkim as another opinion. `verify MESSAGE RECORDS` prints a word for each signature;
+`arc MESSAGE RECORDS` prints what the chain comes to and its highest instance;
 `sign DIRECTORY` writes messages that it signed and sealed, and the records of its keys."""
 
 import json
@@ -23,10 +24,23 @@ and more.\r
 """
 
 
-def verify(path, records):
+def answers(records):
     with open(records) as file:
         known = json.load(file)
-    answer = lambda name, timeout=5: known.get(name.decode().rstrip("."), "").encode() or None
+    return lambda name, timeout=5: known.get(name.decode().rstrip("."), "").encode() or None
+
+
+def arc(path, records):
+    with open(path, "rb") as file:
+        message = file.read()
+    found, sets, _ = dkim.arc_verify(message, dnsfunc=answers(records))
+    highest = max((one["instance"] for one in sets), default=0)
+    # None: the last seal says that the chain had failed before it.
+    print((found or b"ended").decode(), f"i={highest}")
+
+
+def verify(path, records):
+    answer = answers(records)
     with open(path, "rb") as file:
         message = file.read()
     count = message.lower().split(b"\r\n\r\n")[0].count(b"dkim-signature:")
@@ -61,5 +75,7 @@ def sign(directory):
 
 if sys.argv[1] == "verify":
     verify(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == "arc":
+    arc(sys.argv[2], sys.argv[3])
 else:
     sign(sys.argv[2])

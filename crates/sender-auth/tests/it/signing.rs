@@ -88,7 +88,7 @@ fn sealed(message: &str, count: usize) -> (String, Answers) {
         let examined = read(&message);
         let Step::Done(result) = examined.arc(&answers) else { panic!() };
         let results = format!("{};\r\n\tspf=pass smtp.mailfrom=example.org", key.domain());
-        let set = examined.seal(&result, key, &results, NOW).unwrap();
+        let set = examined.seal(result.outcome.verdict, key, &results, NOW).unwrap();
         message = format!("{set}Received: by {}\r\n{message}", key.domain());
     }
     (message, answers)
@@ -127,7 +127,8 @@ fn a_changed_message_is_sealed_anew() {
     );
     let before = arc(&message, &answers);
     let changed = format!("{message}-- \r\nthe list\r\n");
-    let set = read(&changed).seal(&before, &list, "list.example; none", NOW).unwrap();
+    let set =
+        read(&changed).seal(before.outcome.verdict, &list, "list.example; none", NOW).unwrap();
     let result = arc(&format!("{set}{changed}"), &answers);
     assert_eq!(result.outcome.verdict, Verdict::Pass, "{result:?}");
 }
@@ -138,12 +139,16 @@ fn a_broken_chain_is_ended() {
     let broken = message.replace("Hello", "Goodbye");
     let result = arc(&broken, &answers);
     let key = key(Algorithm::Ed25519Sha256, "hop1.example", "s");
-    let set = read(&broken).seal(&result, &key, "hop3.example; none", NOW).unwrap();
+    let set = read(&broken).seal(result.outcome.verdict, &key, "hop3.example; none", NOW).unwrap();
     assert!(set.contains("cv=fail") && set.contains("i=3"), "{set}");
     let ended = arc(&format!("{set}{broken}"), &answers);
     assert_eq!((ended.outcome.verdict, ended.ended), (Verdict::Fail, true));
     // RFC 8617 §5.1: nobody adds to it.
-    assert_eq!(read(&broken).seal(&ended, &key, "x; none", NOW), None);
+    let ended_message = format!("{set}{broken}");
+    assert_eq!(read(&ended_message).seal(ended.outcome.verdict, &key, "x; none", NOW), None);
+    // Of a chain that is not there nobody can have found that it is whole, nor of one that is none.
+    assert_eq!(read(MESSAGE).seal(Verdict::Pass, &key, "x; none", NOW), None);
+    assert_eq!(read(&message).seal(Verdict::None, &key, "x; none", NOW), None);
 }
 
 #[test]
@@ -152,7 +157,7 @@ fn fifty_sets_are_the_most() {
     let result = arc(&message, &answers);
     assert_eq!((result.outcome.verdict, result.highest), (Verdict::Pass, 50));
     let key = key(Algorithm::Ed25519Sha256, "hop1.example", "s");
-    assert_eq!(read(&message).seal(&result, &key, "x; none", NOW), None);
+    assert_eq!(read(&message).seal(result.outcome.verdict, &key, "x; none", NOW), None);
 }
 
 #[test]
@@ -201,7 +206,7 @@ fn trouble_of_the_dns_is_told_apart() {
     let result = arc(&message, &answers);
     assert_eq!(result.outcome.verdict, Verdict::TempError, "{result:?}");
     let key = key(Algorithm::Ed25519Sha256, "hop1.example", "s");
-    assert_eq!(read(&message).seal(&result, &key, "x; none", NOW), None);
+    assert_eq!(read(&message).seal(result.outcome.verdict, &key, "x; none", NOW), None);
     // What fails for good is not hidden by it.
     assert_eq!(arc(&message.replace("Hello", "Bye"), &answers).outcome.verdict, Verdict::Fail);
 }
@@ -218,7 +223,7 @@ fn a_seal_over_a_broken_seal_does_not_mend_it() {
     assert_eq!(found.outcome.verdict, Verdict::Fail);
     let lie = ArcResult { outcome: sender_auth::Outcome::new(Verdict::Pass, "a lie"), ..found };
     let liar = key(Algorithm::Ed25519Sha256, "liar.example", "s");
-    let set = read(&broken).seal(&lie, &liar, "liar.example; none", NOW).unwrap();
+    let set = read(&broken).seal(lie.outcome.verdict, &liar, "liar.example; none", NOW).unwrap();
     assert!(set.contains("cv=pass"), "{set}");
     let mut all = answers.clone();
     all.insert(

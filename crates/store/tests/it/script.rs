@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use journal::Disk;
 use journal::sim::SimDisk;
-use mail_types::{AccountId, CustodyId, EnhancedStatus, Reply, SystemFlag, Timestamp};
+use mail_types::{AccountId, CustodyId, EnhancedStatus, Peer, Reply, SystemFlag, Timestamp};
 use store::{
-    CustodyState, FlagsChange, NewReport, Notice, Options, Outcome, Peer, Query, QueueFilter,
-    Receipt, Refused, Settled, Store, StoreError,
+    CustodyState, FlagsChange, NewReport, Notice, Options, Outcome, Query, QueueFilter, Receipt,
+    Refused, Settled, Store, StoreError,
 };
 
 use crate::support::{PEER, address, arrived, operator, options, populate_or, session};

@@ -1,9 +1,9 @@
 //! Events: what happened to mail, in JSON, with names that stay the same for ever.
 
-use mail_types::{CustodyId, MailId};
+use mail_types::{CustodyId, MailId, Peer};
 use serde_json::{Value, json};
 use store::{
-    Accepted, Changed, Condition, Fate, Happening, Outcome, Peer, Record, Source, Store, StoreError,
+    Accepted, Changed, Condition, Fate, Happening, Outcome, Record, Source, Store, StoreError,
 };
 
 /// Every kind, as hooks name them.
