@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mail_types::{Peer, PhaseName};
-use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
+use net::{ClientTls, Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
 use sasl::Login;
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
@@ -18,6 +18,7 @@ use crate::protection::{Guarded, Protection, handshake_result};
 use crate::queue::{Leaving, Mail, Queue};
 use crate::rates::{Wait, Way};
 use crate::setback::Setback;
+use crate::sites::{site, way};
 use crate::tries::{Try, Trying};
 use crate::words;
 use crate::{HostLimit, Runner};
@@ -124,37 +125,6 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     for job in runner.desk.unreachable(&key, &setback, until) {
         runner.fail(job, setback.clone()).await;
     }
-}
-
-/// The hosts that take the mail, whatever the domain is called.
-fn site(key: &Key, hosts: &[String]) -> Arc<str> {
-    match key.hop {
-        NextHop::Domain(_) => {
-            let mut hosts = hosts.to_vec();
-            hosts.sort_unstable();
-            hosts.join(" ").into()
-        }
-        NextHop::Literal(_) | NextHop::Relay(_) => key.hop.to_string().into(),
-    }
-}
-
-/// Hosts with their addresses, and what TLS must be there: destinations of which all of it is the
-/// same may share connections. None where a reference name is the destination's own (RFC 7672
-/// §3.1.2), or its policy is not known.
-fn way(key: &Key, places: &[Guarded]) -> Option<Arc<str>> {
-    if key.skip > 0 || !matches!(key.hop, NextHop::Domain(_)) {
-        return None;
-    }
-    let mut ways = Vec::with_capacity(places.len());
-    for Guarded { place, protection } in places {
-        let mut addresses: Vec<String> = place.addresses.iter().map(ToString::to_string).collect();
-        addresses.sort_unstable();
-        let (host, preference) = (&place.host, place.preference);
-        let policy = protection.shared_by()?;
-        ways.push(format!("{preference} {host} {} {policy}", addresses.join(",")));
-    }
-    ways.sort_unstable();
-    Some(ways.join("; ").into())
 }
 
 impl<Q: Queue> Slot<Q> {
@@ -282,24 +252,7 @@ impl<Q: Queue> Slot<Q> {
     ) -> Tried {
         let settings = &self.runner.settings;
         let tls = at.tls(fallen);
-        let security = match tls {
-            Tls::Never => Security::Plain,
-            Tls::Opportunistic | Tls::Required | Tls::Implicit => {
-                let demand = match fallen {
-                    Fallen::Not => at.protection.demand(),
-                    Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
-                };
-                let name = at.protection.server_name(at.place);
-                match tls {
-                    Tls::Implicit => {
-                        Security::ClientImplicit(self.runner.tls.demanding(demand), name)
-                    }
-                    Tls::Never | Tls::Opportunistic | Tls::Required => {
-                        Security::ClientStartTls(self.runner.tls.demanding(demand), name)
-                    }
-                }
-            }
-        };
+        let security = at.security(tls, fallen, &self.runner.tls);
         let peer = at.peer(match fallen {
             Fallen::ToClear(fall) => Some(fall.reason.clone()),
             Fallen::Not | Fallen::ToAnyCertificate(_) => None,
@@ -442,6 +395,21 @@ impl At<'_> {
             (protection, _) if protection.is_mandatory() || self.wants_tls() => Tls::Required,
             (Protection::Off, _) | (_, Fallen::ToClear(_)) => Tls::Never,
             (_, Fallen::Not | Fallen::ToAnyCertificate(_)) => Tls::Opportunistic,
+        }
+    }
+
+    fn security(&self, tls: Tls, fallen: &Fallen, client: &ClientTls) -> Security {
+        let demand = match fallen {
+            Fallen::Not => self.protection.demand(),
+            Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
+        };
+        let name = self.protection.server_name(self.place);
+        match tls {
+            Tls::Never => Security::Plain,
+            Tls::Opportunistic | Tls::Required => {
+                Security::ClientStartTls(client.demanding(demand), name)
+            }
+            Tls::Implicit => Security::ClientImplicit(client.demanding(demand), name),
         }
     }
 

@@ -30,6 +30,7 @@ mod results;
 mod setback;
 mod settings;
 mod settle;
+mod sites;
 mod sts;
 mod tries;
 mod window;

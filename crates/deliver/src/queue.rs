@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{

@@ -284,11 +284,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::RouteList => Ok(view::routes(&store.directory())),
         Request::RouteAdd { domain, host, port, login } => {
             if let Some(login) = login {
-                let relay = match host.parse::<std::net::IpAddr>() {
-                    Ok(std::net::IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
-                    _ => format!("{host}:{port}"),
-                };
-                store.set_relay_login(actor.clone(), relay, login).wait()?;
+                store.set_relay_login(actor.clone(), &host, port, login).wait()?;
             }
             store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
             let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());

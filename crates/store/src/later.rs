@@ -134,8 +134,24 @@ pub fn next_release(sql: &mut impl Executor) -> Result<Option<Timestamp>, SqlErr
 }
 
 impl<E: Executor> Index<E> {
+    pub(crate) fn apply_later(
+        &mut self,
+        record: &Record,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match record {
+            Record::FutureRelease { mail, until, asked_secs } => {
+                let (until, asked_secs) = (*until, *asked_secs);
+                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            }
+            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
+            _ => Ok(()),
+        }
+    }
+
     /// The message of a record before is held until then.
-    pub(crate) fn future_release(
+    fn future_release(
         &mut self,
         mail: MailId,
         FutureRelease { until, asked_secs }: FutureRelease,
@@ -156,7 +172,7 @@ impl<E: Executor> Index<E> {
     }
 
     /// The message of a record before is more or less urgent than others.
-    pub(crate) fn priority_set(
+    fn priority_set(
         &mut self,
         mail: MailId,
         priority: mail_types::Priority,

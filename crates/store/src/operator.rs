@@ -144,8 +144,15 @@ impl<D: Disk> Store<D> {
         self.change(move |work| work.record(&actor, Record::RouteSet { domain, host, port }))
     }
 
-    /// Who we are to a smart host (`HOST:PORT`) from now on.
-    pub fn set_relay_login(&self, actor: Actor, relay: String, login: RelayLogin) -> Pending<()> {
+    /// Who we are to a smart host from now on.
+    pub fn set_relay_login(
+        &self,
+        actor: Actor,
+        host: &str,
+        port: u16,
+        login: RelayLogin,
+    ) -> Pending<()> {
+        let relay = relay_of(&crate::Route { host: host.to_owned(), port });
         self.change(move |work| {
             work.record(&actor, Record::RelayLoginSet { relay, login: Some(login) })
         })

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp, Uid};
 
-use crate::FutureRelease;
 use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::lanes::Lane;
@@ -313,11 +312,9 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
-            Record::FutureRelease { mail, until, asked_secs } => {
-                let (until, asked_secs) = (*until, *asked_secs);
-                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
+                self.apply_later(&entry.record, seq, at)
             }
-            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
@@ -341,11 +338,10 @@ impl<E: Executor> Index<E> {
             }
             Record::Tried(tried) => {
                 self.note_sent(tried, entry.at);
-                for (custody, outcome) in &tried.outcomes {
+                tried.outcomes.iter().try_for_each(|(custody, outcome)| {
                     self.attempted(*custody, outcome)?;
-                    self.tell_story_of_custody(*custody, seq, at)?;
-                }
-                Ok(())
+                    self.tell_story_of_custody(*custody, seq, at)
+                })
             }
             // What was turned away has no story.
             Record::Judged(judged) => match judged.mail {
