@@ -12,7 +12,9 @@ use crate::world::{LIMIT, World, short};
 fn domains(world: &World, sink: &Sink, count: usize) -> Vec<String> {
     world.dns.address("mx.shared.test", sink.addr().ip());
     let domains: Vec<String> = (0..count).map(|number| format!("d{number}.test")).collect();
-    domains.iter().for_each(|domain| world.dns.mx(domain, 10, "mx.shared.test"));
+    for domain in &domains {
+        world.dns.mx(domain, 10, "mx.shared.test");
+    }
     domains
 }
 
