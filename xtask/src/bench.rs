@@ -22,6 +22,7 @@ mod imap;
 mod meter;
 mod peer;
 mod queue;
+mod stuck;
 mod target;
 
 use meter::Usage;
@@ -57,6 +58,9 @@ struct Args {
     /// Where the data is kept meanwhile [default: the system's directory for temporary files]
     #[arg(long)]
     directory: Option<PathBuf>,
+    /// Counts what reaches the device of that directory too; right where nobody else writes to it
+    #[arg(long)]
+    device: bool,
     /// Prints JSON
     #[arg(long)]
     json: bool,
@@ -76,8 +80,12 @@ enum Part {
     ImapLarge,
     /// 1,000 and 5,000 connections in IDLE
     ImapIdle,
-    /// 100,000 and 1,000,000 messages queued; relaying to 1, 16 and 256 destinations
+    /// 100,000 and 1,000,000 messages queued
     Queue,
+    /// Relaying to 1, 16 and 256 destinations
+    Spread,
+    /// Relaying beside 100,000 and 1,000,000 messages to a destination that is stuck
+    Stuck,
     /// Maildrops of 10,000 and 100,000: opened, listed, fetched
     Pop3,
     /// Input that wants to be dear; fails where it is
@@ -90,7 +98,7 @@ enum Part {
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 /// What is measured by itself.
-const ALONE: [Part; 3] = [Part::Queue, Part::Hostile, Part::Auth];
+const ALONE: [Part; 5] = [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -169,6 +177,7 @@ struct Report {
     servers: Vec<Results>,
     imap: Vec<imap::Results>,
     queue: Option<queue::Results>,
+    stuck: Vec<stuck::Beside>,
     hostile: String,
     auth: Vec<auth::Cost>,
 }
@@ -192,6 +201,7 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 if let Some(results) = &report.queue {
                     console::say(&queue::table(results));
                 }
+                console::say(&stuck::table(&report.stuck));
                 console::say(&report.hostile);
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
@@ -235,8 +245,11 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
             report.servers.push(bench.postfix()?);
         }
     }
-    if args.only.contains(&Part::Queue) {
+    if args.only.contains(&Part::Queue) || args.only.contains(&Part::Spread) {
         report.queue = Some(queue::measure(&bench)?);
+    }
+    if args.only.contains(&Part::Stuck) {
+        report.stuck = stuck::measure(&bench)?;
     }
     if reading {
         report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);
@@ -284,7 +297,10 @@ impl Bench<'_> {
         let installation = Installation::init(&self.binary, &self.directory, MAILBOXES)?;
         installation.checked(&["route", "add", "sink.test", &sink.address().to_string()])?;
         let running = installation.start()?;
-        let target = our_target(&installation, &running);
+        let mut target = our_target(&installation, &running);
+        if self.args.device {
+            target.device = meter::Device::of(&self.directory);
+        }
         let mut results = self.any(&target, &sink)?;
         if self.wants(Part::Restart) {
             results.restart = Some(self.restart(&installation, running, &target, &results)?);
@@ -355,25 +371,19 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Syncs per message, counted by strace, which stops the server at nothing else.
+    /// Syncs per message, counted by strace.
     fn syncs(&self, connections: usize, messages: u64) -> Result<f64, BenchError> {
         let directory = self.directory.join(format!("syncs-{connections}"));
         fs::create_dir_all(&directory).map_err(BenchError::io("making a directory"))?;
         let counts = directory.join("strace");
         let mut installation = Installation::init(&self.binary, &directory, SHARED)?;
-        installation.wrapper =
-            ["strace", "-f", "--seccomp-bpf", "-c", "-e"].map(String::from).into();
-        installation.wrapper.push(format!("trace={SYNC_CALLS}"));
-        installation.wrapper.push("-o".to_owned());
-        installation.wrapper.push(counts.display().to_string());
+        installation.wrapper = counting_syncs(&counts);
         let running = installation.start()?;
         let target = our_target(&installation, &running);
         let shape = Shape { connections, messages, message_bytes: 4096 };
         target.deliver("counted", &target.load(0..SHARED, shape))?;
         running.stop()?;
-        let text =
-            fs::read_to_string(&counts).map_err(BenchError::io("reading strace's counts"))?;
-        Ok(calls_of(&text) as f64 / messages as f64)
+        Ok(counted_syncs(&counts)? as f64 / messages as f64)
     }
 
     /// Kills the server with what it has stored, and times the next start.
@@ -413,6 +423,7 @@ fn our_target(installation: &Installation, running: &Running) -> Target {
         password: installation.password.clone(),
         signs_in: true,
         processes: vec![running.pid()],
+        device: None,
     }
 }
 
@@ -427,6 +438,20 @@ fn note(results: &mut Results, cell: Cell) {
         cell.cpu_ms_per_message,
     ));
     results.cells.push(cell);
+}
+
+/// The wrapper that counts the syncs of a server into a file. It stops it at nothing else.
+fn counting_syncs(counts: &Path) -> Vec<String> {
+    let mut wrapper: Vec<String> =
+        ["strace", "-f", "--seccomp-bpf", "-c", "-e"].map(String::from).into();
+    wrapper.extend([format!("trace={SYNC_CALLS}"), "-o".to_owned(), counts.display().to_string()]);
+    wrapper
+}
+
+/// What it has counted, once the server has ended.
+fn counted_syncs(counts: &Path) -> Result<u64, BenchError> {
+    let text = fs::read_to_string(counts).map_err(BenchError::io("reading strace's counts"))?;
+    Ok(calls_of(&text))
 }
 
 /// strace(1) -c: the third or fourth column before the name is the number of calls.
@@ -445,7 +470,7 @@ fn calls_of(summary: &str) -> u64 {
 
 fn table(results: &Results) -> String {
     let mut text = format!(
-        "\n{}\n{:<20} {:>7} {:>5} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+        "\n{}\n{:<20} {:>7} {:>5} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
         results.server,
         "",
         "bytes",
@@ -456,6 +481,7 @@ fn table(results: &Results) -> String {
         "p99 ms",
         "CPU ms",
         "KiB out",
+        "KiB disk",
         "MiB mem",
     );
     let mut line = |arguments: std::fmt::Arguments<'_>| {
@@ -465,7 +491,7 @@ fn table(results: &Results) -> String {
     };
     for cell in &results.cells {
         line(format_args!(
-            "{:<20} {:>7} {:>5} {:>8} {:>9.0} {:>8.2} {:>8.2} {:>8.3} {:>8.1} {:>8.1}",
+            "{:<20} {:>7} {:>5} {:>8} {:>9.0} {:>8.2} {:>8.2} {:>8.3} {:>8.1} {:>8} {:>8.1}",
             cell.what,
             cell.message_bytes,
             cell.connections,
@@ -475,6 +501,7 @@ fn table(results: &Results) -> String {
             cell.p99_ms,
             cell.cpu_ms_per_message,
             cell.written_kib_per_message,
+            cell.device_kib_per_message.map_or("-".to_owned(), |kib| format!("{kib:.1}")),
             cell.memory_most_mib,
         ));
         if !cell.slices_per_second.is_empty() {

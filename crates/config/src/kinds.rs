@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 
 use crate::judging::{Act, DomainRules};
 use crate::parse::Fault;
@@ -324,6 +324,17 @@ unlimited_kind!(
     "a list of up to 64 domain names, such as [\"example.org\"]",
     |value| list(value, |text| Domain::new(text).ok()),
     |domains| write_list(domains, quoted)
+);
+unlimited_kind!(
+    Accounts,
+    Vec<String>,
+    "list of accounts",
+    "a list of up to 64 accounts or domains, such as [\"ann@example.org\", \"example.net\"]",
+    |value| list(value, |text| {
+        let domain = || Domain::new(text).map(|domain| domain.as_str().to_owned()).ok();
+        Address::parse(text).map_or_else(|_| domain(), |address| Some(address.to_string()))
+    }),
+    |accounts| write_list(accounts, quoted)
 );
 unlimited_kind!(
     ProxyListeners,

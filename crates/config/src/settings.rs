@@ -7,10 +7,10 @@ use toml::de::DeValue;
 
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains, Durations,
-    HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks, OptionalPath, Path,
-    Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt, RulesOfDomains, StsModeKind,
-    Time, Words, YesNo, ZstdLevel,
+    Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
+    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks,
+    OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
+    RulesOfDomains, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
@@ -225,6 +225,13 @@ settings! {
         /// Whether mail whose author's policy cannot be looked up is put off (451) instead of
         /// delivered.
         defer_on_dns_trouble: bool as YesNo = false;
+    }
+
+    /// Mail that accounts send: over the submission ports and the HTTP API.
+    submission: Submission {
+        /// Accounts, or domains for all of their accounts, that may write any address into From: a
+        /// program that writes in others' names. Their envelope sender is their own all the same.
+        any_from: Vec<String> as Accounts = Vec::new();
     }
 
     /// Connections through a proxy (haproxy's PROXY protocol, versions 1 and 2), whose client then
@@ -448,6 +455,11 @@ settings! {
         /// How long an Idempotency-Key is remembered: for so long a request that is sent again
         /// with it is not done again.
         idempotency_keys_for: Duration as Time = 7 * DAY, HOUR..=30 * DAY;
+        /// Messages that one account may send over the API; so many may come at once, and more as
+        /// time passes. Above it is 429, with the time to wait. `0`: no limit.
+        sends_per_account: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
+        /// The same for one token.
+        sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
     /// Mail on its way to other servers.
@@ -477,7 +489,7 @@ settings! {
         /// lowered to it, and who submits is told so.
         priority_max: i32 as PriorityLevel = 4, -9..=9;
         /// Connections to all destinations together.
-        concurrency: usize as Count ["connections"] = 200, 1..=10_000;
+        concurrency: usize as Count ["connections"] = 500, 1..=10_000;
         /// Connections to one destination.
         per_destination_concurrency: usize as Count ["connections"] = 10, 1..=1000;
         /// Messages sent through one connection before it makes room for others.

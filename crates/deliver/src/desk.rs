@@ -70,6 +70,10 @@ struct Limits {
     per_destination: usize,
     items: usize,
     items_per_destination: usize,
+    /// Jobs that one connection takes at a time.
+    jobs_at_once: usize,
+    /// Hosts of a destination, each of which may have a line.
+    hosts: usize,
 }
 
 #[derive(Default)]
@@ -87,8 +91,9 @@ struct State {
     without_chunking: HashSet<SocketAddr>,
     /// Destinations by what their hosts are and what TLS must be there, as of the last look-up.
     sisters: HashMap<Arc<str>, Vec<Key>>,
-    /// The last taking left mail in the queue for want of room here.
+    /// The last taking left mail in the queue for want of room here, or for want of room for these.
     left_behind: bool,
+    full: HashSet<NextHop>,
     stopping: bool,
 }
 
@@ -160,6 +165,8 @@ impl Desk {
             per_destination: settings.connections_per_destination_max.max(1),
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
+            jobs_at_once: settings.attempts_ahead.max(1),
+            hosts: settings.hosts_per_attempt.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -181,18 +188,22 @@ impl Desk {
     }
 
     /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
-    /// much room again: else it would wait in the queue behind all that waits here.
+    /// much room again: else it would wait in the queue behind all that waits here. What is left
+    /// behind of it has `room` notified once half of it is gone. Also what waits for a rate.
     pub(crate) fn full(&self, now: Timestamp) -> HashMap<NextHop, bool> {
         let mut state = self.state();
         state.waits.retain(|_, wait| wait.until > now);
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
-        for (key, line) in &state.lines {
+        for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
         let max = self.limits.items_per_destination;
         let full = items.into_iter().filter(|(_, count)| *count >= max);
-        let full = full.map(|(hop, count)| (hop.clone(), count >= 2 * max));
-        full.chain(state.waits.keys().map(|hop| (hop.clone(), true))).collect()
+        let mut full: HashMap<NextHop, bool> =
+            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
+        state.full = full.keys().cloned().collect();
+        full.extend(state.waits.keys().map(|hop| (hop.clone(), true)));
+        full
     }
 
     /// New mail from the queue.
@@ -267,6 +278,7 @@ impl Desk {
     /// Whether the line gets one more connection now; counts it. Otherwise it may wait for one.
     fn may_connect(&self, state: &mut State, key: &Key, now: Timestamp) -> bool {
         let full = state.connections >= self.limits.connections;
+        let scarce = state.connections >= self.limits.connections / 2;
         let per_site = self.limits.per_destination;
         let State { lines, windows, waiting, .. } = &mut *state;
         let Some(line) = lines.get_mut(key) else { return false };
@@ -274,7 +286,10 @@ impl Desk {
             line.learned_max = None;
         }
         let learned = line.learned_max.map_or(usize::MAX, |(count, _)| count);
-        let wants = line.jobs.len() > line.connecting + line.called
+        // Where many destinations have mail, making and ending connections costs more than sending:
+        // what one connection can take soon gets no second one.
+        let suffices = if scarce { line.connections * self.limits.jobs_at_once } else { 0 };
+        let wants = line.jobs.len() > (line.connecting + line.called).max(suffices)
             && line.connections < self.limits.per_destination.min(learned);
         if !wants {
             return false;
@@ -497,17 +512,33 @@ impl Desk {
     pub(crate) fn recorded(&self, key: &Key, count: usize, now: Timestamp) {
         let mut state = self.state();
         state.items = state.items.saturating_sub(count);
-        let mut has_room = state.items <= self.limits.items / 2;
         if let Some(line) = state.lines.get_mut(key) {
-            let half = self.limits.items_per_destination / 2;
-            let was_over = line.items > half;
             line.items = line.items.saturating_sub(count);
-            has_room |= was_over && line.items <= half;
+        }
+        // Who takes from the queue is not called for each message: what is full and stuck must not
+        // have the queue looked through for each message that goes elsewhere.
+        let mut has_room = state.left_behind && state.items <= self.limits.items / 2;
+        if has_room {
+            state.left_behind = false;
+        }
+        if state.full.contains(&key.hop) && self.lies_at(&state, &key.hop) <= self.half_full() {
+            state.full.remove(&key.hop);
+            has_room = true;
         }
         Self::forget_if_empty(&mut state, key, now);
-        if has_room && std::mem::take(&mut state.left_behind) {
+        if has_room {
             self.room.notify_one();
         }
+    }
+
+    const fn half_full(&self) -> usize {
+        self.limits.items_per_destination / 2
+    }
+
+    /// Custodies that go this way, in the lines of all its hosts.
+    fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
+        let line = |skip| state.lines.get(&Key { hop: hop.clone(), skip });
+        (0..=self.limits.hosts).filter_map(line).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {

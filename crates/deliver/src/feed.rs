@@ -53,9 +53,6 @@ impl<Q: Queue> Runner<Q> {
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full(now);
-        if !full.is_empty() {
-            self.desk.wait_for_room();
-        }
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, priority| match full.is_empty() {
             true => false,

@@ -18,7 +18,7 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Port of other servers. Default: 25.
     pub port: u16,
-    /// Connections to all destinations together. Default: 200.
+    /// Connections to all destinations together. Default: 500.
     pub connections_max: usize,
     /// Connections to one destination. Default: 10.
     pub connections_per_destination_max: usize,
@@ -134,7 +134,7 @@ impl Settings {
             inward: Inward::default(),
             schedule: Schedule::default(),
             port: 25,
-            connections_max: 200,
+            connections_max: 500,
             connections_per_destination_max: 10,
             messages_per_connection: 100,
             host_limits: Vec::new(),

@@ -73,11 +73,10 @@ impl Pattern {
     /// Which levels of a name it matches, read once: bit 0 stands for the first level alone, bit 1
     /// for the first two, and so on; of [`MAILBOX_LEVELS_MAX`].
     fn levels(&self, name: &str) -> u32 {
-        let words = self.star.len();
-        let mut reached = vec![0_u64; words];
-        let mut next = vec![0_u64; words];
-        reached[0] = 1;
-        self.pass_wildcards(&mut reached);
+        let mut reached = Reached { words: vec![0; self.star.len()], first: 0, last: 0 };
+        reached.words[0] = 1;
+        // The first place may be a wildcard; a second one does not follow it.
+        reached.words[0] |= (self.wild[0] & 1) << 1;
         let (mut levels, mut level) = (0, 0);
         for octet in name.bytes() {
             let is_separator = octet == SEPARATOR as u8;
@@ -90,35 +89,64 @@ impl Pattern {
             }
             let stands = &self.stands[usize::from(self.index[usize::from(octet)])];
             let stay = if is_separator { &self.star } else { &self.wild };
-            let mut carry = 0;
-            for word in 0..words {
-                let moved = reached[word] & stands[word];
-                next[word] = moved << 1 | carry | reached[word] & stay[word];
-                carry = moved >> 63;
-            }
-            std::mem::swap(&mut reached, &mut next);
-            self.pass_wildcards(&mut reached);
-            if reached.iter().all(|&word| word == 0) {
+            if !self.go_on(&mut reached, stands, stay) {
                 return levels;
             }
         }
         levels | self.at_end(&reached) << level
     }
 
-    /// 1 where the end of the pattern is reached.
-    const fn at_end(&self, reached: &[u64]) -> u32 {
-        (reached[self.len / 64] >> (self.len % 64) & 1) as u32
+    /// Moves all places by one octet. False where none is left.
+    fn go_on(&self, reached: &mut Reached, stands: &[u64], stay: &[u64]) -> bool {
+        let (mut carry, mut passed_carry, mut star, mut any) = (0, 0, None, None);
+        let end = (reached.last + 1).min(self.star.len() - 1);
+        for at in reached.first..=end {
+            // What lies behind the last word is none of this name's.
+            let here = if at > reached.last { 0 } else { reached.words[at] };
+            let moved = here & stands[at];
+            let mut next = moved << 1 | carry | here & stay[at];
+            carry = moved >> 63;
+            // A wildcard matches nothing too. No two stand together, so one pass is enough.
+            let passed = next & self.wild[at];
+            next |= passed << 1 | passed_carry;
+            passed_carry = passed >> 63;
+            reached.words[at] = next;
+            if next & self.star[at] != 0 {
+                star = Some(at);
+            }
+            if next != 0 {
+                any = Some(at);
+            }
+        }
+        let Some(last) = any else { return false };
+        reached.last = last;
+        // Whatever a place before a `*` can still match, the `*` can: it takes in what comes up to
+        // where that place would reach it.
+        if let Some(at) = star {
+            let highest = 63 - (reached.words[at] & self.star[at]).leading_zeros();
+            reached.words[at] &= u64::MAX << highest;
+            reached.first = at;
+        }
+        true
     }
 
-    /// A wildcard matches nothing too. No two stand together, so one pass is enough.
-    fn pass_wildcards(&self, reached: &mut [u64]) {
-        let mut carry = 0;
-        for (word, wild) in reached.iter_mut().zip(&self.wild) {
-            let passed = *word & wild;
-            *word |= passed << 1 | carry;
-            carry = passed >> 63;
+    /// 1 where the end of the pattern is reached.
+    fn at_end(&self, reached: &Reached) -> u32 {
+        let (word, bit) = (self.len / 64, self.len % 64);
+        if word < reached.first || word > reached.last {
+            return 0;
         }
+        (reached.words[word] >> bit & 1) as u32
     }
+}
+
+/// The places of a pattern that a name has reached.
+struct Reached {
+    /// As bits.
+    words: Vec<u64>,
+    /// The words that count: there is none before and none behind.
+    first: usize,
+    last: usize,
 }
 
 /// A run of wildcards matches what its strongest one matches.

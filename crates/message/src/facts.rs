@@ -20,6 +20,10 @@ pub struct HeaderFacts {
     pub from: Vec<EnvelopeAddress>,
     /// Sender, group marks included.
     pub sender: Vec<EnvelopeAddress>,
+    /// Resent-From of the last resending (RFC 5322 §3.6.6: the topmost), group marks included.
+    pub resent_from: Vec<EnvelopeAddress>,
+    /// Resent-Sender of the last resending, group marks included.
+    pub resent_sender: Vec<EnvelopeAddress>,
     /// Subject, decoded.
     pub subject: Option<String>,
     /// Received fields (RFC 5321 §6.3: loop detection counts them).
@@ -38,6 +42,7 @@ impl HeaderFacts {
     #[must_use]
     pub fn read(header: &[u8], limits: &Limits) -> Self {
         let mut facts = Self::default();
+        let mut resent_count = 0;
         for field in Fields::limited(header, limits) {
             let text = |max: usize| unfold(field.value, limits.value_bytes_max.min(max));
             match field.name.len() {
@@ -50,6 +55,19 @@ impl HeaderFacts {
                 }
                 6 if field.is("Sender") && facts.sender.is_empty() => {
                     parse_addresses(field.value, limits, &mut facts.sender);
+                }
+                11 if field.is("Resent-From") => {
+                    resent_count += 1;
+                    if resent_count == 1 {
+                        parse_addresses(field.value, limits, &mut facts.resent_from);
+                    }
+                }
+                // Below the Resent-From of an earlier resending it is of that one.
+                13 if field.is("Resent-Sender")
+                    && facts.resent_sender.is_empty()
+                    && resent_count < 2 =>
+                {
+                    parse_addresses(field.value, limits, &mut facts.resent_sender);
                 }
                 7 if field.is("Subject") && facts.subject.is_none() => {
                     facts.subject = Some(decode_words(&text(usize::MAX)));
@@ -76,6 +94,19 @@ impl HeaderFacts {
             }
         }
         facts
+    }
+
+    /// Who answers for the message as it is sent now: who resends it, else its authors. RFC 5322
+    /// §3.6.6: who resends a message leaves From as it is, and names itself in fields of its own.
+    #[must_use]
+    pub fn answerable(&self) -> &[EnvelopeAddress] {
+        // A field that names nobody lets nobody off.
+        let names = |list: &[EnvelopeAddress]| list.iter().any(|one| one.address().is_some());
+        match (names(&self.resent_from), names(&self.resent_sender)) {
+            (false, _) => &self.from,
+            (true, false) => &self.resent_from,
+            (true, true) => &self.resent_sender,
+        }
     }
 }
 

@@ -38,12 +38,13 @@ impl Signing {
         Self { store, ready: Arc::default() }
     }
 
-    /// The DKIM-Signature fields to put in front of a message; empty where its From is of no domain
-    /// that has active keys. A message is better sent unsigned than not at all.
+    /// The DKIM-Signature fields to put in front of a message; empty where its From (or Resent-From,
+    /// where it is resent: RFC 6376 §5.1, who signs takes responsibility) is of no domain that has
+    /// active keys. A message is better sent unsigned than not at all.
     pub fn sign(&self, message: &[u8], now: Timestamp) -> String {
         let header = &message[message::header_range(message)];
         let facts = message::HeaderFacts::read(header, &message::Limits::default());
-        let from = facts.from.iter().find_map(message::EnvelopeAddress::address);
+        let from = facts.answerable().iter().find_map(message::EnvelopeAddress::address);
         let Some(from) = from.as_ref().and_then(|address| address.domain()) else {
             return String::new();
         };

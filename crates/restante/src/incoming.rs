@@ -1,7 +1,7 @@
 //! Starts what takes mail: ports 25, 587 and 465, and LMTP; how senders are judged, from the
 //! settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use config::{Config, Service};
-use mail_types::{Domain, Priority};
+use mail_types::{Address, Domain, Priority};
 use sign_in::SignIn;
 use smtp_machine::server::Role;
 use store::Store;
@@ -88,8 +88,21 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
             .then_some(config.queue.future_release_max),
         priority_max: Priority::nearest(config.queue.priority_max.into()),
         limits: limits(config),
+        any_from: any_from(config),
         received_fields_max: config.limits.received_fields_max,
     }
+}
+
+/// Accounts that may write any From, by themselves or by their domain.
+fn any_from(config: &Config) -> Box<dyn Fn(&Address) -> bool + Send + Sync> {
+    let free = config.submission.any_from.iter();
+    let free: HashSet<String> = free
+        .map(|text| Address::parse(text).map_or_else(|_| text.to_lowercase(), |one| one.folded()))
+        .collect();
+    Box::new(move |account| {
+        let domain = account.domain().map(Domain::as_str).unwrap_or_default();
+        free.contains(&account.folded()) || free.contains(domain)
+    })
 }
 
 fn checks(config: &Config, outside: &Outside) -> smtp::Checks {

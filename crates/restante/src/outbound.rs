@@ -194,7 +194,7 @@ impl Open {
         if dkim_signing::is_ours(&accepted.source) {
             self.fronts.entry(mail).or_insert_with(|| front(FrontKind::Signatures));
         } else if let Some(domain) = forwarder(item) {
-            let path = || directory.forwarding_path(&accepted.reverse_path, domain, now);
+            let path = || directory.forwarding_path(mail, &accepted.reverse_path, domain, now);
             self.forwarded.entry(mail).or_insert_with(path);
             let seal = || front(FrontKind::Seal(domain.clone()));
             self.fronts.entry(mail).or_insert_with(seal);
@@ -354,7 +354,7 @@ fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
         let address = Address::parse(&format!("postmaster@{domain}")).ok()?;
         match directory.resolve(&address) {
             Resolution::Account(_) | Resolution::Alias(_) => Some(address),
-            Resolution::UnknownUser | Resolution::Remote => None,
+            Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => None,
         }
     };
     of(hostname).or_else(|| directory.domains().find_map(of))

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::dkim;
 use crate::file_limit;
 use crate::incoming;
 use crate::introspection::Introspection;
@@ -232,6 +233,8 @@ async fn run(
     let watching = tokio::spawn(watching);
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
+    let (keyed, until) = (store.clone(), stop.clone());
+    let keys = tokio::task::spawn_blocking(move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -252,6 +255,7 @@ async fn run(
     control.close().await;
     purging.await.context("purging held mail ended by a bug")?;
     releasing.await.context("releasing held mail ended by a bug")?;
+    keys.await.context("making DKIM keys ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
     if let Some(keeping) = keeping {
         keeping.await.context("renewing certificates ended by a bug")?;

@@ -88,7 +88,7 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             Some(hold) => story_changes::held(to, hold),
             None => format!("{to}: held"),
         },
-        CustodyState::Expanded => format!("{to}: an alias, see its targets"),
+        CustodyState::Expanded => format!("{to}: goes on as other recipients, see there"),
         CustodyState::Purged => format!("{to}: purged"),
     }
 }
@@ -186,6 +186,9 @@ impl<'a> Teller<'a> {
             Fate::Expanded { into } => {
                 let targets: Vec<&str> =
                     into.iter().filter_map(|target| self.recipient(*target)).collect();
+                if *targets == [to] {
+                    return Some(format!("{to} was named before: one copy goes there"));
+                }
                 Some(format!("{to} is an alias: goes on to {}", targets.join(", ")))
             }
         }

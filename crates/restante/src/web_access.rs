@@ -34,6 +34,7 @@ pub fn api(config: &Config, store: &Store, submission: Arc<smtp::Shared>) -> Arc
         sign_in: Arc::clone(&submission.sign_in),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         keys_kept_for: config.web.idempotency_keys_for,
+        rates: web::Rates::new(config.web.sends_per_account, config.web.sends_per_token),
         doing: Box::new(Doing { store: store.clone(), submission }),
     })
 }

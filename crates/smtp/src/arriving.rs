@@ -53,7 +53,7 @@ pub struct Rules {
     pub is_checked: bool,
     /// Whether Authentication-Results in our name may be ours: it comes from hosts of our own.
     pub keeps_results: bool,
-    /// Whether the signed-in account may have this address in From.
+    /// Whether the signed-in account may have this address in From, or in Resent-From.
     pub may_send_as: Box<dyn Fn(&Address) -> bool + Send + Sync>,
 }
 
@@ -225,14 +225,17 @@ impl Arriving {
         }
         if self.rules.role == Role::Submission {
             // RFC 6409 §6.1: the submission server may hold From against who has signed in.
-            let addresses = self.facts.from.iter().filter_map(message::EnvelopeAddress::address);
-            for address in addresses {
+            let answerable = self.facts.answerable();
+            let is_author = answerable == &*self.facts.from;
+            let field = if is_author { "From" } else { "Resent-From or Resent-Sender" };
+            let answerable = answerable.iter();
+            for address in answerable.filter_map(message::EnvelopeAddress::address) {
                 if !(self.rules.may_send_as)(&address) {
                     return Err(Refusal::permanent(
                         550,
                         7,
                         1,
-                        format!("The From address {address} does not belong to your account"),
+                        format!("The {field} address {address} does not belong to your account"),
                     ));
                 }
             }

@@ -27,7 +27,7 @@ fn is_delivered_here(directory: &Directory, address: &Address) -> bool {
             .expand(&targets)
             .iter()
             .any(|(_, leaf)| matches!(leaf, Resolution::Account(_))),
-        Resolution::UnknownUser | Resolution::Remote => false,
+        Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => false,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Shared {
     pub hold_max: Option<Duration>,
     /// The highest priority that who submits gets (RFC 6710).
     pub priority_max: Priority,
+    /// Whether an account may write what it likes into From; its envelope sender stays its own.
+    pub any_from: Box<dyn Fn(&Address) -> bool + Send + Sync>,
     /// `Received` fields in one message; more is a loop (RFC 5321 §6.3).
     pub received_fields_max: usize,
 }

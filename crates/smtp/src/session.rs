@@ -147,6 +147,11 @@ impl Session {
             Resolution::Alias(targets) if !directory.expand(&targets).is_empty() => {
                 self.room_for(address)
             }
+            Resolution::SenderOf(mail) => match self.shared.store.sender_of(mail) {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err(refusal(&Refused::UnknownUser(address.clone()))),
+                Err(error) => Err(refusal(&Refused::Unavailable(error.to_string()))),
+            },
             Resolution::Alias(_) | Resolution::UnknownUser => {
                 Err(refusal(&Refused::UnknownUser(address.clone())))
             }
@@ -168,6 +173,7 @@ impl Session {
             Resolution::Alias(targets) => {
                 directory.expand(&targets).iter().any(|(_, leaf)| *leaf == Resolution::Remote)
             }
+            Resolution::SenderOf(_) => true,
             Resolution::Account(_) | Resolution::UnknownUser | Resolution::Remote => false,
         };
         let forwarders = envelope
@@ -178,6 +184,8 @@ impl Session {
             .cloned()
             .collect();
         let account = self.account;
+        let own = account.and_then(|account| directory.account(account));
+        let any_from = own.is_some_and(|own| (self.shared.any_from)(&own.address));
         let rules = Rules {
             role: self.shared.role,
             hostname: self.shared.hostname.clone(),
@@ -186,7 +194,7 @@ impl Session {
             is_checked: self.inquiry.is_some(),
             keeps_results: self.is_one_of_ours(),
             may_send_as: Box::new(move |address| {
-                account.is_some_and(|account| directory.may_send_as(account, address))
+                any_from || account.is_some_and(|account| directory.may_send_as(account, address))
             }),
         };
         let (mail, arrival) = (self.shared.store.next_mail(), self.shared.store.arrival());

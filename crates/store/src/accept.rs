@@ -122,6 +122,7 @@ impl<D: Disk> Store<D> {
         Beside { report, key, judged, future, priority }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        let senders = self.senders(&arrived);
         let report = report.map(|report| (self.next_mail(), report));
         self.change_and(
             move |work| {
@@ -130,14 +131,14 @@ impl<D: Disk> Store<D> {
                 }
                 let (actor, accepted) = (arrived.actor.clone(), arrived.mail);
                 match (judged, future) {
-                    (None, None) => accept(work, arrived)?,
-                    (Some(judged), None) => accept_as(work, arrived, judged)?,
+                    (None, None) => accept(work, arrived, senders)?,
+                    (Some(judged), None) => accept_as(work, arrived, judged, senders)?,
                     // Only what is submitted can be held so, and that is not judged; a verdict to
                     // hold goes before.
                     (Some(judged), Some(_)) if judged.act == JudgedAct::Hold => {
-                        accept_as(work, arrived, judged)?;
+                        accept_as(work, arrived, judged, senders)?;
                     }
-                    (_, Some(future)) => accept_later(work, arrived, future)?,
+                    (_, Some(future)) => accept_later(work, arrived, future, senders)?,
                 }
                 if priority != Priority::NORMAL {
                     work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
@@ -154,7 +155,27 @@ impl<D: Disk> Store<D> {
             move |at, synced| Receipt::committed(id, at, synced),
         )
     }
+
+    /// Whom the recipients stand for that are the reverse-path of a message forwarded from here. What
+    /// cannot be read now is refused for now.
+    fn senders(&self, arrived: &Arrived) -> Senders {
+        let directory = self.directory();
+        let numbers = arrived.recipients.iter().filter_map(|recipient| {
+            match directory.resolve(&recipient.address) {
+                Resolution::SenderOf(mail) => Some(mail),
+                Resolution::Account(_)
+                | Resolution::Alias(_)
+                | Resolution::UnknownUser
+                | Resolution::Remote => None,
+            }
+        });
+        let senders = numbers.filter_map(|mail| Some((mail, self.sender_of(mail).ok()??)));
+        senders.collect()
+    }
 }
+
+/// Who sent the messages whose reverse-paths are among the recipients.
+pub type Senders = HashMap<MailId, Address>;
 
 impl<D: Disk> Store<D> {
     /// Accepts a message and holds it for every recipient: it is safe, and neither delivered nor
@@ -162,9 +183,10 @@ impl<D: Disk> Store<D> {
     /// goes to nobody, is refused as by [`Store::accept`].
     pub fn accept_held(&self, arrived: Arrived, hold: Hold) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
+        let senders = self.senders(&arrived);
         self.change_and(
             move |work| {
-                let fates = held(fates(work, &arrived, Placement::Inbox)?, &hold);
+                let fates = held(fates(work, &arrived, Placement::Inbox, senders)?, &hold);
                 record(work, arrived, fates, None)?;
                 Ok(work.now)
             },
@@ -175,22 +197,27 @@ impl<D: Disk> Store<D> {
 
 /// Works out every recipient's fate and records the message. Used for reports too, in the commit
 /// of what they report.
-pub fn accept(work: &mut Work<'_>, arrived: Arrived) -> Result<(), Refused> {
+pub fn accept(work: &mut Work<'_>, arrived: Arrived, senders: Senders) -> Result<(), Refused> {
     // RFC 5321 §3.6.2: nobody relays through us who has not signed in; what we write ourselves goes
     // anywhere.
-    let fates = fates(work, &arrived, Placement::Inbox)?;
+    let fates = fates(work, &arrived, Placement::Inbox, senders)?;
     record(work, arrived, fates, None)
 }
 
 /// The same as a verdict has it.
-fn accept_as(work: &mut Work<'_>, arrived: Arrived, judged: Judged) -> Result<(), Refused> {
+fn accept_as(
+    work: &mut Work<'_>,
+    arrived: Arrived,
+    judged: Judged,
+    senders: Senders,
+) -> Result<(), Refused> {
     let fates = match judged.act {
-        JudgedAct::Deliver | JudgedAct::Reject => fates(work, &arrived, Placement::Inbox)?,
-        JudgedAct::Junk => fates(work, &arrived, Placement::Junk)?,
+        JudgedAct::Deliver | JudgedAct::Reject => fates(work, &arrived, Placement::Inbox, senders)?,
+        JudgedAct::Junk => fates(work, &arrived, Placement::Junk, senders)?,
         JudgedAct::Hold => {
             let reason = shortened_to(judged.reasons.join("; "), REASON_BYTES_MAX);
             let hold = Hold { by: HeldBy::Verdict, reason, purge_at: None };
-            held(fates(work, &arrived, Placement::Inbox)?, &hold)
+            held(fates(work, &arrived, Placement::Inbox, senders)?, &hold)
         }
     };
     let actor = arrived.actor.clone();
@@ -216,6 +243,7 @@ pub fn fates(
     work: &Work<'_>,
     arrived: &Arrived,
     placement: Placement,
+    senders: Senders,
 ) -> Result<Vec<NewCustody>, Refused> {
     let may_relay = match arrived.source {
         Source::Smtp { .. } | Source::Lmtp { .. } => false,
@@ -224,7 +252,7 @@ pub fn fates(
         | Source::Report { .. }
         | Source::Import { .. } => true,
     };
-    let mut fates = Fates::new(work, may_relay, placement);
+    let mut fates = Fates::new(work, may_relay, placement, senders);
     for recipient in &arrived.recipients {
         fates.add(recipient)?;
     }
@@ -302,11 +330,16 @@ struct Fates<'a, 'b> {
     custodies: Vec<NewCustody>,
     /// Accounts that have the message already.
     delivered: HashMap<AccountId, Fate>,
+    /// Addresses elsewhere that it goes to already, by [`Address::folded`], with when their sender
+    /// wants to hear of them: one copy is sent, however many ways lead there.
+    queued: HashMap<(String, Option<Notify>), CustodyId>,
+    senders: Senders,
 }
 
 impl<'a, 'b> Fates<'a, 'b> {
-    fn new(work: &'a Work<'b>, may_relay: bool, placement: Placement) -> Self {
-        Self { work, may_relay, placement, custodies: Vec::new(), delivered: HashMap::new() }
+    fn new(work: &'a Work<'b>, may_relay: bool, placement: Placement, senders: Senders) -> Self {
+        let (custodies, delivered, queued) = (Vec::new(), HashMap::new(), HashMap::new());
+        Self { work, may_relay, placement, custodies, delivered, queued, senders }
     }
 
     fn add(&mut self, recipient: &Recipient) -> Result<(), Refused> {
@@ -315,9 +348,17 @@ impl<'a, 'b> Fates<'a, 'b> {
             Resolution::UnknownUser => Err(Refused::UnknownUser(address.clone())),
             Resolution::Remote if !self.may_relay => Err(Refused::RelayDenied(address.clone())),
             Resolution::Remote => {
-                self.push(recipient, Fate::Queued { due: self.work.now });
+                let fate = match self.queued.get(&place(recipient)) {
+                    Some(&known) => Fate::Expanded { into: vec![known] },
+                    None => Fate::Queued { due: self.work.now },
+                };
+                self.push(recipient, fate);
                 Ok(())
             }
+            Resolution::SenderOf(mail) => match self.senders.get(&mail).cloned() {
+                Some(sender) => self.add_alias(recipient, &[sender]),
+                None => Err(Refused::UnknownUser(address.clone())),
+            },
             Resolution::Account(account) => {
                 let fate = self.delivered_to(account)?;
                 self.push(recipient, fate);
@@ -339,21 +380,32 @@ impl<'a, 'b> Fates<'a, 'b> {
         if leaves.is_empty() {
             return Err(Refused::UnknownUser(recipient.address.clone()));
         }
-        let first = self.next_custody().0 + 1;
-        let into = (first..).take(leaves.len()).map(CustodyId).collect();
-        self.push(recipient, Fate::Expanded { into });
+        let alias = self.custodies.len();
+        let mut into = Vec::with_capacity(leaves.len());
+        self.push(recipient, Fate::Expanded { into: Vec::new() });
         for (address, leaf) in leaves {
+            let target = Recipient { address, ..recipient.clone() };
             let fate = match leaf {
                 Resolution::Account(account) => self.delivered_to(account)?,
-                _ => Fate::Queued { due: self.work.now },
+                _ => match self.queued.get(&place(&target)) {
+                    Some(&known) => {
+                        into.push(known);
+                        continue;
+                    }
+                    None => Fate::Queued { due: self.work.now },
+                },
             };
-            let target = Recipient { address, ..recipient.clone() };
+            into.push(self.next_custody());
             self.push(&target, fate);
         }
+        self.custodies[alias].fate = Fate::Expanded { into };
         Ok(())
     }
 
     fn push(&mut self, recipient: &Recipient, fate: Fate) {
+        if let Fate::Queued { .. } = fate {
+            self.queued.insert(place(recipient), self.next_custody());
+        }
         self.custodies.push(NewCustody {
             custody: self.next_custody(),
             recipient: recipient.address.clone(),
@@ -391,6 +443,11 @@ impl<'a, 'b> Fates<'a, 'b> {
         self.delivered.insert(account, fate.clone());
         Ok(fate)
     }
+}
+
+/// What tells addresses elsewhere apart. RFC 3461 §5.2: what its sender wants to hear is heard of each.
+fn place(recipient: &Recipient) -> (String, Option<Notify>) {
+    (recipient.address.folded(), recipient.notify)
 }
 
 /// At most 255 bytes, cut between characters.

@@ -453,7 +453,7 @@ pub fn released(
                 mail: standing.mail,
             }))
         }
-        Resolution::UnknownUser | Resolution::Alias(_) => {
+        Resolution::UnknownUser | Resolution::Alias(_) | Resolution::SenderOf(_) => {
             Ok(Err("to an address that is no account any more".to_owned()))
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use mail_types::{AccountId, Address, Domain, Timestamp};
+use mail_types::{AccountId, Address, Domain, MailId, Timestamp};
 
 use crate::record::{Credentials, RelayLogin};
 
@@ -59,6 +59,9 @@ pub enum Resolution {
     Account(AccountId),
     /// An alias with these targets.
     Alias(Vec<Address>),
+    /// The reverse-path that this message left with when it was forwarded: whoever sent it
+    /// ([`crate::Store::sender_of`]).
+    SenderOf(MailId),
     /// A local domain without this user.
     UnknownUser,
     /// Not a domain of ours.
@@ -174,7 +177,7 @@ impl Directory {
             return found;
         }
         if let Some(sender) = self.first_sender(address) {
-            return Resolution::Alias(vec![sender]);
+            return sender;
         }
         let detail = folded.split_once('@').and_then(|(localpart, domain)| {
             let (user, _) = localpart.split_once('+')?;
@@ -217,7 +220,8 @@ impl Directory {
                     open.extend(further.into_iter().rev().map(|target| (target, depth + 1)));
                 }
                 Resolution::Alias(_) => all = false,
-                Resolution::UnknownUser => {}
+                // Nobody's alias leads there: it is the reverse-path of one message.
+                Resolution::UnknownUser | Resolution::SenderOf(_) => {}
                 Resolution::Account(_) | Resolution::Remote
                     if leaves.len() >= ALIAS_TARGETS_MAX =>
                 {
@@ -240,7 +244,7 @@ impl Directory {
             Resolution::Alias(targets) => {
                 self.expand(&targets).iter().any(|(_, leaf)| *leaf == Resolution::Account(account))
             }
-            Resolution::UnknownUser | Resolution::Remote => false,
+            Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use journal::Disk;
 use mail_types::{CustodyId, MailId, RecordSeq, Timestamp};
 
-use crate::accept::{Arrived, Placement, fates, held, record};
+use crate::accept::{Arrived, Placement, Senders, fates, held, record};
 use crate::changes::{Part, released};
 use crate::commit::Work;
 use crate::index::Index;
@@ -44,10 +44,11 @@ pub fn accept_later(
     work: &mut Work<'_>,
     arrived: Arrived,
     FutureRelease { until, asked_secs }: FutureRelease,
+    senders: Senders,
 ) -> Result<(), Refused> {
     let reason = format!("until {until}, as its sender asked");
     let hold = Hold { by: HeldBy::Future, reason, purge_at: None };
-    let custodies = held(fates(work, &arrived, Placement::Inbox)?, &hold);
+    let custodies = held(fates(work, &arrived, Placement::Inbox, senders)?, &hold);
     let (actor, mail) = (arrived.actor.clone(), arrived.mail);
     record(work, arrived, custodies, None)?;
     work.record(&actor, Record::FutureRelease { mail, until, asked_secs })

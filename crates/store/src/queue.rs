@@ -494,7 +494,7 @@ pub fn accept_report(
         subject: report.subject,
         recipients: vec![Recipient { address: report.to, notify: None, original_recipient: None }],
     };
-    match crate::accept::accept(work, arrived) {
+    match crate::accept::accept(work, arrived, crate::accept::Senders::new()) {
         Ok(()) => Ok(Some(mail)),
         Err(Refused::UnknownUser(_)) => Ok(None),
         // The sender's own address takes no mail now: what the report is about must not fail by it.

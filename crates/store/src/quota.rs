@@ -81,14 +81,17 @@ impl<D: Disk> Store<D> {
                     Resolution::Account(account) => {
                         self.check_quota(*account, 1, bytes.max(1)).is_err()
                     }
-                    Resolution::Alias(_) | Resolution::UnknownUser | Resolution::Remote => false,
+                    Resolution::Alias(_)
+                    | Resolution::SenderOf(_)
+                    | Resolution::UnknownUser
+                    | Resolution::Remote => false,
                 };
                 if !leaves.is_empty() && leaves.iter().all(|(_, leaf)| is_full(leaf)) {
                     return Err(Refused::OverQuota);
                 }
                 Ok(())
             }
-            Resolution::UnknownUser | Resolution::Remote => Ok(()),
+            Resolution::SenderOf(_) | Resolution::UnknownUser | Resolution::Remote => Ok(()),
         }
     }
 

@@ -107,7 +107,7 @@ pub struct NewCustody {
 }
 
 /// When the sender wants to hear of a recipient (RFC 3461 §4.1 NOTIFY).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Notify {
     /// NEVER.
     pub never: bool,
@@ -138,7 +138,7 @@ pub enum Fate {
         /// When it is first due.
         due: Timestamp,
     },
-    /// An alias: these custodies carry it on.
+    /// An alias, or an address named twice: these custodies carry it on.
     Expanded {
         /// Custodies of the same message.
         into: Vec<CustodyId>,

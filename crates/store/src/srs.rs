@@ -3,19 +3,21 @@
 //! address itself says who that is, proven by a key and good for some weeks.
 //!
 //! `SRS0=hash=day=domain=local@ours`, and `SRS1=hash=forwarder==rest@ours` for what another forwarder
-//! has rewritten already, which then gets it back without a chain that grows.
+//! has rewritten already, which then gets it back without a chain that grows. What does not fit into a
+//! local-part that way (RFC 5321 §4.5.3.1.1: 64 octets), or may not stand in one unquoted, is
+//! `SRS0=hash=day=number@ours`: the number is that of the message, whose record names its sender.
 
 use std::sync::Arc;
 
 use journal::Disk;
-use mail_types::{Address, Domain, Host, ReversePath, Timestamp};
+use mail_types::{Address, Domain, Host, MailId, ReversePath, Timestamp};
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Resolution};
 use crate::dkim_keys::{KeyChange, PrivateKey};
 use crate::index::Index;
 use crate::record::{Actor, Record};
 use crate::sql::{Executor, Param, SqlError};
-use crate::{Pending, Refused, Store};
+use crate::{Pending, Refused, Store, StoreError};
 
 /// Keys that are taken: the one that rewrites, and the one before it.
 const KEYS_MAX: usize = 2;
@@ -30,24 +32,35 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// What an address says that was rewritten here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rewritten {
-    original: Address,
+    original: Original,
     /// None for SRS1: its day is the first forwarder's to judge.
     day: Option<i64>,
 }
 
+/// For whom such an address stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Original {
+    Address(Address),
+    /// Whoever sent this message.
+    SenderOf(MailId),
+}
+
 impl Directory {
-    /// The reverse-path for a message that `domain` forwards; unchanged where there is no key, where
-    /// the sender is of a local domain, and where the address would be too long.
+    /// The reverse-path for a message that `domain` forwards; unchanged where there is no key, and
+    /// where the sender is of a local domain.
     #[must_use]
     pub fn forwarding_path(
         &self,
+        mail: MailId,
         reverse_path: &ReversePath,
         domain: &Domain,
         now: Timestamp,
     ) -> ReversePath {
         let rewritten = match reverse_path {
             ReversePath::Null => None,
-            ReversePath::Address(address) => self.rewritten(address, domain, now),
+            ReversePath::Address(address) => self
+                .rewritten(address, domain, now)
+                .or_else(|| self.rewritten_by_number(mail, address, domain, now)),
         };
         rewritten.map_or_else(|| reverse_path.clone(), ReversePath::Address)
     }
@@ -66,19 +79,32 @@ impl Directory {
             Some("SRS0") if separated => ("SRS1", format!("{from}={}", &local[4..])),
             // Another hop: the hash is ours, the rest stays.
             Some("SRS1") if separated => ("SRS1", local[5..].split_once('=')?.1.to_owned()),
-            _ => {
-                let day = now.secs().div_euclid(86_400).rem_euclid(DAYS_CYCLE);
-                let digit = |number: i64| char::from(BASE32[(number & 31) as usize]);
-                ("SRS0", format!("{}{}={from}={local}", digit(day >> 5), digit(day)))
-            }
+            _ => ("SRS0", format!("{}={from}={local}", day_of(now))),
         };
         let text = format!("{scheme}={}={rest}@{domain}", hash(key, scheme, &rest));
         Address::parse(&text).ok()
     }
 
+    /// What does not fit otherwise.
+    fn rewritten_by_number(
+        &self,
+        mail: MailId,
+        address: &Address,
+        domain: &Domain,
+        now: Timestamp,
+    ) -> Option<Address> {
+        let key = self.srs_keys.first()?;
+        address.domain().filter(|from| !self.is_local(from))?;
+        let rest = format!("{}={}", day_of(now), base32(mail.0));
+        Address::parse(&format!("SRS0={}={rest}@{domain}", hash(key, "SRS0", &rest))).ok()
+    }
+
     /// Who such an address stands for; `None` for any other, and for one that we did not make.
-    pub(crate) fn first_sender(&self, address: &Address) -> Option<Address> {
-        self.read_rewritten(address).map(|rewritten| rewritten.original)
+    pub(crate) fn first_sender(&self, address: &Address) -> Option<Resolution> {
+        Some(match self.read_rewritten(address)?.original {
+            Original::Address(original) => Resolution::Alias(vec![original]),
+            Original::SenderOf(mail) => Resolution::SenderOf(mail),
+        })
     }
 
     /// Whether this address was rewritten here, too long ago to be good.
@@ -103,18 +129,42 @@ impl Directory {
         if scheme == "SRS1" {
             let (host, rest) = rest.split_once('=')?;
             let original = Address::parse(&format!("SRS0{rest}@{host}")).ok()?;
-            return Some(Rewritten { original, day: None });
+            return Some(Rewritten { original: Original::Address(original), day: None });
         }
         let mut parts = rest.splitn(3, '=');
-        let (day, host, local) = (parts.next()?, parts.next()?, parts.next()?);
-        let digit = |byte: u8| {
-            BASE32.iter().position(|&known| known == byte.to_ascii_uppercase()).map(|at| at as i64)
+        let (day, host) = (parts.next()?, parts.next()?);
+        let day = Some(number_of(day).filter(|_| day.len() == 2)?.cast_signed());
+        let Some(local) = parts.next() else {
+            let original = Original::SenderOf(MailId(number_of(host)?));
+            return Some(Rewritten { original, day });
         };
-        let &[high, low] = day.as_bytes() else { return None };
         let original = Address::parse(&format!("{local}@{host}")).ok()?;
         matches!(original.host, Host::Domain(_))
-            .then_some(Rewritten { original, day: Some(digit(high)? << 5 | digit(low)?) })
+            .then_some(Rewritten { original: Original::Address(original), day })
     }
+}
+
+/// The day of such an address: two digits.
+fn day_of(now: Timestamp) -> String {
+    let day = now.secs().div_euclid(86_400).rem_euclid(DAYS_CYCLE);
+    let digit = |number: i64| char::from(BASE32[(number & 31) as usize]);
+    [digit(day >> 5), digit(day)].into_iter().collect()
+}
+
+fn base32(number: u64) -> String {
+    // 13 digits of 5 bits are 64 bits.
+    let digits = (0..13).rev().map(|place| number >> (place * 5) & 31);
+    let digits = digits.skip_while(|&digit| digit == 0);
+    digits.map(|digit| char::from(BASE32[digit as usize])).collect()
+}
+
+/// What [`base32`] wrote, in any case; `None` for what it never writes.
+fn number_of(text: &str) -> Option<u64> {
+    let digit = |byte: u8| BASE32.iter().position(|&known| known == byte.to_ascii_uppercase());
+    (1..=13).contains(&text.len()).then_some(())?;
+    text.bytes().try_fold(0_u64, |number, byte| {
+        Some(number.checked_mul(32)? | u64::try_from(digit(byte)?).ok()?)
+    })
 }
 
 /// Case does not count: some hosts change it.
@@ -127,6 +177,16 @@ fn hash(key: &PrivateKey, scheme: &str, rest: &str) -> String {
 }
 
 impl<D: Disk> Store<D> {
+    /// Who sent a message, where anybody is to be told of it ([`Resolution::SenderOf`]).
+    ///
+    /// # Errors
+    /// Where index or journal cannot be read.
+    pub fn sender_of(&self, mail: MailId) -> Result<Option<Address>, StoreError> {
+        let Some(facts) = self.mail_facts(&[mail])?.pop() else { return Ok(None) };
+        let (_, accepted) = self.accepted(&facts)?;
+        Ok(accepted.reverse_path.address().cloned())
+    }
+
     /// What is forwarded is rewritten with this key from now on; the one before it is still taken.
     pub fn add_srs_key(&self, actor: Actor, key: PrivateKey) -> Pending<()> {
         self.change(move |work| {

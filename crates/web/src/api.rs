@@ -26,6 +26,8 @@ pub struct Api {
     pub plain_sign_in_from_loopback: bool,
     /// How long a request that is sent again is known.
     pub keys_kept_for: Duration,
+    /// How many messages may be sent.
+    pub rates: crate::Rates,
 }
 
 /// A future of somebody else's.

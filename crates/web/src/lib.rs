@@ -6,7 +6,7 @@
 //! Every request has limits: its header, its body, its time, and what all bodies together take.
 //!
 //! RFCs: 9110 (HTTP), 9112 (HTTP/1.1), 9113 (HTTP/2), 9457 (problem details), 7617 (Basic), 6750
-//! (Bearer).
+//! (Bearer), 6585 (429).
 
 mod api;
 mod asked;
@@ -17,6 +17,7 @@ mod openapi;
 mod pages;
 mod plain;
 mod problem;
+mod rates;
 mod reply;
 mod router;
 mod send;
@@ -29,4 +30,5 @@ pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};
 pub use plain::serve_pages;
 pub use problem::Problem;
+pub use rates::Rates;
 pub use serve::{Shared, TOO_MANY_CONNECTIONS, serve};

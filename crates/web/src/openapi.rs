@@ -59,7 +59,7 @@ pub fn document() -> Value {
                     "application/json": { "schema": letter },
                     "message/rfc822": { "schema": text } } },
                 "responses": { "200": taken, "202": taken, "400": problem, "401": problem,
-                    "413": problem, "415": problem, "422": problem, "503": problem } } },
+                    "413": problem, "415": problem, "422": problem, "429": problem, "503": problem } } },
             "/api/v1/messages/{receipt}": { "get": {
                 "summary": "What became of a message that you have sent",
                 "parameters": [{ "name": "receipt", "in": "path", "required": true,

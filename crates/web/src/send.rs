@@ -68,6 +68,12 @@ pub async fn send(shared: &Shared, api: &Arc<Api>, asked: &mut Asked) -> Result<
     {
         return Ok(reply);
     }
+    // RFC 6585 §4. The key is used up only with the message's acceptance, so it may come again.
+    if let Err(wait) = api.rates.take(signed.account, signed.token, std::time::Instant::now()) {
+        let detail = "You send more messages a minute than you may; nothing was sent";
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        return Err(Problem { retry_after: Some(wait), ..problem });
+    }
     let wanted = if is_json {
         let boundary = net::nonce().map_err(|error| Problem::unavailable(error.to_string()))?;
         let boundary: String =

@@ -17,6 +17,8 @@ pub struct Signed {
     /// Its address.
     pub name: String,
     pub standing: Standing,
+    /// By which token, where it was one.
+    pub token: Option<u64>,
 }
 
 /// Signs in by what the request carries: Basic with the account's password (RFC 7617), or Bearer with
@@ -51,7 +53,7 @@ async fn basic(api: &Api, asked: &Asked, value: &str) -> Result<Signed, Problem>
     let standing = api.sign_in.standing(&answer);
     match (answer, standing) {
         (Answer::Accepted { account, name }, Some(standing)) => {
-            Ok(Signed { account, name, standing })
+            Ok(Signed { account, name, standing, token: None })
         }
         (Answer::Unavailable, _) => Err(Problem::unavailable("Too many sign-ins; try again")),
         _ => Err(Problem::sign_in("The name or the password is wrong")),
@@ -65,5 +67,6 @@ fn bearer(api: &Api, token: &str) -> Result<Signed, Problem> {
     let token = directory.token(token).ok_or_else(unknown)?;
     let account = directory.account(token.account).ok_or_else(unknown)?;
     let standing = api.sign_in.standing_of(account.id).ok_or_else(unknown)?;
-    Ok(Signed { account: account.id, name: account.address.to_string(), standing })
+    let (name, id) = (account.address.to_string(), Some(token.id));
+    Ok(Signed { account: account.id, name, standing, token: id })
 }

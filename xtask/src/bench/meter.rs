@@ -1,10 +1,13 @@
 //! What processes cost, from /proc: a process and all below it, those that ended included.
 
-use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use std::{fs, io};
 
 /// proc(5): times are in clock ticks; every Linux of today has 100 a second for /proc.
 const MILLIS_PER_TICK: u64 = 10;
@@ -67,6 +70,35 @@ fn precise_micros(pid: u32) -> u64 {
 fn ticks_micros(pid: u32) -> u64 {
     let ticks: u64 = stat_fields(pid).iter().skip(11).take(2).sum();
     ticks.saturating_sub(2) * MILLIS_PER_TICK * 1_000
+}
+
+/// The block device that a directory lies on.
+#[derive(Clone, Debug)]
+pub struct Device {
+    directory: PathBuf,
+    stat: PathBuf,
+}
+
+impl Device {
+    /// None where the system does not tell.
+    pub fn of(directory: &Path) -> Option<Self> {
+        let device = fs::metadata(directory).ok()?.dev();
+        // makedev(3): twelve bits of the major number and eight of the minor are where they always
+        // were, the higher ones of both above.
+        let major = device >> 8 & 0xfff | device >> 32 & !0xfff;
+        let minor = device & 0xff | device >> 12 & !0xff;
+        let stat = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
+        stat.exists().then(|| Self { directory: directory.to_owned(), stat })
+    }
+
+    /// What was ever written to it, by anybody, once everything that waits is.
+    pub fn written_bytes(&self) -> io::Result<u64> {
+        Command::new("sync").arg("-f").arg(&self.directory).status()?;
+        let text = fs::read_to_string(&self.stat)?;
+        // Linux's block/stat: the seventh field is sectors written, of 512 bytes whatever the device.
+        let sectors = text.split_ascii_whitespace().nth(6).and_then(|field| field.parse().ok());
+        Ok(sectors.unwrap_or(0_u64) * 512)
+    }
 }
 
 /// Watches the memory of process trees from a thread of its own.

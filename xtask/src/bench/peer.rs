@@ -122,6 +122,7 @@ fn target(
         password: PASSWORD.to_owned(),
         signs_in: false,
         processes: Vec::new(),
+        device: None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The queue at length: memory, the start after SIGKILL, the rate it is taken at, and what a
-//! destination that is stuck costs the others; relaying to 1, 16 and 256 destinations.
+//! The queue at length: memory, the start after SIGKILL and the rate it is taken at; relaying to 1,
+//! 16 and 256 destinations.
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -11,21 +11,18 @@ use drill::sink::Sink;
 use serde::Serialize;
 
 use super::meter::{MemoryWatch, Usage};
-use super::target::{Shape, Target};
-use super::{Bench, BenchError, our_target};
+use super::target::{Cell, Shape};
+use super::{Bench, BenchError, Part, our_target};
 
 /// Mail of which the rates are measured.
 const MEASURED: u64 = 20_000;
 /// It all goes out within this.
-const SENT_WAIT: Duration = Duration::from_secs(900);
+pub const SENT_WAIT: Duration = Duration::from_secs(900);
 
 /// What was measured with a queue of some length.
 #[derive(Debug, Serialize)]
 pub struct Length {
     items: u64,
-    /// Other mail a second before there was a queue, and beside it, stuck.
-    relayed_alone: f64,
-    relayed_beside: f64,
     filled_per_second: f64,
     memory_filled_mib: f64,
     start_ms: f64,
@@ -42,6 +39,8 @@ pub struct Spread {
     destinations: usize,
     per_second: f64,
     cpu_ms: f64,
+    /// Calls that make something durable, for each message; of fewer messages, under strace.
+    syncs: f64,
 }
 
 /// Everything of this part.
@@ -53,8 +52,13 @@ pub struct Results {
 
 pub fn measure(bench: &Bench<'_>) -> Result<Results, BenchError> {
     let mut results = Results::default();
-    for destinations in [1, 16, 256] {
-        results.spreads.push(spread(bench, destinations)?);
+    if bench.wants(Part::Spread) {
+        for destinations in [1, 16, 256] {
+            results.spreads.push(spread(bench, destinations)?);
+        }
+    }
+    if !bench.wants(Part::Queue) {
+        return Ok(results);
     }
     for items in [100_000, 1_000_000] {
         results.lengths.push(length(bench, bench.scaled(items))?);
@@ -63,7 +67,7 @@ pub fn measure(bench: &Bench<'_>) -> Result<Results, BenchError> {
 }
 
 /// A server of its own, with these routes.
-fn installed(
+pub fn installed(
     bench: &Bench<'_>,
     name: &str,
     routes: &[(String, String)],
@@ -90,18 +94,31 @@ fn spread(bench: &Bench<'_>, destinations: usize) -> Result<Spread, BenchError> 
         })
         .collect();
     let installation = installed(bench, &format!("spread-{destinations}"), &routes)?;
-    let running = installation.start()?;
-    let target = our_target(&installation, &running);
-    let shape = Shape { connections: 64, messages: bench.scaled(MEASURED), message_bytes: 4096 };
-    let mut load = target.relay_load(shape);
-    load.recipients = (0..destinations).map(|number| format!("far@d{number}.test")).collect();
-    // The first messages are dearer: passwords are hashed, hosts not yet known.
-    target.relay(&load, &sink)?;
-    let cell = target.relay(&load, &sink)?;
-    running.stop()?;
-    console::note(&format!("{destinations} destinations: {:.0}/s", cell.per_second));
-    let (per_second, cpu_ms) = (cell.per_second, cell.cpu_ms_per_message);
-    Ok(Spread { destinations, per_second, cpu_ms })
+    let relayed = |installation: &Installation, messages: u64| -> Result<Cell, BenchError> {
+        let running = installation.start()?;
+        let target = our_target(installation, &running);
+        let shape = Shape { connections: 64, messages, message_bytes: 4096 };
+        let mut load = target.relay_load(shape);
+        load.recipients = (0..destinations).map(|number| format!("far@d{number}.test")).collect();
+        // The first messages are dearer: passwords are hashed, hosts not yet known.
+        target.relay(&load, &sink)?;
+        let cell = target.relay(&load, &sink)?;
+        running.stop()?;
+        Ok(cell)
+    };
+    let Cell { per_second, cpu_ms_per_message: cpu_ms, .. } =
+        relayed(&installation, bench.scaled(MEASURED))?;
+    let counted = bench.scaled(MEASURED) / 4;
+    let counts = installation.data.with_extension("strace");
+    let mut traced = installation;
+    traced.wrapper = super::counting_syncs(&counts);
+    relayed(&traced, counted)?;
+    // Both loads, the dear first one included.
+    let syncs = super::counted_syncs(&counts)? as f64 / (2 * counted) as f64;
+    console::note(&format!(
+        "{destinations} destinations: {per_second:.0}/s, {cpu_ms:.2} CPU ms, {syncs:.3} syncs"
+    ));
+    Ok(Spread { destinations, per_second, cpu_ms, syncs })
 }
 
 fn length(bench: &Bench<'_>, items: u64) -> Result<Length, BenchError> {
@@ -116,22 +133,13 @@ fn length(bench: &Bench<'_>, items: u64) -> Result<Length, BenchError> {
     let installation = installed(bench, &format!("queue-{items}"), &routes)?;
     let running = installation.start()?;
     let target = our_target(&installation, &running);
-    let relayed = |target: &Target| -> Result<f64, BenchError> {
-        let messages = bench.scaled(MEASURED);
-        let shape = Shape { connections: 64, messages, message_bytes: 4096 };
-        Ok(target.relay(&target.relay_load(shape), &sink)?.per_second)
-    };
-    // The first messages are dearer.
-    relayed(&target)?;
-    let relayed_alone = relayed(&target)?;
     let shape = Shape { connections: 64, messages: items, message_bytes: 1024 };
     let mut load = target.relay_load(shape);
     load.recipients = vec!["nobody@stuck.test".to_owned()];
     let filled_per_second = target.submit("queued", &load)?.per_second;
-    let relayed_beside = relayed(&target)?;
     let memory = |pid: u32| Usage::of(&[pid]).memory_kib as f64 / 1024.0;
     let memory_filled_mib = memory(running.pid());
-    console::note(&format!("{items} queued: {memory_filled_mib:.0} MiB; {relayed_beside:.0}/s"));
+    console::note(&format!("{items} queued: {memory_filled_mib:.0} MiB"));
     running.kill()?;
     let mut running = installation.spawn()?;
     let start_ms = running.wait_ready()?.as_secs_f64() * 1000.0;
@@ -152,8 +160,6 @@ fn length(bench: &Bench<'_>, items: u64) -> Result<Length, BenchError> {
     drop(silent);
     Ok(Length {
         items,
-        relayed_alone,
-        relayed_beside,
         filled_per_second,
         memory_filled_mib,
         start_ms,
@@ -173,8 +179,8 @@ pub fn table(results: &Results) -> String {
     };
     for spread in &results.spreads {
         line(format_args!(
-            "relayed to {} destinations: {:.0}/s, {:.2} CPU ms each",
-            spread.destinations, spread.per_second, spread.cpu_ms
+            "relayed to {} destinations: {:.0}/s, {:.2} CPU ms and {:.3} syncs each",
+            spread.destinations, spread.per_second, spread.cpu_ms, spread.syncs
         ));
     }
     for length in &results.lengths {
@@ -187,13 +193,8 @@ pub fn table(results: &Results) -> String {
             length.memory_started_mib
         ));
         line(format_args!(
-            "  other mail: {:.0}/s alone, {:.0}/s beside it, stuck; emptied at {:.0}/s, {:.2} CPU \
-             ms each, at most {:.0} MiB",
-            length.relayed_alone,
-            length.relayed_beside,
-            length.emptied_per_second,
-            length.emptied_cpu_ms,
-            length.memory_emptying_mib
+            "  emptied at {:.0}/s, {:.2} CPU ms each, at most {:.0} MiB",
+            length.emptied_per_second, length.emptied_cpu_ms, length.memory_emptying_mib
         ));
     }
     text

@@ -12,7 +12,7 @@ use drill::sink::Sink;
 use serde::Serialize;
 
 use super::BenchError;
-use super::meter::{MemoryWatch, Usage};
+use super::meter::{Device, MemoryWatch, Usage};
 
 /// All the mail of one cell must be delivered within this.
 const DELIVERED_WAIT: Duration = Duration::from_secs(600);
@@ -35,6 +35,8 @@ pub struct Target {
     /// Whether relaying needs a sign-in.
     pub signs_in: bool,
     pub processes: Vec<u32>,
+    /// What it writes to, where that is counted.
+    pub device: Option<Device>,
 }
 
 /// One measured load.
@@ -51,6 +53,8 @@ pub struct Cell {
     /// Of the server's processes.
     pub cpu_ms_per_message: f64,
     pub written_kib_per_message: f64,
+    /// What reached the device, of the server or anybody else.
+    pub device_kib_per_message: Option<f64>,
     pub memory_most_mib: f64,
     /// Messages a second within each slice, where slices were asked for.
     pub slices_per_second: Vec<f64>,
@@ -95,6 +99,10 @@ impl Target {
         load: &Load,
         delivered: impl FnOnce(u64) -> Result<(), BenchError>,
     ) -> Result<Cell, BenchError> {
+        let on_device = |device: &Device| {
+            device.written_bytes().map_err(BenchError::io("looking at the device"))
+        };
+        let device_before = self.device.as_ref().map(on_device).transpose()?;
         let watch = MemoryWatch::start(&self.processes);
         let before = Usage::of(&self.processes);
         let started = Instant::now();
@@ -107,7 +115,11 @@ impl Target {
         let looked = started.elapsed().saturating_sub(accepted_after);
         let elapsed = if looked < DELIVERED_PAUSE { accepted_after } else { started.elapsed() };
         let used = Usage::of(&self.processes).since(before);
+        let device_after = self.device.as_ref().map(on_device).transpose()?;
         let messages = outcome.messages as f64;
+        let device_kib = device_after
+            .zip(device_before)
+            .map(|(after, before)| after.saturating_sub(before) as f64 / 1024.0 / messages);
         let millis = |share| outcome.latency.percentile(share).as_secs_f64() * 1000.0;
         Ok(Cell {
             what: what.to_owned(),
@@ -119,6 +131,7 @@ impl Target {
             p99_ms: millis(0.99),
             cpu_ms_per_message: used.cpu_ms as f64 / messages,
             written_kib_per_message: used.written_bytes as f64 / 1024.0 / messages,
+            device_kib_per_message: device_kib,
             memory_most_mib: watch.most_kib() as f64 / 1024.0,
             slices_per_second: slices(&outcome, load),
         })

@@ -124,6 +124,37 @@ async fn a_long_queue_goes_through_a_small_window() {
     });
 }
 
+/// What is full and stuck must not have the queue looked through for each message that goes
+/// elsewhere: at a million items that is what they would pay for.
+#[tokio::test]
+async fn a_stuck_destination_does_not_call_for_more_mail() {
+    let [stuck, good] = sinks([Script::accept().on(Stage::Dot, Act::Hold), Script::accept()]).await;
+    let world = World::with(stuck.addr().port(), |s| {
+        s.items_per_destination_max = 20;
+        s.connections_per_destination_max = 2;
+    })
+    .await;
+    world.domain("stuck.test", &stuck);
+    world.domain("good.test", &good);
+    for _ in 0..100 {
+        world.add_to("one@stuck.test");
+    }
+    stuck.wait_for(LIMIT, |state| state.held == 2).await;
+    let calls = || world.queue.read(|state| state.take_calls);
+    let before = calls();
+    for _ in 0..50 {
+        let id = world.add_to("one@good.test");
+        assert_eq!(short(&world.outcome(id).await), "relayed");
+    }
+    let calls_more = calls() - before;
+    // Once for each that comes in and once for each that is recorded.
+    assert!(calls_more <= 110, "{calls_more}");
+    // What was left behind is taken once there is room.
+    stuck.release();
+    world.wait_all_closed().await;
+    assert_eq!((stuck.count(), good.count()), (100, 50));
+}
+
 #[tokio::test]
 async fn a_host_that_limits_connections_still_gets_all_its_mail() {
     // The first connection stands; all others are turned away.

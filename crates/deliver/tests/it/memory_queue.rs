@@ -24,6 +24,7 @@ pub struct State {
     bodies: HashMap<MailId, Vec<u8>>,
     pub reports: Vec<Report>,
     pub taken_max: usize,
+    pub take_calls: usize,
     pub begin_calls: usize,
     pub record_calls: usize,
 }
@@ -163,6 +164,7 @@ impl MemoryQueue {
 impl Queue for MemoryQueue {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let mut state = self.state.lock().unwrap();
+        state.take_calls += 1;
         let mut waiting: Vec<(Timestamp, CustodyId)> = state
             .custodies
             .values()

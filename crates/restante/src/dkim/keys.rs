@@ -84,6 +84,34 @@ pub fn ensure(store: &Store, actor: &Actor, domain: &Domain) -> Result<bool, Fai
     Ok(true)
 }
 
+/// Gives keys to the domains that have none, of before there were any; says what to publish.
+pub fn ensure_all(store: &Store, stop: &net::Stop) {
+    for domain in store.directory().domains() {
+        if stop.is_requested() {
+            return;
+        }
+        match ensure(store, &Actor::Server, domain) {
+            Ok(false) => {}
+            Ok(true) => {
+                for key in store.directory().dkim_keys(domain) {
+                    let publish = record_line(domain, key);
+                    tracing::warn!(%domain, publish, "mail of this domain is signed from now on");
+                }
+            }
+            // It goes on unsigned, and the next start tries again.
+            Err(failure) => {
+                tracing::error!(%domain, error = failure.what, "the domain has no DKIM keys");
+            }
+        }
+    }
+}
+
+/// As in a zone file.
+fn record_line(domain: &Domain, key: &DkimKey) -> String {
+    let record = crate::zone::txt(&key.public);
+    format!("{}._domainkey.{domain}. 3600 IN TXT {record}", key.selector)
+}
+
 /// What is forwarded is rewritten with a new key from now on.
 fn new_srs_key(store: &Store, actor: &Actor) -> Result<(), Failure> {
     let random: [u8; 32] = net::random_bytes()

@@ -10,7 +10,7 @@ use mail_types::Domain;
 use sender_auth::{Answer, Query, QueryKind};
 use serde_json::Value;
 
-pub use keys::{ensure, perform};
+pub use keys::{ensure, ensure_all, perform};
 
 use crate::check::Asking;
 use crate::control;

@@ -67,6 +67,71 @@ async fn what_is_forwarded_leaves_from_us_and_its_bounces_come_back() {
     tokio::task::block_in_place(|| drop(house));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_that_fit_into_no_reverse_path_get_their_bounces_once() {
+    let sink = Sink::start(Script::accept()).await;
+    let house = House::new();
+    for domain in ["far.test", "outside.test"] {
+        house.restante(&["route", "add", domain, &sink.addr().to_string()]);
+    }
+    house.restante(&["alias", "add", "out@example.test", "bob@far.test"]);
+    let senders = [
+        // RFC 5321 §4.5.3.1.1: 64 octets are the most; SRS needs more than none of them.
+        format!("{}@outside.test", "0100018f-".repeat(7) + "x"),
+        "\"two words\"@outside.test".to_owned(),
+    ];
+    for (at, sender) in senders.iter().enumerate() {
+        let mut smtp = crate::harness::Smtp::connect(house.address(25));
+        smtp.say("EHLO outside.test");
+        smtp.expect(&format!("MAIL FROM:<{sender}>"), "250");
+        smtp.send(&["out@example.test"], &message("Forwarded", &format!("long-{at}")));
+        let state = sink.wait_for_count(LIMIT, at as u64 * 2 + 1).await;
+        let path = state.stored[at * 2].reverse_path.clone();
+        assert!(path.starts_with("SRS0=") && path.ends_with("@example.test"), "{path}");
+        assert!(path.len() < 50, "{path}");
+        // A restart in between: it is in the journal whose it is.
+        let mut smtp = crate::harness::Smtp::connect(house.address(25));
+        smtp.say("EHLO far.test");
+        smtp.expect("MAIL FROM:<>", "250");
+        let (front, number) = path.trim_end_matches("@example.test").rsplit_once('=').unwrap();
+        let other = if number == "C" { "D" } else { "C" };
+        smtp.expect(&format!("RCPT TO:<{front}={other}@example.test>"), "550 5.1.1");
+        // Named twice, in two spellings: one bounce.
+        let both = [path.as_str(), &path.to_lowercase()];
+        let receipt = smtp.send(&both, &message("Undeliverable", &format!("long-b{at}")));
+        let state = sink.wait_for_count(LIMIT, at as u64 * 2 + 2).await;
+        let bounce = &state.stored[at * 2 + 1];
+        assert_eq!((&bounce.recipients[..], &*bounce.reverse_path), (&[sender.clone()][..], ""));
+        house.await_trace(crate::harness::receipt_id(&receipt), "relayed");
+        assert_eq!(sink.count(), at as u64 * 2 + 2);
+    }
+    tokio::task::block_in_place(|| drop(house));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_elsewhere_gets_one_copy_however_many_ways_lead_there() {
+    let sink = Sink::start(Script::accept()).await;
+    let house = House::new();
+    house.restante(&["route", "add", "far.test", &sink.addr().to_string()]);
+    house.restante(&["alias", "add", "one@example.test", "bob@far.test", ALICE]);
+    house.restante(&["alias", "add", "two@example.test", "BOB@far.test", "carol@far.test"]);
+    let receipt =
+        house.deliver(&["one@example.test", "two@example.test"], &message("Once", "once-1"));
+    let id = crate::harness::receipt_id(&receipt).to_owned();
+    house.await_trace(&id, "carol@far.test: relayed");
+    let told = house.await_trace(&id, "bob@far.test: relayed");
+    assert_eq!(told.matches(": relayed").count(), 2, "{told}");
+    let copies: Vec<String> =
+        sink.stored().into_iter().flat_map(|stored| stored.recipients).collect();
+    assert_eq!(copies.iter().filter(|to| to.eq_ignore_ascii_case("bob@far.test")).count(), 1);
+    assert_eq!(copies.len(), 2, "{copies:?}");
+    // Submitted, by itself and through an alias.
+    let receipt = house.submit(&["bob@far.test", "one@example.test"], &message("Own", "once-2"));
+    let told = house.await_trace(crate::harness::receipt_id(&receipt), "bob@far.test: relayed");
+    assert_eq!(told.matches(": relayed").count(), 1, "{told}");
+    tokio::task::block_in_place(|| drop(house));
+}
+
 #[test]
 fn a_circle_of_aliases_is_refused_or_ends() {
     let house = House::new();

@@ -71,7 +71,7 @@ fn a_request_is_done_once() {
     assert_eq!(status, 422, "{other}");
     assert_eq!(house.mailbox(BOB, "INBOX").len(), 1);
     send(&house, &letter("once"), &["-H", "Idempotency-Key: order-2"]);
-    assert_eq!(house.mailbox(BOB, "INBOX").len(), 2);
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), 20);
 }
 
 #[test]
@@ -117,4 +117,25 @@ fn what_is_wrong_is_said() {
     assert!(house.mailbox(BOB, "INBOX").is_empty());
     let (status, document) = curl(&house, "openapi.json", &[]);
     assert_eq!((status, &document["openapi"]), (200, &Value::from("3.1.0")));
+}
+
+#[test]
+fn who_sends_too_much_waits_and_its_key_is_not_used_up() {
+    let mut house = House::made("127.0.0.1:1");
+    house.set("web", "sends_per_account = 3");
+    house.start();
+    let key = ["-H", "Idempotency-Key: order-9"];
+    let taken = (0..10).take_while(|n| send(&house, &letter(&n.to_string()), &[]).0 == 200).count();
+    assert!((3..10).contains(&taken), "{taken}");
+    let (status, problem) = send(&house, &letter("third"), &key);
+    assert_eq!((status, &problem["status"]), (429, &429.into()), "{problem}");
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), taken);
+    // Twenty seconds later there is room for one; what came by then is not done again.
+    let (_, answer) = crate::harness::until("room for one more", || {
+        let (status, answer) = send(&house, &letter("third"), &key);
+        (status == 200).then_some((status, answer))
+    });
+    let (status, again) = send(&house, &letter("third"), &key);
+    assert_eq!((status, &again["receipt"]), (200, &answer["receipt"]), "{again}");
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), taken + 1);
 }

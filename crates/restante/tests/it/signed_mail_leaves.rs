@@ -153,6 +153,33 @@ async fn what_others_signed_and_sealed_is_believed() {
     assert!(check("arc", &at("relaxed-relaxed.eml")).starts_with("none ("));
 }
 
+#[test]
+fn a_domain_of_before_there_were_keys_gets_them_at_the_start_once() {
+    let mut house = House::made("127.0.0.1:1");
+    let clock: std::sync::Arc<dyn Fn() -> mail_types::Timestamp + Send + Sync> =
+        std::sync::Arc::new(net::now);
+    let options = store::Options::new(clock);
+    let (store, _) = store::Store::open(&house.installation.data, options).unwrap();
+    let domain: mail_types::Domain = "old.test".parse().unwrap();
+    store.add_domain(store::Actor::Server, domain.clone()).wait().unwrap();
+    assert!(store.directory().dkim_keys(&domain).is_empty());
+    store.close();
+    let active = |house: &House| {
+        let answer = house.restante_json(&["dkim", "list", "old.test"]);
+        let keys = answer[0]["keys"].as_array().unwrap().clone();
+        (keys.len() == 2 && keys.iter().all(|key| key["state"] == "active")).then_some(keys)
+    };
+    house.start();
+    let made = crate::harness::until("keys of old.test", || active(&house));
+    let name = made[0]["name"].as_str().unwrap();
+    crate::harness::until("a word of what to publish", || {
+        house.log().contains(&format!("{name}. 3600 IN TXT")).then_some(())
+    });
+    house.stop();
+    house.start();
+    assert_eq!(active(&house), Some(made));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn domain_dns_marks_what_is_there() {
     let dns = Dns::start().await;
