@@ -102,4 +102,59 @@ impl Desk {
         }
         true
     }
+
+    /// A look-up has said which hosts take the mail of this line. False where those have as many
+    /// connections as they bear already, of other lines too: this one ends, and its mail waits.
+    pub(crate) fn at_site(
+        &self,
+        key: &Key,
+        (site, way): (&Arc<str>, Option<Arc<str>>),
+        limit: Option<usize>,
+    ) -> bool {
+        let mut state = self.state();
+        Self::learn_way(&mut state, key, way);
+        let per_site = self.limits.per_destination;
+        let State { lines, windows, waiting, .. } = &mut *state;
+        windows.learn(&key.hop, site);
+        windows.limit(site, limit);
+        let Some(line) = lines.get_mut(key) else { return true };
+        if line.site.as_ref() != Some(site) {
+            if let Some(former) = line.site.replace(Arc::clone(site)) {
+                windows.fewer(&former, line.connections);
+            }
+            windows.more(site, line.connections);
+        }
+        let is_over = windows.is_over(site, per_site);
+        if is_over && !line.waits && !line.jobs.is_empty() {
+            line.waits = true;
+            waiting.push_back(key.clone());
+        }
+        !is_over
+    }
+
+    /// The hosts of this line took a message.
+    pub(crate) fn took(&self, key: &Key) {
+        let mut state = self.state();
+        let per_site = self.limits.per_destination;
+        let State { lines, windows, .. } = &mut *state;
+        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
+            windows.took(site, per_site);
+        }
+    }
+
+    /// They said 421, or nothing in time.
+    pub(crate) fn struggles(&self, key: &Key, now: Timestamp) {
+        let mut state = self.state();
+        let State { lines, windows, .. } = &mut *state;
+        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
+            windows.struggles(site, now);
+        }
+    }
+
+    /// Whether this line's hosts have more connections than they bear.
+    pub(crate) fn is_over(&self, key: &Key) -> bool {
+        let state = self.state();
+        let site = state.lines.get(key).and_then(|line| line.site.as_ref());
+        site.is_some_and(|site| state.windows.is_over(site, self.limits.per_destination))
+    }
 }
