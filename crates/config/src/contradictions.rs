@@ -100,6 +100,17 @@ impl Config {
                 mend: "write both, or false for both".to_owned(),
             });
         }
+        let acme = &self.acme;
+        if acme.external_account.is_some() != acme.external_account_key_file.is_some() {
+            found.push(Contradiction {
+                keys: vec![
+                    "acme.external_account".to_owned(),
+                    "acme.external_account_key_file".to_owned(),
+                ],
+                what: "one is of no use without the other".to_owned(),
+                mend: "write both, or false for both".to_owned(),
+            });
+        }
     }
 
     fn limits_out_of_order(&self, found: &mut Vec<Contradiction>) {

@@ -1,5 +1,6 @@
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use crate::judging::{Act, DomainRules};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// Entries of one list in the file.
 const LIST_ENTRIES_MAX: usize = 64;
@@ -302,6 +305,18 @@ unlimited_kind!(
     |path| path.as_ref().map_or_else(|| "false".to_owned(), Path::write)
 );
 unlimited_kind!(
+    MessageLimit,
+    Option<NonZeroU32>,
+    "number or false",
+    "a whole number from 1000 on, or false for none",
+    |value| match value {
+        DeValue::Boolean(false) => Some(None),
+        // RFC 9738 §3: a limit announced "SHOULD NOT be lower than 1000".
+        _ => number(value).filter(|limit| *limit >= 1000).and_then(NonZeroU32::new).map(Some),
+    },
+    |limit| limit.map_or_else(|| "false".to_owned(), |limit| limit.to_string())
+);
+unlimited_kind!(
     ActWord,
     Act,
     "act",
@@ -397,6 +412,14 @@ unlimited_kind!(
     "DNSSEC mode",
     "\"auto\", \"trust\", \"validate\" or \"off\"",
     |value| Dnssec::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
+    |mode| quoted(mode.as_str())
+);
+unlimited_kind!(
+    SendReportsWhen,
+    SendReports,
+    "auto, yes or no",
+    "\"auto\", \"yes\" or \"no\"",
+    |value| SendReports::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
     |mode| quoted(mode.as_str())
 );
 unlimited_kind!(

@@ -35,5 +35,7 @@ pub use settings::{
     Store, Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
-pub use values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+pub use values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 pub use write::reference_page;

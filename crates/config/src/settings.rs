@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,15 +9,17 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
-    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, Networks,
-    OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
-    RulesOfDomains, StsModeKind, Time, Words, YesNo, ZstdLevel,
+    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, MessageLimit,
+    Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
+    RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
-use crate::values::{AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, StsMode};
+use crate::values::{
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+};
 
 /// One setting, as the reference page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,8 +311,27 @@ settings! {
         max_age: Duration as Time = 7 * DAY, HOUR..=365 * DAY;
     }
 
-    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when a third of their
-    /// time is left. They go before the certificate of [tls], which stays as it is.
+    /// Reports to other domains that ask for them: what came in their name (DMARC aggregate reports,
+    /// RFC 9990), and how TLS went on the way to them (RFC 8460). Once a day, for the day before (UTC).
+    reports: Reports {
+        /// Whether DMARC reports are sent; `auto`: where hostname is a name of the public Internet.
+        dmarc: SendReports as SendReportsWhen = SendReports::Auto;
+        /// The same of TLS reports.
+        tls: SendReports as SendReportsWhen = SendReports::Auto;
+        /// Who reports, in words; false: the domain that the reports come from.
+        organization: Option<String> as OptionalText = None;
+        /// The address that reports come from, of a domain that is kept here; false: noreply of the
+        /// domain that hostname is in, or of the first. Mail to it is not expected.
+        from: Option<String> as OptionalText = None;
+        /// Whom to ask about a report: an address; false: postmaster of that domain.
+        contact: Option<String> as OptionalText = None;
+        /// Reports are sent within this time from midnight UTC; when is chance, and the same each
+        /// day, so that not all the world sends at once.
+        spread: Duration as Time = 4 * HOUR, Duration::ZERO..=12 * HOUR;
+    }
+
+    /// Certificates from an authority that speaks ACME (RFC 8555), renewed when the
+    /// authority says (RFC 9773), else when a third of their time is left. They go before the certificate of [tls], which stays as it is.
     acme: Acme {
         /// Whether certificates are ordered. To say yes is to agree to the authority's terms.
         enabled: bool as YesNo = false;
@@ -322,6 +344,12 @@ settings! {
         /// How the names are shown to be ours: `tls-alpn-01` on port 443 (the HTTPS service),
         /// `http-01` on port 80 (set listen.http), or `dns-01` by a command.
         challenge: AcmeProofBy as AcmeChallengeKind = AcmeProofBy::TlsAlpn;
+        /// The id of the key by which a new account is bound to one that you have with the authority
+        /// already (external account binding, RFC 8555 §7.3.4), where it wants that.
+        external_account: Option<String> as OptionalText = None;
+        /// A file with that key, in base64url as the authority gave it. Relative to the data
+        /// directory.
+        external_account_key_file: Option<PathBuf> as OptionalPath = None;
         /// The command for `dns-01` with its arguments. `set OWNER VALUE` is added, and the TXT
         /// record must be seen by everybody once it ends; afterwards `unset OWNER VALUE`.
         dns_hook: Vec<String> as Words = Vec::new();
@@ -362,6 +390,14 @@ settings! {
             16_384, 8192..=1_048_576;
         /// Wrong IMAP commands in a row; then the connection is ended.
         imap_bad_commands_max: u32 as Count32 ["commands"] = 20, 3..=1000;
+        /// Messages that one IMAP FETCH, SEARCH, STORE, MOVE or UID EXPUNGE works on (the last of
+        /// those it names; the program is told where to go on), and that one COPY or APPEND takes.
+        /// Announced (MESSAGELIMIT of RFC 9738) where it is set. Few programs know it: set it only
+        /// where a program asks for it.
+        imap_command_messages_max: Option<NonZeroU32> as MessageLimit = None;
+        /// Messages that one IMAP COPY or APPEND takes (SAVELIMIT of RFC 9738), where the limit above
+        /// is not set.
+        imap_saved_messages_max: Option<NonZeroU32> as MessageLimit = None;
     }
 
     /// How long the server waits for a client.
@@ -394,6 +430,9 @@ settings! {
         /// Whether an IMAP program may sign out and in again as somebody else on one connection
         /// (UNAUTHENTICATE). Say no where a proxy in front checks who signs in.
         imap_unauthenticate: bool as YesNo = true;
+        /// Accounts by which submission servers (RFC 4468 BURL) sign in to fetch over IMAP what
+        /// programs authorized them to (`submit+` of RFC 4467).
+        imap_submission_servers: Vec<String> as Words = Vec::new();
         /// Wrong passwords in one connection; the last ends it.
         tries_max: u32 as Count32 ["tries"] = 3, 1..=100;
         /// How long a verified password is remembered (as a keyed hash, in memory alone).

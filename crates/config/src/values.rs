@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use mail_types::Domain;
+
 /// Where one service listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -165,6 +167,45 @@ impl Dnssec {
             Self::Trust => "trust",
             Self::Validate => "validate",
             Self::Off => "off",
+        }
+    }
+}
+
+/// Whether reports go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendReports {
+    /// Where this host has a name that others can look up.
+    Auto,
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+impl SendReports {
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Yes, Self::No];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Yes => "yes",
+            Self::No => "no",
+        }
+    }
+
+    /// Whether they go out from a host of this name. RFC 6761 and RFC 6762 §3 keep names for tests
+    /// and for networks of one's own; a name of one label is nobody's.
+    #[must_use]
+    pub fn applies_to(self, hostname: &Domain) -> bool {
+        const NOT_PUBLIC: [&str; 9] =
+            ["test", "example", "invalid", "localhost", "local", "internal", "lan", "home", "arpa"];
+        let last = hostname.as_str().rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
+        match self {
+            Self::Yes => true,
+            Self::No => false,
+            Self::Auto => last.is_some_and(|last| !NOT_PUBLIC.contains(&last.as_str())),
         }
     }
 }

@@ -114,6 +114,7 @@ fn item(number: u64, now: Timestamp) -> Item {
         eight_bit: false,
         smtp_utf8: false,
         requires_tls: false,
+        tls_optional: false,
         priority: mail_types::Priority::NORMAL,
         future_release: None,
         body_bytes: BODY_OCTETS as u64,

@@ -19,7 +19,7 @@ use crate::queue::{Leaving, Mail, Queue};
 use crate::rates::{Wait, Way};
 use crate::setback::Setback;
 use crate::sites::{site, way};
-use crate::tries::{Try, Trying};
+use crate::tries::{Published, Try, Trying};
 use crate::words;
 use crate::{HostLimit, Runner};
 
@@ -102,6 +102,10 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
         plan = runner.plan(&key.hop) => plan,
     };
     trying.over(PhaseName::Dns, looked_up.elapsed());
+    let plan = plan.map(|places| match key.tls_optional {
+        true => places.into_iter().map(Guarded::waived).collect(),
+        false => places,
+    });
     let setback = match plan {
         Ok(places) => {
             if let Some(wait) = slot.wait(&places) {
@@ -177,6 +181,7 @@ impl<Q: Queue> Slot<Q> {
             match tried {
                 Tried::Served | Tried::Stopped => return None,
                 Tried::Refused(why) | Tried::TlsFailed(why, _) => {
+                    trying.earlier.extend(why.tries.iter().cloned());
                     let until =
                         self.runner.clock.now().after(self.runner.settings.unreachable_pause);
                     self.runner.desk.avoid(&self.key, address, until);
@@ -198,6 +203,7 @@ impl<Q: Queue> Slot<Q> {
     async fn fall(&mut self, at: &At<'_>, trying: &mut Trying, wish: &mut Stop) -> Tried {
         let mut fallen = Fallen::Not;
         let mut tries = Vec::new();
+        let earlier = trying.earlier.len();
         loop {
             let mut tried = self.try_address(at, trying.clone(), &fallen, wish).await;
             trying.phases.clear();
@@ -206,11 +212,13 @@ impl<Q: Queue> Slot<Q> {
                 // RFC 7435 §4: better in clear than not at all, where TLS is not demanded. Ends:
                 // each turn is further down.
                 Tried::TlsFailed(mut why, further) => {
+                    trying.earlier.extend(why.tries.iter().cloned());
                     tries.append(&mut why.tries);
                     fallen = further;
                 }
                 Tried::Served | Tried::Refused(_) | Tried::Stopped => {
                     tried.begins_with(tries);
+                    trying.earlier.truncate(earlier);
                     return tried;
                 }
             }
@@ -222,6 +230,7 @@ impl<Q: Queue> Slot<Q> {
         let peer = at.peer(None);
         trying.preference = at.preference(&self.key);
         trying.policy = at.protection.words();
+        trying.published = at.published(&self.key);
         trying.policy_said = Some(format!("{}: {}", why.0, why.1));
         let tried = trying.tried(&peer, 0, Vec::new());
         let setback = Setback::new(Trouble::Policy(&why.1), Some(&peer));
@@ -259,6 +268,7 @@ impl<Q: Queue> Slot<Q> {
         });
         trying.preference = at.preference(&self.key);
         trying.policy = at.protection.words();
+        trying.published = at.published(&self.key);
         trying.policy_said =
             at.protection.concern().map(|(result, words)| format!("{result}: {words}"));
         if let Fallen::ToAnyCertificate(fall) | Fallen::ToClear(fall) = fallen {
@@ -426,6 +436,14 @@ impl At<'_> {
             Fallen::Not | Fallen::ToAnyCertificate(_) if keeps_tls => None,
             Fallen::Not | Fallen::ToAnyCertificate(_) => Some(Fallen::ToClear(fall)),
             Fallen::ToClear(_) => None,
+        }
+    }
+
+    /// What the domain has published of TLS, for reports.
+    fn published(&self, key: &Key) -> Option<Arc<Published>> {
+        match &key.hop {
+            NextHop::Domain(domain) => self.protection.published(domain, self.place).map(Arc::new),
+            NextHop::Literal(_) | NextHop::Relay(_) => None,
         }
     }
 

@@ -253,6 +253,7 @@ impl<Q: Queue> Courier<Q> {
             self.put_again(&job.key, job.items, job.setback, true).await;
             return;
         }
+        let earlier = std::mem::take(&mut self.trying.earlier);
         let tried = self.trying.tried(&self.peer, self.transactions.saturating_sub(1), said);
         let (mut done, mut again) = (Vec::new(), Vec::new());
         // Recipients with the same words of a host stay together.
@@ -301,6 +302,7 @@ impl<Q: Queue> Courier<Q> {
         if !done.is_empty() {
             let peer = Some(self.peer.clone());
             let mut tries = job.setback.map(|earlier| earlier.tries).unwrap_or_default();
+            tries.extend(earlier);
             tries.push(tried);
             self.runner.end(&job.key, Ended { items: done, peer, peer_reports, tries }).await;
         }
@@ -312,7 +314,7 @@ impl<Q: Queue> Courier<Q> {
 
     /// Recipients that another host may take.
     async fn hand_on(&self, from: &Key, items: Vec<Item>, setback: Setback) {
-        let to = Key { hop: from.hop.clone(), skip: self.place + 1 };
+        let to = Key { skip: self.place + 1, ..from.clone() };
         let job = Job { key: to.clone(), items, setback: Some(setback), met_stale: false };
         let put = self.runner.desk.put_over(from, &to, job, self.runner.clock.now());
         self.runner.after_put(&to, put, &self.stop).await;

@@ -25,6 +25,8 @@ const PAUSED_LINES_MAX: usize = 10_000;
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
     pub(crate) skip: usize,
+    /// Its mail goes whatever TLS policies say (RFC 8689 §5).
+    pub(crate) tls_optional: bool,
 }
 
 /// Recipients of one message at one destination: one transaction.
@@ -482,8 +484,10 @@ impl Desk {
 
     /// Custodies that go this way, in the lines of all its hosts.
     fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
-        let line = |skip| state.lines.get(&Key { hop: hop.clone(), skip });
-        (0..=self.limits.hosts).filter_map(line).map(|line| line.items).sum()
+        let keys = (0..=self.limits.hosts).flat_map(|skip| {
+            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
+        });
+        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {

@@ -92,7 +92,7 @@ impl<Q: Queue> Runner<Q> {
                 Some(relay) => NextHop::Relay(relay.clone()),
                 None => self.next_hop(&item.recipient.host),
             };
-            let key = Key { hop, skip: 0 };
+            let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -110,7 +110,8 @@ impl<Q: Queue> Runner<Q> {
 
     /// An operator wants it back with its sender: nobody is asked.
     async fn return_now(&self, item: Item, setback: Setback) {
-        let key = Key { hop: self.next_hop(&item.recipient.host), skip: 0 };
+        let hop = self.next_hop(&item.recipient.host);
+        let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
         let items = vec![(item, Fate::Failed(setback))];
         let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };

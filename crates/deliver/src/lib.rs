@@ -53,7 +53,7 @@ pub use rates::Wait;
 pub use sasl::{Login, Secret};
 pub use settings::{HostLimit, Settings, WarmUp};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
-pub use tries::Try;
+pub use tries::{Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;

@@ -7,6 +7,7 @@ use net::{Dane, Demand, Lookup, Proof, Resolver, TlsRefusal, Tlsa};
 use route::{Place, StsMode, StsPolicy};
 
 use crate::sts::{Sts, StsTrouble};
+use crate::tries::Published;
 
 /// TLSA records of one host that are looked at.
 const RECORDS_MAX: usize = 64;
@@ -16,6 +17,13 @@ const RECORDS_MAX: usize = 64;
 pub(crate) struct Guarded {
     pub(crate) place: Place,
     pub(crate) protection: Protection,
+}
+
+impl Guarded {
+    /// The same for mail that would rather arrive than be protected.
+    pub(crate) fn waived(self) -> Self {
+        Self { protection: self.protection.waived(), ..self }
+    }
 }
 
 /// What TLS must be towards a host.
@@ -38,6 +46,9 @@ pub(crate) enum Protection {
     /// RFC 8461: a verified certificate for a host that the policy names; in testing, failures are
     /// only told.
     Sts { policy: Arc<StsPolicy>, id: String, is_named: bool },
+    /// RFC 8689 §5: the message says TLS-Required: No, so that what would hold here (in a few words)
+    /// does not.
+    Waived(String),
 }
 
 /// What DNS says of the certificate of a host.
@@ -72,10 +83,40 @@ impl Protection {
         }
     }
 
+    /// What holds for mail that would rather arrive than be protected.
+    pub(crate) fn waived(self) -> Self {
+        if self.is_mandatory() { Self::Waived(self.words()) } else { self }
+    }
+
+    /// What the domain has published, for reports to it.
+    pub(crate) fn published(&self, domain: &Domain, place: &Place) -> Option<Published> {
+        match self {
+            Self::Dane { base, dane } => Some(Published {
+                domain: domain.clone(),
+                host: Some(place.host.to_string()),
+                owner: base.to_string(),
+                strings: dane.records.iter().map(ToString::to_string).collect(),
+                mx: Vec::new(),
+            }),
+            Self::Sts { policy, .. } => Some(Published {
+                domain: domain.clone(),
+                host: None,
+                owner: domain.to_string(),
+                strings: policy.lines(),
+                mx: policy.mx.iter().map(ToString::to_string).collect(),
+            }),
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::Encrypted { .. }
+            | Self::DaneUnknown(_)
+            | Self::Waived(_) => None,
+        }
+    }
+
     /// Whether no mail goes where it is not met.
     pub(crate) fn is_mandatory(&self) -> bool {
         match self {
-            Self::Off | Self::Opportunistic(_) => false,
+            Self::Off | Self::Opportunistic(_) | Self::Waived(_) => false,
             Self::Dane { .. } | Self::Encrypted { .. } | Self::DaneUnknown(_) => true,
             Self::Sts { policy, .. } => policy.mode == StsMode::Enforce,
         }
@@ -86,38 +127,38 @@ impl Protection {
         match self {
             Self::Dane { .. } => true,
             Self::Sts { policy, is_named, .. } => policy.mode == StsMode::Enforce && *is_named,
-            Self::Off | Self::Opportunistic(_) | Self::Encrypted { .. } | Self::DaneUnknown(_) => {
-                false
-            }
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::Encrypted { .. }
+            | Self::DaneUnknown(_)
+            | Self::Waived(_) => false,
         }
     }
 
-    /// What it is for whichever domain that has it, so that a connection made for one serves all;
-    /// none where it is this domain's alone.
-    pub(crate) fn shared_by(&self) -> Option<String> {
+    /// What it is for whichever domain has it, so that a connection made for one serves all; none
+    /// where it is this domain's own: a name of it may be what was verified (RFC 7672 §3.1.2), and
+    /// its sessions are reported to it (RFC 8460).
+    pub(crate) fn shared_by(&self) -> Option<&'static str> {
         match self {
-            Self::Off => Some("off".to_owned()),
-            Self::Opportunistic(None) => Some("opportunistic".to_owned()),
-            // RFC 7672 §3.1.1: with DANE-EE names do not matter; with DANE-TA the destination's own
-            // is one of those that the certificate may be for.
-            Self::Dane { base, dane } if dane.records.iter().all(Tlsa::is_end_entity) => {
-                let records: Vec<String> = dane.records.iter().map(ToString::to_string).collect();
-                Some(format!("dane {base} {}", records.join(",")))
-            }
-            Self::Encrypted { base, records } => Some(format!("tls {base} {records}")),
-            Self::Sts { policy, is_named, .. } => {
-                Some(format!("sts {} {is_named}", policy.mode.as_str()))
-            }
-            Self::Opportunistic(Some(_)) | Self::Dane { .. } | Self::DaneUnknown(_) => None,
+            Self::Off => Some("off"),
+            Self::Opportunistic(None) => Some("opportunistic"),
+            Self::Opportunistic(Some(_))
+            | Self::Dane { .. }
+            | Self::Encrypted { .. }
+            | Self::DaneUnknown(_)
+            | Self::Sts { .. }
+            | Self::Waived(_) => None,
         }
     }
 
     /// What the certificate must be.
     pub(crate) fn demand(&self) -> Demand {
         match self {
-            Self::Off | Self::Opportunistic(_) | Self::Encrypted { .. } | Self::DaneUnknown(_) => {
-                Demand::Nothing
-            }
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::Encrypted { .. }
+            | Self::DaneUnknown(_)
+            | Self::Waived(_) => Demand::Nothing,
             Self::Dane { dane, .. } => Demand::Dane(Arc::clone(dane)),
             Self::Sts { .. } => Demand::Chain,
         }
@@ -127,9 +168,11 @@ impl Protection {
     pub(crate) fn server_name(&self, place: &Place) -> Host {
         match self {
             Self::Dane { base, .. } | Self::Encrypted { base, .. } => Host::Domain(base.clone()),
-            Self::Off | Self::Opportunistic(_) | Self::DaneUnknown(_) | Self::Sts { .. } => {
-                place.host.clone()
-            }
+            Self::Off
+            | Self::Opportunistic(_)
+            | Self::DaneUnknown(_)
+            | Self::Sts { .. }
+            | Self::Waived(_) => place.host.clone(),
         }
     }
 
@@ -147,7 +190,8 @@ impl Protection {
             | Self::Opportunistic(_)
             | Self::Dane { .. }
             | Self::Encrypted { .. }
-            | Self::Sts { .. } => None,
+            | Self::Sts { .. }
+            | Self::Waived(_) => None,
         }
     }
 
@@ -165,7 +209,8 @@ impl Protection {
             | Self::Opportunistic(None)
             | Self::Dane { .. }
             | Self::DaneUnknown(_)
-            | Self::Sts { .. } => None,
+            | Self::Sts { .. }
+            | Self::Waived(_) => None,
         }
     }
 
@@ -177,6 +222,7 @@ impl Protection {
             Self::Dane { .. } | Self::DaneUnknown(_) => "DANE".to_owned(),
             Self::Encrypted { .. } => "DANE without usable records".to_owned(),
             Self::Sts { policy, .. } => format!("MTA-STS {}", policy.mode.as_str()),
+            Self::Waived(of) => format!("TLS-Required: No, in place of {of}"),
         }
     }
 
@@ -192,6 +238,7 @@ impl Protection {
                 let records: Vec<String> = dane.records.iter().map(ToString::to_string).collect();
                 format!("TLS with the certificate that {base} names: {}", records.join("; "))
             }
+            Self::Waived(of) => format!("TLS where it is offered, and not {of}"),
             Self::Encrypted { base, .. } => format!("TLS with any certificate, as {base}"),
             Self::DaneUnknown(_) => "no mail now".to_owned(),
             Self::Sts { policy, id, is_named } => match (policy.mode, is_named) {
@@ -303,30 +350,4 @@ async fn tlsas(
         return Tlsas::Dane { base, dane: Arc::new(Dane { records: usable, names }) };
     }
     Tlsas::None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_is_shared_where_the_domain_has_no_part_in_what_was_verified() {
-        let base = Domain::new("mx.example.org").unwrap();
-        let dane = |usages: &[u8]| {
-            let record = |usage: &u8| Tlsa {
-                usage: *usage,
-                selector: 1,
-                matching: 1,
-                association: vec![7; 32],
-            };
-            let records = usages.iter().map(record).collect();
-            let names = vec![base.clone(), Domain::new("a.example").unwrap()];
-            Protection::Dane { base: base.clone(), dane: Arc::new(Dane { records, names }) }
-        };
-        assert_eq!(dane(&[3]).shared_by(), dane(&[3]).shared_by());
-        assert_ne!(dane(&[3]).shared_by(), dane(&[3, 3]).shared_by());
-        assert_eq!(dane(&[3, 2]).shared_by(), None, "the domain's own name may be the one");
-        assert_eq!(Protection::DaneUnknown(String::new()).shared_by(), None);
-        assert_ne!(Protection::Opportunistic(None).shared_by(), dane(&[3]).shared_by());
-    }
 }

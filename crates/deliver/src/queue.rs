@@ -155,6 +155,8 @@ pub struct Mail {
     pub smtp_utf8: bool,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
+    /// TLS-Required: No (RFC 8689 §5): it goes whatever TLS policies say.
+    pub tls_optional: bool,
     /// Octets of the message as kept; what is signed or sealed as it leaves has more
     /// ([`Queue::leaving`]).
     pub body_bytes: u64,

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mail_types::{Domain, Timestamp};
-use net::{HttpClient, HttpLimits, HttpRequest, Lookup, Reach, Resolver};
+use net::{HttpClient, HttpLimits, HttpRequest, Lookup, Reach, Resolver, Stop};
 use route::{StsMode, StsPolicy, sts_id};
 use tokio::sync::Mutex as Turn;
+
+use crate::Clock;
 
 /// RFC 8461 §3.3: octets of a policy that are read.
 const POLICY_OCTETS_MAX: usize = 64 << 10;
@@ -19,6 +21,11 @@ const REFRESH_AFTER: Duration = Duration::from_secs(86_400);
 /// A policy that could not be fetched is not asked for again before this (RFC 8461 §3.3 advises
 /// against more than one try each five minutes).
 const AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+/// How often it is looked whether policies are old.
+const LOOK_EACH: Duration = Duration::from_secs(3600);
+/// Policies of domains that no mail goes to for so long run out.
+const USED_WITHIN: Duration = Duration::from_secs(90 * 86_400);
 
 /// A policy as it was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +119,8 @@ pub struct StsPolicies {
 #[derive(Debug, Default)]
 struct State {
     kept: Option<Kept>,
+    /// When mail went there last; the start of the server for what was kept before it.
+    used: Timestamp,
     /// What went wrong at the last fetch, and until when none is tried.
     failed: Option<(Timestamp, StsTrouble)>,
 }
@@ -160,7 +169,7 @@ impl StsPolicies {
             let domain = kept.domain.clone();
             match read(&kept) {
                 Some(kept) if kept.runs_out() > now => {
-                    let state = State { kept: Some(kept), failed: None };
+                    let state = State { kept: Some(kept), used: now, failed: None };
                     domains.insert(domain, Arc::new(Turn::new(state)));
                 }
                 Some(_) | None => {
@@ -178,6 +187,51 @@ impl StsPolicies {
     pub async fn find(&self, domain: &Domain, now: Timestamp) -> Sts {
         let turn = self.turn(domain);
         let mut state = turn.lock().await;
+        state.used = now;
+        self.look(domain, &mut state, now).await
+    }
+
+    /// Keeps policies fresh until the stop, whether or not mail goes there: one that ends between
+    /// two messages would leave the second without protection (RFC 8461 §10.2).
+    pub async fn keep_fresh(self: Arc<Self>, clock: Arc<dyn Clock>, mut stop: Stop) {
+        loop {
+            let until = clock.now().after(LOOK_EACH);
+            tokio::select! {
+                biased;
+                () = stop.requested() => return,
+                fresh = self.refresh(clock.now()) => tracing::debug!(fresh, "MTA-STS policies"),
+            }
+            tokio::select! {
+                biased;
+                () = stop.requested() => return,
+                () = clock.until(until) => {}
+            }
+        }
+    }
+
+    /// Asks anew for the policies that are old (RFC 8461 §3.3), of domains that mail went to lately;
+    /// answers for how many.
+    pub async fn refresh(&self, now: Timestamp) -> usize {
+        let is_due = |turn: &Arc<Turn<State>>| {
+            // One that is in use is being asked for.
+            turn.try_lock().is_ok_and(|state| {
+                let old = state.kept.as_ref().is_some_and(|kept| kept.is_old(now));
+                old && now.since(state.used) < USED_WITHIN
+            })
+        };
+        let due: Vec<(Domain, Arc<Turn<State>>)> = {
+            let domains = self.lock();
+            let due = domains.iter().filter(|(_, turn)| is_due(turn));
+            due.map(|(domain, turn)| (domain.clone(), Arc::clone(turn))).collect()
+        };
+        for (domain, turn) in &due {
+            let mut state = turn.lock().await;
+            self.look(domain, &mut state, now).await;
+        }
+        due.len()
+    }
+
+    async fn look(&self, domain: &Domain, state: &mut State, now: Timestamp) -> Sts {
         state.kept = state.kept.take().filter(|kept| kept.runs_out() > now);
         let id = self.id(domain).await;
         let kept = state.kept.clone();
@@ -196,7 +250,7 @@ impl StsPolicies {
             Some(_) | None => match self.fetch(domain, id, now).await {
                 Ok(fresh) => {
                     let found = fresh.found(None);
-                    *state = State { kept: Some(fresh), failed: None };
+                    (state.kept, state.failed) = (Some(fresh), None);
                     return found;
                 }
                 Err(why) => {

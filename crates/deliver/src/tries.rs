@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Path, Peer, Phase, PhaseName, Timestamp};
+use mail_types::{Domain, Path, Peer, Phase, PhaseName, Timestamp};
 use smtp_machine::client::{Phase as Part, Said};
 
 use crate::look_up::NextHop;
@@ -27,10 +27,27 @@ pub struct Try {
     pub policy: String,
     /// What came of the policy, where there is something to say.
     pub policy_said: Option<String>,
+    /// The policy itself, where the domain has one.
+    pub published: Option<Arc<Published>>,
     /// Messages that went over the same connection before.
     pub before: u32,
     /// What happened, in order.
     pub phases: Vec<Phase>,
+}
+
+/// What a domain says of TLS, as reports to it repeat it (RFC 8460 §4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The domain that the mail is for.
+    pub domain: Domain,
+    /// The mail host whose TLSA records they are; none for MTA-STS.
+    pub host: Option<String>,
+    /// Whose it is: the domain, or the TLSA base domain (RFC 7672 §2.2.3).
+    pub owner: String,
+    /// Its lines, or its records.
+    pub strings: Vec<String>,
+    /// The hosts that it names (MTA-STS).
+    pub mx: Vec<String>,
 }
 
 /// What is known of a connection before its first message.
@@ -42,6 +59,9 @@ pub(crate) struct Trying {
     pub(crate) source: Option<IpAddr>,
     pub(crate) policy: String,
     pub(crate) policy_said: Option<String>,
+    pub(crate) published: Option<Arc<Published>>,
+    /// Hosts that were tried before in vain, told with the first message that this one takes.
+    pub(crate) earlier: Vec<Arc<Try>>,
     /// Look-up and connection: told with the first message.
     pub(crate) phases: Vec<Phase>,
 }
@@ -53,8 +73,17 @@ impl Trying {
             NextHop::Relay(_) => Path::SmartHost,
         };
         let policy = String::new();
-        let (preference, source, policy_said) = (None, None, None);
-        Self { begun, path, preference, source, policy, policy_said, phases: Vec::new() }
+        Self {
+            begun,
+            path,
+            preference: None,
+            source: None,
+            policy,
+            policy_said: None,
+            published: None,
+            earlier: Vec::new(),
+            phases: Vec::new(),
+        }
     }
 
     /// A phase of our own is over.
@@ -75,6 +104,7 @@ impl Trying {
             source: self.source,
             policy: self.policy.clone(),
             policy_said: self.policy_said.clone(),
+            published: self.published.clone(),
             before,
             phases,
         })

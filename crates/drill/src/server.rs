@@ -268,10 +268,12 @@ impl Running {
     pub fn kill(mut self) -> Result<(), ServerError> {
         let pid = self.pid();
         if let Some(mut child) = self.child.take() {
-            if pid != child.id() {
+            if pid == child.id() {
+                child.kill().map_err(doing("killing the server"))?;
+            } else {
+                // Its wrapper ends behind it, and not before: until then it may hold its files.
                 signal(pid, "KILL").map_err(doing("killing the server"))?;
             }
-            child.kill().map_err(doing("killing the server"))?;
             child.wait().map_err(doing("waiting for the server"))?;
         }
         Ok(())

@@ -6,10 +6,11 @@ use mail_types::{
 };
 use message::{BodyForm, Summary};
 
-use crate::grammar::{ContentKey, ImapUrl, MailboxName, StoreMode, UidSet};
+use crate::grammar::{ContentKey, ImapUrl, MailboxName, StoreMode, UidSet, UrlWanted};
 pub use crate::manage::{
     AclAnswer, AclQuestion, Metadata, MetadataQuestion, QuotaQuestion, QuotaRoot,
 };
+pub use crate::news::{MailboxNews, News};
 pub use crate::refusal::{Code, METADATA_OCTETS_MAX, Refusal};
 use crate::view::{Newest, Rows};
 
@@ -184,6 +185,8 @@ pub enum Question {
         url: Box<ImapUrl>,
         /// What the token proves.
         rump: Vec<u8>,
+        /// What is wanted of it.
+        wanted: UrlWanted,
         /// From this octet on.
         from: u32,
     },
@@ -474,10 +477,15 @@ pub struct Appended<R> {
 /// What a URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlOctets {
-    /// Octets in all.
-    pub total: u32,
+    /// Octets in all; `None` where they are not wanted, or cannot be had without their transfer
+    /// encoding.
+    pub total: Option<u32>,
     /// Those asked for, or the first of them; none only at the end.
     pub octets: Vec<u8>,
+    /// NUL is among all of them.
+    pub has_nul: bool,
+    /// BODYPARTSTRUCTURE as it goes over the wire, if it is wanted and the URL names a part.
+    pub structure: Option<Vec<u8>>,
 }
 
 /// A mailbox in LIST.
@@ -495,36 +503,6 @@ pub struct Listed {
     pub rights: Rights,
     /// If asked for and the account may read it.
     pub status: Option<Box<Status>>,
-}
-
-/// What has happened since the question was last asked (RFC 5465).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// More than the service keeps: it is dropped.
-    pub overflow: bool,
-    /// Mailboxes.
-    pub mailboxes: Vec<MailboxNews>,
-    /// Names that are subscribed to now, or no longer.
-    pub subscriptions: Vec<(MailboxName, bool)>,
-    /// Names of annotations, by mailbox; no mailbox: the server's.
-    pub metadata: Vec<(Option<Listed>, String)>,
-}
-
-/// What has happened to a mailbox that the account can see, or could. `subscribed` of [`Listed`] is
-/// not looked up; the status is there where the account may read it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MailboxNews {
-    /// Where its name has changed, or what the account may do with it: its name before and what it
-    /// might; none: it was not there, or could not be seen.
-    pub before: Option<Option<(MailboxName, Rights)>>,
-    /// What it is now; none: it is gone, or cannot be seen any more.
-    pub now: Option<Listed>,
-    /// Messages came in.
-    pub new: bool,
-    /// Messages went out.
-    pub expunged: bool,
-    /// Messages have other flags.
-    pub flags: bool,
 }
 
 /// STATUS of a mailbox (RFC 3501 §6.3.10).

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What a session is told at its begin.
@@ -45,6 +46,12 @@ pub struct Limits {
     pub sign_in_failures_max: u32,
     /// Commands answered BAD in a row after which the session ends.
     pub bad_commands_max: u32,
+    /// Messages that one FETCH, SEARCH, STORE, MOVE or UID EXPUNGE works on, and that one COPY or
+    /// APPEND takes (RFC 9738 MESSAGELIMIT).
+    pub command_messages_max: Option<NonZeroU32>,
+    /// Messages that one COPY or APPEND takes (RFC 9738 SAVELIMIT). Where the other is given, that
+    /// alone counts.
+    pub saved_messages_max: Option<NonZeroU32>,
     /// UNAUTHENTICATE is offered (RFC 8437 §8: there must be a way to disable it).
     pub unauthenticate: bool,
 }
@@ -64,6 +71,8 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(30 * 60),
             sign_in_failures_max: 3,
             bad_commands_max: 20,
+            command_messages_max: None,
+            saved_messages_max: None,
             unauthenticate: true,
         }
     }

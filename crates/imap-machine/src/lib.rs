@@ -5,7 +5,7 @@
 //! UIDPLUS (4315), MOVE (6851), UNSELECT (3691), NAMESPACE (2342), ID (2971), ENABLE (5161),
 //! CHILDREN (3348), SPECIAL-USE (6154), CONDSTORE and QRESYNC (7162), ESEARCH (4731), MULTIAPPEND (3502),
 //! CATENATE (4469), URLAUTH (4467), REPLACE (8508), APPENDLIMIT (7889), NOTIFY (5465), UIDONLY (9586),
-//! UNAUTHENTICATE (8437), LIST-METADATA (9590) and response codes of 5530.
+//! UNAUTHENTICATE (8437), LIST-METADATA (9590), MESSAGELIMIT (9738) and response codes of 5530.
 //! APPENDs that a client sends without waiting are committed together and answered in order.
 //!
 //! It does no I/O, reads no clock, draws no random number, and knows no mail: whatever it must know
@@ -18,6 +18,7 @@ mod config;
 pub mod grammar;
 mod list;
 mod manage;
+mod news;
 mod reader;
 mod refusal;
 mod search;

@@ -1,6 +1,7 @@
 //! Which messages a search finds: sets of rows as bits, all rows at once.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -148,6 +149,48 @@ impl Compiled {
         Ok(Self { root, nodes, keys: keys.into(), names_modseq, names_age })
     }
 
+    /// The UIDs that it names as the only ones it can find, as far as that is plain to see: `None`
+    /// where it may find any. Recursion is as deep as the parser allowed.
+    fn named(&self) -> Option<UidSet> {
+        fn named(node: &Node) -> Option<UidSet> {
+            match node {
+                Node::Uids(uids) => Some(uids.clone()),
+                Node::And(nodes) => {
+                    nodes.iter().filter_map(named).reduce(|all, uids| all.intersection(&uids))
+                }
+                Node::Or(_)
+                | Node::Not(_)
+                | Node::Flag(_)
+                | Node::Recent
+                | Node::Keyword(_)
+                | Node::Dated(..)
+                | Node::Saved(..)
+                | Node::Larger(_)
+                | Node::Smaller(_)
+                | Node::ModSeq(_)
+                | Node::Email(_)
+                | Node::Content(_) => None,
+            }
+        }
+        named(&self.root)
+    }
+
+    /// Where it has more messages to look at than so many: the lowest UID of the last of them
+    /// (RFC 9738 §3.1: what counts is what is searched, not what is found).
+    pub(crate) fn cut(&self, view: &View, limit: NonZeroU32) -> Option<u32> {
+        let everything = UidSet::range(1, u32::MAX);
+        let named = self.named().unwrap_or(everything);
+        let ranges = named.ranges().iter();
+        let places: Vec<_> = ranges.map(|&(a, b)| view.rows().places(a, b)).collect();
+        view.last_of(&places, limit, |_| true).map(|(_, lowest)| lowest)
+    }
+
+    /// The same search, of messages from this UID on.
+    pub(crate) fn starting_at(self, uid: u32) -> Self {
+        let from = Node::Uids(UidSet::range(uid, u32::MAX));
+        Self { root: Node::And(vec![from, self.root]), nodes: self.nodes + 2, ..self }
+    }
+
     /// Rows that one step may look at.
     pub(crate) fn rows_at_a_time(&self) -> usize {
         (STEP_LOOKS_MAX / self.nodes.max(1)).max(1)
@@ -185,6 +228,7 @@ impl Compiler<'_> {
             SearchKey::Numbers { uid, set } => {
                 Node::Uids(self.view.uids_of(set, *uid).ok_or(NoSuchNumber)?)
             }
+            SearchKey::Uids(uids) => Node::Uids(uids.clone()),
             SearchKey::Before(day) => Node::Dated(i64::MIN, start(day)),
             SearchKey::On(day) => Node::Dated(start(day), end(day)),
             SearchKey::Since(day) => Node::Dated(start(day), i64::MAX),

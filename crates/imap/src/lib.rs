@@ -53,6 +53,8 @@ pub struct Shared {
     pub plain_sign_in_from_loopback: bool,
     /// Limits of a connection.
     pub limits: Limits,
+    /// Names of accounts that are submission servers': they may fetch `submit+` URLs (RFC 4467 §3).
+    pub submission_servers: Vec<String>,
     /// What sessions remember for each other; one for the whole server.
     pub caches: Caches,
 }

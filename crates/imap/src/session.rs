@@ -36,7 +36,7 @@ pub struct Session {
     account: Option<AccountId>,
     pub appends: Appends,
     /// What a URL names and is sent in pieces.
-    pub url_held: Option<UrlHeld>,
+    pub url_held: Option<Box<UrlHeld>>,
     /// What of a part is decoded ahead.
     pub decoded: Option<Box<Decoded>>,
     /// By which credentials it has signed in.
@@ -171,8 +171,8 @@ impl Session {
             Question::ResetUrlKeys { account, mailbox } => {
                 self.reset_url_keys(account, mailbox.as_ref()).await
             }
-            Question::UrlFetch { account, url, rump, from } => {
-                self.url_fetch(account, &url, rump, from).await
+            Question::UrlFetch { account, url, rump, wanted, from } => {
+                self.url_fetch(account, &url, rump, wanted, from).await
             }
             Question::AppendEnd => self.append_end().await,
             Question::Metadata { account, mailbox, what } => {

@@ -150,17 +150,24 @@ fn dmarc_met(facts: &Facts, policy: &Policy) -> Option<Met> {
         DmarcPolicy::Quarantine => "asks to treat it as suspicious",
         DmarcPolicy::Reject => "asks to reject it",
     };
-    let reason = format!(
-        "not authenticated as mail of {}, which {asks} (DMARC): {}",
-        dmarc.from,
-        dmarc.outcome.reason()
-    );
+    let (from, why) = (&dmarc.from, dmarc.outcome.reason());
     // RFC 9989 §5.4 leaves the code open; X.7.1 (RFC 3463 §3.8) says that a policy refuses it.
-    let text = format!(
-        "Not authenticated as mail of {}, whose DMARC policy asks to reject it: {}",
-        dmarc.from,
-        dmarc.outcome.reason()
-    );
+    let (reason, text) = match &dmarc.published {
+        Some(_) => (
+            format!("not authenticated as mail of {from}, which {asks} (DMARC): {why}"),
+            format!(
+                "Not authenticated as mail of {from}, whose DMARC policy asks to reject it: {why}"
+            ),
+        ),
+        // More authors than are judged.
+        None => {
+            let from = if from.is_empty() { "anybody" } else { from };
+            (
+                format!("not authenticated as mail of {from} and all others (DMARC): {why}"),
+                format!("Not authenticated as mail of {from} and all others: {why}"),
+            )
+        }
+    };
     Some(Met { act, reason, refusal: Refusal::permanent(550, 7, 1, text) })
 }
 

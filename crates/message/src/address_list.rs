@@ -165,6 +165,9 @@ struct Entry<'a> {
     comment: Option<Bytes>,
     /// Inside of the angle brackets.
     angle: Option<Angle>,
+    /// Words behind the angle brackets: another address, where an `@` is among them.
+    behind: Vec<Word<'a>>,
+    behind_has_at: bool,
 }
 
 /// A word, or an `@` or another special between them.
@@ -204,7 +207,10 @@ pub(crate) fn parse_addresses(value: &[u8], limits: &Limits, list: &mut Vec<Enve
         }
         let is_apart_now = std::mem::take(&mut is_apart);
         match token {
-            Token::Special(b'<') => entry.angle = Some(parse_angle(&mut lexer)),
+            Token::Special(b'<') => {
+                entry.next_of(limits, list);
+                parse_angle(&mut lexer, &mut entry, limits, list);
+            }
             Token::Special(b',') => finish(&mut entry, limits, list),
             Token::Special(b':') if entry.angle.is_none() && !entry.has_at => {
                 let name = std::mem::take(&mut entry).name();
@@ -248,11 +254,27 @@ pub(crate) fn parse_addresses(value: &[u8], limits: &Limits, list: &mut Vec<Enve
 
 impl<'a> Entry<'a> {
     fn word(&mut self, text: Cow<'a, [u8]>, is_apart: bool, is_at: bool) {
-        // A name behind the brackets is no part of the name before them.
+        let word = Word { text, is_apart, is_at };
         if self.angle.is_none() {
             self.has_at |= is_at;
-            self.words.push(Word { text, is_apart, is_at });
+            self.words.push(word);
+        } else {
+            // No part of the name before them.
+            self.behind_has_at |= is_at;
+            self.behind.push(word);
         }
+    }
+
+    /// Quirk: brackets behind brackets are another address, as if a comma stood between them. Who
+    /// shows it shows both, and who judges the author must see both.
+    fn next_of(&mut self, limits: &Limits, list: &mut Vec<EnvelopeAddress>) {
+        if self.angle.is_none() {
+            return;
+        }
+        let (words, has_at) = (std::mem::take(&mut self.behind), self.behind_has_at);
+        self.behind_has_at = false;
+        finish(self, limits, list);
+        (self.words, self.has_at) = (words, has_at);
     }
 
     /// All words as they stand there.
@@ -269,7 +291,12 @@ impl<'a> Entry<'a> {
 }
 
 /// RFC 5322 §3.4, §4.4 angle-addr: `[route ":"] addr-spec ">"`; the `<` is already read.
-fn parse_angle(lexer: &mut Lexer<'_>) -> Angle {
+fn parse_angle(
+    lexer: &mut Lexer<'_>,
+    entry: &mut Entry<'_>,
+    limits: &Limits,
+    list: &mut Vec<EnvelopeAddress>,
+) {
     let mut angle = Angle::default();
     let mut before = lexer.rest;
     while let Some(token) = lexer.next() {
@@ -291,8 +318,16 @@ fn parse_angle(lexer: &mut Lexer<'_>) -> Angle {
                 break;
             }
             Token::Special(b'@') if angle.host.is_none() => angle.host = Some(Vec::new()),
-            // Quirk: it begins anew.
-            Token::Special(b'<') => angle = Angle::default(),
+            // Quirk: it begins anew; what is an address already is one of its own.
+            Token::Special(b'<') => {
+                let before = std::mem::take(&mut angle);
+                if before.host.as_ref().is_some_and(|host| !host.is_empty()) {
+                    entry.angle = Some(before);
+                    if list.len() + 1 < limits.addresses_max {
+                        finish(entry, limits, list);
+                    }
+                }
+            }
             Token::Special(byte) => angle.text(&[byte]),
             Token::Atom(text) | Token::Literal(text) => angle.text(text),
             Token::Quoted(text) => angle.text(&text),
@@ -300,7 +335,7 @@ fn parse_angle(lexer: &mut Lexer<'_>) -> Angle {
         }
         before = lexer.rest;
     }
-    angle
+    entry.angle = Some(angle);
 }
 
 fn finish(entry: &mut Entry<'_>, limits: &Limits, list: &mut Vec<EnvelopeAddress>) {
@@ -314,6 +349,10 @@ fn finish(entry: &mut Entry<'_>, limits: &Limits, list: &mut Vec<EnvelopeAddress
             mailbox: Some(unfold(&angle.mailbox, max)),
             host: Some(unfold(angle.host.as_deref().unwrap_or_default(), max)),
         });
+        if entry.behind_has_at {
+            let (words, has_at) = (entry.behind, true);
+            bare(Entry { words, has_at, ..Entry::default() }, limits, list);
+        }
     } else if entry.has_at {
         bare(entry, limits, list);
     } else if !entry.words.is_empty() {

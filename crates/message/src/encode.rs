@@ -15,6 +15,15 @@ pub fn unstructured(text: &str) -> String {
     if text.is_ascii() && text.len() <= UNBROKEN_MAX && !text.contains("=?") {
         return text;
     }
+    encoded_words(&text)
+}
+
+/// A text as encoded words of RFC 2047 §2, folded between them, whatever it is: they may stand in a
+/// phrase, where characters of the text would mean something (RFC 2047 §5 (3)). Controls become
+/// spaces.
+#[must_use]
+pub fn encoded_words(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     const OPEN: &str = "=?utf-8?q?";
     let mut out = OPEN.to_owned();
     let mut len = OPEN.len();
@@ -36,6 +45,15 @@ pub fn unstructured(text: &str) -> String {
     }
     out.push_str("?=");
     out
+}
+
+/// A display name (RFC 5322 §3.4): quoted where it is printable ASCII, else in encoded words.
+pub(crate) fn phrase(text: &str) -> String {
+    let is_plain = text.len() <= LINE_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_plain || text.contains("=?") {
+        return unstructured(text);
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Appends `name: value`, folded at spaces. Line ends in the value become spaces, controls and

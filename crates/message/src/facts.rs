@@ -32,6 +32,8 @@ pub struct HeaderFacts {
     pub delivered_to: Vec<Bytes>,
     /// RFC 3834 §5: Auto-Submitted says something other than `no`.
     pub is_auto_submitted: bool,
+    /// TLS-Required: No (RFC 8689 §5): its sender would rather have it delivered than protected.
+    pub is_tls_optional: bool,
     /// List-Id, List-Post or List-Unsubscribe, or Precedence list, bulk or junk.
     pub is_bulk: bool,
 }
@@ -75,6 +77,10 @@ impl HeaderFacts {
                 8 if field.is("Received") => facts.received_count += 1,
                 10 if field.is("Message-ID") && facts.message_id.is_none() => {
                     facts.message_id = Some(message_id(&text(MESSAGE_ID_OCTETS_MAX)));
+                }
+                12 if field.is("TLS-Required") => {
+                    facts.is_tls_optional |=
+                        text(usize::MAX).trim_ascii().eq_ignore_ascii_case(b"no");
                 }
                 12 if field.is("Delivered-To") => facts.delivered_to.push(text(usize::MAX)),
                 14 if field.is("Auto-Submitted") => {

@@ -16,6 +16,7 @@ pub mod check;
 mod codec;
 mod content;
 mod date;
+mod downgrade;
 pub mod dsn;
 mod encode;
 mod envelope;
@@ -26,6 +27,7 @@ mod html;
 mod limits;
 mod params;
 mod preview;
+mod report_letter;
 mod search;
 mod section;
 mod sort;
@@ -43,7 +45,8 @@ pub use charset::decode_charset;
 pub use codec::SummaryError;
 pub use content::{Content, Disposition, Encoding};
 pub use date::{MailDate, format_date, format_internal_date, parse_date, parse_internal_date};
-pub use encode::unstructured;
+pub use downgrade::{downgraded_body, downgraded_envelope};
+pub use encode::{encoded_words, unstructured};
 pub use envelope::{Envelope, envelope};
 pub use facts::{HeaderFacts, missing_fields};
 pub use fold::{casemap, fold};
@@ -52,6 +55,7 @@ pub use html::html_text;
 pub use limits::Limits;
 pub use params::{Param, param_text};
 pub use preview::preview;
+pub use report_letter::ReportLetter;
 pub use search::{SearchText, search_body, search_field, search_header, search_text};
 pub use section::{
     SectionRange, SectionSpec, SectionText, filter_fields, part_at, section, section_range,
@@ -68,7 +72,8 @@ pub use transfer::{
     decoded_size,
 };
 pub use wire::{
-    BodyForm, write_astring, write_body, write_envelope, write_literal, write_nstring, write_string,
+    BodyForm, write_astring, write_body, write_body_of_part, write_envelope, write_literal,
+    write_nstring, write_string,
 };
 
 /// Octets of a value as they stand in the message: any, though mostly ASCII or UTF-8.

@@ -1,6 +1,8 @@
+use memchr::memchr_iter;
+
 use crate::Bytes;
 use crate::address_list::EnvelopeAddress;
-use crate::content::{Content, Disposition};
+use crate::content::{Content, Disposition, Encoding};
 use crate::envelope::Envelope;
 use crate::params::Param;
 use crate::structure::{Kind, Part, PartIndex, Structure};
@@ -63,6 +65,34 @@ fn write_addresses(out: &mut Vec<u8>, list: &[EnvelopeAddress]) {
 /// as deep as the structure, which [`crate::Limits::depth_max`] bounds.
 pub fn write_body(out: &mut Vec<u8>, structure: &Structure, form: BodyForm) {
     write_part(out, structure, 0, form);
+}
+
+/// The same for one part. `decoded`, if given, is its body without its transfer encoding, and what is
+/// written is about that (RFC 5524 §3.2): multiparts and messages have none.
+pub fn write_body_of_part(
+    out: &mut Vec<u8>,
+    structure: &Structure,
+    index: PartIndex,
+    decoded: Option<&[u8]>,
+    form: BodyForm,
+) {
+    let part = &structure.parts[index];
+    match (&part.kind, decoded) {
+        (Kind::Leaf | Kind::Opaque(_), Some(octets)) => {
+            let mut part = part.clone();
+            part.body = 0..octets.len();
+            part.lines = memchr_iter(b'\n', octets).count();
+            if !part.content.encoding.is_identity() {
+                part.content.encoding = match octets {
+                    octets if octets.contains(&0) => Encoding::Binary,
+                    octets if octets.is_ascii() => Encoding::SevenBit,
+                    _ => Encoding::EightBit,
+                };
+            }
+            write_part(out, &Structure { parts: vec![part] }, 0, form);
+        }
+        _ => write_part(out, structure, index, form),
+    }
 }
 
 fn write_part(out: &mut Vec<u8>, structure: &Structure, index: PartIndex, form: BodyForm) {

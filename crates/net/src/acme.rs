@@ -8,12 +8,13 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use instant_acme::{
     Account, AccountBuilder, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse,
-    ChallengeType, Identifier, NewAccount, NewOrder, OrderStatus, RetryPolicy,
+    CertificateIdentifier, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
+    OrderStatus, RetryPolicy,
 };
 use mail_types::Domain;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 
-use crate::{HttpClient, HttpLimits, HttpRequest, Reach};
+use crate::{AcmeCertificateId, HttpClient, HttpLimits, HttpRequest, Reach};
 
 /// Names in one certificate (what public authorities take).
 const NAMES_MAX: usize = 100;
@@ -21,8 +22,10 @@ const NAMES_MAX: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Orders until one goes through without a refused nonce.
 const ORDERS_MAX: u32 = 5;
+/// The first step of an order.
+const ORDERING: &str = "ordering";
 /// One request takes no longer.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// How it is shown that a name is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +89,30 @@ pub struct AcmeOrder<'a> {
     pub contact: &'a [String],
     /// The account from an earlier order, so that the authority knows us again.
     pub account: Option<&'a str>,
+    /// An account of another kind with the authority, where it wants to know whose the new one is.
+    pub external: Option<AcmeExternal<'a>>,
+    /// The certificate that it takes the place of, where the authority hears of such (RFC 9773 §5).
+    pub replaces: Option<&'a AcmeCertificateId>,
     /// The names it is for; the first is its subject.
     pub names: &'a [Domain],
     /// How it is shown that they are ours.
     pub challenge: AcmeChallenge,
+}
+
+/// What binds a new account to another one (RFC 8555 §7.3.4).
+#[derive(Clone)]
+pub struct AcmeExternal<'a> {
+    /// The key's id, as the authority gave it.
+    pub id: &'a str,
+    /// The key: its octets.
+    pub key: &'a [u8],
+}
+
+/// Shows no key.
+impl std::fmt::Debug for AcmeExternal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AcmeExternal").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What an order came to.
@@ -136,17 +159,22 @@ pub enum AcmeError {
     /// The authority did not believe the proofs.
     #[error("the authority does not believe that the names are ours: {0}")]
     Invalid(String),
+    /// When the certificate is to be renewed cannot be had.
+    #[error("when to renew cannot be asked: {0}")]
+    Renewal(String),
     /// No key or request could be made.
     #[error("no key or certificate request can be made: {0}")]
     Request(#[from] rcgen::Error),
 }
 
 impl AcmeError {
-    fn is_bad_nonce(&self) -> bool {
+    /// Whether the authority said so (RFC 8555 §6.7).
+    fn is(&self, kind: &str) -> bool {
         let Self::Authority { source: instant_acme::Error::Api(problem), .. } = self else {
             return false;
         };
-        problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
+        let said = problem.r#type.as_deref().unwrap_or_default();
+        said.strip_prefix("urn:ietf:params:acme:error:") == Some(kind)
     }
 }
 
@@ -211,8 +239,10 @@ pub async fn acme_account(
         terms_of_service_agreed: true,
         only_return_existing: false,
     };
+    let external = order.external.as_ref();
+    let external = external.map(|key| ExternalAccountKey::new(key.id.to_owned(), key.key));
     let (account, credentials) = builder()
-        .create(&wanted, order.directory.to_owned(), None)
+        .create(&wanted, order.directory.to_owned(), external.as_ref())
         .await
         .map_err(|source| failed("opening an account", source))?;
     let kept = serde_json::to_string(&credentials).map_err(unreadable)?;
@@ -234,13 +264,21 @@ impl AcmeAccount {
     ) -> Result<AcmeIssued, AcmeError> {
         // RFC 8555 §6.5: a nonce that the authority does not want any more is no reason to give up;
         // what is proven already stays proven.
+        let mut order = order.clone();
         for _ in 1..ORDERS_MAX {
-            match self.order_once(order, prover).await {
-                Err(error) if error.is_bad_nonce() => {}
+            match self.order_once(&order, prover).await {
+                Err(error) if error.is("badNonce") => {}
+                // RFC 9773 §5: another order has taken its place, or the authority does not say that
+                // it has understood; a certificate is wanted all the same.
+                Err(AcmeError::Authority { doing, .. })
+                    if doing == ORDERING && order.replaces.is_some() =>
+                {
+                    order.replaces = None;
+                }
                 result => return result,
             }
         }
-        self.order_once(order, prover).await
+        self.order_once(&order, prover).await
     }
 
     async fn order_once(
@@ -253,11 +291,15 @@ impl AcmeAccount {
         }
         let identifiers: Vec<Identifier> =
             order.names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
-        let mut open = self
-            .0
-            .new_order(&NewOrder::new(&identifiers))
-            .await
-            .map_err(|source| failed("ordering", source))?;
+        let mut wanted = NewOrder::new(&identifiers);
+        if let Some(id) = order.replaces {
+            wanted = wanted.replaces(CertificateIdentifier {
+                authority_key_identifier: id.authority_key.as_str().into(),
+                serial: id.serial.as_str().into(),
+            });
+        }
+        let mut open =
+            self.0.new_order(&wanted).await.map_err(|source| failed(ORDERING, source))?;
         let mut shown = Vec::new();
         let result = prove(&mut open, order, prover, &mut shown).await;
         for (name, proof) in &shown {

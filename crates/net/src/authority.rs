@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::proto::rr::{RData, RecordType};
@@ -9,11 +10,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Lookup, Resolver};
+use crate::{Lookup, Resolver, Turn};
 
 /// Look-ups for one message, all its checks together: what a hostile sender's records may cost.
 /// SPF's, DMARC's and DKIM's own limits come to less.
 const LOOKUPS_MAX: usize = 200;
+/// What a round that begins past the deadline still gets, and how many do. A name that never
+/// answers may use up all the time before; the look-ups behind it, mostly in the resolver's memory
+/// or near, must not be unknown for that.
+const LATE_ROUND: Duration = Duration::from_millis(300);
+const LATE_ROUNDS_MAX: usize = 4;
 /// RFC 1035 §2.3.4: octets in a label.
 const LABEL_OCTETS_MAX: usize = 63;
 /// RFC 1035 §2.3.4: octets in a name, in its usual writing.
@@ -22,11 +28,18 @@ const NAME_OCTETS_MAX: usize = 253;
 /// Answers what the checks of `sender-auth` ask for one message, from one [`Resolver`], all that is
 /// asked at once in parallel, each question once, until a deadline; whatever is not known then is
 /// [`Answer::Trouble`], so that every check comes to an end.
+///
+/// A round ends with the slowest of its look-ups, and one that never ends uses up the time of all
+/// behind it. So what different people decide about (the client's name, the reverse-path, keys,
+/// each author) has an authority of its own, or one of them could silence the others.
 #[derive(Debug)]
 pub struct Authority {
     resolver: Arc<Resolver>,
     answers: Answers,
     asked: HashSet<Query>,
+    late_rounds: usize,
+    turn: Option<Turn>,
+    starved: bool,
     end: watch::Receiver<Instant>,
     /// Whoever may change the end; without one nobody waits any more.
     _fixed: Option<watch::Sender<Instant>>,
@@ -51,7 +64,39 @@ impl Authority {
     /// once it is whole. It ends at once when the sender of `end` is gone.
     #[must_use]
     pub fn until(resolver: Arc<Resolver>, end: watch::Receiver<Instant>) -> Self {
-        Self { resolver, answers: Answers::default(), asked: HashSet::new(), end, _fixed: None }
+        Self {
+            resolver,
+            answers: Answers::default(),
+            asked: HashSet::new(),
+            late_rounds: 0,
+            turn: None,
+            starved: false,
+            end,
+            _fixed: None,
+        }
+    }
+
+    /// The same, each look-up once it is its turn.
+    #[must_use]
+    pub fn in_turn(self, turn: Turn) -> Self {
+        Self { turn: Some(turn), ..self }
+    }
+
+    /// The same, knowing what others have found out.
+    #[must_use]
+    pub fn knowing(mut self, others: &[Self]) -> Self {
+        for other in others {
+            self.answers.learn(&other.answers);
+            self.starved |= other.starved;
+        }
+        self
+    }
+
+    /// Whether something is not known only because its turn never came: no word of the DNS, but
+    /// trouble of ours.
+    #[must_use]
+    pub const fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// What is known by now.
@@ -83,6 +128,8 @@ impl Authority {
     pub async fn answer(&mut self, queries: Vec<Query>) {
         let mut asking = JoinSet::new();
         let mut open: HashSet<Query> = HashSet::new();
+        // Look-ups whose turn has not come.
+        let waiting = Arc::new(AtomicUsize::new(0));
         for query in queries {
             if self.answers.get(&query).is_some() || !open.insert(query.clone()) {
                 continue;
@@ -94,14 +141,17 @@ impl Authority {
                 continue;
             }
             self.asked.insert(query.clone());
-            let resolver = Arc::clone(&self.resolver);
-            asking.spawn(async move {
-                let answer = resolver.answer(&query).await;
-                (query, answer)
-            });
+            self.ask(query, &mut asking, &waiting);
+        }
+        let late = Instant::now() + LATE_ROUND;
+        let mut least = None;
+        if !asking.is_empty() && *self.end.borrow() < late && self.late_rounds < LATE_ROUNDS_MAX {
+            self.late_rounds += 1;
+            least = Some(late);
         }
         while !asking.is_empty() {
-            let until = *self.end.borrow_and_update();
+            let end = *self.end.borrow_and_update();
+            let until = least.map_or(end, |least| end.max(least));
             tokio::select! {
                 biased;
                 answered = asking.join_next() => match answered {
@@ -117,10 +167,33 @@ impl Authority {
                 () = sleep_until(until) => break,
             }
         }
+        self.starved |= !open.is_empty() && waiting.load(Ordering::Relaxed) > 0;
         for query in open {
             let why = "no answer before the deadline for this message".to_owned();
             self.answers.insert(query, Answer::Trouble(why));
         }
+    }
+
+    fn ask(&self, query: Query, asking: &mut JoinSet<(Query, Answer)>, waiting: &Arc<AtomicUsize>) {
+        let resolver = Arc::clone(&self.resolver);
+        let passed = self.turn.as_ref().map(Turn::try_pass);
+        let waits = match (&self.turn, &passed) {
+            (Some(turn), Some(None)) => Some((turn.clone(), Arc::clone(waiting))),
+            (Some(_) | None, _) => None,
+        };
+        if waits.is_some() {
+            waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        asking.spawn(async move {
+            let mut passed = passed.flatten();
+            if let Some((turn, waiting)) = waits {
+                passed = Some(turn.pass().await);
+                waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            let answer = resolver.answer(&query).await;
+            drop(passed);
+            (query, answer)
+        });
     }
 }
 

@@ -13,6 +13,7 @@
 //! haproxy's PROXY protocol, versions 1 and 2.
 
 mod acme;
+mod ari;
 mod authority;
 mod bell;
 mod blocking_tls;
@@ -36,13 +37,15 @@ mod tls_client;
 mod tls_server;
 mod tlsa;
 mod trust;
+mod turnstile;
 mod wire;
 mod x509;
 
 pub use acme::{
-    AcmeAccount, AcmeChallenge, AcmeError, AcmeIssued, AcmeOrder, AcmeProof, AcmeProver,
-    acme_account,
+    AcmeAccount, AcmeChallenge, AcmeError, AcmeExternal, AcmeIssued, AcmeOrder, AcmeProof,
+    AcmeProver, acme_account,
 };
+pub use ari::{AcmeCertificateId, AcmeWindow, acme_window};
 pub use authority::{Authority, Driven};
 pub use bell::{Bell, Ear};
 pub use blocking_tls::blocking_tls;
@@ -66,4 +69,5 @@ pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};
 pub use tlsa::Tlsa;
 pub use trust::Trust;
+pub use turnstile::{Turn, Turnstile};
 pub use wire::Wire;

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -25,8 +26,14 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 const NAME_SERVERS_MAX: usize = 3;
 /// Look-ups on their way at a time; the next ones wait. Each may hold a socket.
 const LOOKUPS_MAX: usize = 256;
+/// The same for what strangers cause, beside those.
+pub(crate) const STRANGERS_LOOKUPS_MAX: usize = 512;
 /// Records of one answer that are handed on: beyond is no honest use for mail.
 const RECORDS_MAX: usize = 256;
+/// Look-ups without any answer, one after the other, before an alarm.
+const SILENT_LOOKUPS_MAX: u32 = 5;
+/// A look-up that was given up before this says nothing about the server.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// A DNS server to ask, over UDP and TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +217,7 @@ pub struct Resolver {
     pub(crate) dnssec: Dnssec,
     deadline: Duration,
     slots: Semaphore,
+    silence: Silence,
 }
 
 impl Resolver {
@@ -238,7 +246,22 @@ impl Resolver {
             }
         };
         let (dnssec, deadline) = (settings.dnssec, settings.deadline);
-        Ok(Self { inner, validating, dnssec, deadline, slots: Semaphore::new(LOOKUPS_MAX) })
+        let (slots, silence) = (Semaphore::new(LOOKUPS_MAX), Silence::default());
+        Ok(Self { inner, validating, dnssec, deadline, slots, silence })
+    }
+
+    /// The same servers and the same memory, for what strangers cause by what they send: its
+    /// look-ups have places of their own, so that delivery never waits for them.
+    #[must_use]
+    pub fn for_strangers(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            validating: self.validating.clone(),
+            dnssec: self.dnssec,
+            deadline: self.deadline,
+            slots: Semaphore::new(STRANGERS_LOOKUPS_MAX),
+            silence: Silence::default(),
+        }
     }
 
     /// MX records, as they come (not sorted).
@@ -318,6 +341,9 @@ impl Resolver {
         kind: RecordType,
         is_proof_wanted: bool,
     ) -> Result<Answered, Lookup<T>> {
+        // RFC 6761 §6.3: the library knows these itself, and no server is heard from.
+        let bare = name.trim_end_matches('.');
+        let is_answered_here = bare.ends_with("localhost") || bare.ends_with("127.in-addr.arpa");
         // As bytes: which characters a host name may have is `Domain`'s to say.
         let mut name = Name::from_labels(name.split_terminator('.').map(str::as_bytes))
             .map_err(|error| Lookup::Temporary(Temporary::Other(error.to_string())))?;
@@ -338,9 +364,52 @@ impl Resolver {
                 Some(_) | None => self.inner.lookup(name, kind).await,
             }
         };
-        match timeout(self.deadline, ask).await {
+        let mut waiting = (!is_answered_here).then(|| Waiting {
+            silence: &self.silence,
+            since: Instant::now(),
+            heard: None,
+        });
+        let heard = match timeout(self.deadline, ask).await {
             Ok(answer) => answer.map_err(nothing),
             Err(_) => Err(Lookup::Temporary(Temporary::TimedOut)),
+        };
+        let is_silent =
+            matches!(heard, Err(Lookup::Temporary(Temporary::TimedOut | Temporary::Other(_))));
+        if let Some(waiting) = &mut waiting {
+            waiting.heard = Some(!is_silent);
+        }
+        heard
+    }
+}
+
+/// Look-ups since the last one that any server answered, be it with trouble of its own.
+#[derive(Debug, Default)]
+struct Silence(AtomicU32);
+
+/// One look-up; whoever asked may have gone before its answer.
+struct Waiting<'a> {
+    silence: &'a Silence,
+    since: Instant,
+    /// Whether any server answered; `None` where nobody waited for it to the end.
+    heard: Option<bool>,
+}
+
+impl Drop for Waiting<'_> {
+    /// One name's servers may be dead; so many names in a row are a server of ours that is.
+    fn drop(&mut self) {
+        let count = &self.silence.0;
+        match self.heard {
+            Some(true) => {
+                if count.swap(0, Ordering::Relaxed) >= SILENT_LOOKUPS_MAX {
+                    tracing::info!("the DNS answers again");
+                }
+                return;
+            }
+            None if self.since.elapsed() < SILENT_AFTER => return,
+            Some(false) | None => {}
+        }
+        if count.fetch_add(1, Ordering::Relaxed) + 1 == SILENT_LOOKUPS_MAX {
+            tracing::error!("ALARM: no DNS server answers; mail waits, and senders go unchecked");
         }
     }
 }
@@ -420,7 +489,7 @@ fn set_options(options: &mut ResolverOpts, settings: &ResolverSettings) {
     // To see where a chain of CNAMEs leads.
     options.preserve_intermediates = true;
     options.use_hosts_file = ResolveHosts::Never;
-    options.max_active_requests = LOOKUPS_MAX;
+    options.max_active_requests = LOOKUPS_MAX + STRANGERS_LOOKUPS_MAX;
 }
 
 /// The servers of resolv.conf(5). Without the file, or one in it, the one of this machine.

@@ -31,12 +31,6 @@ impl Tlsa {
         usage && matches!(self.selector, 0 | 1) && length
     }
 
-    /// Whether it names the host's own certificate, whatever names stand in that (DANE-EE).
-    #[must_use]
-    pub const fn is_end_entity(&self) -> bool {
-        self.usage == 3
-    }
-
     /// Whether it is about this certificate, whose public key (SubjectPublicKeyInfo, DER) is
     /// `public_key`.
     pub(crate) fn matches(&self, certificate: &[u8], public_key: Option<&[u8]>) -> bool {

@@ -5,6 +5,13 @@ use mail_types::Timestamp;
 const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const VERSION: u8 = 0xa0;
+const INTEGER: u8 = 0x02;
+const BOOLEAN: u8 = 0x01;
+const OCTET_STRING: u8 = 0x04;
+const EXTENSIONS: u8 = 0xa3;
+const KEY_IDENTIFIER: u8 = 0x80;
+/// 2.5.29.35
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -26,6 +33,40 @@ pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
     let (_, rest) = element(rest, SEQUENCE)?;
     let (_, behind) = element(rest, SEQUENCE)?;
     rest.get(..rest.len() - behind.len())
+}
+
+/// The content of serialNumber.
+pub(crate) fn serial(certificate: &[u8]) -> Option<&[u8]> {
+    let (certificate, _) = element(certificate, SEQUENCE)?;
+    let (body, _) = element(certificate, SEQUENCE)?;
+    let rest = element(body, VERSION).map_or(body, |(_, rest)| rest);
+    Some(element(rest, INTEGER)?.0)
+}
+
+/// keyIdentifier of AuthorityKeyIdentifier (RFC 5280 §4.2.1.1); none where it is not there.
+pub(crate) fn authority_key(certificate: &[u8]) -> Option<&[u8]> {
+    let mut rest = behind_algorithm(certificate)?;
+    // issuer, validity, subject, key.
+    for _ in 0..4 {
+        rest = element(rest, SEQUENCE)?.1;
+    }
+    for unique_id in [0x81, 0x82] {
+        rest = element(rest, unique_id).map_or(rest, |(_, behind)| behind);
+    }
+    let (extensions, _) = element(rest, EXTENSIONS)?;
+    let (mut extensions, _) = element(extensions, SEQUENCE)?;
+    // Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }
+    while let Some((extension, behind)) = element(extensions, SEQUENCE) {
+        extensions = behind;
+        let (id, rest) = element(extension, OBJECT_IDENTIFIER)?;
+        if id == AUTHORITY_KEY_IDENTIFIER {
+            let rest = element(rest, BOOLEAN).map_or(rest, |(_, behind)| behind);
+            let (value, _) = element(rest, OCTET_STRING)?;
+            let (value, _) = element(value, SEQUENCE)?;
+            return Some(element(value, KEY_IDENTIFIER)?.0);
+        }
+    }
+    None
 }
 
 /// From when to when a certificate (DER) is good; none where it is no certificate.
@@ -51,7 +92,7 @@ fn behind_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
     let (body, _) = element(certificate, SEQUENCE)?;
     let rest = element(body, VERSION).map_or(body, |(_, rest)| rest);
-    let (_, rest) = element(rest, 0x02)?;
+    let (_, rest) = element(rest, INTEGER)?;
     let (_, rest) = element(rest, SEQUENCE)?;
     Some(rest)
 }

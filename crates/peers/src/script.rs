@@ -1,4 +1,5 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::Certified;
@@ -58,6 +59,8 @@ pub enum Act {
     Hold,
     /// Waits so long, then `Normal`.
     Delay(Duration),
+    /// Says it an octet at a time, so long after each other, as a tarpit does; then as `Reply`.
+    Drip(Duration, String),
     /// These bytes and nothing else, whatever they are.
     Raw(Vec<u8>),
     /// At `StartTls`: says 220, then answers the handshake with something that is no TLS.
@@ -82,7 +85,7 @@ pub struct Script {
     pub(crate) capabilities: Vec<String>,
     pub(crate) count_only: bool,
     pub(crate) size_max: Option<usize>,
-    greylisted: Option<HashSet<(String, String)>>,
+    greylist: Option<Greylist>,
     pub(crate) host: String,
     pub(crate) certified: Option<Certified>,
 }
@@ -104,7 +107,7 @@ impl Script {
             capabilities: offered.map(str::to_owned).to_vec(),
             count_only: false,
             size_max: None,
-            greylisted: None,
+            greylist: None,
             host: "sink.test".to_owned(),
             certified: None,
         }
@@ -196,10 +199,39 @@ impl Script {
         self.without("SIZE").with(&format!("SIZE {octets_max}"))
     }
 
-    /// Says 451 to each pair of reverse-path and recipient the first time.
+    /// Waits so long before each reply: a tarpit.
     #[must_use]
-    pub fn greylist(mut self) -> Self {
-        self.greylisted = Some(HashSet::new());
+    pub fn tarpit(self, wait: Duration) -> Self {
+        use Stage::{Connect, Data, Dot, Ehlo, Mail, Rcpt};
+        [Connect, Ehlo, Mail, Rcpt, Data, Dot]
+            .into_iter()
+            .fold(self, |script, stage| script.on(stage, Act::Delay(wait)))
+    }
+
+    /// Cuts the connection once so many octets of a message have come.
+    #[must_use]
+    pub fn cut_in_data(self, octets: usize) -> Self {
+        self.on(Stage::Body, Act::CloseAfter(octets))
+    }
+
+    /// Keeps the message, and cuts the connection instead of answering the final dot.
+    #[must_use]
+    pub fn cut_after_dot(self) -> Self {
+        self.on(Stage::Dot, Act::StoreThenClose)
+    }
+
+    /// Says 451 to each client address, reverse-path and recipient the first so many times.
+    #[must_use]
+    pub fn greylist(mut self, tries: u32) -> Self {
+        self.greylist = Some(Greylist { patience: Patience::Tries(tries), ..Greylist::default() });
+        self
+    }
+
+    /// Says 451 to each client address, reverse-path and recipient until so much time has passed
+    /// since it first came, on the clock that [`crate::Sink::pass`] moves.
+    #[must_use]
+    pub fn greylist_for(mut self, wait: Duration) -> Self {
+        self.greylist = Some(Greylist { patience: Patience::Wait(wait), ..Greylist::default() });
         self
     }
 
@@ -229,11 +261,44 @@ impl Script {
         Act::Normal
     }
 
-    /// Whether greylisting refuses this pair now; knows it afterwards.
-    pub(crate) fn is_greylisted(&mut self, reverse_path: &str, recipient: &str) -> bool {
-        self.greylisted
-            .as_mut()
-            .is_some_and(|known| known.insert((reverse_path.to_owned(), recipient.to_owned())))
+    /// Moves the clock of the greylist.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        if let Some(greylist) = &mut self.greylist {
+            greylist.now += time;
+        }
+    }
+
+    /// Whether greylisting refuses this now.
+    pub(crate) fn is_greylisted(&mut self, client: IpAddr, from: &str, to: &str) -> bool {
+        let Some(greylist) = &mut self.greylist else { return false };
+        let triplet = (client, from.to_owned(), to.to_owned());
+        let (first, tries) = greylist.known.entry(triplet).or_insert((greylist.now, 0));
+        *tries += 1;
+        match greylist.patience {
+            Patience::Tries(refused) => *tries <= refused,
+            Patience::Wait(wait) => greylist.now - *first < wait,
+        }
+    }
+}
+
+/// Whom a sink has seen, and since when.
+#[derive(Clone, Debug, Default)]
+struct Greylist {
+    patience: Patience,
+    /// Client, reverse-path, recipient: when they first came, how often since.
+    known: HashMap<(IpAddr, String, String), (Duration, u32)>,
+    now: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    Tries(u32),
+    Wait(Duration),
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::Tries(1)
     }
 }
 

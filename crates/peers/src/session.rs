@@ -1,4 +1,5 @@
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub(crate) struct Session {
     stream: Box<dyn Io>,
     number: u64,
+    client: IpAddr,
     shared: Arc<Shared>,
     acceptor: Option<TlsAcceptor>,
     input: Vec<u8>,
@@ -56,10 +58,13 @@ impl Session {
         shared: Arc<Shared>,
         acceptor: Option<TlsAcceptor>,
     ) -> Self {
+        // A client that is gone already says nothing that would need its address.
+        let client = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
         let count_only = shared.script.lock().unwrap().count_only;
         Self {
             stream: Box::new(stream),
             number,
+            client,
             shared,
             acceptor,
             input: Vec::new(),
@@ -262,8 +267,8 @@ impl Session {
             self.say("503 5.5.1 no MAIL yet");
             return Ok(Next::Continue);
         };
-        let pair = (transaction.reverse_path.as_str(), recipient.as_str());
-        if self.shared.script.lock().unwrap().is_greylisted(pair.0, pair.1) {
+        let from = &transaction.reverse_path;
+        if self.shared.script.lock().unwrap().is_greylisted(self.client, from, &recipient) {
             self.say("451 4.7.1 greylisted, come again");
             return Ok(Next::Continue);
         }
@@ -439,6 +444,15 @@ impl Session {
                 self.hold().await;
                 self.say(normal);
             }
+            Act::Drip(wait, text) => {
+                self.flush().await?;
+                self.say(&text);
+                for octet in std::mem::take(&mut self.output) {
+                    self.stream.write_all(&[octet]).await?;
+                    self.stream.flush().await?;
+                    delay(wait).await;
+                }
+            }
             Act::Delay(wait) => {
                 self.flush().await?;
                 delay(wait).await;
@@ -537,7 +551,7 @@ async fn delay(wait: Duration) {
 fn says_yes(act: &Act) -> bool {
     match act {
         Act::Normal | Act::Hold | Act::Delay(_) => true,
-        Act::Reply(text) | Act::ReplyThenClose(text) => text.starts_with('2'),
+        Act::Reply(text) | Act::ReplyThenClose(text) | Act::Drip(_, text) => text.starts_with('2'),
         _ => false,
     }
 }
@@ -545,7 +559,7 @@ fn says_yes(act: &Act) -> bool {
 fn says_go_on(act: &Act) -> bool {
     match act {
         Act::Normal | Act::Hold | Act::Delay(_) => true,
-        Act::Reply(text) => text.starts_with("354"),
+        Act::Reply(text) | Act::Drip(_, text) => text.starts_with("354"),
         _ => false,
     }
 }

@@ -150,6 +150,11 @@ impl Sink {
         *self.shared.script.lock().unwrap() = script;
     }
 
+    /// Lets so much time pass for [`Script::greylist_for`]; no other behaviour has this clock.
+    pub fn pass(&self, time: Duration) {
+        self.shared.script.lock().unwrap().pass(time);
+    }
+
     /// Lets every withheld reply go, those held later too.
     pub fn release(&self) {
         self.shared.released.send_modify(|times| *times += 1);

@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{AcmeProofBy, Config};
 use mail_types::{Domain, Timestamp};
 use net::{
-    AcmeChallenge, AcmeOrder, AcmeProof, AcmeProver, CertificateFacts, HttpClient, ServerTls, Stop,
+    AcmeCertificateId, AcmeChallenge, AcmeExternal, AcmeOrder, AcmeProof, AcmeProver, AcmeWindow,
+    CertificateFacts, HttpClient, ServerTls, Stop,
 };
 use tokio::sync::Mutex as Turn;
 
@@ -24,6 +27,8 @@ use crate::{certificates, kept_file};
 pub const FILE: &str = "tls/acme.pem";
 /// The account with the authority, beside it.
 const ACCOUNT_FILE: &str = "tls/acme-account.json";
+/// No two looks are nearer.
+const LOOK_LEAST: Duration = Duration::from_secs(1);
 /// How often it is asked whether the certificate is old.
 const LOOK_EACH: Duration = Duration::from_secs(3600);
 /// After a failure, first and at most: authorities count failures, and shut out who fails too often.
@@ -60,6 +65,16 @@ pub struct Keeper {
     pages: Pages,
     /// One order at a time.
     turn: Turn<()>,
+    /// When the authority wants the certificate renewed that is in use, as far as it has said.
+    window: Mutex<Option<Known>>,
+}
+
+/// What an authority has said of a certificate.
+struct Known {
+    id: AcmeCertificateId,
+    /// None where it says nothing, or could not be asked.
+    renew_at: Option<Timestamp>,
+    ask_at: Timestamp,
 }
 
 impl Keeper {
@@ -79,17 +94,22 @@ impl Keeper {
                 tls: tls.clone(),
                 pages: pages.clone(),
                 turn: Turn::default(),
+                window: Mutex::default(),
             })
         })
     }
 
-    /// Orders one whenever the old one has less than a third of its time left, or lacks a name,
-    /// until the stop.
+    /// Orders one whenever the authority wants the old one renewed, or it has less than a third of
+    /// its time left, or lacks a name, until the stop.
     pub async fn keep(self: Arc<Self>, mut stop: Stop) {
         let mut again_after = AGAIN_AFTER;
         loop {
+            tokio::select! {
+                () = stop.requested() => return,
+                () = self.ask_when(net::now()) => {}
+            }
             let wait = match self.is_due(net::now()) {
-                None => LOOK_EACH,
+                None => self.until_due(net::now()),
                 Some(why) => {
                     tracing::info!(why, "ordering a certificate");
                     let ordered = tokio::select! {
@@ -132,7 +152,64 @@ impl Keeper {
             return Some("it lacks a name");
         }
         let whole = facts.to.0.saturating_sub(facts.from.0);
-        (facts.to.0.saturating_sub(now.0) < whole / 3).then_some("less than a third is left")
+        let left = facts.to.0.saturating_sub(now.0);
+        match self.window().as_ref().and_then(|known| known.renew_at) {
+            Some(at) if at <= now => Some("its authority says so"),
+            // Whatever it says, not at the last moment.
+            Some(_) => (left < whole / 10).then_some("less than a tenth is left"),
+            None => (left < whole / 3).then_some("less than a third is left"),
+        }
+    }
+
+    /// Asks the authority when it wants the certificate renewed, where that is due (RFC 9773 §4.3).
+    async fn ask_when(&self, now: Timestamp) {
+        let Some(id) = self.current() else { return };
+        if self.window().as_ref().is_some_and(|known| known.id == id && now < known.ask_at) {
+            return;
+        }
+        let directory = &self.config.acme.directory;
+        let (renew_at, again_after) = match net::acme_window(&self.http, directory, &id).await {
+            Ok(Some(window)) => {
+                let at = chosen(&window, &id);
+                tracing::debug!(%at, why = window.explanation, "the authority says when to renew");
+                (Some(at), window.again_after)
+            }
+            Ok(None) => (None, AGAIN_AFTER_MAX),
+            Err(error) => {
+                tracing::info!(%error, "the certificate is renewed by its own dates");
+                (None, LOOK_EACH)
+            }
+        };
+        let ask_at = now.after(again_after);
+        *self.window() = Some(Known { id, renew_at, ask_at });
+    }
+
+    /// When to look again while nothing is due.
+    fn until_due(&self, now: Timestamp) -> Duration {
+        let window = self.window();
+        let at =
+            window.as_ref().map(|known| known.renew_at.unwrap_or(known.ask_at).min(known.ask_at));
+        at.map_or(LOOK_EACH, |at| at.since(now).clamp(LOOK_LEAST, LOOK_EACH))
+    }
+
+    /// The certificate in use.
+    fn current(&self) -> Option<AcmeCertificateId> {
+        let pem = std::fs::read(self.file()).ok()?;
+        AcmeCertificateId::of_pem(&pem)
+    }
+
+    fn window(&self) -> MutexGuard<'_, Option<Known>> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What binds a new account to one that the operator has.
+    fn external_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(path) = &self.config.acme.external_account_key_file else { return Ok(None) };
+        let path = self.data.resolve(path);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("acme.external_account_key_file {}", path.display()))?;
+        let key = URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('='));
+        Ok(Some(key.with_context(|| format!("{} holds no base64url", path.display()))?))
     }
 
     /// Orders one now and takes it into use.
@@ -151,7 +228,17 @@ impl Keeper {
         let names = self.names()?;
         let contact: Vec<String> =
             acme.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let key = self.external_key()?;
+        let external = match (&acme.external_account, &key) {
+            (Some(id), Some(key)) => Some(AcmeExternal { id, key }),
+            (_, _) => None,
+        };
+        // RFC 9773 §5: only where the authority has said something of it.
+        let replaces =
+            self.window().as_ref().filter(|known| known.renew_at.is_some()).map(|it| it.id.clone());
         let order = AcmeOrder {
+            external,
+            replaces: replaces.as_ref(),
             directory: &acme.directory,
             contact: &contact,
             account: kept.as_deref(),
@@ -172,6 +259,7 @@ impl Keeper {
         let path = self.file();
         kept_file::replace(&path, issued.chain_and_key.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
+        *self.window() = None;
         certificates::reload(&self.tls, &self.data, &self.config);
         Ok(CertificateFacts::from_pem_file(&path)?)
     }
@@ -207,6 +295,16 @@ impl Keeper {
         let said = said.lines().next().unwrap_or_default();
         Err(io::Error::other(format!("{} ended with {}: {said}", program, output.status)))
     }
+}
+
+/// RFC 9773 §4.2: any moment of the window, so that not everybody comes at once; the same after a
+/// restart.
+fn chosen(window: &AcmeWindow, id: &AcmeCertificateId) -> Timestamp {
+    let hash = blake3::hash(id.to_string().as_bytes());
+    let first: [u8; 8] = std::array::from_fn(|at| hash.as_bytes()[at]);
+    let length = window.end.since(window.start).as_millis().max(1);
+    let behind = u128::from(u64::from_be_bytes(first)) % length;
+    window.start.after(Duration::from_millis(u64::try_from(behind).unwrap_or(0)))
 }
 
 impl AcmeProver for Keeper {

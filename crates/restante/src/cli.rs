@@ -11,7 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, hook_command, serve, show, tls, transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, hook_command, report_command, serve, show, tls,
+    transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -87,9 +88,9 @@ enum Command {
     Verify,
     /// Make the index anew from the journal; the server must not run
     Rebuild,
-    /// What others report about mail in the name of our domains
+    /// Reports about mail and TLS: those of others about our domains, and ours to others
     #[command(subcommand)]
-    Report(Report),
+    Report(report_command::Report),
     /// What SPF, DKIM, DMARC and ARC say of a sender or a message; needs no server
     #[command(subcommand)]
     Check(check::Check),
@@ -180,32 +181,6 @@ enum Route {
     List,
 }
 
-#[derive(Debug, Subcommand)]
-enum Report {
-    /// Add up the DMARC aggregate reports (RFC 9990) that an address has received, or files
-    #[command(after_help = REPORT_EXAMPLES)]
-    Dmarc {
-        /// Reports as messages, XML, gzip or zip, instead of those in the archive
-        #[arg(required_unless_present = "to", conflicts_with = "to")]
-        files: Vec<PathBuf>,
-        /// The address that reports are sent to: what `rua=` of the DMARC record says
-        #[arg(long)]
-        to: Option<Address>,
-        /// Only those accepted at this time or later: 2026-11-21, or 7d (ago)
-        #[arg(long, requires = "to")]
-        since: Option<String>,
-        /// Only those about this domain
-        #[arg(long)]
-        domain: Option<Domain>,
-    },
-}
-
-const REPORT_EXAMPLES: &str = "\
-Examples:
-  restante report dmarc --to dmarc-reports@example.org --since 7d
-  restante report dmarc --to dmarc-reports@example.org --domain example.org --json
-  restante report dmarc 'google.com!example.org!1795219200!1795305599.zip'";
-
 #[derive(Debug, Args)]
 struct Trace {
     /// A receipt, a Message-ID or an address; without it, the latest messages
@@ -233,21 +208,15 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                show::start_log(config.log.level);
-                serve::serve(&data, |_, _| {})?;
+                let alarms = show::start_log(config.log.level);
+                serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify => return verify::verify(&data, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
-            Command::Report(command) => match report(command)? {
-                Reported::Asked(request) => *request,
-                Reported::Read(answer) => {
-                    show::reports(&answer, self.json);
-                    return Ok(ExitCode::SUCCESS);
-                }
-            },
+            Command::Report(command) => return report_command::run(&data, command, self.json),
             Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
             Command::Drill(drill) => {
@@ -412,31 +381,8 @@ fn trace(trace: Trace) -> anyhow::Result<Request> {
     })
 }
 
-/// A request for the store, or what was read without it.
-enum Reported {
-    Asked(Box<Request>),
-    Read(serde_json::Value),
-}
-
-fn report(command: Report) -> anyhow::Result<Reported> {
-    let Report::Dmarc { files, to, since, domain } = command;
-    let domain = domain.map(|domain| domain.as_str().to_owned());
-    if let Some(to) = to {
-        let since = since.as_deref().map(parse_time).transpose()?;
-        let which = crate::reports::Which { to, since, domain };
-        return Ok(Reported::Asked(Box::new(Request::ReportDmarc(which))));
-    }
-    let mut read = Vec::with_capacity(files.len());
-    for file in &files {
-        let name = file.display().to_string();
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {name}"))?;
-        read.push((name, bytes));
-    }
-    Ok(Reported::Read(crate::reports::of_files(&read, domain.as_deref())))
-}
-
 /// A moment in milliseconds: a time, a day (its beginning in UTC), or how long ago.
-fn parse_time(text: &str) -> anyhow::Result<i64> {
+pub fn parse_time(text: &str) -> anyhow::Result<i64> {
     if let Some(ago) = config::parse_duration(text) {
         let ago = i64::try_from(ago.min(Duration::from_secs(1 << 40)).as_millis())?;
         return Ok(net::now().millis() - ago);

@@ -16,8 +16,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
+use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
+use crate::reporting::Reporter;
+use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
 use crate::{queue_waits, tls};
 
@@ -49,14 +52,23 @@ fn remove_socket(path: &Path) {
     }
 }
 
+/// What of a running server commands are for.
+#[derive(Clone)]
+pub struct Parts {
+    /// Sends mail.
+    pub runner: Arc<Runner<Outbound>>,
+    /// Orders certificates, where it is to.
+    pub keeper: Option<Arc<Keeper>>,
+    /// Tells events.
+    pub hooks: Arc<web::Hooks>,
+    /// Sends reports.
+    pub reporter: Arc<Reporter>,
+    /// What is wrong now.
+    pub alarms: Alarms,
+}
+
 /// Listens on the control socket.
-pub fn listen(
-    path: &Path,
-    store: Store,
-    runner: Arc<Runner<Outbound>>,
-    keeper: Option<Arc<Keeper>>,
-    hooks: Arc<web::Hooks>,
-) -> anyhow::Result<Listening> {
+pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listening> {
     // The store is ours alone (its lock says so), so a socket that is there is of a dead server.
     remove_socket(path);
     let listener = UnixListener::bind(path)
@@ -67,10 +79,9 @@ pub fn listen(
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (store, runner) = (store.clone(), Arc::clone(&runner));
-                    let (keeper, hooks) = (keeper.clone(), Arc::clone(&hooks));
+                    let (store, parts) = (store.clone(), parts.clone());
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, store, runner, keeper, hooks).await {
+                        if let Err(error) = answer(stream, store, parts).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     });
@@ -85,13 +96,8 @@ pub fn listen(
     Ok(Listening { task, path: path.to_owned() })
 }
 
-async fn answer(
-    stream: UnixStream,
-    store: Store,
-    runner: Arc<Runner<Outbound>>,
-    keeper: Option<Arc<Keeper>>,
-    hooks: Arc<web::Hooks>,
-) -> std::io::Result<()> {
+async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
+    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -108,6 +114,7 @@ async fn answer(
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Hook { ask }) => {
             let actor = Actor::Operator { name: user_name(user) };
             crate::hook_command::answer(&hooks, &store, ask, &actor).await
@@ -124,6 +131,7 @@ async fn answer(
             }
             let changes_routes =
                 matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
             let asks_queue =
@@ -144,9 +152,13 @@ async fn answer(
                 runner.set_routes(crate::serve::routes(&store));
                 runner.set_logins(crate::serve::logins(&store));
             }
-            result.unwrap_or_else(|_| {
+            let mut result = result.unwrap_or_else(|_| {
                 Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
-            })
+            });
+            if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
+                answer.insert("alarms".to_owned(), alarms.view());
+            }
+            result
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };

@@ -50,7 +50,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         port_base,
         resolver: None,
     };
-    show::start_log(LogLevel::Warn);
+    let alarms = show::start_log(LogLevel::Warn);
     let made = init(&data, &init_args)?;
     show::heading("A mail server in a fresh directory");
     show::line(&format!("{} (gone when the demonstration ends)", data.path().display()));
@@ -60,7 +60,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let (told, result) = mpsc::channel();
     let (exit, root) = (args.exit, data.path().to_owned());
-    serve::serve(&data, move |store, config| {
+    serve::serve(&data, alarms, move |store, config| {
         let (store, config) = (store.clone(), config.clone());
         // The story is told beside the server, with nothing but sockets and its command line.
         std::thread::spawn(move || {

@@ -25,7 +25,7 @@ type Ready = (PrivateKey, Arc<SigningKey>);
 /// have written is signed.
 pub const fn is_ours(source: &Source) -> bool {
     match source {
-        Source::Submission { .. } | Source::Report { .. } => true,
+        Source::Submission { .. } | Source::Report { .. } | Source::PeriodReport => true,
         Source::Smtp { .. }
         | Source::Lmtp { .. }
         | Source::Append { .. }

@@ -124,7 +124,8 @@ fn checks(config: &Config, outside: &Outside) -> smtp::Checks {
         .map(|rules| (rules.domain.clone(), rules.rules.iter().fold(all, with_rule)))
         .collect();
     smtp::Checks {
-        resolver: Arc::clone(&outside.resolver),
+        resolver: Arc::new(outside.resolver.for_strangers()),
+        turnstile: net::Turnstile::default(),
         patience: judge.patience,
         message_wait: config.timeouts.smtp_message,
         trusted: trusted(&judge.trusted_networks),

@@ -52,6 +52,7 @@ pub fn listen_imap(
         hostname: config.hostname.clone(),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         limits: imap_limits(config),
+        submission_servers: config.sign_in.imap_submission_servers.clone(),
         caches: imap::Caches::default(),
     });
     for service in [Service::Imap, Service::Imaps] {
@@ -74,6 +75,8 @@ fn imap_limits(config: &Config) -> imap_machine::Limits {
         sign_in_timeout: timeouts.before_sign_in,
         idle_timeout: timeouts.imap_autologout,
         sign_in_failures_max: config.sign_in.tries_max,
+        command_messages_max: limits.imap_command_messages_max,
+        saved_messages_max: limits.imap_saved_messages_max,
         unauthenticate: config.sign_in.imap_unauthenticate,
         ..imap_machine::Limits::default()
     }

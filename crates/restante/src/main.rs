@@ -2,6 +2,7 @@
 //! and holds no rules of its own.
 
 mod acme;
+mod alarms;
 mod arc_sealing;
 mod certificates;
 mod check;
@@ -26,6 +27,8 @@ mod outside;
 mod queue_command;
 mod queue_perform;
 mod queue_waits;
+mod report_command;
+mod reporting;
 mod reports;
 mod request;
 mod serve;

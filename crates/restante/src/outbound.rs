@@ -7,7 +7,7 @@ use deliver::{Attempt, Due, Item, Leaving, Mail, Queue, QueueError, Sent, Taken}
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
     Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
-    StoreError,
+    StoreError, TlsPolicySeen,
 };
 use tokio::sync::Notify;
 
@@ -148,7 +148,9 @@ impl Outbound {
             .map(|(custody, outcome)| settled_of(custody, peer.clone(), outcome))
             .collect();
         let tries = attempt.tries.iter().map(|tried| try_of(tried, peer.as_ref())).collect();
-        Ok(self.store.settle(settled, tries, report))
+        let policies = attempt.tries.iter().filter_map(|tried| tried.published.as_deref());
+        let policies = policies.map(policy_of).collect();
+        Ok(self.store.settle_seen(settled, tries, report, policies))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -390,6 +392,7 @@ fn mail_of(item: &QueueItem) -> Mail {
         eight_bit: accepted.eight_bit,
         smtp_utf8: accepted.smtp_utf8,
         requires_tls: item.mail.facts.requires_tls,
+        tls_optional: item.mail.facts.tls_optional,
         priority: item.priority,
         future_release: item.mail.facts.future_release.map(|later| later.request()),
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
@@ -444,6 +447,12 @@ fn try_of(tried: &deliver::Try, last: Option<&Peer>) -> store::Try {
         before: tried.before,
         phases: tried.phases.clone(),
     }
+}
+
+fn policy_of(published: &deliver::Published) -> TlsPolicySeen {
+    let deliver::Published { domain, host, owner, strings, mx } = published.clone();
+    let host = host.map(|host| host.to_ascii_lowercase()).unwrap_or_default();
+    TlsPolicySeen { domain: domain.as_str().to_ascii_lowercase(), host, owner, strings, mx }
 }
 
 fn report_of(report: deliver::Report) -> Result<NewReport, QueueError> {

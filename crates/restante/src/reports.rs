@@ -1,5 +1,7 @@
-//! DMARC reports of others about our domains: found in the archive by the address they were sent to,
-//! so that they are counted wherever somebody has moved them since.
+//! Reports of others about our domains: found in the archive by the address they were sent to, so
+//! that they are counted wherever somebody has moved them since.
+
+mod tls;
 
 use mail_types::{Address, Timestamp};
 use sender_auth::{AggregateReport, ReportError, ReportSummary};
@@ -16,9 +18,21 @@ const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 /// Sources that are listed, those with the most failures first.
 const SOURCES_MAX: usize = 50;
 
+/// What reports are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Mail in our domains' names (DMARC, RFC 9990).
+    Dmarc,
+    /// TLS on the way to us (RFC 8460).
+    Tls,
+}
+
 /// Which reports.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Which {
+    /// About what.
+    pub kind: Kind,
     /// Sent to this address.
     pub to: Address,
     /// Accepted at this time or later, in milliseconds.
@@ -35,7 +49,7 @@ pub fn summarised(store: &Store, which: &Which) -> Result<Value, Failure> {
         count_max: MESSAGES_MAX,
         ..Query::default()
     };
-    let mut found = Found::default();
+    let mut found = Sum::new(which.kind);
     for story in store.trace(&query)? {
         if story.facts.body_bytes <= MESSAGE_BYTES_MAX {
             let receipt = story.facts.receipt.to_string();
@@ -46,12 +60,41 @@ pub fn summarised(store: &Store, which: &Which) -> Result<Value, Failure> {
 }
 
 /// Reports of files, for whoever keeps them elsewhere.
-pub fn of_files(files: &[(String, Vec<u8>)], domain: Option<&str>) -> Value {
-    let mut found = Found::default();
+pub fn of_files(kind: Kind, files: &[(String, Vec<u8>)], domain: Option<&str>) -> Value {
+    let mut found = Sum::new(kind);
     for (name, bytes) in files {
         found.add(name, bytes, domain);
     }
     found.told()
+}
+
+/// Reports of one kind, added up.
+enum Sum {
+    Dmarc(Box<Found>),
+    Tls(Box<tls::Found>),
+}
+
+impl Sum {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Dmarc => Self::Dmarc(Box::default()),
+            Kind::Tls => Self::Tls(Box::default()),
+        }
+    }
+
+    fn add(&mut self, name: &str, bytes: &[u8], domain: Option<&str>) {
+        match self {
+            Self::Dmarc(found) => found.add(name, bytes, domain),
+            Self::Tls(found) => found.add(name, bytes, domain),
+        }
+    }
+
+    fn told(self) -> Value {
+        match self {
+            Self::Dmarc(found) => found.told(),
+            Self::Tls(found) => found.told(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -148,7 +191,14 @@ fn listed(report: &AggregateReport, name: &str) -> Value {
 }
 
 /// The answer as sentences and rows for people.
-pub fn sentences(answer: &Value) -> Vec<String> {
+pub fn sentences(kind: Kind, answer: &Value) -> Vec<String> {
+    match kind {
+        Kind::Dmarc => dmarc_sentences(answer),
+        Kind::Tls => tls::sentences(answer),
+    }
+}
+
+fn dmarc_sentences(answer: &Value) -> Vec<String> {
     let number = |name: &str| answer[name].as_u64().unwrap_or(0);
     let (reports, messages) = (number("reports"), number("messages"));
     if reports == 0 && answer["unreadable"].as_array().is_none_or(Vec::is_empty) {

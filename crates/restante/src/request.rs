@@ -98,8 +98,12 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
-    /// What the DMARC reports of others say.
-    ReportDmarc(crate::reports::Which),
+    /// What the reports of others say.
+    ReportsReceived(crate::reports::Which),
+    /// What this server reports to others.
+    Reports {
+        ask: crate::reporting::command::Ask,
+    },
     /// Go on as a session of import or export (`transfer`).
     Transfer {
         account: Address,
@@ -221,7 +225,7 @@ impl From<sign_in::CredentialsError> for Failure {
 pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, Failure> {
     let actor = actor.clone();
     match request {
-        Request::Status => status(store),
+        Request::Status => Ok(status(store)),
         Request::Tls { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
@@ -306,7 +310,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
-        Request::ReportDmarc(which) => crate::reports::summarised(store, &which),
+        Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
+        Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);
@@ -353,7 +358,26 @@ pub fn did(what: String) -> Value {
     serde_json::json!({ "did": what })
 }
 
-fn status(store: &Store) -> Result<Value, Failure> {
+/// Never an error: it is asked most when something does not work.
+fn status(store: &Store) -> Value {
+    let mut answer = serde_json::json!({
+        "accepting": store.stopped().is_none(),
+        "stopped_because": store.stopped(),
+        "accounts": store.directory().accounts().len(),
+        "domains": store.directory().domains().count(),
+    });
+    let read = queue_status(store);
+    let more = match read {
+        Ok(more) => more,
+        Err(error) => serde_json::json!({ "unreadable_because": error.to_string() }),
+    };
+    if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
+        answer.extend(more);
+    }
+    answer
+}
+
+fn queue_status(store: &Store) -> Result<Value, store::StoreError> {
     let counts = store.queue_counts()?;
     let pauses: Vec<Value> = store
         .pauses()?
@@ -364,10 +388,6 @@ fn status(store: &Store) -> Result<Value, Failure> {
         })
         .collect();
     Ok(serde_json::json!({
-        "accepting": store.stopped().is_none(),
-        "stopped_because": store.stopped(),
-        "accounts": store.directory().accounts().len(),
-        "domains": store.directory().domains().count(),
         "queued": counts.values().sum::<u64>(),
         "queued_by_destination": counts,
         "held": store.held_count()?,

@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::alarms::Alarms;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
@@ -26,13 +27,18 @@ use crate::introspection::Introspection;
 use crate::mail_access;
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
+use crate::reporting::Reporter;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
-pub fn serve(data: &DataDir, ready: impl FnOnce(&Store, &Config) + Send) -> anyhow::Result<()> {
+pub fn serve(
+    data: &DataDir,
+    alarms: Alarms,
+    ready: impl FnOnce(&Store, &Config) + Send,
+) -> anyhow::Result<()> {
     let config = data.config()?;
     let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
         .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
@@ -41,7 +47,7 @@ pub fn serve(data: &DataDir, ready: impl FnOnce(&Store, &Config) + Send) -> anyh
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(data, config, store.clone(), ready));
+    let result = runtime.block_on(run(data, config, store.clone(), alarms, ready));
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -178,6 +184,7 @@ async fn run(
     data: &DataDir,
     config: Config,
     store: Store,
+    alarms: Alarms,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
@@ -208,17 +215,20 @@ async fn run(
     // What can fail comes before mail is taken or sent.
     let outside = Outside::new(data, &config)?;
     let sign_in = sign_in(data, &config, &store, &outside)?;
-    let runner = runner(data, &config, &store, &outside)?;
+    let sts = sts_policies(data, &config, &outside);
+    let runner = runner(&config, &store, &outside, sts.clone())?;
     let proofs = acme::Pages::default();
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
-    let control = control::listen(
-        &data.control_path(),
-        store.clone(),
-        Arc::clone(&runner),
-        keeper.clone(),
+    let reporter = Reporter::new(&config, &store, &outside);
+    let parts = control::Parts {
+        runner: Arc::clone(&runner),
+        keeper: keeper.clone(),
         hooks,
-    )?;
+        reporter: Arc::clone(&reporter),
+        alarms,
+    };
+    let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
@@ -231,6 +241,9 @@ async fn run(
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     let watching = tokio::spawn(watching);
+    let refreshing =
+        sts.map(|sts| tokio::spawn(sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone())));
+    let reporting = tokio::spawn(reporter.run(stop.clone()));
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     let (keyed, until) = (store.clone(), stop.clone());
@@ -254,6 +267,10 @@ async fn run(
     }
     control.close().await;
     purging.await.context("purging held mail ended by a bug")?;
+    if let Some(refreshing) = refreshing {
+        refreshing.await.context("refreshing policies ended by a bug")?;
+    }
+    reporting.await.context("reporting to others ended by a bug")?;
     releasing.await.context("releasing held mail ended by a bug")?;
     keys.await.context("making DKIM keys ended by a bug")?;
     watching.await.context("looking after certificates ended by a bug")?;
@@ -364,16 +381,16 @@ fn sign_in_limits(config: &Config) -> sign_in::Limits {
 }
 
 fn runner(
-    data: &DataDir,
     config: &Config,
     store: &Store,
     outside: &Outside,
+    sts: Option<Arc<StsPolicies>>,
 ) -> anyhow::Result<Arc<Runner<Outbound>>> {
     let report_from = Address::parse(&format!("postmaster@{}", config.hostname))?;
     let parts = Parts {
         resolver: Arc::clone(&outside.resolver),
         tls: outside.tls.clone(),
-        sts: sts_policies(data, config, outside),
+        sts,
         queue: Arc::new(Outbound::new(store.clone(), config.hostname.clone())),
         clock: Arc::new(deliver::WallClock),
         random: Box::new(|| {

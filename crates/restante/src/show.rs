@@ -8,10 +8,14 @@ use comfy_table::{ContentArrangement, Table, TableStyle};
 use config::{Config, LogLevel, Service};
 use mail_types::Address;
 use serde_json::Value;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, Made};
-use crate::reports;
 use crate::request::Request;
 
 /// Whether standard output is somebody who sees colours.
@@ -46,14 +50,6 @@ pub fn line(text: &str) {
     println!("{text}");
 }
 
-/// What DMARC reports say.
-pub fn reports(answer: &Value, as_json: bool) {
-    if as_json {
-        return json(answer);
-    }
-    reports::sentences(answer).iter().for_each(|text| line(text));
-}
-
 /// A heading for people.
 pub fn heading(text: &str) {
     println!("\n{}", bold(text));
@@ -66,8 +62,8 @@ pub fn progress(text: &str) {
     }
 }
 
-/// Logs go to standard error.
-pub fn start_log(level: LogLevel) {
+/// Logs go to standard error; the alarms among them are remembered, too.
+pub fn start_log(level: LogLevel) -> Alarms {
     let level = match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
@@ -75,11 +71,14 @@ pub fn start_log(level: LogLevel) {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let alarms = Alarms::default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_filter(LevelFilter::from_level(level));
+    let remembered = alarms.clone().with_filter(LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines).with(remembered).init();
+    alarms
 }
 
 pub fn json(value: &Value) {
@@ -146,7 +145,6 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             answer,
             "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
         ),
-        Request::ReportDmarc(_) => reports::sentences(answer).iter().for_each(|text| line(text)),
         Request::QueueShow { .. } => stories(answer, "Nothing of that is queued."),
         Request::AccountList | Request::AccountQuota { .. } => {
             let columns = ["address", "messages", "messages_max", "storage", "storage_max"];
@@ -215,6 +213,15 @@ fn status(answer: &Value) {
     match answer["stopped_because"].as_str() {
         Some(reason) => println!("{} {reason}", bad("Not accepting mail:")),
         None => println!("{}", good("Accepting mail.")),
+    }
+    for alarm in answer["alarms"].as_array().into_iter().flatten() {
+        let of = |name: &str| text(&alarm[name]);
+        let (what, detail, times) = (of("what"), of("detail"), of("times"));
+        println!("{} {what} ({times} times, last {}): {detail}", bad("ALARM"), of("last"));
+    }
+    if let Some(why) = answer["unreadable_because"].as_str() {
+        println!("{} the queue cannot be read now: {why}", bad("Trouble:"));
+        return;
     }
     println!(
         "{} accounts in {} domains, {} recipients queued",

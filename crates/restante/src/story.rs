@@ -156,6 +156,7 @@ impl<'a> Teller<'a> {
             Source::Report { about } => {
                 format!("made here as a report about {}", short_receipt(*about))
             }
+            Source::PeriodReport => format!("made here as a report to others, sender {from}"),
         };
         format!(
             "{whence}; {} bytes, synced to disk, answered {}",
@@ -203,6 +204,7 @@ impl<'a> Teller<'a> {
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
             Record::Judged(judged) => story_judged::sentences(judged),
+            Record::Reported(report) => vec![story_changes::report(report)],
             Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
                 Some(secs) => format!(
                     "the sender wants it to leave at {until}, {secs} seconds after it came \

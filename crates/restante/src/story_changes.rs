@@ -1,6 +1,6 @@
 //! What people did with mail that was not settled, in sentences.
 
-use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold};
+use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
 
 /// What a change did to one recipient.
 pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) -> String {
@@ -22,6 +22,16 @@ pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) 
         Some(reason) => format!("{what}; reason: {reason}"),
         None => what,
     }
+}
+
+/// Which report of ours a message is.
+pub fn report(report: &Reported) -> String {
+    let (about, begin, end) = (&report.about, report.begin, report.end);
+    let what = match report.kind {
+        ReportKind::Dmarc => "DMARC",
+        ReportKind::Tls => "TLS",
+    };
+    format!("it is our {what} report about {about} from {begin} to {end}, id {}", report.id)
 }
 
 fn condition(is: &Condition) -> String {

@@ -63,6 +63,17 @@ impl StsMode {
     }
 }
 
+impl StsPolicy {
+    /// Its lines, as reports repeat them (RFC 8460 §4.4).
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec!["version: STSv1".to_owned(), format!("mode: {}", self.mode.as_str())];
+        lines.extend(self.mx.iter().map(|mx| format!("mx: {mx}")));
+        lines.push(format!("max_age: {}", self.max_age_secs));
+        lines
+    }
+}
+
 /// A mail host, or all with one label more: `*.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MxPattern {

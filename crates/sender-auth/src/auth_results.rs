@@ -16,6 +16,11 @@ const COLUMNS: usize = 78;
 const METHODS_MAX: usize = 100;
 /// Properties of one method that are read.
 const PROPERTIES_MAX: usize = 50;
+/// Octets of a value, or of a word of a comment, that are written: with all of them escaped, and
+/// what stands around them, they fit into a line (RFC 5322 §2.1.1: 998). An address has 320.
+const VALUE_OCTETS_MAX: usize = 400;
+/// Octets of a keyword that are written.
+const KEYWORD_OCTETS_MAX: usize = 64;
 /// Octets of a field that are read.
 const FIELD_OCTETS_MAX: usize = 64 * 1024;
 /// Comments within one another that are read.
@@ -99,7 +104,8 @@ impl MethodResult {
 }
 
 impl AuthResults {
-    /// The whole field, folded, with CRLF at its end.
+    /// The whole field, folded, with CRLF at its end. No line of it is longer than 998 octets
+    /// (RFC 5322 §2.1.1), whatever the values are: what is longer than any address is cut.
     ///
     /// RFC 8601 §2.2:
     /// ```text
@@ -203,13 +209,14 @@ impl Folder {
 /// RFC 5321 §4.1.2 `Keyword`: letters, digits and hyphens; what is none of them is a hyphen.
 fn keyword(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let word: String = text.chars().map(plain).collect();
+    let word: String = text.chars().map(plain).take(KEYWORD_OCTETS_MAX).collect();
     let word = word.trim_matches('-');
     if word.is_empty() { "x".to_owned() } else { word.to_owned() }
 }
 
 /// RFC 2045 §5.1 `value`: a token, or a quoted-string.
 fn value(text: &str) -> String {
+    let text = cut(text);
     let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte);
     if !text.is_empty() && text.bytes().all(is_token) { text.to_owned() } else { quoted(text) }
 }
@@ -226,6 +233,7 @@ pub fn pvalue(text: &str) -> String {
     let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
     let is_dot_atom =
         |text: &str| text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atom));
+    let text = cut(text);
     match text.rsplit_once('@') {
         Some((local, domain)) if is_name(domain) && (local.is_empty() || is_dot_atom(local)) => {
             text.to_owned()
@@ -234,8 +242,14 @@ pub fn pvalue(text: &str) -> String {
     }
 }
 
+/// The beginning of a text that is too long to be written.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(VALUE_OCTETS_MAX)]
+}
+
 /// RFC 5322 §3.2.4, RFC 6531 for what is not ASCII. Controls become `?`.
 fn quoted(text: &str) -> String {
+    let text = cut(text);
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
@@ -265,7 +279,7 @@ fn commented(text: &str) -> Vec<String> {
         }
         escaped
     };
-    let mut words: Vec<String> = text.split_whitespace().map(escaped).collect();
+    let mut words: Vec<String> = text.split_whitespace().map(cut).map(escaped).collect();
     if let Some(first) = words.first_mut() {
         first.insert(0, '(');
     }

@@ -22,7 +22,7 @@ pub fn check_message(bytes: &[u8]) -> Result<(), String> {
     for piece in [bytes.len().max(1), 7] {
         let mut reading = Reading::for_signing();
         bytes.chunks(piece).for_each(|piece| reading.write(piece));
-        let early = reading.queries();
+        let early = [reading.queries(), reading.seal_queries()].concat();
         let examined = reading.finish();
         let mut answers = Answers::default();
         for query in early {

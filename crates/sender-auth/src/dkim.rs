@@ -24,9 +24,9 @@ pub struct DkimResult {
     pub outcome: Outcome,
     /// `d=`: who takes responsibility.
     pub domain: Option<Domain>,
-    /// `s=`
+    /// `s=`, where it is one.
     pub selector: Option<String>,
-    /// `i=` as it stands there.
+    /// `i=` as it stands there, its first 320 characters.
     pub identity: Option<String>,
     /// `a=`
     pub algorithm: Option<Algorithm>,

@@ -148,6 +148,13 @@ impl Answers {
         missing
     }
 
+    /// Keeps what others know that is not known here.
+    pub fn learn(&mut self, others: &Self) {
+        for (query, answer) in &others.known {
+            self.known.entry(query.clone()).or_insert_with(|| answer.clone());
+        }
+    }
+
     /// Keeps an answer.
     pub fn insert(&mut self, query: Query, answer: Answer) {
         self.known.insert(query, answer);

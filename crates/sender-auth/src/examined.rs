@@ -98,19 +98,19 @@ impl Reading {
         }
     }
 
-    /// The keys that verifying will ask for, known once the header is complete: they can be looked
-    /// up while the body comes in.
+    /// The keys that verifying the DKIM signatures will ask for, known once the header is complete:
+    /// they can be looked up while the body comes in.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
         let Some(body) = &self.body else { return Vec::new() };
-        let signatures = body.header.signatures.iter().filter_map(Found::query);
-        let mut queries: Vec<Query> = Vec::new();
-        for query in signatures.chain(body.header.chain.queries()) {
-            if !queries.contains(&query) {
-                queries.push(query);
-            }
-        }
-        queries
+        once(body.header.signatures.iter().filter_map(Found::query))
+    }
+
+    /// The same for the seals of ARC.
+    #[must_use]
+    pub fn seal_queries(&self) -> Vec<Query> {
+        let Some(body) = &self.body else { return Vec::new() };
+        once(body.header.chain.queries().into_iter())
     }
 
     /// The message is complete.
@@ -151,6 +151,16 @@ impl Reading {
     }
 }
 
+fn once(all: impl Iterator<Item = Query>) -> Vec<Query> {
+    let mut queries: Vec<Query> = Vec::new();
+    for query in all {
+        if !queries.contains(&query) {
+            queries.push(query);
+        }
+    }
+    queries
+}
+
 impl Body {
     fn want(&mut self, for_signing: bool) {
         let Self { header, simple, relaxed } = self;
@@ -186,7 +196,7 @@ impl Header {
             let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
             fields.push(Field { value_at: raw.start + colon, raw, name: name.into_boxed_str() });
         }
-        let is_cut = is_cut || fields.len() == FIELDS_MAX;
+        let is_cut = is_cut || fields.last().is_some_and(|last| has_more(header, last.raw.end));
         let value = |field: &Field| &header[field.value_at..field.raw.end];
         let is_signature = |field: &Field| &*field.name == "dkim-signature";
         let all = || fields.iter().enumerate().filter(|(_, field)| is_signature(field));
@@ -197,6 +207,11 @@ impl Header {
         let chain = Chain::parse(named.map(|(at, field)| (at, &*field.name, value(field))));
         Self { fields, signatures, signatures_passed_over, chain, is_cut }
     }
+}
+
+/// Whether another field begins there.
+fn has_more(header: &[u8], at: usize) -> bool {
+    Fields::new(&header[at..]).next().is_some()
 }
 
 impl Examined {

@@ -25,7 +25,7 @@ pub use auth_results::{AuthResults, MethodResult, Property, claims_to_be_of, pva
 pub use dkim::{DkimResult, KeyError, SigningKey, dkim_overall};
 pub use dmarc::{
     Alignment, Authors, DmarcInput, DmarcPolicy, DmarcRecord, DmarcResult, Identifier, Psd,
-    Published, ReportAddress, authors, dmarc, report_destinations,
+    Published, ReportAddress, authors, dmarc, dmarc_record, percent_decoded, report_destinations,
 };
 pub use dns::{Answer, Answers, Query, QueryKind, Step};
 pub use examined::{Examined, Reading};
@@ -35,5 +35,6 @@ pub use outcome::{Outcome, Verdict};
 pub use report::{
     AggregateReport, Disposition, DomainResult, PolicyPublished, REPORT_RECORDS_MAX,
     REPORT_XML_BYTES_MAX, ReportError, ReportRecord, ReportSummary, SignatureResult, SourceSummary,
+    gunzip, gzip,
 };
 pub use spf::{SpfResult, SpfScope, SpfSession, spf_helo, spf_mail_from};

@@ -4,6 +4,7 @@
 //! the same bytes can differ about where a message ends ("SMTP smuggling"); the content is marked
 //! as broken and read to its true end.
 
+use mail_types::Refusal;
 use memchr::memchr3;
 
 /// What content holds that SMTP cannot carry (RFC 5321 §2.3.8, §4.1.1.4; RFC 5322 §2.3).
@@ -26,6 +27,14 @@ impl Fault {
             Self::BareLf => "a bare LF (lines end with CRLF)",
             Self::Nul => "a NUL octet",
         }
+    }
+
+    /// RFC 5321 §2.3.8, §4.1.1.4: a bare CR or LF must not be taken for a line end, and a message
+    /// that has one means different things to different readers: nobody gets it, on whatever way
+    /// it came.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        Refusal::permanent(550, 6, 0, format!("The message holds {}", self.what()))
     }
 }
 

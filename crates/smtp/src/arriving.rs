@@ -9,8 +9,11 @@ use smtp_machine::{Envelope, server::Role};
 
 use crate::checks::Clues;
 
-/// Bytes of a header that are read; the rest of a longer one counts as body.
+/// Bytes of a header, its blank line included, and fields of it: as many as are read wherever one
+/// is read (`message::Limits`, `sender_auth`). Behind them a field would be shown by programs that
+/// read on, and be held against nothing here.
 const HEADER_BYTES_MAX: usize = 1 << 20;
+const HEADER_FIELDS_MAX: usize = 10_000;
 /// Bytes that the trace fields take at most: what is not much more than them below the limit of
 /// memory may get a file in the end.
 const FRONT_BYTES_MAX: usize = 64 << 10;
@@ -65,6 +68,8 @@ pub struct Whole {
     pub message_id: Option<String>,
     /// Decoded.
     pub subject: Option<String>,
+    /// TLS-Required: No (RFC 8689 §5).
+    pub is_tls_optional: bool,
     /// Its header as kept, where the sender wants to be told of its delivery.
     pub header: Option<Vec<u8>>,
 }
@@ -140,10 +145,9 @@ impl Arriving {
         let body = self.arrival.finish().map_err(|error| disk_trouble(&error))?;
         let text = |id: &[u8]| String::from_utf8_lossy(id).trim_matches(['<', '>', ' ']).to_owned();
         let message_id = self.facts.message_id.as_deref().map(text);
-        Ok((
-            self.envelope,
-            Whole { body, message_id, subject: self.facts.subject, header: self.kept_header },
-        ))
+        let HeaderFacts { subject, is_tls_optional, .. } = self.facts;
+        let header = self.kept_header;
+        Ok((self.envelope, Whole { body, message_id, subject, is_tls_optional, header }))
     }
 
     /// Whether finishing it blocks on the disk.
@@ -153,6 +157,7 @@ impl Arriving {
 
     fn end_header(&mut self, now: Timestamp) -> Result<(), Refusal> {
         let Some(header) = self.header.take() else { return Ok(()) };
+        check_size(&header)?;
         self.facts = HeaderFacts::read(&header, &message::Limits::default());
         self.check()?;
         let header = if self.rules.role == Role::Submission {
@@ -173,7 +178,8 @@ impl Arriving {
         }
         if let Some(reading) = &self.reading {
             let authors = sender_auth::authors(&header);
-            self.clues = Some(Clues { keys: reading.queries(), authors: authors.clone() });
+            let (keys, seals) = (reading.queries(), reading.seal_queries());
+            self.clues = Some(Clues { keys, seals, authors: authors.clone() });
             self.authors = authors;
             self.late = vec![front, self.received(now).into_bytes()];
             if let Some(kept) = &mut self.kept_header {
@@ -223,32 +229,46 @@ impl Arriving {
                 ));
             }
         }
-        if self.rules.role == Role::Submission {
-            // RFC 6409 §6.1: the submission server may hold From against who has signed in.
-            let answerable = self.facts.answerable();
-            let is_author = answerable == &*self.facts.from;
-            let field = if is_author { "From" } else { "Resent-From or Resent-Sender" };
-            let answerable = answerable.iter();
-            for address in answerable.filter_map(message::EnvelopeAddress::address) {
-                if !(self.rules.may_send_as)(&address) {
-                    return Err(Refusal::permanent(
-                        550,
-                        7,
-                        1,
-                        format!("The {field} address {address} does not belong to your account"),
-                    ));
-                }
-            }
-        }
         Ok(())
     }
 
-    /// RFC 5322 §3.6: one From. With two, programs differ in which they show.
+    /// RFC 6409 §6.1: the submission server may hold From against who has signed in: every address
+    /// in it, also what others may take for one.
     fn check_from(&self, header: &[u8]) -> Result<(), Refusal> {
-        let limits = message::Limits::default();
-        let fields = message::Fields::limited(header, &limits);
-        if fields.filter(|field| field.is("From")).count() > 1 {
-            return Err(Refusal::permanent(550, 6, 0, "The message has more than one From field"));
+        let refused = |text: String| Err(Refusal::permanent(550, 6, 0, text));
+        // RFC 5322 §3.6: one From. With two, programs differ in which they show.
+        if message::Fields::new(header).filter(|field| field.is("From")).count() > 1 {
+            return refused("The message has more than one From field".to_owned());
+        }
+        // What is sent again is answered for by whoever does so.
+        let answerable = self.facts.answerable();
+        let is_author = answerable == &*self.facts.from;
+        let field = if is_author { "From" } else { "Resent-From or Resent-Sender" };
+        // The list is cut there.
+        if answerable.len() + 1 >= message::Limits::default().addresses_max {
+            return refused(format!("The {field} field names too many addresses"));
+        }
+        for entry in answerable {
+            // Words, mostly of a name with a comma in it; and the marks of a group.
+            let has_at = |text: &message::Bytes| text.contains(&b'@');
+            if entry.host.as_deref().is_none_or(<[u8]>::is_empty)
+                && !entry.mailbox.as_ref().is_some_and(has_at)
+            {
+                continue;
+            }
+            let Some(address) = entry.address() else {
+                let text: String =
+                    entry.address_text().unwrap_or_default().escape_default().take(100).collect();
+                return refused(format!("The {field} field names {text}, which is no address"));
+            };
+            if !(self.rules.may_send_as)(&address) {
+                return Err(Refusal::permanent(
+                    550,
+                    7,
+                    1,
+                    format!("The {field} address {address} does not belong to your account"),
+                ));
+            }
         }
         Ok(())
     }
@@ -289,6 +309,19 @@ impl Arriving {
         }
         .field()
     }
+}
+
+/// A header of a size that is read whole, wherever it is read.
+fn check_size(header: &[u8]) -> Result<(), Refusal> {
+    let header = &header[message::header_range(header)];
+    let too_much = if header.len() > HEADER_BYTES_MAX {
+        format!("is longer than {HEADER_BYTES_MAX} octets")
+    } else if message::Fields::new(header).nth(HEADER_FIELDS_MAX).is_some() {
+        format!("has more than {HEADER_FIELDS_MAX} fields")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::permanent(554, 6, 0, format!("The header of the message {too_much}")))
 }
 
 /// RFC 5322 §3.6.3: what Bcc names is known to nobody else; programs that leave it in the header

@@ -58,7 +58,7 @@ impl Service for Session {
                 Err(refusal) => Answer::Refused(refusal),
             },
             Question::BodyAborted => {
-                self.arriving = None;
+                self.forget();
                 Answer::Ok
             }
         }
@@ -205,7 +205,7 @@ impl Session {
         let arriving = self.arriving.as_mut().ok_or_else(lost_track)?;
         let written = arriving.write(bytes, now());
         match (&written, &mut self.inquiry) {
-            (Err(_), _) => self.arriving = None,
+            (Err(_), _) => self.forget(),
             (Ok(()), Some(inquiry)) => {
                 if let Some(clues) = arriving.take_clues() {
                     inquiry.header(clues);
@@ -214,6 +214,14 @@ impl Session {
             (Ok(()), None) => {}
         }
         written
+    }
+
+    /// The message under way will not be taken.
+    fn forget(&mut self) {
+        self.arriving = None;
+        if let Some(inquiry) = &mut self.inquiry {
+            inquiry.forget_header();
+        }
     }
 
     /// Whether the client is a mail server of our own, whose word on senders counts.
@@ -233,7 +241,7 @@ impl Session {
             inquiry.header(clues);
         }
         let sender = &arriving.envelope.sender;
-        let facts = inquiry.facts(&examined, arriving.authors(), now()).await;
+        let facts = inquiry.facts(&examined, arriving.authors(), now()).await?;
         let checks = Arc::clone(&inquiry.checks);
         let domains = arriving.envelope.recipients.iter().map(|one| one.address.domain());
         let mut policies: Vec<judge::Policy> =
@@ -290,8 +298,10 @@ impl Session {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
             delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
         });
+        // RFC 8689 §5: REQUIRETLS goes before the field that says otherwise.
+        let tls_optional = whole.is_tls_optional && !envelope.sender.params.requiretls;
         let arrived = self.arrived(mail, envelope, whole);
-        let beside = Beside { report, key: self.key, judged, future, priority };
+        let beside = Beside { report, key: self.key, judged, tls_optional, future, priority };
         Ok(store.accept_with(arrived, beside).await)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
 use sasl::{Mechanism, SignedIn};
 use sign_in::Standing;
+use smtp_machine::data::ChunkReader;
 use smtp_machine::{BodyType, Envelope, MailParams, Recipient, Sender};
 use store::{Receipt, Refused, SendKey};
 
@@ -56,6 +57,14 @@ pub enum NotTaken {
 /// # Errors
 /// See [`NotTaken`]. Our own trouble is 4yz.
 pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Receipt, NotTaken> {
+    // RFC 5321 §2.3.8, §4.1.1.4: as on the port, where the protocol looks. A bare CR would leave as
+    // a line end: a field, or a message, that nobody here has seen.
+    let mut reader = ChunkReader::default();
+    reader.read(submitted.content);
+    reader.end();
+    if let Some(fault) = reader.fault() {
+        return Err(NotTaken::Refused(fault.refusal()));
+    }
     let mut session = Session::new(Arc::clone(shared), submitted.peer);
     session.signed_in_elsewhere(submitted.standing, submitted.key);
     let utf8 = submitted.recipients.iter().any(|one| !one.to_string().is_ascii())

@@ -76,6 +76,8 @@ pub struct Beside {
     pub key: Option<SendKey>,
     /// What was found out about the sender, and what is made of it.
     pub judged: Option<Judged>,
+    /// It says that it goes out whatever TLS policies say (TLS-Required: No, RFC 8689).
+    pub tls_optional: bool,
     /// When it is to leave, where that is not at once (RFC 4865).
     pub future: Option<FutureRelease>,
     /// How urgent it is (RFC 6710).
@@ -119,7 +121,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged, future, priority }: Beside,
+        Beside { report, key, judged, tls_optional, future, priority }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
@@ -142,6 +144,9 @@ impl<D: Disk> Store<D> {
                 }
                 if priority != Priority::NORMAL {
                     work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
+                }
+                if tls_optional {
+                    work.record(&actor, Record::TlsOptional { mail: accepted })?;
                 }
                 if let Some(key) = &key {
                     crate::send_key::use_key(work, &actor, key, accepted)?;
@@ -250,6 +255,7 @@ pub fn fates(
         Source::Submission { .. }
         | Source::Append { .. }
         | Source::Report { .. }
+        | Source::PeriodReport
         | Source::Import { .. } => true,
     };
     let mut fates = Fates::new(work, may_relay, placement, senders);

@@ -68,6 +68,10 @@ impl Effects {
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
             | Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_)
             | Record::PrioritySet { .. }
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }

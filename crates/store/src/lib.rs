@@ -50,7 +50,9 @@ mod record;
 mod record_accepted;
 mod record_held;
 mod record_judged;
+mod record_report;
 mod record_tried;
+mod reports;
 mod schema;
 mod send_key;
 mod sent;
@@ -103,7 +105,9 @@ pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
+pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
+pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
 pub use sent::Sent;
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};

@@ -13,6 +13,7 @@ use crate::lanes::Turn;
 use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Record, Source};
+use crate::record_report::TlsPolicySeen;
 use crate::record_tried::{Tried, Try};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
@@ -271,12 +272,26 @@ impl<D: Disk> Store<D> {
         tries: Vec<Try>,
         report: Option<NewReport>,
     ) -> Pending<()> {
+        self.settle_seen(settled, tries, report, Vec::new())
+    }
+
+    /// The same with what the hosts' domains want of TLS, for reports to them.
+    pub fn settle_seen(
+        &self,
+        settled: Vec<Settled>,
+        tries: Vec<Try>,
+        report: Option<NewReport>,
+        policies: Vec<TlsPolicySeen>,
+    ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
         let recalled = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
-            move |work| settle(work, &recalled, settled, tries, report),
+            move |work| {
+                crate::reports::note_tls_policies(work, policies)?;
+                settle(work, &recalled, settled, tries, report)
+            },
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
                 taken.release(&custodies, Taken::SettledBy(synced.seq()));

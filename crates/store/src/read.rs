@@ -22,6 +22,8 @@ pub struct MailFacts {
     pub body_bytes: u64,
     /// REQUIRETLS (RFC 8689).
     pub requires_tls: bool,
+    /// TLS-Required: No (RFC 8689).
+    pub tls_optional: bool,
     /// When it was to leave, where that was not at once.
     pub future_release: Option<FutureRelease>,
 }
@@ -77,15 +79,16 @@ pub(crate) fn read_facts(
     let mut found = None;
     sql.query(
         "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes, \
-         EXISTS (SELECT 1 FROM tls_required WHERE tls_required.mail = id), until, asked_secs \
+         EXISTS (SELECT 1 FROM tls_required WHERE tls_required.mail = id), \
+         EXISTS (SELECT 1 FROM tls_optional WHERE tls_optional.mail = id), until, asked_secs \
          FROM mail LEFT JOIN future_release ON future_release.mail = id WHERE id = $1",
         &[mail.0.into()],
         &mut |row| {
             let segment = |column| -> Result<u32, SqlError> {
                 Ok(u32::try_from(row.int(column)?).unwrap_or(u32::MAX))
             };
-            let until = row.int_or_null(9)?.map(Timestamp);
-            let asked_secs = row.int_or_null(10)?.and_then(|secs| u32::try_from(secs).ok());
+            let until = row.int_or_null(10)?.map(Timestamp);
+            let asked_secs = row.int_or_null(11)?.and_then(|secs| u32::try_from(secs).ok());
             found = Some(MailFacts {
                 receipt: ReceiptId { mail, check: segment(2)? },
                 accepted: Timestamp(row.int(1)?),
@@ -93,6 +96,7 @@ pub(crate) fn read_facts(
                 body_at: Place { segment: segment(5)?, offset: row.id(6)? },
                 body_bytes: row.id(7)?,
                 requires_tls: row.int(8)? != 0,
+                tls_optional: row.int(9)? != 0,
                 future_release: until.map(|until| FutureRelease { until, asked_secs }),
             });
             Ok(())

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dkim_keys::KeyChange;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
@@ -387,6 +388,18 @@ pub enum Record {
         /// The message.
         mail: MailId,
     },
+    /// The message of the [`Record::Accepted`] before it goes out whatever TLS policies say
+    /// (TLS-Required: No, RFC 8689).
+    TlsOptional {
+        /// The message.
+        mail: MailId,
+    },
+    /// A report of this server to others is settled; in the commit that accepts its message.
+    Reported(Box<Reported>),
+    /// What is reported next.
+    ReportSpanSet(Box<ReportSpan>),
+    /// What a domain wants of TLS, where that is not what was recorded before.
+    TlsPolicySeen(Box<TlsPolicySeen>),
     /// The message of the [`Record::Accepted`] before it is held for all its recipients until then,
     /// as its sender asked (FUTURERELEASE, RFC 4865).
     FutureRelease {

@@ -89,6 +89,9 @@ pub enum Source {
         /// Into whose mailboxes.
         account: AccountId,
     },
+    /// A report of this server to others about a span of time; [`Record::Reported`](crate::Record)
+    /// of the same commit says which.
+    PeriodReport,
 }
 
 /// A recipient at the moment of acceptance.

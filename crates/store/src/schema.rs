@@ -38,6 +38,7 @@ CREATE TABLE mail (
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
   body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
+CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
 CREATE TABLE future_release (
   mail INTEGER PRIMARY KEY, until INTEGER NOT NULL, asked_secs INTEGER);
 CREATE TABLE custody (
@@ -107,12 +108,23 @@ CREATE TABLE imported (key BLOB PRIMARY KEY, mail INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE hook (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret BLOB NOT NULL, kinds TEXT NOT NULL,
   head BLOB NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE report (
+  kind INTEGER NOT NULL, about TEXT NOT NULL, begins INTEGER NOT NULL, dest TEXT NOT NULL,
+  at INTEGER NOT NULL, mail INTEGER, report BLOB NOT NULL,
+  PRIMARY KEY (kind, about, begins, dest)) WITHOUT ROWID;
+CREATE INDEX report_at ON report (at);
+CREATE INDEX report_mail ON report (mail);
+CREATE TABLE report_span (
+  place INTEGER PRIMARY KEY, begins INTEGER NOT NULL, ends INTEGER, head BLOB NOT NULL);
+CREATE TABLE tls_policy (
+  domain TEXT NOT NULL, host TEXT NOT NULL, at INTEGER NOT NULL, policy BLOB NOT NULL,
+  PRIMARY KEY (domain, host)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 33] = [
+pub const TABLES: [(&str, &str); 37] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -139,6 +151,7 @@ pub const TABLES: [(&str, &str); 33] = [
          FROM mail ORDER BY id",
     ),
     ("tls_required", "SELECT mail FROM tls_required ORDER BY mail"),
+    ("tls_optional", "SELECT mail FROM tls_optional ORDER BY mail"),
     ("future_release", "SELECT mail, until, asked_secs FROM future_release ORDER BY mail"),
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
@@ -172,5 +185,12 @@ pub const TABLES: [(&str, &str); 33] = [
     ("send_key", "SELECT account, key, request, mail, used FROM send_key ORDER BY account, key"),
     ("imported", "SELECT key, mail FROM imported ORDER BY key"),
     ("hook", "SELECT id, url, secret, kinds, head, removed FROM hook ORDER BY id"),
+    (
+        "report",
+        "SELECT kind, about, begins, dest, at, mail, report FROM report \
+         ORDER BY kind, about, begins, dest",
+    ),
+    ("report_span", "SELECT place, begins, ends, head FROM report_span ORDER BY place"),
+    ("tls_policy", "SELECT domain, host, at, policy FROM tls_policy ORDER BY domain, host"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -9,7 +9,7 @@ use crate::Problem;
 use crate::mime::{Attachment, Letter, Mailbox};
 
 /// Fields that the caller may not write: they are made here, or are others' to write.
-const OWN_FIELDS: [&str; 17] = [
+pub(crate) const OWN_FIELDS: [&str; 17] = [
     "from",
     "to",
     "cc",
@@ -28,8 +28,12 @@ const OWN_FIELDS: [&str; 17] = [
     "arc-authentication-results",
     "sender",
 ];
+/// RFC 5322 §2.1.1: octets of a line without its end.
+const LINE_BYTES_MAX: usize = 998;
 /// Fields of its own that a message may have.
 const FIELDS_MAX: usize = 100;
+/// RFC 6838 §4.2: characters of a type or subtype.
+const TYPE_BYTES_MAX: usize = 127;
 /// Attachments of one message.
 const ATTACHMENTS_MAX: usize = 200;
 
@@ -113,6 +117,12 @@ pub struct Wanted {
 /// # Errors
 /// 400, with what is wrong.
 pub fn from_json(bytes: &[u8], boundary: &str) -> Result<Wanted, Problem> {
+    let (letter, wanted) = read_json(bytes)?;
+    Ok(Wanted { content: letter.build(boundary), ..wanted })
+}
+
+/// The letter that the JSON form describes, and all else that is wanted; no content yet.
+pub(crate) fn read_json(bytes: &[u8]) -> Result<(Letter, Wanted), Problem> {
     let document: Document = serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("The document is not right: {error}")))?;
     let from = mailbox(document.from)?;
@@ -144,8 +154,8 @@ pub fn from_json(bytes: &[u8], boundary: &str) -> Result<Wanted, Problem> {
         attachments: attachments(document.attachments)?,
     };
     let recipients = once(recipients)?;
-    let content = letter.build(boundary);
-    Ok(Wanted { reverse_path, recipients, envelope_id: envelope.id, content })
+    let wanted = Wanted { reverse_path, recipients, envelope_id: envelope.id, content: Vec::new() };
+    Ok((letter, wanted))
 }
 
 /// Reads the raw form: the message is the body, its envelope in the query (`from`, `to` as often as
@@ -155,6 +165,11 @@ pub fn from_json(bytes: &[u8], boundary: &str) -> Result<Wanted, Problem> {
 /// 400, with what is wrong.
 pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
     let content = interchange::crlf(bytes);
+    // RFC 5321 §2.3.8: as over SMTP, what two readers would take for two messages is nobody's.
+    if content.contains(&0) || has_bare_cr(&content) {
+        let detail = "The message holds a NUL octet or a bare CR (lines end with CRLF or LF)";
+        return Err(Problem::bad_request(detail));
+    }
     let mut from = None;
     let mut to = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -260,12 +275,16 @@ fn attachments(files: Vec<File>) -> Result<Vec<Attachment>, Problem> {
     let read = |(number, file): (usize, File)| {
         let named = |text: &str| format!("attachment {}: {text}", number + 1);
         let token = |text: &str| {
-            !text.is_empty()
+            (1..=TYPE_BYTES_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
         };
         let media_type = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         if !media_type.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub)) {
             return Err(Problem::bad_request(named("content_type is no media type")));
+        }
+        // RFC 2046 §5.1: its parts would have to be made here, too.
+        if starts_with_type(&media_type, "multipart") {
+            return Err(Problem::bad_request(named("a file is no multipart")));
         }
         let is_id = |id: &str| {
             !id.is_empty()
@@ -279,10 +298,33 @@ fn attachments(files: Vec<File>) -> Result<Vec<Attachment>, Problem> {
         let bytes = STANDARD
             .decode(encoded)
             .map_err(|error| Problem::bad_request(named(&format!("no base64: {error}"))))?;
+        // RFC 2046 §5.2.1: a message is never encoded, so it must be able to go as it is.
+        let is_message = starts_with_type(&media_type, "message");
+        let bytes = if is_message { interchange::crlf(&bytes) } else { bytes };
+        if is_message && !goes_as_it_is(&bytes) {
+            let why = "a message has lines of at most 998 octets, and no NUL";
+            return Err(Problem::bad_request(named(why)));
+        }
         let (file_name, content_id) = (file.filename, file.content_id);
         Ok(Attachment { file_name, media_type, content_id, bytes })
     };
     files.into_iter().enumerate().map(read).collect()
+}
+
+fn starts_with_type(media_type: &str, kind: &str) -> bool {
+    media_type.split('/').next().is_some_and(|is| is.eq_ignore_ascii_case(kind))
+}
+
+fn has_bare_cr(content: &[u8]) -> bool {
+    content.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n') || content.ends_with(b"\r")
+}
+
+/// RFC 2045 §2.8: what is neither long lines nor binary.
+fn goes_as_it_is(bytes: &[u8]) -> bool {
+    bytes.split(|&byte| byte == b'\n').all(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.len() <= LINE_BYTES_MAX && !line.contains(&b'\r') && !line.contains(&0)
+    })
 }
 
 /// RFC 3986 §2.1; `+` is a space, as forms write it, where an address has none.

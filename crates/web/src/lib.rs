@@ -10,6 +10,7 @@
 
 mod api;
 mod asked;
+pub mod check;
 mod hooks;
 mod letter;
 mod mime;

@@ -83,7 +83,7 @@ async fn what_a_server_cannot_take_is_returned_before_it_is_sent() {
 
 #[tokio::test]
 async fn greylisting_costs_one_retry() {
-    let sink = Sink::start(Script::accept().greylist()).await;
+    let sink = Sink::start(Script::accept().greylist(1)).await;
     let world = World::at(&sink).await;
     world.domain("a.test", &sink);
     let custody = world.add_to("one@a.test");

@@ -3,7 +3,7 @@
 use net::Trust;
 use peers::{Authority, Certified, Script, Sink, Web};
 
-use crate::world::{HOUR, World, short};
+use crate::world::{HOUR, NewMail, World, short};
 
 const DOMAIN: &str = "a.test";
 const PLACE: &str = "/.well-known/mta-sts.txt";
@@ -145,4 +145,19 @@ async fn what_cannot_be_fetched_at_first_is_no_policy() {
     let custody = world.add_to("one@a.test");
     assert_eq!(short(&world.outcome(custody).await), "relayed");
     assert!(forged.asked().is_empty());
+}
+
+/// RFC 8689 §5: TLS-Required: No.
+#[tokio::test]
+async fn mail_that_would_rather_arrive_goes_past_a_policy() {
+    let stranger = Certified::from(peers::self_signed(&["mx10.a.test"]));
+    let sink = Sink::start(Script::accept().starttls_with(&stranger)).await;
+    let here = published(&sink, Authority::new(), &policy("enforce", "mx10.a.test")).await;
+    let optional = NewMail { tls_optional: true, ..NewMail::to(&["one@a.test"]) };
+    let optional = here.world.add(&optional)[0];
+    let other = here.world.add_to("two@a.test");
+    assert_eq!(short(&here.world.outcome(optional).await), "relayed");
+    assert_eq!(short(&here.world.outcome(other).await), "deferred 4.7.5");
+    let stored = sink.stored();
+    assert!(stored.len() == 1 && stored[0].tls && stored[0].recipients == ["one@a.test"]);
 }

@@ -105,6 +105,7 @@ pub struct NewMail<'a> {
     pub headers_only: Option<bool>,
     pub smtp_utf8: bool,
     pub requires_tls: bool,
+    pub tls_optional: bool,
 }
 
 impl<'a> NewMail<'a> {
@@ -117,6 +118,7 @@ impl<'a> NewMail<'a> {
             headers_only: None,
             smtp_utf8: false,
             requires_tls: false,
+            tls_optional: false,
         }
     }
 }
@@ -192,6 +194,7 @@ impl World {
             eight_bit: !new.body.is_ascii(),
             smtp_utf8: new.smtp_utf8,
             requires_tls: new.requires_tls,
+            tls_optional: new.tls_optional,
             body_bytes: new.body.len() as u64,
             accepted: now,
             for_postmaster: new.to.iter().any(|to| to.starts_with("postmaster@")),

@@ -293,15 +293,19 @@ impl Drill {
     }
 
     fn search(&mut self, who: usize) -> Result<(), String> {
+        // By numbers, while others may have expunged: it must not hear of that now, and the numbers
+        // are those it knows.
+        let session = &mut self.sessions[who];
+        let text = session.ok("SEARCH ALL")?.text;
+        let exists = session.view.len();
+        if found(&text).any(|number| number == 0 || number as usize > exists) {
+            return Err(session.fault(&format!("SEARCH finds more than {exists} messages")));
+        }
         // A search may look at what the session was told last.
         self.noop(who)?;
         let session = &mut self.sessions[who];
         let text = session.ok("UID SEARCH FLAGGED")?.text;
-        let found: Vec<u32> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("* SEARCH"))
-            .flat_map(|line| line.split(' ').filter_map(|word| word.parse().ok()))
-            .collect();
+        let found: Vec<u32> = found(&text).collect();
         for known in &session.view {
             let Some(message) = self.truth.work.get(known.uid) else { continue };
             if message.flags.contains("\\Flagged") != found.contains(&message.uid) {
@@ -382,4 +386,10 @@ pub(super) fn code(text: &str, name: &str) -> Vec<String> {
     let rest = text.split_once(&format!("[{name} ")).map_or("", |(_, rest)| rest);
     let inside = rest.split_once(']').map_or("", |(inside, _)| inside);
     inside.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// The numbers of a SEARCH response.
+fn found(text: &str) -> impl Iterator<Item = u32> + '_ {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("* SEARCH"));
+    lines.flat_map(|line| line.split(' ').filter_map(|word| word.parse().ok()))
 }

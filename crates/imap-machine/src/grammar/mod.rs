@@ -52,4 +52,4 @@ pub use store::{FLAGS_MAX, Store, StoreMode};
 pub use url::{
     ImapUrl, URL_OCTETS_MAX, URL_TOKEN_OCTETS, UrlAccess, UrlAuth, UrlServer, UrlVerifier,
 };
-pub use urlauth::{URLS_MAX, UrlCommand};
+pub use urlauth::{FetchedUrl, URLS_MAX, UrlCommand, UrlForm, UrlWanted};

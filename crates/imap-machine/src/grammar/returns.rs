@@ -50,6 +50,12 @@ impl PartialRange {
         Ok(Self { from, to: scan.nz_number()?, from_last })
     }
 
+    /// How many results it is about, if there are so many.
+    #[must_use]
+    pub fn len_max(self) -> u32 {
+        self.from.get().abs_diff(self.to.get()).saturating_add(1)
+    }
+
     /// The places of the results meant, of so many.
     #[must_use]
     pub fn of(self, count: usize) -> Range<usize> {

@@ -6,7 +6,7 @@ use super::fetch::FetchAttribute;
 use super::filter::{FILTERED_MAILBOXES_MAX, MailboxFilter};
 use super::returns::SearchReturn;
 use super::scan::{Parsed, Scan, SyntaxError};
-use super::sequence::SequenceSet;
+use super::sequence::{SequenceSet, UidSet};
 use super::sort::{SortCriterion, ThreadAlgorithm, parse_sort_criteria, parse_thread_algorithm};
 
 /// How deep search keys may nest: parentheses, NOT, and OR within the first operand of OR.
@@ -46,6 +46,8 @@ pub enum SearchKey {
     Larger(u32),
     /// Smaller than this many octets.
     Smaller(u32),
+    /// UIDAFTER and UIDBEFORE (RFC 9738 §3.2): UIDs after one, or before it.
+    Uids(UidSet),
     /// RFC 7162 §3.1.5: modification sequence at or above this.
     ModSeq(u64),
     /// RFC 5032: internal date at least this many seconds ago.
@@ -80,6 +82,7 @@ impl SearchKey {
             | Self::Since(_)
             | Self::Larger(_)
             | Self::Smaller(_)
+            | Self::Uids(_)
             | Self::ModSeq(_)
             | Self::Older(_)
             | Self::Younger(_)
@@ -358,6 +361,11 @@ fn simple(name: &str, scan: &mut Scan<'_>, charset: Charset) -> Parsed<SearchKey
             scan.space()?;
             SearchKey::Numbers { uid: true, set: SequenceSet::parse(scan)? }
         }
+        "UIDAFTER" => SearchKey::Uids(match uid(scan)?.checked_add(1) {
+            Some(first) => UidSet::range(first, u32::MAX),
+            None => UidSet::new(),
+        }),
+        "UIDBEFORE" => SearchKey::Uids(UidSet::range(1, uid(scan)? - 1)),
         "BEFORE" => Before(day(scan)?),
         "ON" => On(day(scan)?),
         "SINCE" => Since(day(scan)?),
@@ -416,6 +424,12 @@ fn object(scan: &mut Scan<'_>, kind: char) -> Parsed<Option<u64>> {
     let number = digits.and_then(|digits| Some((digits, digits.parse::<u64>().ok()?)));
     // One spelling only: ids are compared as octets.
     Ok(number.filter(|(digits, number)| number.to_string() == *digits).map(|(_, number)| number))
+}
+
+// RFC 9738 §4: search-key =/ "UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid
+fn uid(scan: &mut Scan<'_>) -> Parsed<u32> {
+    scan.space()?;
+    Ok(scan.nz_number()?.get())
 }
 
 // RFC 5032 §4: interval = nz-number, in seconds

@@ -162,6 +162,24 @@ impl UidSet {
         self.0.iter().flat_map(|&(first, last)| first..=last)
     }
 
+    /// The numbers that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut a, mut b) = (self.ranges(), other.ranges());
+        let mut both = Vec::new();
+        while let (Some(&(a_first, a_last)), Some(&(b_first, b_last))) = (a.first(), b.first()) {
+            if a_first.max(b_first) <= a_last.min(b_last) {
+                both.push((a_first.max(b_first), a_last.min(b_last)));
+            }
+            if a_last < b_last {
+                a = &a[1..];
+            } else {
+                b = &b[1..];
+            }
+        }
+        both.into_iter().collect()
+    }
+
     /// Adds a number; cheap where it is at or above the largest.
     pub fn insert(&mut self, number: u32) {
         match self.0.last_mut() {

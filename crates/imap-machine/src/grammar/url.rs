@@ -2,7 +2,7 @@ use mail_types::{Timestamp, Uid, UidValidity};
 use message::SectionSpec;
 
 use super::date::parse_internet_date_time;
-use super::mailbox::MailboxName;
+use super::mailbox::{MailboxName, SEPARATOR};
 use super::scan::{Parsed, Scan, SyntaxError};
 use super::section;
 
@@ -78,14 +78,24 @@ pub struct UrlVerifier {
 
 impl ImapUrl {
     // RFC 5092 §11: imapurl = "imap://" iserver ipath-query; relative ones: inetwork-path = "//"
-    // iserver ipath-query, iabsolute-path = "/" icommand, irelative-path (here only those without a
-    // mailbox: what they name is in the selected one).
+    // iserver ipath-query, iabsolute-path = "/" icommand, irelative-path (one without a mailbox is in
+    // the selected one).
     //
     /// Reads the URL of a message or part.
     ///
     /// # Errors
     /// Where it is none: a URL of a server, a mailbox, a search is none either.
     pub fn parse(url: &[u8]) -> Parsed<Self> {
+        Self::parse_in(url, None)
+    }
+
+    // RFC 5092 §7, RFC 4469 §3: a relative path is relative to the selected mailbox.
+    //
+    /// Reads the URL of a message or part, which may be relative to this mailbox.
+    ///
+    /// # Errors
+    /// As [`ImapUrl::parse`].
+    pub fn parse_in(url: &[u8], selected: Option<&MailboxName>) -> Parsed<Self> {
         if url.len() > URL_OCTETS_MAX || !url.iter().all(u8::is_ascii_graphic) {
             return Err(SyntaxError("a URL has up to 16384 printable octets"));
         }
@@ -107,6 +117,11 @@ impl ImapUrl {
             }
         } else if server.is_some() {
             return Err(SyntaxError("a mailbox was expected in the URL"));
+        } else if scan.peek() != Some(b';') {
+            let base = selected.ok_or(SyntaxError("the URL is relative to no mailbox"))?;
+            let path = scan.take_while(|byte| byte != b';');
+            let path = path.strip_suffix(b"/").ok_or(SyntaxError("a slash was expected"))?;
+            mailbox = Some(joined(base, path)?);
         }
         if !scan.eat_text(";UID=") {
             return Err(SyntaxError("a UID was expected in the URL"));
@@ -241,6 +256,21 @@ impl UrlAccess {
         let user = decoded(scan.rest())?;
         if user.is_empty() { Err(UNKNOWN) } else { Ok(make(user)) }
     }
+}
+
+/// RFC 3986 §5.2: a relative path behind that of a mailbox.
+fn joined(base: &MailboxName, path: &[u8]) -> Parsed<MailboxName> {
+    let mut levels: Vec<String> = base.as_str().split(SEPARATOR).map(str::to_owned).collect();
+    for level in path.split(|&byte| byte == b'/') {
+        match level {
+            b"." => {}
+            b".." => {
+                levels.pop();
+            }
+            level => levels.push(decoded(level)?),
+        }
+    }
+    MailboxName::new(&levels.join(&SEPARATOR.to_string()))
 }
 
 /// RFC 3986 §2.1: percent-encoded octets, which are UTF-8 together (RFC 5092 §2).

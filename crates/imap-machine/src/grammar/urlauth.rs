@@ -4,6 +4,37 @@ use super::scan::{Parsed, Scan, SyntaxError};
 /// URLs in one command.
 pub const URLS_MAX: usize = 64;
 
+/// A URL in URLFETCH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedUrl {
+    /// As it was written.
+    pub url: Vec<u8>,
+    /// What is wanted of it.
+    pub wanted: UrlWanted,
+    /// It came with parameters (RFC 5524), and so is the answer.
+    pub extended: bool,
+}
+
+/// What is wanted of what a URL names (RFC 5524 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlWanted {
+    /// BODYPARTSTRUCTURE
+    pub structure: bool,
+    /// Its octets.
+    pub octets: UrlForm,
+}
+
+/// In which form the octets are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlForm {
+    /// Not at all.
+    None,
+    /// BODY: as they are kept.
+    Body,
+    /// BINARY: without their transfer encoding.
+    Binary,
+}
+
 /// Commands about authorized URLs (RFC 4467 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlCommand {
@@ -17,7 +48,7 @@ pub enum UrlCommand {
         mechanisms: Vec<String>,
     },
     /// URLFETCH
-    Fetch(Vec<Vec<u8>>),
+    Fetch(Vec<FetchedUrl>),
 }
 
 impl UrlCommand {
@@ -57,10 +88,43 @@ fn reset_key(scan: &mut Scan<'_>) -> Parsed<UrlCommand> {
     Ok(UrlCommand::ResetKey { mailbox, mechanisms })
 }
 
-// RFC 4467 §8: urlfetch = "URLFETCH" 1*(SP url-full); url-full = astring
+// RFC 5524 §5: urlfetch = "URLFETCH" 1*(SP url-fetch-arg); url-fetch-arg = url-fetch-simple /
+// url-fetch-ext; url-fetch-simple = url-full; url-fetch-ext = "(" url-full *(SP url-fetch-param) ")"
 fn fetch(scan: &mut Scan<'_>) -> Parsed<UrlCommand> {
-    let urls = list(scan, |scan| Ok(scan.astring()?.into_owned()))?;
+    let urls = list(scan, |scan| {
+        let is_list = scan.eat(b'(');
+        let url = scan.astring()?.into_owned();
+        let params = if is_list { url_params(scan)? } else { None };
+        let plain = UrlWanted { structure: false, octets: UrlForm::Body };
+        Ok(FetchedUrl { url, extended: params.is_some(), wanted: params.unwrap_or(plain) })
+    })?;
     Ok(UrlCommand::Fetch(urls))
+}
+
+/// Up to the `)`. RFC 5524 §3: without parameters it is as without parentheses.
+fn url_params(scan: &mut Scan<'_>) -> Parsed<Option<UrlWanted>> {
+    let mut wanted = UrlWanted { structure: false, octets: UrlForm::None };
+    let mut any = false;
+    while !scan.eat(b')') {
+        any = true;
+        scan.space()?;
+        let octets = match scan.word()?.as_str() {
+            // RFC 5524 §3.1: "MUST NOT appear more than once per URL".
+            "BODYPARTSTRUCTURE" if !wanted.structure => {
+                wanted.structure = true;
+                continue;
+            }
+            "BODY" => UrlForm::Body,
+            "BINARY" => UrlForm::Binary,
+            _ => return Err(SyntaxError("URLFETCH takes BODYPARTSTRUCTURE, BODY or BINARY, once")),
+        };
+        // "clients MUST NOT request both BINARY and BODY".
+        if wanted.octets != UrlForm::None {
+            return Err(SyntaxError("URLFETCH takes one of BODY and BINARY"));
+        }
+        wanted.octets = octets;
+    }
+    Ok(any.then_some(wanted))
 }
 
 /// `1*(SP item)` up to the end.

@@ -67,6 +67,8 @@ enum Refused {
     // RFC 9586 §3
     UidRequired,
     TooLong,
+    // RFC 9738 §3.1: so many messages.
+    AboveLimit,
     // RFC 4469 §4: which URL it was.
     Url(Vec<u8>),
 }
@@ -168,6 +170,11 @@ impl<R: Acceptance> Session<R> {
         if message.octets == Some(0) {
             let refusal = Refusal::new(Code::ClientBug, "An empty message is none");
             work.refuse(Refused::No(refusal));
+            return self.append_items(work);
+        }
+        // RFC 3502: all or nothing.
+        if self.save_limit().is_some_and(|limit| work.messages > limit.get() as usize) {
+            work.refuse(Refused::AboveLimit);
             return self.append_items(work);
         }
         let many = work.messages > 1;
@@ -350,6 +357,9 @@ impl<R: Acceptance> Session<R> {
             Some(Refused::Bad(text)) => self.bad("", text),
             Some(Refused::UidRequired) => {
                 self.bad("[UIDREQUIRED]", "UIDONLY is enabled: name messages by UID")
+            }
+            Some(Refused::AboveLimit) => {
+                self.above_limit("Too many messages at once, none is kept")
             }
             Some(Refused::TooLong) => self.bad("[TOOBIG]", "The command is too long"),
             Some(Refused::Url(url)) => {

@@ -56,6 +56,8 @@ const SIGNED_IN: &[&str] = &[
     "REPLACE",
     "CATENATE",
     "URLAUTH",
+    "URLAUTH=BINARY",
+    "URL-PARTIAL",
 ];
 
 impl<R: Acceptance> Session<R> {
@@ -73,7 +75,8 @@ impl<R: Acceptance> Session<R> {
             }
             // RFC 7889 §2: the same for every mailbox.
             let octets = self.config.limits.message_octets_max;
-            return format!("{} APPENDLIMIT={octets}", names.join(" "));
+            let message_limit = self.message_limit_capability();
+            return format!("{} APPENDLIMIT={octets}{message_limit}", names.join(" "));
         }
         if self.config.starttls && self.tls.is_none() {
             names.push("STARTTLS");

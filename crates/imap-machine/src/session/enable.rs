@@ -1,10 +1,15 @@
 use mail_types::Acceptance;
 
+use super::plan::Dialect;
 use super::{Flow, Session, Status};
 use crate::grammar::Names;
 use crate::write::push_text;
 
 impl<R: Acceptance> Session<R> {
+    pub(super) const fn dialect(&self) -> Dialect {
+        Dialect { rev2: self.rev2, utf8: self.utf8 }
+    }
+
     // RFC 5161 §3.1: unknown names are passed over; ENABLED lists those that are enabled.
     pub(super) fn enable(&mut self, names: &[String]) -> Flow {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);

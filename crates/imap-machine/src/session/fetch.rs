@@ -8,9 +8,9 @@ use message::{SectionText, filter_fields, header_range};
 use super::binary::{write_binary, write_binary_size};
 use super::fresh::Fresh;
 use super::large::Large;
-use super::plan::{Item, Plan, RowItem};
+use super::plan::{FactItem, Item, Plan, RowItem};
 use super::resync::Resyncing;
-use super::{Flow, Session, Status, Work};
+use super::{Flow, Session, Work};
 use crate::ask::{Answer, Code, Content, Contents, Octets, Question};
 use crate::grammar::date::write_date_time;
 use crate::grammar::{Fetch, FetchAttribute, PartialRange, Section, StoreMode, UidSet};
@@ -74,13 +74,23 @@ impl<R: Acceptance> Session<R> {
             return self.bad("", "There is no message of that number");
         };
         if let Some(partial) = fetch.partial {
+            // RFC 9738 §3.1: what counts is the range that was asked for.
+            if self.is_above_limit(partial.len_max().into()) {
+                return self.above_limit("Too many messages at once: ask for a smaller PARTIAL");
+            }
             places = some_of(&mailbox.view, &places, fetch.changed_since, partial);
+        } else if let Some(limit) = self.message_limit() {
+            let since = fetch.changed_since;
+            let is_meant = |row: &Packed| since.is_none_or(|since| row.modseq > since);
+            if let Some((last, lowest)) = mailbox.view.last_of(&places, limit, is_meant) {
+                (places, self.cut) = (last, Some(lowest));
+            }
         }
         let vanished = fetch.changed_since.filter(|_| fetch.vanished);
         let vanished = vanished.map(|since| (since, fetch.set.clone()));
         // RFC 9586 §3.3: UIDFETCH names the UID already.
         fetch.uid &= !self.uid_only;
-        let plan = Plan::new(fetch, mailbox.read_only, self.rev2);
+        let plan = Plan::new(fetch, mailbox.read_only, self.dialect());
         let (stage, lost, unknown_cte) = (Stage::Rows, false, false);
         let unasked = None;
         let work = Box::new(Fetching { plan, places, range: 0, stage, lost, unknown_cte, unasked });
@@ -301,8 +311,8 @@ impl<R: Acceptance> Session<R> {
                     Item::Section { name, section } => {
                         write_section(name, section, &batch.contents, content, out);
                     }
-                    Item::Fact { name, at } => {
-                        write_fact(name, &batch.contents, batch.at * facts + at, out);
+                    Item::Fact(item) => {
+                        write_fact(item, &batch.contents, batch.at * facts + item.at, out);
                     }
                     Item::BinarySize { name, at } => {
                         let at = batch.at * facts + at;
@@ -329,13 +339,15 @@ impl<R: Acceptance> Session<R> {
             return self.tell_next(fresh);
         }
         if work.lost {
+            self.tell_cut();
             return self.refuse(&Self::expunge_issued());
         }
         // RFC 3516 §4.3
         if work.unknown_cte {
+            self.tell_cut();
             return self.no(Code::UnknownCte, "A part is in an unknown transfer encoding");
         }
-        self.finish(Status::Ok, "", "Fetched")
+        self.finish_cut("", "Fetched")
     }
 }
 
@@ -396,12 +408,13 @@ fn some_of(
 }
 
 /// An item that the service has rendered; `at` is its place among all facts of the answer.
-pub(super) fn write_fact(name: &str, contents: &Contents, at: usize, out: &mut Vec<u8>) {
+pub(super) fn write_fact(item: &FactItem, contents: &Contents, at: usize, out: &mut Vec<u8>) {
     let rendered = contents.facts.get(at).map(|range| contents.octets(range)).unwrap_or_default();
-    out.extend_from_slice(name.as_bytes());
+    let rendered = (item.downgraded)(rendered);
+    out.extend_from_slice(item.name.as_bytes());
     out.push(b' ');
     // A service that left out what it was asked for: nothing can be said in its place but NIL.
-    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { rendered });
+    out.extend_from_slice(if rendered.is_empty() { b"NIL" } else { &rendered });
 }
 
 /// A section; NIL where the message has no such part.

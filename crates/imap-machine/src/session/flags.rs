@@ -32,9 +32,14 @@ impl<R: Acceptance> Session<R> {
         if mailbox.read_only {
             return self.no(Code::ReadOnly, "The mailbox is opened read-only");
         }
-        let Some(places) = mailbox.view.places(&store.set, store.uid) else {
+        let Some(mut places) = mailbox.view.places(&store.set, store.uid) else {
             return self.bad("", "There is no message of that number");
         };
+        if let Some(limit) = self.message_limit()
+            && let Some((last, lowest)) = mailbox.view.last_of(&places, limit, |_| true)
+        {
+            (places, self.cut) = (last, Some(lowest));
+        }
         let uids = mailbox.view.uid_set(&places);
         if uids.is_empty() {
             return self.finish(Status::Ok, "", "No such messages");
@@ -131,11 +136,12 @@ impl<R: Acceptance> Session<R> {
             let Some(mailbox) = &self.selected else { return self.misfit() };
             let numbers = if work.store.uid { modified } else { mailbox.view.numbers(&modified) };
             let code = format!("[MODIFIED {numbers}]");
-            return self.finish(Status::Ok, &code, "Some had changed and were left alone");
+            return self.finish_cut(&code, "Some had changed and were left alone");
         }
         if work.missing && !work.store.uid {
+            self.tell_cut();
             return self.refuse(&Self::expunge_issued());
         }
-        self.finish(Status::Ok, "", "Stored")
+        self.finish_cut("", "Stored")
     }
 }

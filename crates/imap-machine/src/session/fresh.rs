@@ -88,7 +88,7 @@ impl<R: Acceptance> Session<R> {
                 attributes.insert(0, attribute);
             }
         }
-        let plan = Plan::of(attributes, None, mailbox.read_only, self.rev2);
+        let plan = Plan::of(attributes, None, mailbox.read_only, self.dialect());
         let places = places.chunk_by(|a, b| a + 1 == *b);
         let places = places.map(|run| run[0]..run[run.len() - 1] + 1).collect();
         self.again(Work::Fetch(Box::new(Fetching {

@@ -109,7 +109,7 @@ impl<R: Acceptance> Session<R> {
             Item::Section { name, section } => {
                 large.reading = large.begin_section(name, section, out);
             }
-            Item::Fact { name, at } => write_fact(name, &large.contents, *at, out),
+            Item::Fact(item) => write_fact(item, &large.contents, item.at, out),
             Item::BinarySize { name, at } => {
                 work.unknown_cte |= write_binary_size(name, &large.contents, *at, out);
             }

@@ -14,6 +14,7 @@ mod flags;
 mod fresh;
 mod idle;
 mod large;
+mod limit;
 mod listing;
 mod machine;
 mod mailboxes;
@@ -80,6 +81,9 @@ pub struct Session<R> {
     by_uid: bool,
     open: Open,
     answer: Option<Answer<R>>,
+    /// The command works on more messages than one may: the lowest UID of those it is done for
+    /// (RFC 9738).
+    cut: Option<u32>,
     /// The selected mailbox may hold news.
     stirred: bool,
     /// What NOTIFY has asked for; none before the first.
@@ -206,6 +210,7 @@ impl<R: Acceptance> Session<R> {
             tag: None,
             expunge_allowed: true,
             by_uid: false,
+            cut: None,
             open: Open::No,
             answer: None,
             stirred: false,
@@ -321,6 +326,7 @@ impl<R: Acceptance> Session<R> {
     fn begin(&mut self, parsed: Result<(Tag, Command), (Option<Tag>, CommandError)>) -> Flow {
         self.expunge_allowed = true;
         self.by_uid = false;
+        self.cut = None;
         let command = match parsed {
             Ok((tag, command)) => {
                 self.tag = Some(tag);

@@ -1,4 +1,6 @@
-use message::{BodyForm, SectionSpec, SectionText};
+use std::borrow::Cow;
+
+use message::{BodyForm, SectionSpec, SectionText, downgraded_body, downgraded_envelope};
 
 use crate::ask::{Fact, Need, Octets};
 use crate::grammar::{Binary, Fetch, FetchAttribute, Section, write_part};
@@ -10,7 +12,16 @@ pub(super) struct Plan {
     pub need: Need,
     pub sets_seen: bool,
     pub changed_since: Option<u64>,
-    rev2: bool,
+    dialect: Dialect,
+}
+
+/// What the client has enabled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialect {
+    /// IMAP4rev2
+    pub rev2: bool,
+    /// UTF8=ACCEPT
+    pub utf8: bool,
 }
 
 /// One thing to write.
@@ -18,13 +29,7 @@ pub(super) struct Plan {
 pub(super) enum Item {
     /// What the view answers.
     Row(RowItem),
-    /// What the service has ready as it goes over the wire.
-    Fact {
-        /// As in the response.
-        name: &'static str,
-        /// Its place among the facts asked for.
-        at: usize,
-    },
+    Fact(FactItem),
     Section {
         /// As in the response.
         name: Vec<u8>,
@@ -45,6 +50,17 @@ pub(super) enum Item {
     },
 }
 
+/// What the service has ready as it goes over the wire.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FactItem {
+    /// As in the response.
+    pub name: &'static str,
+    /// Its place among the facts asked for.
+    pub at: usize,
+    /// RFC 6855 §7: how it is rewritten for a client that has not enabled UTF-8.
+    pub downgraded: fn(&[u8]) -> Cow<'_, [u8]>,
+}
+
 /// An item that is in the row of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowItem {
@@ -60,7 +76,7 @@ pub(super) enum RowItem {
 }
 
 impl Plan {
-    pub(super) fn new(fetch: Fetch, read_only: bool, rev2: bool) -> Self {
+    pub(super) fn new(fetch: Fetch, read_only: bool, dialect: Dialect) -> Self {
         let mut attributes = fetch.attributes;
         // RFC 3501 §6.4.8: UID FETCH answers with UIDs; RFC 7162 §3.1.4.1: CHANGEDSINCE with
         // modification sequences.
@@ -70,7 +86,7 @@ impl Plan {
         if fetch.changed_since.is_some() && !attributes.contains(&FetchAttribute::ModSeq) {
             attributes.push(FetchAttribute::ModSeq);
         }
-        Self::of(attributes, fetch.changed_since, read_only, rev2)
+        Self::of(attributes, fetch.changed_since, read_only, dialect)
     }
 
     /// Of these attributes, in this order.
@@ -78,14 +94,14 @@ impl Plan {
         attributes: Vec<FetchAttribute>,
         changed_since: Option<u64>,
         read_only: bool,
-        rev2: bool,
+        dialect: Dialect,
     ) -> Self {
         let mut plan = Self {
             items: Vec::with_capacity(attributes.len()),
             need: Need { facts: Vec::new(), summary: false, octets: Octets::None },
             sets_seen: false,
             changed_since,
-            rev2,
+            dialect,
         };
         for attribute in attributes {
             plan.add(attribute, read_only);
@@ -94,7 +110,7 @@ impl Plan {
     }
 
     fn add(&mut self, attribute: FetchAttribute, read_only: bool) {
-        let rev2 = self.rev2;
+        let rev2 = self.dialect.rev2;
         let item = match attribute {
             FetchAttribute::Flags => Item::Row(RowItem::Flags),
             FetchAttribute::Uid => Item::Row(RowItem::Uid),
@@ -132,7 +148,16 @@ impl Plan {
     }
 
     fn fact(&mut self, name: &'static str, fact: Fact) -> Item {
-        Item::Fact { name, at: self.fact_at(fact) }
+        // RFC 9051 §4.3: IMAP4rev2 has UTF-8 in its strings.
+        let ascii = !self.dialect.rev2 && !self.dialect.utf8;
+        let downgraded: fn(&[u8]) -> Cow<'_, [u8]> = match fact {
+            Fact::Envelope if ascii => downgraded_envelope,
+            Fact::Body(_) if ascii => downgraded_body,
+            Fact::Envelope | Fact::Body(_) | Fact::Preview | Fact::Thread | Fact::BinarySize(_) => {
+                |rendered| Cow::Borrowed(rendered)
+            }
+        };
+        Item::Fact(FactItem { name, at: self.fact_at(fact), downgraded })
     }
 
     /// The place of a fact among those asked for.

@@ -122,29 +122,12 @@ fn earlier(view: &View, vanished: Option<UidSet>, wanted: Option<&UidSet>) -> Ui
             gaps.into_iter().collect()
         }
     };
-    wanted.map_or_else(|| vanished.clone(), |wanted| both(&vanished, wanted))
-}
-
-/// The numbers that are in both sets.
-fn both(a: &UidSet, b: &UidSet) -> UidSet {
-    let (mut a, mut b) = (a.ranges(), b.ranges());
-    let mut both = Vec::new();
-    while let (Some(&(a_first, a_last)), Some(&(b_first, b_last))) = (a.first(), b.first()) {
-        if a_first.max(b_first) <= a_last.min(b_last) {
-            both.push((a_first.max(b_first), a_last.min(b_last)));
-        }
-        if a_last < b_last {
-            a = &a[1..];
-        } else {
-            b = &b[1..];
-        }
-    }
-    both.into_iter().collect()
+    wanted.map_or_else(|| vanished.clone(), |wanted| vanished.intersection(wanted))
 }
 
 fn behind(set: UidSet, uid: u32) -> UidSet {
     match uid.checked_add(1) {
-        Some(first) => both(&set, &UidSet::range(first, u32::MAX)),
+        Some(first) => set.intersection(&UidSet::range(first, u32::MAX)),
         None => UidSet::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::answer::{Correlator, Numbers, write_result};
 use super::context::Update;
 use super::multisearch::Elsewhere;
 use super::order::{OrderError, Ordering};
-use super::{Flow, Session, Status, Work};
+use super::{Flow, Session, Work};
 use crate::ask::{Answer, Code, Question, Refusal};
 use crate::grammar::{Search, SearchKey, SearchOrder, SearchReturn, UidSet};
 use crate::search::{Bits, Compiled, Evaluator, Found, Matched, NoSuchNumber};
@@ -89,6 +89,7 @@ impl<R: Acceptance> Session<R> {
         if search.sources.is_some() {
             return self.multisearch(search);
         }
+        let limit = self.message_limit();
         let Some(mailbox) = &mut self.selected else { return self.misfit() };
         let compiled = match Compiled::new(&search.key, &mailbox.view, self.now) {
             Ok(compiled) => compiled,
@@ -98,6 +99,15 @@ impl<R: Acceptance> Session<R> {
         if search.returns.is_some_and(|returns| returns.save) {
             mailbox.view.save(UidSet::new());
         }
+        let cut = limit.and_then(|limit| compiled.cut(&mailbox.view, limit));
+        if cut.is_some() && search.order != SearchOrder::Mailbox {
+            return self.above_limit("Too many messages to put in order at once; name fewer");
+        }
+        self.cut = cut;
+        let compiled = match cut {
+            Some(lowest) => compiled.starting_at(lowest),
+            None => compiled,
+        };
         if compiled.names_modseq {
             self.enable_condstore();
         }
@@ -252,7 +262,13 @@ impl<R: Acceptance> Session<R> {
         }
         work.found = Bits::default();
         let ordering = match &work.search.order {
-            SearchOrder::Mailbox => return self.search_answers(work, &Numbers::List(found)),
+            SearchOrder::Mailbox => {
+                // RFC 9738 §3.1: "from highest to lowest UID".
+                if self.cut.is_some() && work.search.returns.is_none() {
+                    found.reverse();
+                }
+                return self.search_answers(work, &Numbers::List(found));
+            }
             SearchOrder::Sorted(criteria) => Ordering::sorting(criteria, found),
             SearchOrder::Threads(algorithm) => Ordering::threading(*algorithm, found),
         };
@@ -356,7 +372,7 @@ impl<R: Acceptance> Session<R> {
         }
         match work.aim {
             Aim::Elsewhere(elsewhere) => self.multisearch_next(elsewhere.others),
-            Aim::Command | Aim::Update(_) => self.finish(Status::Ok, "", "Done"),
+            Aim::Command | Aim::Update(_) => self.finish_cut("", "Done"),
         }
     }
 }

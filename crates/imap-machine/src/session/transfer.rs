@@ -1,5 +1,7 @@
-use mail_types::Acceptance;
+use mail_types::{Acceptance, SystemFlag};
+use mailbox::Packed;
 
+use super::limit::limit_code;
 use super::{Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Copied, Question};
 use crate::grammar::{MailboxName, SequenceSet, UidSet};
@@ -40,9 +42,21 @@ impl<R: Acceptance> Session<R> {
         if !uid && places.iter().cloned().any(has_gone) {
             return self.refuse(&Self::expunge_issued());
         }
-        let uids = mailbox.view.uid_set(&places);
+        let mut uids = mailbox.view.uid_set(&places);
         if uids.is_empty() {
             return self.finish(Status::Ok, "", "No such messages");
+        }
+        let limit = if away { self.message_limit() } else { self.save_limit() };
+        if let Some(limit) = limit
+            && let Some((last, lowest)) = mailbox.view.last_of(&places, limit, |_| true)
+        {
+            if !away {
+                // RFC 9738 §3.1: COPY is all or nothing.
+                let code = limit_code(limit, Some(lowest));
+                let text = "Too many messages to copy at once, nothing is copied";
+                return self.finish(Status::No, &code, text);
+            }
+            (uids, self.cut) = (mailbox.view.uid_set(&last), Some(lowest));
         }
         let account = signed_in.account;
         let mailbox = mailbox.id;
@@ -62,10 +76,16 @@ impl<R: Acceptance> Session<R> {
         if mailbox.read_only {
             return self.no(Code::ReadOnly, "The mailbox is opened read-only");
         }
-        let uids = set.map(|set| {
-            let places = mailbox.view.places(set, true).unwrap_or_default();
-            mailbox.view.uid_set(&places)
-        });
+        let places = set.map(|set| mailbox.view.places(set, true).unwrap_or_default());
+        let mut uids = places.as_ref().map(|places| mailbox.view.uid_set(places));
+        // RFC 9738 §3.1: UID EXPUNGE is limited, EXPUNGE is not.
+        let rows = mailbox.view.rows();
+        let is_deleted = |row: &Packed| row.has(rows, SystemFlag::Deleted);
+        if let (Some(limit), Some(places)) = (self.message_limit(), &places)
+            && let Some((last, lowest)) = mailbox.view.last_of(places, limit, is_deleted)
+        {
+            (uids, self.cut) = (Some(mailbox.view.uid_set(&last)), Some(lowest));
+        }
         if uids.as_ref().is_some_and(UidSet::is_empty) {
             return self.finish(Status::Ok, "", "No such messages");
         }
@@ -102,7 +122,7 @@ impl<R: Acceptance> Session<R> {
         // What was copied may have come into this very mailbox.
         self.stirred = copied.is_some();
         let code = copied.as_ref().and_then(copy_uid).unwrap_or(highest);
-        self.finish(Status::Ok, &code, "Done")
+        self.finish_cut(&code, "Done")
     }
 }
 

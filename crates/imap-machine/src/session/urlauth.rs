@@ -5,7 +5,7 @@ use message::write_astring;
 
 use super::{Ending, Flow, Session, Status, Work};
 use crate::ask::{Answer, Code, Question, UrlOctets};
-use crate::grammar::{ImapUrl, UrlCommand};
+use crate::grammar::{FetchedUrl, ImapUrl, UrlCommand, UrlForm};
 use crate::write::{push_number, push_text};
 
 /// The one mechanism (RFC 4467 §5).
@@ -17,9 +17,9 @@ pub(super) enum Urls {
     /// The response so far, and what is still to be authorized.
     Generate(Vec<u8>, VecDeque<(Vec<u8>, Box<ImapUrl>)>),
     ResetKey,
-    Fetch(VecDeque<Vec<u8>>),
+    Fetch(VecDeque<FetchedUrl>),
     /// The first of them is being written: from which octet on, how many there are.
-    Octets(VecDeque<Vec<u8>>, u32, u32),
+    Octets(VecDeque<FetchedUrl>, u32, u32),
 }
 
 impl<R: Acceptance> Session<R> {
@@ -73,8 +73,8 @@ impl<R: Acceptance> Session<R> {
             // Some of a literal may have been written: then nothing true can be said any more.
             (Urls::Octets(urls, from, total), answer) => match answer {
                 None => self.urls_octets(urls, from, total),
-                Some(Answer::UrlOctets(Some(UrlOctets { total: now, octets })))
-                    if now == total && !octets.is_empty() =>
+                Some(Answer::UrlOctets(Some(UrlOctets { total: now, octets, .. })))
+                    if now == Some(total) && !octets.is_empty() =>
                 {
                     self.urls_write(urls, from, total, &octets)
                 }
@@ -95,23 +95,7 @@ impl<R: Acceptance> Session<R> {
             (Urls::ResetKey, Some(Answer::Done)) => {
                 self.finish(Status::Ok, "[URLMECH INTERNAL]", "Such URLs are worth nothing now")
             }
-            (Urls::Fetch(urls), Some(Answer::UrlOctets(found))) => {
-                let Some(url) = urls.front() else { return self.misfit() };
-                push_text(&mut self.output, "* URLFETCH ");
-                write_astring(&mut self.output, url);
-                match found {
-                    Some(UrlOctets { total, octets }) => {
-                        self.output.extend_from_slice(b" {");
-                        push_number(&mut self.output, u64::from(total));
-                        self.output.extend_from_slice(b"}\r\n");
-                        self.urls_write(urls, 0, total, &octets)
-                    }
-                    None => {
-                        push_text(&mut self.output, " NIL\r\n");
-                        self.urls_next(urls)
-                    }
-                }
-            }
+            (Urls::Fetch(urls), Some(Answer::UrlOctets(found))) => self.urls_found(urls, found),
             (Urls::Fetch(urls), None) => self.urls_fetch(urls),
             (Urls::Generate(..) | Urls::ResetKey | Urls::Fetch(_), _) => self.misfit(),
         }
@@ -132,39 +116,77 @@ impl<R: Acceptance> Session<R> {
         self.ask(work, Question::UrlToken { account, url, rump })
     }
 
-    fn urls_fetch(&mut self, urls: VecDeque<Vec<u8>>) -> Flow {
+    fn urls_fetch(&mut self, urls: VecDeque<FetchedUrl>) -> Flow {
         let Some(url) = urls.front() else {
             return self.finish(Status::Ok, "", "Fetched");
         };
         match self.url_question(url, 0) {
             Some(question) => self.ask(Work::Urls(Box::new(Urls::Fetch(urls))), question),
-            None => {
-                push_text(&mut self.output, "* URLFETCH ");
-                write_astring(&mut self.output, url);
-                push_text(&mut self.output, " NIL\r\n");
-                self.urls_next(urls)
-            }
+            None => self.urls_found(urls, None),
         }
     }
 
+    /// Writes what the first URL leads to, or begins to.
+    fn urls_found(&mut self, urls: VecDeque<FetchedUrl>, found: Option<UrlOctets>) -> Flow {
+        let Some(first) = urls.front() else { return self.misfit() };
+        let out = &mut self.output;
+        push_text(out, "* URLFETCH ");
+        write_astring(out, &first.url);
+        let wanted = first.wanted;
+        // RFC 5524 §5: url-metadata is one element at least.
+        let says_something =
+            |found: &UrlOctets| found.structure.is_some() || wanted.octets != UrlForm::None;
+        let Some(found) = found.filter(says_something) else {
+            push_text(out, " NIL\r\n");
+            return self.urls_next(urls);
+        };
+        if first.extended {
+            if let Some(structure) = &found.structure {
+                push_text(out, " (BODYPARTSTRUCTURE ");
+                out.extend_from_slice(structure);
+                out.push(b')');
+            }
+            match wanted.octets {
+                UrlForm::None => {
+                    push_text(out, "\r\n");
+                    return self.urls_next(urls);
+                }
+                UrlForm::Body => push_text(out, " (BODY"),
+                UrlForm::Binary => push_text(out, " (BINARY"),
+            }
+        }
+        let Some(total) = found.total else {
+            push_text(out, if first.extended { " NIL)\r\n" } else { " NIL\r\n" });
+            return self.urls_next(urls);
+        };
+        // RFC 5524 §5: "If content contains a NUL octet, literal8 MUST be used."
+        let is_binary = found.has_nul && wanted.octets == UrlForm::Binary;
+        push_text(out, if is_binary { " ~{" } else { " {" });
+        push_number(out, u64::from(total));
+        out.extend_from_slice(b"}\r\n");
+        self.urls_write(urls, 0, total, &found.octets)
+    }
+
     /// `None` where the URL leads to nothing whatever the service knows.
-    fn url_question(&self, url: &[u8], from: u32) -> Option<Question> {
+    fn url_question(&self, fetched: &FetchedUrl, from: u32) -> Option<Question> {
+        let FetchedUrl { url, wanted, .. } = fetched;
         let parsed = Box::new(ImapUrl::parse(url).ok()?);
         let auth = parsed.auth.as_ref()?;
         let internal = auth.verifier.as_ref().is_some_and(|found| found.mechanism == INTERNAL);
         let rump = url.get(..auth.rump_octets)?.to_vec();
-        let question = Question::UrlFetch { account: self.account()?, url: parsed, rump, from };
+        let (account, wanted) = (self.account()?, *wanted);
+        let question = Question::UrlFetch { account, url: parsed, rump, wanted, from };
         internal.then_some(question)
     }
 
-    fn urls_next(&mut self, mut urls: VecDeque<Vec<u8>>) -> Flow {
+    fn urls_next(&mut self, mut urls: VecDeque<FetchedUrl>) -> Flow {
         urls.pop_front();
         self.again(Work::Urls(Box::new(Urls::Fetch(urls))))
     }
 
     fn urls_write(
         &mut self,
-        urls: VecDeque<Vec<u8>>,
+        urls: VecDeque<FetchedUrl>,
         from: u32,
         total: u32,
         octets: &[u8],
@@ -178,9 +200,10 @@ impl<R: Acceptance> Session<R> {
         self.again(Work::Urls(Box::new(Urls::Octets(urls, from, total))))
     }
 
-    fn urls_octets(&mut self, urls: VecDeque<Vec<u8>>, from: u32, total: u32) -> Flow {
+    fn urls_octets(&mut self, urls: VecDeque<FetchedUrl>, from: u32, total: u32) -> Flow {
         if from == total {
-            push_text(&mut self.output, "\r\n");
+            let is_extended = urls.front().is_some_and(|first| first.extended);
+            push_text(&mut self.output, if is_extended { ")\r\n" } else { "\r\n" });
             return self.urls_next(urls);
         }
         match urls.front().and_then(|url| self.url_question(url, from)) {

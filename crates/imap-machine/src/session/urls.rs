@@ -10,7 +10,8 @@ use crate::grammar::ImapUrl;
 impl<R: Acceptance> Session<R> {
     // RFC 4469 §3: a URL is absolute, or relative to the selected mailbox.
     pub(super) fn append_url(&mut self, mut work: Box<Append>, url: Vec<u8>) -> Flow {
-        let parsed = ImapUrl::parse(&url);
+        let base = self.selected.as_ref().map(|mailbox| &mailbox.name);
+        let parsed = ImapUrl::parse_in(&url, base);
         work.asks_for(url);
         let selected = self.selected();
         match (&self.signed_in, parsed) {

@@ -1,6 +1,7 @@
 //! The selected mailbox as its session sees it: which sequence number means which message, what
 //! the client has been told, and what it has yet to be told.
 
+mod last;
 mod saved;
 
 use std::ops::Range;

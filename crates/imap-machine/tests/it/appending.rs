@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use imap_machine::grammar::{ImapUrl, MailboxName, UidSet};
+use imap_machine::grammar::{ImapUrl, MailboxName, UidSet, UrlForm};
 use imap_machine::{Answer, Appended, Code, NewMessage, Question, Refusal, UrlOctets};
 use mail_types::{MailboxId, Timestamp, Uid};
 use message::{Limits, SectionRange, Summary, filter_fields, section_range};
@@ -68,14 +68,17 @@ impl Service {
                 }
                 self.url_key += 1;
             }
-            Question::UrlFetch { url, rump, from, .. } => {
+            Question::UrlFetch { url, rump, wanted, from, .. } => {
                 let token = url.auth.as_ref().unwrap().verifier.as_ref().unwrap().token.clone();
                 let right = token == self.token(&rump);
                 let mailbox = self.by_name(url.mailbox.as_ref().unwrap()).ok();
                 let id = mailbox.map(|mailbox| mailbox.id).filter(|_| right);
                 let octets = id.and_then(|id| self.named(id, &url)).map(|octets| UrlOctets {
-                    total: u32::try_from(octets.len()).unwrap(),
+                    total: (wanted.octets != UrlForm::None)
+                        .then(|| u32::try_from(octets.len()).unwrap()),
                     octets: octets[from as usize..].iter().copied().take(10).collect(),
+                    has_nul: octets.contains(&0),
+                    structure: wanted.structure.then(|| b"(\"X\" \"Y\")".to_vec()),
                 });
                 return Ok(Answer::UrlOctets(octets));
             }

@@ -159,6 +159,12 @@ fn set_up(service: &mut Service, config: &mut Config, setting: &str) {
             config.limits =
                 Limits { fetch_octets_max: octets.parse().unwrap(), ..Limits::default() };
         }
+        ("message-limit", Some(count)) => {
+            config.limits.command_messages_max = Some(count.parse().unwrap());
+        }
+        ("save-limit", Some(count)) => {
+            config.limits.saved_messages_max = Some(count.parse().unwrap());
+        }
         ("fill", Some(count)) => {
             for number in 1..=count.parse().unwrap() {
                 let text = format!("Subject: {number}\r\n\r\nx\r\n");

@@ -1,6 +1,6 @@
 //! IMAP URLs (RFC 5092).
 
-use imap_machine::grammar::{ImapUrl, UrlAccess};
+use imap_machine::grammar::{ImapUrl, MailboxName, UrlAccess};
 use mail_types::Timestamp;
 use message::SectionText;
 
@@ -50,6 +50,32 @@ fn relative_urls() {
     assert_eq!(absolute.mailbox.unwrap().as_str(), "Drafts");
     assert_eq!(absolute.section.text, SectionText::Header);
     assert_eq!(url("//h/inbox/;UID=1").mailbox.unwrap().as_str(), "INBOX");
+}
+
+/// RFC 3986 §5.2.4, the selected mailbox being a directory.
+#[test]
+fn paths_relative_to_a_mailbox() {
+    let selected = MailboxName::new("Work/2026").unwrap();
+    let named = |text: &str| {
+        let url = ImapUrl::parse_in(text.as_bytes(), Some(&selected)).ok()?;
+        Some(url.mailbox.map_or("the selected one".to_owned(), |name| name.as_str().to_owned()))
+    };
+    for (text, name) in [
+        ("Caf%C3%A9/;UID=1", Some("Work/2026/Café")),
+        ("a/b;UIDVALIDITY=7/;UID=1", None),
+        ("a/b/;UID=1", Some("Work/2026/a/b")),
+        ("./;UID=1", Some("Work/2026")),
+        ("../;UID=1", Some("Work")),
+        ("../2025/;UID=1/;SECTION=TEXT", Some("Work/2025")),
+        ("../../../INBOX/;UID=1", Some("INBOX")),
+        ("../../;UID=1", None),
+        ("a;UID=1", None),
+        (";UID=1", Some("the selected one")),
+        ("/a/;UID=1", Some("a")),
+    ] {
+        assert_eq!(named(text).as_deref(), name, "{text}");
+    }
+    assert!(ImapUrl::parse(b"a/;UID=1").is_err());
 }
 
 #[test]

@@ -26,6 +26,31 @@ async fn an_idle_session_hears_of_new_mail_and_of_others() {
     assert_eq!(idle.until(&tag).await.len(), 1);
 }
 
+/// RFC 3501 §2.3.2: `\Recent` in one session that can change the mailbox, and in none after it.
+#[tokio::test]
+async fn a_message_is_recent_to_one_session() {
+    let world = World::new().await;
+    let mut first = world.in_inbox().await;
+    let mut second = world.in_inbox().await;
+    let mut looking = world.signed_in().await;
+    world.deliver(MAIL).await;
+    // Neither STATUS nor EXAMINE takes it from whoever comes next.
+    let status = "* STATUS INBOX (RECENT 1)";
+    assert_eq!(looking.ok("STATUS INBOX (RECENT)").await, [status]);
+    assert!(looking.ok("EXAMINE INBOX").await.contains(&"* 1 RECENT".to_owned()));
+    assert_eq!(first.ok("NOOP").await, ["* 1 EXISTS", "* 1 RECENT"]);
+    assert_eq!(second.ok("NOOP").await, ["* 1 EXISTS", "* 0 RECENT"]);
+    world.deliver(MAIL).await;
+    assert_eq!(second.ok("NOOP").await, ["* 2 EXISTS", "* 1 RECENT"]);
+    assert_eq!(first.ok("NOOP").await, ["* 2 EXISTS", "* 1 RECENT"]);
+    assert_eq!(second.ok("SEARCH RECENT").await, ["* SEARCH 2"]);
+    assert_eq!(first.ok("SEARCH RECENT").await, ["* SEARCH 1"]);
+    let mut third = world.in_inbox().await;
+    assert_eq!(third.ok("SEARCH RECENT").await, ["* SEARCH"]);
+    assert_eq!(third.ok("STATUS INBOX (RECENT)").await, ["* STATUS INBOX (RECENT 0)"]);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_session_that_does_not_idle_hears_at_its_next_command() {
     let world = World::new().await;

@@ -57,8 +57,10 @@ async fn an_authorized_url_leads_somebody_else_to_a_message() {
     let world = World::new().await;
     let credentials = sign_in::credentials(crate::world::PASSWORD, &[8; 16]).unwrap();
     let operator = Actor::Operator { name: "root".to_owned() };
-    let bob = Address::parse("bob@example.org").unwrap();
-    world.store.add_account(operator, bob, credentials).await.unwrap();
+    for name in ["bob@example.org", "submit@example.org"] {
+        let address = Address::parse(name).unwrap();
+        world.store.add_account(operator.clone(), address, credentials.clone()).await.unwrap();
+    }
     let mut ann = world.signed_in().await;
     assert!(ann.append("Archive", MAIL).await.starts_with("OK "));
     let mut bob = world.client().await;
@@ -85,6 +87,11 @@ async fn an_authorized_url_leads_somebody_else_to_a_message() {
         assert_eq!(bob.ok(&format!("URLFETCH \"{url}\"")).await, [wanted], "{url}");
     }
     assert_eq!(ann.ok(&format!("URLFETCH \"{}\"", urls[3])).await, [attached(&urls[3])]);
+    // RFC 4467 §3: the fifth is for submission servers, whose accounts the settings name.
+    let mut submit = world.client().await;
+    submit.ok(&format!("LOGIN submit@example.org \"{}\"", crate::world::PASSWORD)).await;
+    assert_eq!(submit.ok(&format!("URLFETCH \"{}\"", urls[4])).await, [attached(&urls[4])]);
+    assert_eq!(submit.ok(&format!("URLFETCH \"{}\"", urls[2])).await, [nothing(&urls[2])]);
     // Nothing in it may be changed.
     let other_part = urls[0].replace("SECTION=2", "SECTION=1");
     let other_access = urls[3].replace("user+ann", "user+bob");
@@ -103,6 +110,65 @@ async fn an_authorized_url_leads_somebody_else_to_a_message() {
     assert!(!again[0].contains(&urls[0]));
     ann.ok("RESETKEY").await;
     assert!(ann.no("RESETKEY Nowhere").await.starts_with("[NONEXISTENT] "));
+    world.stop().await;
+}
+
+/// RFC 5524 §3.2: without the transfer encoding, and what it then is.
+#[tokio::test]
+async fn a_part_is_fetched_without_its_encoding() {
+    let world = World::new().await;
+    let mut client = world.signed_in().await;
+    let mail = "Subject: parts\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\
+        --x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\
+        \r\nGr=C3=BC=C3=9Fe\r\nzwei\r\n\
+        --x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAVAATkc=\r\n\
+        --x\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: x-mine\r\n\r\nabc\r\n\
+        --x\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nside\r\n--x--\r\n";
+    assert!(client.append("Archive", mail).await.starts_with("OK "));
+    let base = "imap://ann%40example.org@imap.example.org/Archive/;UID=1";
+    let utf8 = "\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL";
+    for (part, wanted, answer) in [
+        (
+            "/;SECTION=1",
+            "BODYPARTSTRUCTURE BINARY",
+            format!(
+                "(BODYPARTSTRUCTURE ({utf8} \"8BIT\" 13 1 NIL NIL NIL NIL)) (BINARY {{13}}\r\nGrüße\r\nzwei)"
+            ),
+        ),
+        (
+            "/;SECTION=1",
+            "BODY BODYPARTSTRUCTURE",
+            format!(
+                "(BODYPARTSTRUCTURE ({utf8} \"QUOTED-PRINTABLE\" 21 1 NIL NIL NIL NIL)) \
+                 (BODY {{21}}\r\nGr=C3=BC=C3=9Fe\r\nzwei)"
+            ),
+        ),
+        (
+            "/;SECTION=2",
+            "BINARY BODYPARTSTRUCTURE",
+            "(BODYPARTSTRUCTURE (\"IMAGE\" \"PNG\" NIL NIL NIL \"BINARY\" 5 NIL NIL NIL NIL)) \
+             (BINARY ~{5}\r\n\u{1}P\0NG)"
+                .to_owned(),
+        ),
+        // A partial is one of what it is without the encoding (URL-PARTIAL of RFC 5550).
+        ("/;SECTION=2/;PARTIAL=3.1", "BINARY", "(BINARY {1}\r\nN)".to_owned()),
+        ("/;SECTION=3", "BINARY", "(BINARY NIL)".to_owned()),
+        ("/;SECTION=4", "BINARY", "(BINARY {19}\r\nSubject: in\r\n\r\nside)".to_owned()),
+        ("/;SECTION=2.MIME", "BINARY BODYPARTSTRUCTURE", {
+            let mime = "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+            format!("(BINARY {{{}}}\r\n{mime})", mime.len())
+        }),
+        ("/;SECTION=TEXT", "BINARY", "(BINARY NIL)".to_owned()),
+        ("/;SECTION=TEXT", "BODYPARTSTRUCTURE", "NIL".to_owned()),
+        ("/;SECTION=9", "BINARY", "NIL".to_owned()),
+        ("", "BINARY", format!("(BINARY {{{}}}\r\n{mail})", mail.len())),
+    ] {
+        let response =
+            client.ok(&format!("GENURLAUTH \"{base}{part};URLAUTH=anonymous\" INTERNAL")).await;
+        let url = response[0].strip_prefix("* GENURLAUTH \"").unwrap().trim_end_matches('"');
+        let fetched = client.ok(&format!("URLFETCH (\"{url}\" {wanted})")).await;
+        assert_eq!(fetched, [format!("* URLFETCH \"{url}\" {answer}")], "{part}");
+    }
     world.stop().await;
 }
 

@@ -51,6 +51,7 @@ impl World {
             hostname: "mail.example.org".parse().unwrap(),
             plain_sign_in_from_loopback: matches!(security, Security::Plain),
             limits: imap_machine::Limits::default(),
+            submission_servers: vec!["submit@example.org".to_owned()],
             caches: imap::Caches::default(),
         });
         let (stopper, stop) = stopper();

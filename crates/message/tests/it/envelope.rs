@@ -96,6 +96,29 @@ fn address_lists_of_rfc_5322_appendix_a() {
     assert_eq!(addresses("\"a b\"@example.org"), ["-|-|a b|example.org"]);
 }
 
+/// Programs differ in which of them they show, so that each is one.
+#[test]
+fn addresses_without_a_comma_between_them_are_all_there() {
+    let both = ["-|-|ceo|corp.example", "-|-|me|corp.example"];
+    assert_eq!(addresses("<ceo@corp.example> <me@corp.example>"), both);
+    assert_eq!(addresses("<ceo@corp.example><me@corp.example>"), both);
+    assert_eq!(addresses("<ceo@corp.example <me@corp.example>"), both);
+    assert_eq!(addresses("<ceo@corp.example> me@corp.example"), both);
+    assert_eq!(
+        addresses("A <a@x.test> B <b@y.test> (c), d@z.test"),
+        ["A|-|a|x.test", "B|-|b|y.test", "-|-|d|z.test"]
+    );
+    // A bracket too many, words behind.
+    assert_eq!(addresses("A <<a@x.test>> and more"), ["A|-|a|x.test"]);
+    assert_eq!(addresses("<@r.test:a@x.test>"), ["-|@r.test|a|x.test"]);
+    let limits = Limits { addresses_max: 10, ..Limits::default() };
+    for value in
+        ["<a@x>".repeat(1000), "<a@x".repeat(1000), format!("<a@x>{}", " b@y".repeat(1000))]
+    {
+        assert_eq!(Envelope::read(format!("To: {value}").as_bytes(), &limits).to.len(), 9);
+    }
+}
+
 #[test]
 fn addresses_become_words_of_mail() {
     let read = envelope(b"To: \"a b\"@Example.ORG, x@[192.0.2.1], y\r\n");

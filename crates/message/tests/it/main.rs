@@ -3,12 +3,14 @@
 
 mod corpus;
 mod dates;
+mod downgrade;
 mod dsn;
 mod envelope;
 mod fold;
 mod hostile_mime;
 mod preview;
 mod properties;
+mod report_letter;
 mod second_opinion;
 mod section;
 mod sort;

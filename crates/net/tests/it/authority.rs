@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use net::Authority;
+use net::{Authority, Turnstile};
 use sender_auth::{Answer, Answers, Query, QueryKind, Step};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::resolve::{resolver, resolver_that_waits};
 
@@ -99,4 +101,65 @@ async fn a_name_that_cannot_be_is_not_asked_for() {
     let answers = authority.drive(wants(&queries, true)).await;
     assert_eq!(answers, vec![Answer::NxDomain; 4]);
     assert_eq!(asked.udp.load(Ordering::SeqCst), 0);
+}
+
+/// A name that never answers uses up the time; what is asked behind it is known all the same.
+#[tokio::test]
+async fn a_round_past_the_deadline_still_gets_a_little() {
+    let (resolver, _) = resolver_that_waits(Duration::from_secs(60)).await;
+    let mut authority = Authority::new(Arc::new(resolver), Duration::from_millis(50));
+    let names = ["silent.example", "both.example", "only4.example"];
+    let queries = names.map(|name| query(name, QueryKind::A));
+    let answers = authority.drive(wants(&queries, false)).await;
+    assert!(matches!(answers[0], Answer::Trouble(_)), "{answers:?}");
+    assert!(matches!(answers[1..], [Answer::Ips(_), Answer::Ips(_)]), "{answers:?}");
+    // Not for ever: rounds without an answer come to an end.
+    let silent = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|of| format!("{of}.silent.example"));
+    let queries = silent.map(|name| query(&name, QueryKind::Txt));
+    let began = Instant::now();
+    authority.drive(wants(&queries, false)).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+/// What one source makes us look up keeps no other one waiting, and ends with whoever wanted it.
+#[tokio::test]
+async fn look_ups_of_one_source_are_bounded() {
+    let (resolver, _) = resolver_that_waits(Duration::from_secs(60)).await;
+    let resolver = Arc::new(resolver.for_strangers());
+    let turnstile = Turnstile::default();
+    let (_end, until) = watch::channel(Instant::now() + PATIENCE);
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let asking: Vec<_> = (0..20)
+        .map(|message| {
+            let (source, resolver) = (format!("2001:db8::{message}"), Arc::clone(&resolver));
+            let turn = turnstile.of(ip(&source));
+            let mut authority = Authority::until(resolver, until.clone()).in_turn(turn);
+            let names =
+                (0..30).map(move |n| query(&format!("{message}-{n}.silent.example"), QueryKind::A));
+            tokio::spawn(async move { authority.answer(names.collect()).await })
+        })
+        .collect();
+    while turnstile.under_way() < 64 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert_eq!(turnstile.under_way(), 64);
+    }
+    let patience = watch::channel(Instant::now() + Duration::from_secs(2));
+    let both = [query("both.example", QueryKind::A)];
+    let other = turnstile.of(ip("192.0.2.1"));
+    let mut other = Authority::until(Arc::clone(&resolver), patience.1.clone()).in_turn(other);
+    assert!(matches!(other.drive(wants(&both, true)).await[0], Answer::Ips(_)));
+    assert!(!other.is_starved());
+    // The same source waits, and knows that it was no word of the DNS.
+    let soon = watch::channel(Instant::now());
+    let same = turnstile.of(ip("2001:db8::ffff"));
+    let mut same = Authority::until(resolver, soon.1.clone()).in_turn(same);
+    assert!(matches!(same.drive(wants(&both, true)).await[0], Answer::Trouble(_)));
+    assert!(same.is_starved());
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+    while turnstile.under_way() > 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -132,7 +132,7 @@ async fn violations_are_noted() {
 
 #[tokio::test]
 async fn size_helo_only_and_greylist() {
-    let sink = Sink::start(Script::accept().size(10).greylist()).await;
+    let sink = Sink::start(Script::accept().size(10).greylist(1)).await;
     let mut client = Client::connect(&sink).await;
     client.hear().await;
     assert!(client.say("EHLO c").await.contains("SIZE 10\r\n"));
@@ -166,4 +166,45 @@ async fn broken_tls_is_offered() {
     assert!(client.say("EHLO c").await.contains("STARTTLS"));
     assert!(client.say("STARTTLS").await.starts_with("220"));
     assert!(client.hear().await.contains("no TLS record"));
+}
+
+#[tokio::test]
+async fn greylisting_knows_triplets_and_its_own_clock() {
+    let sink = Sink::start(Script::accept().greylist_for(Duration::from_secs(60))).await;
+    let mut client = Client::connect(&sink).await;
+    client.hear().await;
+    client.say("EHLO c").await;
+    client.say("MAIL FROM:<a@x>").await;
+    assert!(client.say("RCPT TO:<b@x>").await.starts_with("451"));
+    sink.pass(Duration::from_secs(59));
+    assert!(client.say("RCPT TO:<b@x>").await.starts_with("451"));
+    assert!(client.say("RCPT TO:<c@x>").await.starts_with("451"));
+    sink.pass(Duration::from_secs(1));
+    assert!(client.say("RCPT TO:<b@x>").await.starts_with("250"));
+    assert!(client.say("RCPT TO:<c@x>").await.starts_with("451"), "each has its own time");
+    client.say("RSET").await;
+    client.say("MAIL FROM:<other@x>").await;
+    assert!(client.say("RCPT TO:<b@x>").await.starts_with("451"));
+    // Another client is another stranger.
+    let sink = Sink::start(Script::accept().greylist(2)).await;
+    for (from, wanted) in [(1, "451"), (1, "451"), (1, "250"), (2, "451"), (1, "250")] {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, from], 0).into()).unwrap();
+        let mut client = Client(socket.connect(sink.addr()).await.unwrap());
+        client.hear().await;
+        client.say("EHLO c").await;
+        client.say("MAIL FROM:<a@x>").await;
+        assert!(client.say("RCPT TO:<b@x>").await.starts_with(wanted), "{from} {wanted}");
+    }
+}
+
+#[tokio::test]
+async fn a_tarpit_says_everything_late_or_a_little_at_a_time() {
+    let drop_wise = Act::Drip(Duration::from_millis(1), "250-2.1.0 well\n250 2.1.0 yes".to_owned());
+    let script = Script::accept().on(Stage::Mail, drop_wise).tarpit(Duration::from_millis(1));
+    let sink = Sink::start(script).await;
+    let (mut client, reply) = Client::begin(&sink).await;
+    assert!(reply.starts_with("354"), "{reply}");
+    assert!(client.say("x\r\n.").await.starts_with("250"));
+    assert_eq!(sink.count(), 1);
 }

@@ -70,7 +70,9 @@ fn facts(
     lookups: usize,
 ) -> serde_json::Value {
     let authors = match &input.authors {
-        Authors::Domains(domains) => domains.clone(),
+        Authors::Domains(domains)
+        | Authors::Partly { domains, .. }
+        | Authors::TooMany { domains, .. } => domains.clone(),
         Authors::Unusable(_) => Vec::new(),
     };
     let identifier =

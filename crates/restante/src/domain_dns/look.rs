@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use mail_types::Domain;
 use net::{Authority, Lookup, RecordKind, Resolver};
+use route::sts_id;
 use sender_auth::{Query, SpfSession, Verdict, spf_mail_from};
 
+use super::rua::{self, Kept};
 use super::wanted::{Right, Wanted};
 use crate::dkim::same_key;
 
 /// How long all look-ups of one record may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was found of a record.
 pub struct Found {
@@ -20,7 +22,17 @@ pub struct Found {
     pub present: Vec<String>,
     /// Nothing could be found out, and why.
     pub trouble: Option<String>,
+    /// What is wrong with it in particular, or worth knowing.
+    pub notes: Vec<String>,
     right: bool,
+}
+
+/// What records are held against.
+pub struct Looking<'a> {
+    pub resolver: &'a Arc<Resolver>,
+    pub domain: &'a Domain,
+    pub host: &'a Domain,
+    pub kept: &'a Kept,
 }
 
 impl Found {
@@ -79,17 +91,20 @@ pub async fn reverse(resolver: &Resolver, host: &Domain) -> Vec<Wanted> {
 }
 
 /// Looks a record up and compares.
-pub async fn look(
-    resolver: &Arc<Resolver>,
-    wanted: &Wanted,
-    domain: &Domain,
-    host: &Domain,
-) -> Found {
+pub async fn look(looking: &Looking<'_>, wanted: &Wanted) -> Found {
+    let Looking { resolver, domain, host, kept } = *looking;
+    let mut notes = Vec::new();
+    let unknown = |present, trouble| Found {
+        present,
+        trouble: Some(trouble),
+        notes: Vec::new(),
+        right: false,
+    };
     let mut present = match resolver.shown(&wanted.name, wanted.kind).await {
         Lookup::Found { records, .. } => records,
         Lookup::NoData | Lookup::NxDomain => Vec::new(),
         Lookup::Temporary(why) => {
-            return Found { present: Vec::new(), trouble: Some(why.to_string()), right: false };
+            return unknown(Vec::new(), why.to_string());
         }
     };
     let begins = |text: &String, tag: &str| {
@@ -100,21 +115,32 @@ pub async fn look(
         Right::Same => present.iter().any(|found| same(found, &wanted.data, wanted.kind)),
         Right::Any => !present.is_empty(),
         Right::Key => present.iter().any(|found| same_key(found, &wanted.data)),
-        Right::Begins => {
+        Right::Sts => {
             present.retain(|found| begins(found, tag));
-            present.len() == 1
+            let id = |text: &str| sts_id(&[text.as_bytes().to_vec()]).ok().flatten();
+            present.len() == 1 && id(&present[0]) == id(&wanted.data)
+        }
+        Right::Dmarc | Right::TlsReports => {
+            present.retain(|found| begins(found, tag));
+            let checked = match (wanted.right, present.as_slice()) {
+                (Right::Dmarc, [text]) => rua::dmarc(resolver, domain, text, kept).await,
+                (_, [text]) => rua::tls(text, kept),
+                (_, _) => rua::Checked::default(),
+            };
+            notes = [checked.wrong.as_slice(), &checked.told].concat();
+            present.len() == 1 && checked.wrong.is_empty()
         }
         Right::Spf => {
             present.retain(|found| begins(found, tag));
             present.len() == 1
                 && match spf_passes(resolver, domain, host).await {
                     Ok(passes) => passes,
-                    Err(trouble) => return Found { present, trouble: Some(trouble), right: false },
+                    Err(trouble) => return unknown(present, trouble),
                 }
         }
     };
     // Besides ours there may be other exchangers and certificates; they do not make ours wrong.
-    Found { present, trouble: None, right }
+    Found { present, trouble: None, notes, right }
 }
 
 /// Compares data as DNS does; where a mail exchanger stands in the order is the domain's choice.

@@ -1,6 +1,7 @@
 //! `restante domain dns`: all that a domain should have in the DNS, and what of it is there.
 
 mod look;
+mod rua;
 mod wanted;
 
 use std::process::ExitCode;
@@ -11,9 +12,11 @@ use serde_json::{Value, json};
 use crate::check::Asking;
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::mta_sts;
 use crate::request::{DkimRequest, Request};
 use crate::show;
-use look::Found;
+use look::{Found, Looking};
+use rua::Kept;
 use wanted::Wanted;
 
 #[derive(Debug, clap::Args)]
@@ -37,35 +40,37 @@ pub fn run(data: &DataDir, args: &Args, as_json: bool) -> anyhow::Result<ExitCod
     let keys = control::ask(data, Request::Dkim { request })?;
     let certificate = std::fs::read(data.resolve(&config.tls.certificate)).unwrap_or_default();
     let mut records = wanted::records(&args.domain, &config, &keys, &certificate);
+    let policy = mta_sts::policy(&config);
     if args.no_check {
-        let policy = wanted::mta_sts_policy(&config.hostname);
         if as_json {
             let records: Vec<Value> = records.iter().map(|record| told(record, None)).collect();
             show::json(&json!({ "records": records, "mta_sts_policy": policy }));
             return Ok(ExitCode::SUCCESS);
         }
         records.iter().for_each(|record| show::line(&record.line()));
-        print_policy(&args.domain, &policy);
+        print_policy(&args.domain, policy.as_deref());
         return Ok(ExitCode::SUCCESS);
     }
+    let kept = Kept::ask(data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found = runtime.block_on(async {
         let resolver = args.asking.resolver(data)?;
         records.extend(look::reverse(&resolver, &config.hostname).await);
         let mut found = Vec::with_capacity(records.len());
+        let (domain, host) = (&args.domain, &config.hostname);
+        let looking = Looking { resolver: &resolver, domain, host, kept: &kept };
         for record in &records {
-            found.push(look::look(&resolver, record, &args.domain, &config.hostname).await);
+            found.push(look::look(&looking, record).await);
         }
         anyhow::Ok(found)
     })?;
-    let policy = wanted::mta_sts_policy(&config.hostname);
     if as_json {
         let records: Vec<Value> =
             records.iter().zip(&found).map(|(record, found)| told(record, Some(found))).collect();
         show::json(&json!({ "records": records, "mta_sts_policy": policy }));
     } else {
         records.iter().zip(&found).for_each(|(record, found)| print(record, found));
-        print_policy(&args.domain, &policy);
+        print_policy(&args.domain, policy.as_deref());
         summary(&records, &found);
     }
     Ok(ExitCode::SUCCESS)
@@ -81,6 +86,7 @@ fn told(record: &Wanted, found: Option<&Found>) -> Value {
         "state": found.map(Found::word),
         "present": found.map(|found| &found.present),
         "trouble": found.and_then(|found| found.trouble.as_ref()),
+        "notes": found.map(|found| &found.notes),
     })
 }
 
@@ -93,12 +99,14 @@ fn print(record: &Wanted, found: &Found) {
         }
         show::line(&format!(";   wanted:  {}", record.data));
     }
+    found.notes.iter().for_each(|note| show::line(&format!(";   {note}")));
     if let Some(trouble) = &found.trouble {
         show::line(&format!(";   {trouble}"));
     }
 }
 
-fn print_policy(domain: &Domain, policy: &str) {
+fn print_policy(domain: &Domain, policy: Option<&str>) {
+    let Some(policy) = policy else { return };
     show::line(&format!("; At https://mta-sts.{domain}/.well-known/mta-sts.txt stands:"));
     policy.lines().for_each(|line| show::line(&format!(";   {line}")));
 }

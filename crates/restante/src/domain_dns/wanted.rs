@@ -5,6 +5,7 @@ use mail_types::Domain;
 use net::RecordKind;
 use serde_json::Value;
 
+use crate::mta_sts;
 use crate::zone::txt;
 
 /// A record to publish.
@@ -30,8 +31,12 @@ pub enum Right {
     Spf,
     /// It has the same key (RFC 6376 §3.6.1).
     Key,
-    /// It begins with the same tag: the rest is the domain's choice.
-    Begins,
+    /// It leads to the policy that is shown here (RFC 8461 §3.1).
+    Sts,
+    /// It is a DMARC policy, whose reports arrive: which one is the domain's choice.
+    Dmarc,
+    /// Its reports arrive (RFC 8460 §3).
+    TlsReports,
     /// There is one: which is the operator's to know.
     Any,
 }
@@ -51,11 +56,6 @@ impl Wanted {
         };
         format!("{}. 3600 IN {} {data}", self.name, self.kind.as_str())
     }
-}
-
-/// RFC 8461 §3.2: testing first, so that a mistake in it loses no mail.
-pub fn mta_sts_policy(hostname: &Domain) -> String {
-    format!("version: STSv1\nmode: testing\nmx: {hostname}\nmax_age: 604800\n")
 }
 
 /// Everything that can be named without asking the DNS.
@@ -95,15 +95,16 @@ pub fn records(domain: &Domain, config: &Config, keys: &Value, certificate: &[u8
     let postmaster = format!("mailto:postmaster@{domain}");
     // RFC 9989 §4.7: none asks for reports and changes nothing; to be made stricter later.
     let dmarc = format!("v=DMARC1; p=none; rua={postmaster}");
-    all.push(record(format!("_dmarc.{domain}"), Txt, dmarc, "policy (DMARC)", true, Right::Begins));
-    // RFC 8461 §3.1: another id for another policy.
-    let id = policy_id(&mta_sts_policy(host));
-    let sts = format!("v=STSv1; id={id};");
-    let why = "there is a policy for TLS (MTA-STS)";
-    all.push(record(format!("_mta-sts.{domain}"), Txt, sts, why, false, Right::Begins));
+    all.push(record(format!("_dmarc.{domain}"), Txt, dmarc, "policy (DMARC)", true, Right::Dmarc));
+    let sts = mta_sts::txt_record(config);
+    let shows_policy = sts.is_some();
+    if let Some(sts) = sts {
+        let why = "there is a policy for TLS (MTA-STS)";
+        all.push(record(format!("_mta-sts.{domain}"), Txt, sts, why, false, Right::Sts));
+    }
     let reports = format!("v=TLSRPTv1; rua={postmaster}");
     let why = "reports on TLS (TLS-RPT)";
-    all.push(record(format!("_smtp._tls.{domain}"), Txt, reports, why, false, Right::Begins));
+    all.push(record(format!("_smtp._tls.{domain}"), Txt, reports, why, false, Right::TlsReports));
     if let Some(data) = net::tlsa_data(certificate) {
         let why = "the key of our certificate (DANE; needs DNSSEC)";
         all.push(record(format!("_25._tcp.{host}"), Tlsa, data, why, false, Right::Same));
@@ -117,7 +118,8 @@ pub fn records(domain: &Domain, config: &Config, keys: &Value, certificate: &[u8
         let why = "mail programs find this service";
         all.push(record(format!("{name}._tcp.{domain}"), Srv, target, why, false, Right::Same));
     }
-    for name in ["autoconfig", "autodiscover", "mta-sts"] {
+    let names = ["autoconfig", "autodiscover", "mta-sts"];
+    for name in names.into_iter().filter(|name| shows_policy || *name != "mta-sts") {
         let why = match name {
             "mta-sts" => "the policy for TLS is there (MTA-STS)",
             _ => "mail programs set themselves up",
@@ -138,10 +140,4 @@ const fn services() -> [(&'static str, Service); 6] {
         ("_pop3s", Service::Pop3s),
         ("_pop3", Service::Pop3),
     ]
-}
-
-/// A name of a policy that changes with it.
-fn policy_id(policy: &str) -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, policy.as_bytes());
-    hash.as_ref().iter().take(10).map(|octet| format!("{octet:02x}")).collect()
 }

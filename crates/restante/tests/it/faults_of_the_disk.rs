@@ -1,6 +1,5 @@
 //! A disk that fails or is full: 4xx and an alarm, never a 250 for nothing, and all is there after.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,7 +7,9 @@ use std::time::Duration;
 use drill::judge::{Evidence, judge};
 use drill::load::{self, Load, Outcome};
 
-use crate::harness::{ALICE, BOB, CAROL, House, LIMIT, PASSWORD, Smtp, message, tool, until};
+use crate::harness::{
+    ALICE, BOB, CAROL, House, LIMIT, PASSWORD, Smtp, as_root, message, tool, until,
+};
 
 #[test]
 fn after_a_failed_sync_nothing_is_accepted_and_nothing_accepted_is_lost() {
@@ -125,14 +126,4 @@ impl Drop for Mount {
         // Lazily: a failed test may have left a server in it.
         as_root("umount").arg("-l").arg(&self.0).status().ok();
     }
-}
-
-fn as_root(program: &str) -> Command {
-    let id = tool(Command::new("id").arg("-u"));
-    if id.trim() == "0" {
-        return Command::new(program);
-    }
-    let mut command = Command::new("sudo");
-    command.args(["-n", program]);
-    command
 }

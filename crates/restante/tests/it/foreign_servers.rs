@@ -25,6 +25,8 @@ const LOG_LINES_SHOWN: usize = 40;
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Postfix,
+    /// Hands mail on to us over LMTP, which is then at `ours`.
+    PostfixLmtp,
     Exim,
 }
 
@@ -50,6 +52,7 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
@@ -75,7 +78,8 @@ impl Foreign {
         let pem = format!("{}{}", pair.signing_key.serialize_pem(), pair.cert.pem());
         fs::write(path.join("etc/pem"), pem).unwrap();
         match kind {
-            Kind::Postfix => configure_postfix(path, address, ours),
+            Kind::Postfix => configure_postfix(path, address, ours, "smtp"),
+            Kind::PostfixLmtp => configure_postfix(path, address, ours, "lmtp"),
             Kind::Exim => configure_exim(path, address, ours),
         }
         let mut foreign = Self { kind, directory, address, exim: None };
@@ -85,7 +89,7 @@ impl Foreign {
 
     fn run(&mut self) {
         match self.kind {
-            Kind::Postfix => {
+            Kind::Postfix | Kind::PostfixLmtp => {
                 tool(&mut self.postfix("start"));
             }
             Kind::Exim => {
@@ -106,7 +110,7 @@ impl Foreign {
 
     fn stop(&mut self) {
         match self.kind {
-            Kind::Postfix => {
+            Kind::Postfix | Kind::PostfixLmtp => {
                 tool(&mut self.postfix("stop"));
             }
             Kind::Exim => {
@@ -173,7 +177,7 @@ impl Drop for Foreign {
             std::io::stderr().write_all(text.as_bytes()).ok();
         }
         match self.kind {
-            Kind::Postfix => {
+            Kind::Postfix | Kind::PostfixLmtp => {
                 self.postfix("abort").status().ok();
             }
             Kind::Exim => {
@@ -186,7 +190,7 @@ impl Drop for Foreign {
     }
 }
 
-fn configure_postfix(path: &Path, address: SocketAddr, ours: SocketAddr) {
+fn configure_postfix(path: &Path, address: SocketAddr, ours: SocketAddr, protocol: &str) {
     let root = path.display();
     let main = format!(
         "compatibility_level = 3.6\nqueue_directory = {root}/spool\ndata_directory = {root}/lib\n\
@@ -197,7 +201,7 @@ fn configure_postfix(path: &Path, address: SocketAddr, ours: SocketAddr) {
          virtual_mailbox_domains = {FAR}\nvirtual_mailbox_base = {root}/mail\n\
          virtual_mailbox_maps = static:all/\nvirtual_minimum_uid = 1\nvirtual_uid_maps = static:8\n\
          virtual_gid_maps = static:8\n\
-         transport_maps = inline:{{ example.test=smtp:[{}]:{} }}\nrelay_domains = example.test\n\
+         transport_maps = inline:{{ example.test={protocol}:[{}]:{} }}\nrelay_domains = example.test\n\
          smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {root}/etc/pem\n\
          smtp_tls_security_level = may\nsmtp_tls_loglevel = 1\nsmtpd_tls_loglevel = 1\n\
          smtp_dns_support_level = disabled\n\

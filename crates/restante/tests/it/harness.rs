@@ -143,8 +143,18 @@ impl House {
 
     /// Runs a script of tests/py, which finds the ports in its environment.
     pub fn python(&self, script: &str) -> String {
+        self.python_by("python3".as_ref(), script)
+    }
+
+    /// The same with the clients of tests/py/requirements.txt, where ./test put them.
+    pub fn python_with_clients(&self, script: &str) -> String {
+        let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python/bin/python3");
+        self.python_by(&python, script)
+    }
+
+    fn python_by(&self, python: &Path, script: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(script);
-        let mut command = Command::new("python3");
+        let mut command = Command::new(python);
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
         command.env("BINARY", RESTANTE);
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
@@ -333,6 +343,17 @@ pub fn tool(command: &mut Command) -> String {
 pub fn tool_output(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("{command:?}: {error} (./test installs it)"))
+}
+
+/// A program as root, or through sudo.
+pub fn as_root(program: &str) -> Command {
+    let id = tool(Command::new("id").arg("-u"));
+    if id.trim() == "0" {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
 }
 
 pub fn words(output: &Output) -> String {

@@ -1,9 +1,12 @@
 //! Behind haproxy the client's own address counts, and only a trusted proxy may say whose it is.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 
-use crate::harness::{ALICE, House, LIMIT, Smtp, message, receipt_id};
+use peers::Dns;
+
+use crate::harness::{ALICE, House, LIMIT, Smtp, message, receipt_id, tool, until};
 
 /// Port 25 of 127.0.0.2 is for proxies alone; that of 127.0.0.1 is for everybody.
 fn behind_proxies(networks: &str) -> House {
@@ -58,4 +61,67 @@ fn without_a_header_or_from_elsewhere_nobody_is_served() {
     let house = behind_proxies("\"192.0.2.1\"");
     let forged = b"PROXY TCP4 192.0.2.77 192.0.2.1 4711 25\r\nQUIT\r\n";
     assert_eq!(said(&house, forged), "");
+}
+
+/// Ended when dropped.
+struct Haproxy(Child);
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Debian's haproxy hands on to our port for proxies, with this word in its settings.
+fn haproxy(house: &House, word: &str) -> (Haproxy, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let front = listener.local_addr().unwrap();
+    drop(listener);
+    let conf = house.path().join(format!("{word}.cfg"));
+    let text = format!(
+        "global\n  log stderr local0 emerg\ndefaults\n  mode tcp\n  timeout connect 5s\n  \
+         timeout client 30s\n  timeout server 30s\nlisten mail\n  bind {front}\n  \
+         server ours {} {word}\n",
+        proxied(house)
+    );
+    std::fs::write(&conf, text).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&conf).stdout(Stdio::null());
+    let running = Haproxy(command.spawn().unwrap());
+    until("haproxy's port", || TcpStream::connect(front).ok());
+    (running, front)
+}
+
+/// Versions 1 and 2 of the header as haproxy writes them: the client's own address is in the trace,
+/// in the Received field, and what SPF is about.
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_names_the_client_and_spf_is_about_it() {
+    let dns = Dns::start().await;
+    dns.txt("outside.test", "v=spf1 ip4:127.0.0.9 -all");
+    let mut house = House::made(&dns.addr().to_string());
+    let at = proxied(&house);
+    house.set("listen", &format!("smtp = [\"{}\", \"{at}\"]", house.address(25)));
+    house.set("proxy", &format!("listeners = [\"{at}\"]\nnetworks = [\"127.0.0.1\"]"));
+    house.set("judge", "trusted_networks = []");
+    house.start();
+    for word in ["send-proxy", "send-proxy-v2"] {
+        let (_running, front) = haproxy(&house, word);
+        for (client, result) in [("127.0.0.9", "spf=pass"), ("127.0.0.10", "spf=fail")] {
+            let id = format!("{word}-{client}");
+            let mut swaks = Command::new("swaks");
+            swaks.args(["--server", "127.0.0.1", "--port", &front.port().to_string()]);
+            swaks.args(["--local-interface", client, "--helo", "mx.outside.test"]);
+            swaks.args(["--from", "stranger@outside.test", "--to", ALICE]);
+            let header = format!("Message-Id: <{id}@outside.test>");
+            tool(swaks.args(["--header", &header, "--silent", "2"]));
+            let kept = house.await_message(ALICE, &format!("<{id}@outside.test>"));
+            assert!(kept.contains(&format!("([{client}])")), "{kept}");
+            let results = kept.replace("\r\n\t", " ").replace("\r\n ", " ");
+            assert!(results.contains(result), "{result}: {kept}");
+            let story = house.restante(&["trace", &format!("<{id}@outside.test>")]);
+            assert!(story.contains(&format!("taken from {client}")), "{story}");
+        }
+    }
+    tokio::task::block_in_place(|| drop(house));
 }

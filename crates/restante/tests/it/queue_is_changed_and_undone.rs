@@ -2,6 +2,7 @@
 
 use peers::{Script, Sink, Stage};
 
+use crate::broken::Broken;
 use crate::harness::{House, LIMIT, message, receipt_id};
 
 /// A server with three messages that wait for a host that says "not now".
@@ -116,5 +117,42 @@ async fn a_paused_domain_gets_nothing_until_it_is_resumed() {
     assert_eq!(recipients(&house, &[]), ["a@far.test", "b@far.test"]);
     house.restante(&["queue", "resume", "far.test"]);
     assert_eq!(sink.wait_for_count(LIMIT, 3).await.stored.len(), 3);
+    tokio::task::block_in_place(|| drop(house));
+}
+
+/// The server is killed at the write or the sync of a change to all that waits: after the next start
+/// all of it is there or nothing, what was told as done is, and no mail is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_inside_a_change_leaves_all_of_it_or_nothing() {
+    let (_sink, mut house) = house().await;
+    let held = |house: &House| {
+        let rows = listed(house, &[]);
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        rows.iter().filter(|row| row.1.starts_with("held")).count()
+    };
+    let changes: [(&[&str], usize); 4] = [
+        (&["queue", "hold", "all"], 3),
+        (&["queue", "release", "all"], 0),
+        (&["queue", "purge", "all"], 3),
+        (&["queue", "undo"], 0),
+    ];
+    for call in ["pwrite64", "fdatasync"] {
+        for (change, wanted) in changes {
+            let broken = Broken::killed_at(&house, call);
+            let told = house.installation.command(change).unwrap();
+            drop(broken);
+            house.kill();
+            house.start();
+            let found = held(&house);
+            assert!(found == wanted || found == 3 - wanted, "{change:?}: {found} of 3 are held");
+            if told.status.success() {
+                assert_eq!(found, wanted, "{change:?} was told as done");
+            }
+            if found != wanted {
+                house.restante(change);
+            }
+            assert_eq!(held(&house), wanted, "{change:?}");
+        }
+    }
     tokio::task::block_in_place(|| drop(house));
 }

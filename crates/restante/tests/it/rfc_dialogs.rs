@@ -58,6 +58,8 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
     ("NOTIFY", &["NOTIFY SET"]),
     ("URLAUTH", &["GENURLAUTH"]),
     ("UIDONLY", &["ENABLE UIDONLY"]),
+    ("URL-PARTIAL", &["/;PARTIAL="]),
+    ("URLAUTH=BINARY", &["URLFETCH ("]),
     ("UTF8=ACCEPT", &["ENABLE UTF8=ACCEPT"]),
 ];
 

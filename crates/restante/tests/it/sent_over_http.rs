@@ -84,10 +84,47 @@ fn a_token_signs_in_until_it_is_taken_away() {
     let (status, answer) = curl(&house, "send", &raw);
     assert_eq!(status, 200, "{answer}");
     house.await_message(BOB, "raw body");
+    let broken = format!("From: {ALICE}\nTo: {BOB}\n\nhalf a\rline\n");
+    let broken = ["-H", &bearer, "-H", "Content-Type: message/rfc822", "--data-binary", &broken];
+    assert_eq!(curl(&house, "send", &broken).0, 400, "as over SMTP");
     assert!(house.restante(&["token", "list"]).contains("shop"));
     house.restante(&["token", "remove", "1"]);
     let (status, answer) = curl(&house, "send", &raw);
     assert_eq!((status, &answer["status"]), (401, &Value::from(401)), "{answer}");
+}
+
+/// A bare CR would leave as a line end, and what stands behind it as a field that nobody has looked
+/// at.
+#[test]
+fn no_field_is_smuggled_past_the_checks() {
+    let house = House::new();
+    let user = format!("{ALICE}:{PASSWORD}");
+    let path = house.path().join("smuggled.eml");
+    let front = format!("To: {BOB}\r\nSubject: hi");
+    for (message, status, wanted) in [
+        (format!("{front}\rFrom: CEO <{BOB}>\r\n\r\nPay\r\n"), "5.6.0", "a bare CR"),
+        (format!("{front}\r\nFrom: {ALICE}\r\n\r\nPay\r.\rMAIL"), "5.6.0", "a bare CR"),
+        (format!("{front}\r\nFrom: {ALICE}\r\n\r\nPay\r"), "5.6.0", "a bare CR"),
+        (format!("{front}\r\nFrom: {ALICE}\0\r\n\r\nPay\r\n"), "5.6.0", "a NUL"),
+        (format!("{}From: {BOB}\r\n\r\n", "a:\r\n".repeat(10_001)), "5.6.0", "fields"),
+        (format!("{front}\r\nFrom: <{BOB}> <{ALICE}>\r\n\r\nPay\r\n"), "5.7.1", BOB),
+    ] {
+        std::fs::write(&path, &message).unwrap();
+        let data = format!("@{}", path.display());
+        let raw = ["-u", &user, "-H", "Content-Type: message/rfc822", "--data-binary", &data];
+        let to = format!("send?from={ALICE}&to={BOB}");
+        let (code, answer) = curl(&house, &to, &raw);
+        assert_eq!(code, 422, "{message:.80}: {answer}");
+        assert_eq!(answer["enhanced_status"], status, "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains(wanted), "{answer}");
+    }
+    // Text has line ends, whatever they were.
+    let text =
+        format!(r#"{{"from": "{ALICE}", "to": "{BOB}", "text": "one\rtwo\r\nthree\nfour"}}"#);
+    let (code, answer) = send(&house, &text, &[]);
+    assert_eq!(code, 200, "{answer}");
+    house.await_message(BOB, "one\r\ntwo\r\nthree\r\nfour\r\n");
+    assert_eq!(house.mailbox(BOB, "INBOX").len(), 1);
 }
 
 #[test]

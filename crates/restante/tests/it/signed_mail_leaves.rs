@@ -218,3 +218,47 @@ async fn domain_dns_marks_what_is_there() {
     assert_eq!(state("1.2.0.192.in-addr.arpa", "PTR"), "right");
     tokio::task::block_in_place(|| drop(house));
 }
+
+/// Records by which others report and heed policies: there, and of any use.
+#[tokio::test(flavor = "multi_thread")]
+async fn domain_dns_says_whether_reports_arrive() {
+    let dns = Dns::start().await;
+    let house = House::asking(dns.addr());
+    let found = |name: &str| {
+        let answer = house.restante_json(&["domain", "dns", "example.test"]);
+        let all = answer["records"].as_array().unwrap().clone();
+        let found = all.iter().find(|record| record["name"] == name).unwrap().clone();
+        (found["state"].as_str().unwrap().to_owned(), found["notes"].to_string())
+    };
+    let (tls, dmarc, sts) =
+        ("_smtp._tls.example.test", "_dmarc.example.test", "_mta-sts.example.test");
+    assert_eq!(found(tls).0, "missing");
+    dns.txt(tls, "v=TLSRPTv1; rua=mailto:nobody@example.test");
+    let (state, notes) = found(tls);
+    assert!(state == "wrong" && notes.contains("nobody@example.test, which nobody has"), "{notes}");
+    house.restante(&["alias", "add", "nobody@example.test", BOB]);
+    assert_eq!(found(tls).0, "right");
+    dns.clear(tls).txt(tls, "v=TLSRPTv1; rua=ftp://example.test/");
+    assert!(found(tls).1.contains("names no mailto: or https: URI"));
+    dns.clear(tls).txt(tls, "v=TLSRPTv1;rua=https://far.test/");
+    assert_eq!(found(tls).0, "right");
+
+    dns.txt(dmarc, "v=DMARC1; p=none; rua=mailto:bob@example.test,mailto:x@far.test");
+    let (state, notes) = found(dmarc);
+    assert_eq!(state, "wrong");
+    assert!(notes.contains("before example.test._report._dmarc.far.test."), "{notes}");
+    dns.txt("example.test._report._dmarc.far.test", "v=DMARC1");
+    assert_eq!(found(dmarc), ("right".to_owned(), "[]".to_owned()));
+    dns.clear(dmarc).txt(dmarc, "v=DMARC1; p=none");
+    let (state, notes) = found(dmarc);
+    assert!(state == "right" && notes.contains("without rua"), "{notes}");
+
+    // The id is that of the policy which the server shows.
+    dns.txt(sts, "v=STSv1; id=another;");
+    assert_eq!(found(sts).0, "wrong");
+    let shown = house.restante_json(&["tls", "status"]).to_string();
+    let id = shown.split("v=STSv1; id=").nth(1).unwrap().split(';').next().unwrap();
+    dns.clear(sts).txt(sts, &format!("v=STSv1;id={id}"));
+    assert_eq!(found(sts).0, "right");
+    tokio::task::block_in_place(|| drop(house));
+}

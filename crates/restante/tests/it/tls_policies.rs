@@ -1,11 +1,11 @@
 //! TLS towards other domains: what their policies demand, or no mail; and the trace says why.
 
-use std::path::Path;
-use std::process::{Child, Command};
+use std::net::SocketAddr;
 
 use peers::{Authority, Certified, Dns, Script, Sink, Web};
 
-use crate::harness::{House, LIMIT, message, receipt_id, tool, until};
+use crate::harness::{House, LIMIT, message, receipt_id, until};
+use crate::unbound::{Unbound, Zones};
 
 const POLICY: &str = "version: STSv1\nmode: enforce\nmx: *.far.test\nmax_age: 604800\n";
 
@@ -99,58 +99,6 @@ mx.far.plain. IN A 127.0.77.4
 _25._tcp.mx.far.plain. IN TLSA 3 1 0 0102
 ";
 
-/// Debian's unbound with those zones; ended when dropped.
-struct Unbound(Child);
-
-impl Unbound {
-    /// `modules`: whether it validates itself.
-    fn start(directory: &Path, port: u16, modules: &str) -> Self {
-        std::fs::create_dir_all(directory).unwrap();
-        let at = |name: &str| directory.join(name).display().to_string();
-        std::fs::write(at("root"), SIGNED).unwrap();
-        std::fs::write(at("plain"), UNSIGNED).unwrap();
-        let mut keygen = Command::new("ldns-keygen");
-        let key = tool(keygen.args(["-a", "ECDSAP256SHA256", "-k", "."]).current_dir(directory));
-        let key = key.trim().to_owned();
-        let mut sign = Command::new("ldns-signzone");
-        tool(sign.args(["-f", "signed", "root", &key]).current_dir(directory));
-        // Somebody has changed an address, and could not sign it anew.
-        let signed = std::fs::read_to_string(at("signed")).unwrap();
-        let forged = signed.replace("127.0.77.3", "127.0.77.9");
-        assert_ne!(signed, forged);
-        std::fs::write(at("signed"), forged).unwrap();
-        std::fs::rename(at(&format!("{key}.key")), at("anchor")).unwrap();
-        let zone = |name: &str, file: &str| {
-            format!(
-                "auth-zone:\n name: \"{name}\"\n zonefile: \"{}\"\n for-downstream: no\n \
-                 for-upstream: yes\n fallback-enabled: no\n",
-                at(file)
-            )
-        };
-        let config = format!(
-            "server:\n directory: \"{}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
-             interface: 127.0.0.1@{port}\n port: {port}\n do-daemonize: no\n use-syslog: no\n \
-             logfile: \"{}\"\n trust-anchor-file: \"{}\"\n local-zone: \"test.\" nodefault\n \
-             do-not-query-localhost: no\n module-config: \"{modules}\"\n{}{}remote-control:\n \
-             control-enable: no\n",
-            directory.display(),
-            at("log"),
-            at("anchor"),
-            zone(".", "signed"),
-            zone("plain.", "plain"),
-        );
-        std::fs::write(at("conf"), config).unwrap();
-        Self(Command::new("/usr/sbin/unbound").args(["-c", &at("conf")]).spawn().unwrap())
-    }
-}
-
-impl Drop for Unbound {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 /// RFC 4035 §5: whether the server checks signatures and we trust its word, or it does not and we
 /// check them: signed records bind, unsigned ones do not, and forged ones stop the mail.
 #[test]
@@ -159,8 +107,15 @@ fn signatures_are_checked_here_or_by_the_server() {
         let mut house = House::made("127.0.0.1:1");
         let port = house.address(0).port() + 4;
         let directory = house.path().join("unbound");
-        let unbound = Unbound::start(&directory, port, modules);
-        let resolver = format!("127.0.0.1:{port}");
+        let zones = Zones {
+            root: SIGNED,
+            unsigned: Some(("plain.", UNSIGNED)),
+            // Somebody has changed an address, and could not sign it anew.
+            forged: Some(("127.0.77.3", "127.0.77.9")),
+        };
+        let at = SocketAddr::from(([127, 0, 0, 1], port));
+        let unbound = Unbound::start(&directory, at, modules, &zones);
+        let resolver = at.to_string();
         let settings = house.installation.data.join("restante.toml");
         let text = std::fs::read_to_string(&settings).unwrap();
         std::fs::write(&settings, text.replace("127.0.0.1:1\"", &format!("{resolver}\""))).unwrap();

@@ -16,6 +16,8 @@ const LENGTH_DIGITS_MAX: usize = 76;
 const TIME_DIGITS_MAX: usize = 20;
 /// Octets of a SHA-256.
 const HASH_OCTETS: usize = 32;
+/// RFC 5321 §4.5.3.1: characters of an address, and so of an `i=` that is told on.
+const IDENTITY_CHARS_MAX: usize = 320;
 
 /// Who signed, as far as the field can be read at all.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,7 @@ pub(crate) struct Signer {
     pub domain: Option<Domain>,
     pub selector: Option<String>,
     pub algorithm: Option<Algorithm>,
+    /// Shortened where it is longer than any address.
     pub identity: Option<String>,
     /// The beginning of `b=`, which tells signatures apart (RFC 6008).
     pub mark: String,
@@ -64,9 +67,11 @@ impl Signer {
         let mark = tags.get("b").unwrap_or("");
         Self {
             domain: tags.get("d").and_then(|domain| Domain::new(domain).ok()),
-            selector: tags.get("s").map(str::to_owned),
+            // RFC 6376 §3.1: made as a domain name is; what is not, and as long as the sender
+            // likes, names no key.
+            selector: tags.get("s").and_then(|s| Some(Domain::new(s).ok()?.as_str().to_owned())),
             algorithm: tags.get("a").and_then(|algorithm| Algorithm::parse(algorithm).ok()),
-            identity: tags.get("i").map(str::to_owned),
+            identity: tags.get("i").map(|i| i.chars().take(IDENTITY_CHARS_MAX).collect()),
             mark: mark.chars().filter(|c| !c.is_ascii_whitespace()).take(MARK_CHARS).collect(),
         }
     }

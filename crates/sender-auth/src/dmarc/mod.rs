@@ -11,7 +11,8 @@ use crate::{Answer, Answers, Outcome, Query, QueryKind, Step, Verdict};
 
 pub use author::{Authors, authors};
 pub use destinations::report_destinations;
-pub use record::{Alignment, DmarcPolicy, DmarcRecord, Psd, ReportAddress};
+pub use record::{Alignment, DmarcPolicy, DmarcRecord, Psd, ReportAddress, percent_decoded};
+pub use walk::dmarc_record;
 
 /// Authenticated domains of one message that are looked at, those behind are not.
 const IDENTIFIERS_MAX: usize = 30;
@@ -72,8 +73,17 @@ pub struct DmarcResult {
 /// Judges a message (RFC 9989 §5.3).
 #[must_use]
 pub fn dmarc(input: &DmarcInput, answers: &Answers) -> Step<DmarcResult> {
-    let domains = match &input.authors {
-        Authors::Domains(domains) => domains,
+    let (domains, flaw) = match &input.authors {
+        Authors::Domains(domains) => (domains, None),
+        // RFC 9989 §5.3.1, §11.5: each author counts. One that nobody can judge keeps the message
+        // from passing, and the others from nothing.
+        Authors::Partly { domains, flaw } => (domains, Some(flaw)),
+        // Whoever is behind the last that is judged may ask for anything: as if for the most.
+        Authors::TooMany { domains, flaw } => {
+            let from = domains.first().map_or("", String::as_str);
+            let failed = DmarcResult::without_policy(from, Verdict::Fail, flaw);
+            return Step::Done(DmarcResult { requested: DmarcPolicy::Reject, ..failed });
+        }
         // RFC 9989 §5.3.1: no domain can be taken from From.
         Authors::Unusable(why) => {
             return Step::Done(DmarcResult::without_policy("", Verdict::PermError, why));
@@ -86,7 +96,11 @@ pub fn dmarc(input: &DmarcInput, answers: &Answers) -> Step<DmarcResult> {
             all
         });
     }
-    results.map(|results| decisive(results, domains))
+    results.map(|mut results| {
+        let unjudged = |why: &String| DmarcResult::without_policy("", Verdict::PermError, why);
+        results.extend(flaw.map(unjudged));
+        decisive(results, domains)
+    })
 }
 
 /// RFC 9989 §5.3.1 and §11.5: with more than one author domain the check may go on; all of them
@@ -95,14 +109,11 @@ pub fn dmarc(input: &DmarcInput, answers: &Answers) -> Step<DmarcResult> {
 fn decisive(results: Vec<DmarcResult>, domains: &[String]) -> DmarcResult {
     let weight = |result: &DmarcResult| {
         let word = match result.outcome.verdict {
-            Verdict::Fail => 3,
-            Verdict::TempError => 2,
+            Verdict::Fail => 4,
+            Verdict::TempError => 3,
+            Verdict::PermError => 2,
+            Verdict::None | Verdict::Neutral | Verdict::SoftFail | Verdict::Policy => 1,
             Verdict::Pass => 0,
-            Verdict::None
-            | Verdict::Neutral
-            | Verdict::SoftFail
-            | Verdict::Policy
-            | Verdict::PermError => 1,
         };
         (word, result.requested)
     };
@@ -144,8 +155,8 @@ fn of_author(from: &str, input: &DmarcInput, answers: &Answers) -> Step<DmarcRes
             return Step::Done(without_walk(from, input, answers, &why));
         }
     };
-    let published = match policy(from, &walk, answers) {
-        Ok(Some(published)) => published,
+    let (published, unsure) = match policy(from, &walk, answers) {
+        Ok(Some(policy)) => policy,
         Ok(None) => {
             let why = format!("no policy applies to {from}");
             return Step::Done(DmarcResult::without_policy(from, Verdict::None, &why));
@@ -153,7 +164,18 @@ fn of_author(from: &str, input: &DmarcInput, answers: &Answers) -> Step<DmarcRes
         Err(missing) => return Step::Ask(missing),
     };
     match align(from, input, &published, answers) {
-        Ok(aligned) => Step::Done(judged(from, input, published, &aligned)),
+        Ok(aligned) => {
+            let result = judged(from, input, published, &aligned);
+            Step::Done(match unsure {
+                // RFC 9989 §5.3.6: a policy that cannot be known asks for nothing.
+                Some(why) if result.outcome.verdict == Verdict::Fail => DmarcResult {
+                    outcome: Outcome::new(Verdict::TempError, why),
+                    requested: DmarcPolicy::None,
+                    ..result
+                },
+                Some(_) | None => result,
+            })
+        }
         Err(missing) => Step::Ask(missing),
     }
 }
@@ -185,8 +207,12 @@ fn without_walk(from: &str, input: &DmarcInput, answers: &Answers, why: &str) ->
 }
 
 /// RFC 9989 §4.10.1: the record that applies: the author's own, its organization's, its public
-/// suffix's.
-fn policy(from: &str, walk: &Walk, answers: &Answers) -> Result<Option<Published>, Vec<Query>> {
+/// suffix's. With it, why it is not known which of its tags applies.
+fn policy(
+    from: &str,
+    walk: &Walk,
+    answers: &Answers,
+) -> Result<Option<(Published, Option<String>)>, Vec<Query>> {
     let organization = walk.organization();
     let found = [from, organization.as_str()]
         .into_iter()
@@ -196,26 +222,52 @@ fn policy(from: &str, walk: &Walk, answers: &Answers) -> Result<Option<Published
     let Some(record) = record.clone().applicable() else { return Ok(None) };
     let p = record.p.unwrap_or(DmarcPolicy::None);
     let below = record.sp.map_or(("p", p), |sp| ("sp", sp));
+    let mut unsure = None;
     let (tag, policy) = if domain == from {
         ("p", p)
-    } else {
-        match record.np {
-            Some(np) if !exists(from, answers)? => ("np", np),
-            Some(_) | None => below,
+    } else if let Some(np) = record.np.filter(|np| *np != below.1) {
+        match existence(from, answers)? {
+            Existence::Is => below,
+            Existence::IsNot => ("np", np),
+            Existence::Unknown(why) => {
+                unsure = Some(format!("whether {from} exists is not known: {why}"));
+                below
+            }
         }
+    } else {
+        below
     };
-    Ok(Some(Published { domain, record, tag, policy, organization }))
+    Ok(Some((Published { domain, record, tag, policy, organization }, unsure)))
+}
+
+/// What the DNS says of a name, whatever stands there.
+enum Existence {
+    Is,
+    IsNot,
+    /// Nothing for now; why.
+    Unknown(String),
 }
 
 /// RFC 9989 §3.2.13, RFC 8020: NXDOMAIN says that a name does not exist. Both types must say so: a
-/// name that has some type exists, whatever a careless server says of another.
-fn exists(name: &str, answers: &Answers) -> Result<bool, Vec<Query>> {
+/// name that has some type exists, whatever a careless server says of another. A server that is
+/// silent says neither.
+fn existence(name: &str, answers: &Answers) -> Result<Existence, Vec<Query>> {
     let queries = [QueryKind::A, QueryKind::Mx].map(|kind| Query::new(name, kind));
     let missing = answers.missing(queries.iter().cloned());
     if !missing.is_empty() {
         return Err(missing);
     }
-    Ok(!queries.iter().all(|query| answers.get(query) == Some(&Answer::NxDomain)))
+    let mut existence = Existence::IsNot;
+    for answer in queries.iter().filter_map(|query| answers.get(query)) {
+        match answer {
+            Answer::NxDomain => {}
+            Answer::Trouble(why) => existence = Existence::Unknown(why.clone()),
+            Answer::Txt(_) | Answer::Ips(_) | Answer::Mx(_) | Answer::Names(_) | Answer::NoData => {
+                return Ok(Existence::Is);
+            }
+        }
+    }
+    Ok(existence)
 }
 
 /// How the authenticated domains stand to the author's.

@@ -252,7 +252,9 @@ fn bytes(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+/// The text of a part of a URI (RFC 3986 §2.1); `None` where an escape or the UTF-8 is broken.
+#[must_use]
+pub fn percent_decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut octets = parts.next()?.as_bytes().to_vec();
     for part in parts {

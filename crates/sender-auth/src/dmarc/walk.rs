@@ -1,7 +1,7 @@
 //! The DNS Tree Walk (RFC 9989 §4.10): up a name, label by label, for policy records.
 
 use super::record::{DmarcRecord, Psd};
-use crate::{Answer, Answers, Query, QueryKind};
+use crate::{Answer, Answers, Query, QueryKind, Step};
 
 /// RFC 9989 §4.10: a name of more labels is shortened to this many behind the first query.
 const LABELS_MAX: usize = 7;
@@ -76,6 +76,20 @@ impl Walk {
         let above = self.start.len() - suffix.len() - 1;
         let at = self.start[..above].rfind('.').map_or(0, |dot| dot + 1);
         self.start[at..].to_owned()
+    }
+}
+
+/// The Policy Record that stands at a domain itself; why it is not known, where the DNS fails.
+#[must_use]
+pub fn dmarc_record(domain: &str, answers: &Answers) -> Step<Result<Option<DmarcRecord>, String>> {
+    let asked = query(domain);
+    match answers.get(&asked) {
+        None => Step::Ask(vec![asked]),
+        Some(Answer::Trouble(why)) => Step::Done(Err(why.clone())),
+        Some(Answer::Txt(records)) => {
+            Step::Done(Ok(only_record(records).and_then(DmarcRecord::applicable)))
+        }
+        Some(_) => Step::Done(Ok(None)),
     }
 }
 

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use crate::{Alignment, DmarcPolicy, Verdict};
 
 use pack::unpack;
+pub use pack::{gunzip, gzip};
 pub use summary::{ReportSummary, SourceSummary};
 
 /// Octets of a report's XML, unpacked, that are read: what a zip bomb may cost.

@@ -25,8 +25,9 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ReportError> {
     }
 }
 
-/// RFC 1952 §2.3.
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// A gzip file of these octets (RFC 1952 §2.3).
+#[must_use]
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     // No name, no time: the same report is the same file.
     let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     file.extend(compress_to_vec(bytes, COMPRESSION_LEVEL));
@@ -37,8 +38,11 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// One member; what is behind it is ignored.
-fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReportError> {
+/// What a gzip file holds: its first member; what is behind it is ignored.
+///
+/// # Errors
+/// [`ReportError::Archive`], or [`ReportError::TooLarge`] above [`REPORT_XML_BYTES_MAX`].
+pub fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReportError> {
     let (header, mut rest) = bytes.split_at_checked(10).ok_or(ReportError::Archive)?;
     let flags = header[3];
     // RFC 1952 §2.3.1: FEXTRA, FNAME, FCOMMENT, FHCRC.

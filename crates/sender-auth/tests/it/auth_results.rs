@@ -34,6 +34,38 @@ fn the_field_is_folded_and_exact() {
     assert_eq!(none.to_payload(), "mx; none");
 }
 
+/// RFC 5322 §2.1.1, and no more fields than one, whatever a sender has us tell.
+fn is_one_field_of_short_lines(field: &str) -> Result<(), TestCaseError> {
+    prop_assert!(field.ends_with("\r\n"));
+    for (number, line) in field.strip_suffix("\r\n").unwrap().split("\r\n").enumerate() {
+        prop_assert!(line.len() <= 998, "{} octets", line.len());
+        prop_assert!(!line.contains(['\r', '\n', '\0']));
+        prop_assert!(number == 0 || line.starts_with('\t') && !line.trim().is_empty());
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_too_long_and_none_is_anothers(
+        texts in proptest::collection::vec("(\\PC|[\r\n\0\t \"\\\\()@.]){0,40}", 6),
+        times in proptest::collection::vec(0_usize..60, 6),
+        word in "[a-z\"\\\\é]{1,2000}",
+    ) {
+        let text = |at: usize| texts[at].repeat(times[at]);
+        let one = MethodResult::new("dkim", Verdict::Fail)
+            .because(&text(0))
+            .commented(&format!("{} {word}", text(1)))
+            .with("header", "i", &text(2))
+            .with(&text(3), &word, &word);
+        let method = MethodResult { method: word.clone(), result: text(4), ..one.clone() };
+        for authserv_id in [text(5), word] {
+            let results = AuthResults { authserv_id, methods: vec![one.clone(), method.clone()] };
+            is_one_field_of_short_lines(&results.to_field())?;
+        }
+    }
+}
+
 /// Without comments, which are for people.
 fn bare(mut results: AuthResults) -> AuthResults {
     results.methods.iter_mut().for_each(|method| method.comment = None);

@@ -184,6 +184,18 @@ fn trouble_of_the_dns_is_temporary() {
 }
 
 #[test]
+fn what_no_key_can_have_is_not_told_on() {
+    let tags = TAGS.replace("s=s", &format!("s={}", "x".repeat(100_000)));
+    let long =
+        signed(&Key::ed25519(), &format!("{tags}; i={}@example.org", "i".repeat(9000)), MESSAGE);
+    let result = &verify(&long, &Answers::default())[0];
+    assert_eq!(result.outcome.verdict, Verdict::PermError);
+    assert_eq!(result.selector, None);
+    assert_eq!(result.identity.as_deref(), Some(&*"i".repeat(320)));
+    assert!(result.outcome.reason().len() < 400);
+}
+
+#[test]
 fn a_body_that_was_changed_asks_for_no_key() {
     let message = signed(&Key::ed25519(), TAGS, MESSAGE).replace("Hello", "Goodbye");
     let mut reading = Reading::new();
@@ -324,4 +336,76 @@ fn expiry_is_of_the_time_that_is_given() {
         Step::Ask(_) => panic!(),
     };
     assert_eq!((at(1000), at(1001)), (Verdict::Pass, Verdict::PermError));
+}
+
+/// RFC 6376 §3.4: what each canonicalization bears on the way, and what it does not.
+#[test]
+fn canonicalization_bears_what_it_says_and_no_more() {
+    let key = Key::ed25519();
+    let answers = dns(&[(AT, &key.record())]);
+    let check = |canon: &str, was: &str, is: &str| {
+        let message = signed(&key, &TAGS.replace("relaxed/relaxed", canon), MESSAGE);
+        assert_eq!(word(&message, &answers).0, Verdict::Pass, "{canon}");
+        assert_eq!(message.matches(was).count(), 1, "{was:?}");
+        word(&message.replace(was, is), &answers).0
+    };
+    // §3.4.2 and §3.4.4: the relaxed ones bear these, the simple ones do not.
+    let borne = [
+        (true, "\r\nSubject:", "\r\nSUBJECT:"),
+        (true, "\r\nSubject:", "\r\nSubject :"),
+        (true, "Subject:  a", "Subject:\r\n\ta"),
+        (true, "a \t subject", "a subject"),
+        (true, "subject\r\n folded", "subject folded"),
+        (true, "folded\r\n", "folded \t\r\n"),
+        (false, "Hello  Bob", "Hello \t Bob"),
+        (false, "are\tyou", "are you"),
+        (false, "you? \r\n", "you?\r\n"),
+        (false, "Bob,\r\n", "Bob, \r\n"),
+    ];
+    for (is_header, was, is) in borne {
+        let canons = if is_header {
+            ["relaxed/relaxed", "simple/relaxed"]
+        } else {
+            ["relaxed/relaxed", "relaxed/simple"]
+        };
+        let found = canons.map(|canon| check(canon, was, is));
+        assert_eq!(found, [Verdict::Pass, Verdict::Fail], "{was:?} {is:?}");
+    }
+    // And none bears these.
+    let changed = [
+        ("a \t subject", "asubject"),
+        ("a \t subject", "A \t subject"),
+        ("Hello  Bob", "HelloBob"),
+        ("\r\n\r\nHello", "\r\n\r\n Hello"),
+        ("Bob,\r\n\r\nhow", "Bob,\r\nhow"),
+        ("Bob,\r\n\r\nhow", "Bob,\r\n\r\n\r\nhow"),
+    ];
+    for (was, is) in changed {
+        for canon in ["relaxed/relaxed", "simple/simple"] {
+            assert_eq!(check(canon, was, is), Verdict::Fail, "{canon} {was:?} {is:?}");
+        }
+    }
+}
+
+/// RFC 6376 §3.5 b= and bh=, §3.6.1 p=: Base64, in which white space does not count.
+#[test]
+fn hashes_signatures_and_keys_are_base64() {
+    let key = Key::ed25519();
+    let answers = dns(&[(AT, &key.record())]);
+    let message = signed(&key, TAGS, MESSAGE);
+    let at = message.find("; b=").unwrap() + 4;
+    let end = at + message[at..].find("\r\n").unwrap();
+    let with_b = |b: &str| word(&format!("{}{b}{}", &message[..at], &message[end..]), &answers).0;
+    let b = &message[at..end];
+    assert_eq!(with_b(b), Verdict::Pass);
+    assert_eq!(with_b(&format!("\r\n\t{}\r\n {} ", &b[..20], &b[20..])), Verdict::Pass);
+    assert_eq!(with_b(""), Verdict::PermError);
+    assert_eq!(with_b("%%%"), Verdict::PermError);
+    assert_ne!(with_b(&b[..b.len() - 8]), Verdict::Pass);
+    assert_eq!(word(&message.replace("; b=", "; c2="), &answers).0, Verdict::PermError);
+    assert_eq!(word(&message.replace("; bh=", "; xh="), &answers).0, Verdict::PermError);
+    assert_eq!(word(&message.replace("; bh=", "; bh=%"), &answers).0, Verdict::PermError);
+    let public = key.public();
+    let spaced = format!("v=DKIM1; k=ed25519; p= {} {} ", &public[..9], &public[9..]);
+    assert_eq!(word(&message, &dns(&[(AT, &spaced)])).0, Verdict::Pass);
 }

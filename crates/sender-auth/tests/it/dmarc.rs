@@ -145,6 +145,38 @@ fn authors_are_the_domains_in_from() {
         of("From: g: a@x.example, b@y.example;\r\n\r\n"),
         domains(&["x.example", "y.example"])
     );
+    // What names no domain beside them takes nothing from those that do.
+    for beside in ["x", "<x>", "\"The Boss\"", "()", "x:;"] {
+        for from in
+            [format!("Boss <ceo@bank.example>, {beside}"), format!("{beside}, c@bank.example")]
+        {
+            assert_eq!(of(&format!("From: {from}\r\n\r\n")), domains(&["bank.example"]), "{from}");
+        }
+    }
+    assert_eq!(of("From: Smith, Ann <ann@x.example>\r\n\r\n"), domains(&["x.example"]));
+    let two = domains(&["bank.example", "evil.example"]);
+    for from in [
+        "<ceo@bank.example> <x@evil.example>",
+        "<ceo@bank.example <x@evil.example>",
+        "<ceo@bank.example><x@evil.example>",
+        "Boss <ceo@bank.example> x@evil.example",
+    ] {
+        assert_eq!(of(&format!("From: {from}\r\n\r\n")), two, "{from}");
+    }
+    for beside in ["y@[192.0.2.1]", "y@x..example", "y@corp.example@", "\"y@corp.example\""] {
+        let partly = of(&format!("From: ceo@bank.example, {beside}\r\n\r\n"));
+        assert!(matches!(&partly, Authors::Partly { .. }), "{beside}: {partly:?}");
+        assert_eq!(partly.domains(), ["bank.example"]);
+    }
+    let many = |from: &str| {
+        let authors = of(&format!("From: {from}\r\n\r\n"));
+        assert!(matches!(authors, Authors::TooMany { .. }), "{authors:?}");
+    };
+    many("a@1.x, a@2.x, a@3.x, a@4.x, a@5.x, a@6.x");
+    many(&format!("{}ceo@bank.example", "a@evil.example, ".repeat(199)));
+    many(&format!("{}ceo@bank.example", "x, ".repeat(199)));
+    let late = format!("{}From: ceo@bank.example\r\n\r\n", "a:\r\n".repeat(20_000));
+    assert_eq!(of(&late), domains(&["bank.example"]));
     let unusable = [
         "Subject: x\r\n\r\nFrom: a@x.example\r\n",
         "From: nobody\r\n\r\n",
@@ -152,7 +184,6 @@ fn authors_are_the_domains_in_from() {
         "From: undisclosed:;\r\n\r\n",
         "From: a@[192.0.2.1]\r\n\r\n",
         "From: a@x..example\r\n\r\n",
-        "From: a@1.x, a@2.x, a@3.x, a@4.x, a@5.x, a@6.x\r\n\r\n",
     ];
     for header in unusable {
         assert!(matches!(of(header), Authors::Unusable(_)), "{header}: {:?}", of(header));
@@ -160,6 +191,30 @@ fn authors_are_the_domains_in_from() {
     let input = DmarcInput { authors: of("To: x\r\n\r\n"), spf: None, dkim: Vec::new() };
     let result = run(&Zone::default(), &input);
     assert_eq!(result.outcome.to_string(), "permerror (there is no From field)");
+}
+
+/// RFC 9989 §5.3.1, §11.5: whoever else stands in From, each author is judged.
+#[test]
+fn an_author_that_cannot_be_judged_excuses_no_other() {
+    let zone = Zone::read(VECTORS);
+    let told = |from: &str, passed: &str| {
+        let header = format!("From: {from}\r\n\r\n");
+        let dkim = identifiers(passed);
+        let input = DmarcInput { authors: authors(header.as_bytes()), spf: None, dkim };
+        let result = run(&zone, &input);
+        (result.outcome.verdict, result.requested)
+    };
+    let (rejected, own) = ((Verdict::Fail, DmarcPolicy::Reject), "pass:plain.test");
+    assert_eq!(told("Boss <ceo@plain.test>, x", "-"), rejected);
+    assert_eq!(told("ceo@plain.test, y@[192.0.2.1]", "-"), rejected);
+    assert_eq!(told("<ceo@plain.test> <x@evil.test>", "pass:evil.test"), rejected);
+    assert_eq!(told("a@1.t, a@2.t, a@3.t, a@4.t, a@5.t, ceo@plain.test", own), rejected);
+    // A name with a comma in it is one author's.
+    assert_eq!(told("Boss, The <ceo@plain.test>", own), (Verdict::Pass, DmarcPolicy::None));
+    // Nobody can speak for an address without a domain: it does not pass for the others' sake.
+    let unknown = (Verdict::PermError, DmarcPolicy::None);
+    assert_eq!(told("ceo@plain.test, y@[192.0.2.1]", own), unknown);
+    assert_eq!(told("x@none.test, y@[192.0.2.1]", "-"), unknown);
 }
 
 proptest! {

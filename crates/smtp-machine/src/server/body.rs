@@ -2,7 +2,7 @@ use mail_types::{Acceptance, ReceiptId, Refusal, Timestamp};
 
 use super::commands::too_large;
 use super::{Answer, Asked, BODY_OCTETS_MAX, Progress, Question, Server, State, our_trouble};
-use crate::data::{ChunkReader, DotReader, Fault};
+use crate::data::{ChunkReader, DotReader};
 
 /// The content under way.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Body {
             Framing::Chunks(reader) => reader.fault(),
         };
         match fault {
-            Some(fault) => Some(broken(fault)),
+            Some(fault) => Some(fault.refusal()),
             None if self.octets > octets_max => Some(too_large(octets_max)),
             None => None,
         }
@@ -97,12 +97,6 @@ impl Body {
     const fn is_full(&self) -> bool {
         self.chunk.len() >= BODY_OCTETS_MAX - 1
     }
-}
-
-/// RFC 5321 §2.3.8, §4.1.1.4: a bare CR or LF must not be taken for a line end, and a message that
-/// has one means different things to different readers: nobody gets it.
-fn broken(fault: Fault) -> Refusal {
-    Refusal::permanent(550, 6, 0, format!("The message holds {}", fault.what()))
 }
 
 /// Proof that the service keeps the message: made from an [`Acceptance`] only, and the only way to

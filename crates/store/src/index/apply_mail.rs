@@ -266,7 +266,10 @@ pub(super) const fn sender_account(mail: &Accepted) -> u64 {
         Source::Submission { account, .. }
         | Source::Append { account }
         | Source::Import { account } => account.0,
-        Source::Smtp { .. } | Source::Report { .. } | Source::Lmtp { .. } => 0,
+        Source::Smtp { .. }
+        | Source::Report { .. }
+        | Source::PeriodReport
+        | Source::Lmtp { .. } => 0,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::directory::Directory;
 use crate::lanes::Lane;
 use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
+use crate::record_report::ReportOutcome;
 use crate::schema;
 use crate::sent::SentNews;
 use crate::sql::{Executor, Param, SqlError};
@@ -308,10 +309,11 @@ impl<E: Executor> Index<E> {
                 self.subscription(*account, name, *subscribed)
             }
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
-            Record::TlsRequired { mail } => {
-                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
-                self.sql.execute(insert, &[mail.0.into()]).map(drop)
-            }
+            Record::TlsRequired { .. }
+            | Record::TlsOptional { .. }
+            | Record::Reported(_)
+            | Record::ReportSpanSet(_)
+            | Record::TlsPolicySeen(_) => self.apply_tls_and_reports(entry, seq, at),
             Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
                 self.apply_later(&entry.record, seq, at)
             }
@@ -373,6 +375,37 @@ impl<E: Executor> Index<E> {
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
             }
+        }
+    }
+}
+
+impl<E: Executor> Index<E> {
+    /// What messages want of TLS; what reports to others are made of, and what became of them.
+    fn apply_tls_and_reports(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::TlsRequired { mail } => {
+                let insert = "INSERT INTO tls_required (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::TlsOptional { mail } => {
+                let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
+                self.sql.execute(insert, &[mail.0.into()]).map(drop)
+            }
+            Record::Reported(report) => {
+                self.apply_reported(report, entry.at)?;
+                match report.outcome {
+                    ReportOutcome::Mailed { mail } => self.tell_story(mail, seq, at),
+                    ReportOutcome::Posted { .. } | ReportOutcome::Dropped { .. } => Ok(()),
+                }
+            }
+            Record::ReportSpanSet(span) => self.apply_report_span(span),
+            Record::TlsPolicySeen(policy) => self.apply_tls_policy(policy, entry.at),
+            _ => Ok(()),
         }
     }
 }

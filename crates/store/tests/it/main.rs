@@ -11,6 +11,7 @@ mod lanes;
 mod model;
 mod power;
 mod quotas;
+mod reports;
 mod review;
 mod rights;
 mod script;

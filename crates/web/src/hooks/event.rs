@@ -70,6 +70,7 @@ fn accepted(store: &Store, mail: &Accepted, told: &mut Vec<Told>) -> Result<(), 
         Source::Smtp { .. }
         | Source::Lmtp { .. }
         | Source::Submission { .. }
+        | Source::PeriodReport
         | Source::Report { .. } => {}
         // What programs put into mailboxes is no mail on its way.
         Source::Append { .. } | Source::Import { .. } => return Ok(()),

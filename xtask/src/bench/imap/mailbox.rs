@@ -160,7 +160,7 @@ fn search(
             Figure::new(format!("{messages}: SEARCH {what}"), "ms").goal(Goal::AtMost(goal));
         let command = format!("SEARCH TEXT {word}");
         let (figure, answer) = host.command(wire, figure, &command, 3)?;
-        let found = answer.text.split_ascii_whitespace().filter(|word| is_number(word)).count();
+        let found = hits_of(&answer.text);
         results.push(if found as u64 == hits {
             figure
         } else {
@@ -170,14 +170,16 @@ fn search(
     for key in ["SUBJECT baren", "UNSEEN SINCE 1-Jun-2026"] {
         let figure = Figure::new(format!("{messages}: SEARCH {key}"), "ms");
         let (figure, answer) = host.command(wire, figure, &format!("SEARCH {key}"), 3)?;
-        let found = answer.text.split_ascii_whitespace().filter(|word| is_number(word)).count();
+        let found = hits_of(&answer.text);
         results.push(figure.note(format!("{found} hits")));
     }
     Ok(())
 }
 
-fn is_number(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_digit())
+/// Messages that a SEARCH has found; not the numbers of RFC 9585's INPROGRESS beside it.
+fn hits_of(answer: &str) -> usize {
+    let found = answer.lines().filter_map(|line| line.strip_prefix("* SEARCH"));
+    found.map(|hits| hits.split_ascii_whitespace().count()).sum()
 }
 
 /// Sets a flag on all, which all lack.
