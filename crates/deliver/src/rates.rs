@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_provider_gets_what_it_takes_in_a_minute_and_in_an_hour() {
         let rates = rates(None);
-        let at = |secs| Timestamp::from_secs(1_800_000_000 + secs);
+        let at = |secs: i64| Timestamp::from_secs(1_800_000_000 + secs);
         let hosts = ["mx1.provider.test".to_owned()];
         let way = Way { hosts: &hosts, source: None };
         let others = ["mx.other.test".to_owned()];
@@ -265,7 +265,7 @@ mod tests {
         let counts: Vec<_> = (0..4).map(|day| warm_up.messages_on(day)).collect();
         assert_eq!(counts, [Some(2), Some(4), None, None]);
         let rates = rates(Some(warm_up));
-        let day = |day, secs| Timestamp::from_secs(1_800_057_600 + day * DAY_SECS + secs);
+        let day = |day: i64, secs: i64| Timestamp::from_secs(1_800_057_600 + day * DAY_SECS + secs);
         let way = Way { hosts: &[], source: Some("192.0.2.1".parse().unwrap()) };
         (0..2).for_each(|_| rates.take(way, day(0, 5)).unwrap());
         let wait = rates.take(way, day(0, 6)).unwrap_err();
