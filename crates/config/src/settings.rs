@@ -607,20 +607,3 @@ fn loopback() -> Vec<Network> {
         Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
     ]
 }
-
-/// The one setting that has no default.
-pub(crate) fn hostname_setting(config: Option<&Config>) -> Setting {
-    Setting {
-        section: "",
-        name: "hostname",
-        kind: "domain name",
-        how: "a full name, such as \"mail.example.org\"",
-        unit: "",
-        default: None,
-        value: config.map_or_else(String::new, |config| format!("\"{}\"", config.hostname)),
-        limits: None,
-        doc: "The full name of this host, as other servers look it up. It greets clients, stands \
-              in `Received` fields and in the certificate."
-            .to_owned(),
-    }
-}

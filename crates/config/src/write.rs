@@ -1,6 +1,5 @@
 use std::fmt::Write as _;
 
-use crate::settings::hostname_setting;
 use crate::{Config, Setting};
 
 /// Columns of a comment in the file.
@@ -119,5 +118,22 @@ fn line(out: &mut String, content: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail: its fmt::Write never returns an error.
     if out.write_fmt(content).is_ok() {
         out.push('\n');
+    }
+}
+
+/// The one setting that has no default.
+fn hostname_setting(config: Option<&Config>) -> Setting {
+    Setting {
+        section: "",
+        name: "hostname",
+        kind: "domain name",
+        how: "a full name, such as \"mail.example.org\"",
+        unit: "",
+        default: None,
+        value: config.map_or_else(String::new, |config| format!("\"{}\"", config.hostname)),
+        limits: None,
+        doc: "The full name of this host, as other servers look it up. It greets clients, stands \
+              in `Received` fields and in the certificate."
+            .to_owned(),
     }
 }

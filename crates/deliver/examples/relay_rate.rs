@@ -46,7 +46,7 @@ impl Queue for MemoryQueue {
             .lock()
             .unwrap()
             .front()
-            .is_some_and(|i| (want.skip)(&i.recipient.host, i.mail.priority))
+            .is_some_and(|i| (want.skip)(&i.recipient.host, i.relay.as_ref(), i.mail.priority))
         {
             return Ok(Taken { items: Vec::new(), next_due: None });
         }

@@ -1,5 +1,6 @@
 //! One connection: from the look-up of the destination to the last message.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use sasl::Login;
 use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
 
 use crate::courier::Courier;
-use crate::desk::Key;
+use crate::desk::{Job, Key, Orphan};
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
 use crate::queue::{Leaving, Mail, Queue};
@@ -126,8 +127,25 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
     };
     tracing::debug!(%key.hop, reason = %setback.reason(), "nobody takes the mail now");
     let until = runner.clock.now().after(runner.settings.unreachable_pause);
-    for job in runner.desk.unreachable(&key, &setback, until) {
+    let jobs = runner.desk.unreachable(&key, &setback, until).into();
+    let mut drained = Drained { runner: &runner, jobs };
+    while let Some(job) = drained.jobs.pop_front() {
         runner.fail(job, setback.clone()).await;
+    }
+}
+
+/// Mail that no line has any more and whose end is not recorded yet.
+struct Drained<'a, Q: Queue> {
+    runner: &'a Runner<Q>,
+    jobs: VecDeque<Job>,
+}
+
+impl<Q: Queue> Drop for Drained<'_, Q> {
+    fn drop(&mut self) {
+        // Nothing is here unless the task panicked or was cut.
+        for job in self.jobs.drain(..) {
+            self.runner.desk.add_orphan(Orphan { job, past_dot: false });
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mail_types::{Host, Priority, Timestamp};
 use net::Stop;
-use route::Failure;
+use route::{Failure, Relay};
 
 use crate::Runner;
 use crate::connection::run_connection;
@@ -54,11 +54,12 @@ impl<Q: Queue> Runner<Q> {
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full(now);
         let runner = Arc::clone(self);
-        let skip = Arc::new(move |host: &Host, priority| match full.is_empty() {
-            true => false,
-            false => full
-                .get(&runner.next_hop(host))
-                .is_some_and(|for_all| *for_all || priority <= Priority::NORMAL),
+        let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
+            if full.is_empty() {
+                return false;
+            }
+            let for_all = full.get(&runner.hop(host, relay));
+            for_all.is_some_and(|for_all| *for_all || priority <= Priority::NORMAL)
         });
         let taken = match self.queue.take_due(Due { now, count_max, skip }).await {
             Ok(taken) => taken,
@@ -88,10 +89,7 @@ impl<Q: Queue> Runner<Q> {
                 self.return_now(item, Setback::no_way(failure)).await;
                 continue;
             }
-            let hop = match &item.relay {
-                Some(relay) => NextHop::Relay(relay.clone()),
-                None => self.next_hop(&item.recipient.host),
-            };
+            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
             let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
@@ -105,6 +103,14 @@ impl<Q: Queue> Runner<Q> {
         }
         for (key, items) in open {
             self.put_new(&key, items, stop, now).await;
+        }
+    }
+
+    /// Where mail for a host goes, by an operator's word for it or by the routes.
+    fn hop(&self, host: &Host, relay: Option<&Relay>) -> NextHop {
+        match relay {
+            Some(relay) => NextHop::Relay(relay.clone()),
+            None => self.next_hop(host),
         }
     }
 

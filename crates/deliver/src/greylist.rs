@@ -26,7 +26,7 @@ pub(crate) fn wait(reply: &Reply, attempts: u32) -> Option<Duration> {
         .iter()
         .any(|word| text.contains(word));
     says_so.then(|| match stated(&text) {
-        Some(wait) => (wait + MARGIN).clamp(WAIT_MIN, WAIT_MAX),
+        Some(wait) => wait.saturating_add(MARGIN).clamp(WAIT_MIN, WAIT_MAX),
         None => USUAL_WAIT + MARGIN,
     })
 }
@@ -85,6 +85,11 @@ mod tests {
             (450, "graylisted for 60 seconds", 0, Some(secs(65))),
             (450, "greylisted for 1s", 0, Some(secs(30))),
             (451, "greylisted, come back in 900 minutes", 0, Some(secs(3600))),
+            // What a host says is its own affair; what we make of it is not.
+            (450, "greylisted, retry in 18446744073709551615 seconds", 0, Some(secs(3600))),
+            (450, "greylisted, retry in 999999999999999999 min", 0, Some(secs(3600))),
+            (450, "greylisted, retry in 99999999999999999999 s", 0, Some(secs(305))),
+            (451, "greylisted: 18446744073709551615:00", 0, Some(secs(305))),
             (451, "Greylisting", 3, None),
             (450, "mailbox busy, try again in 5 minutes", 0, None),
             (452, "greylisted", 0, None),

@@ -23,10 +23,12 @@ mod feed;
 mod greylist;
 mod lineup;
 mod look_up;
+mod pieces;
 mod protection;
 mod queue;
 mod rates;
 mod results;
+mod returns;
 mod setback;
 mod settings;
 mod settle;
@@ -45,9 +47,10 @@ use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
+pub use pieces::{Piece, Pieces};
 pub use queue::{
     Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Sent,
-    Taken,
+    Skip, Taken,
 };
 pub use rates::Wait;
 pub use sasl::{Login, Secret};
@@ -59,6 +62,7 @@ use desk::Desk;
 use familiar::Familiar;
 use rates::Rates;
 use results::Settled;
+use returns::Returns;
 
 /// What the runner works with.
 pub struct Parts<Q> {
@@ -90,6 +94,7 @@ pub struct Runner<Q: Queue> {
     desk: Desk,
     rates: Rates,
     familiar: Familiar,
+    returns: Returns,
     results: mpsc::Sender<Settled>,
     /// The other end, until `run` takes it.
     to_record: Mutex<Option<mpsc::Receiver<Settled>>>,
@@ -105,6 +110,7 @@ impl<Q: Queue> Runner<Q> {
             desk: Desk::new(&settings),
             rates: Rates::new(&settings),
             familiar: Familiar::default(),
+            returns: Returns::default(),
             settings,
             queue,
             resolver,
@@ -130,6 +136,7 @@ impl<Q: Queue> Runner<Q> {
         }
         self.rates.remember(&self.queue.sent_lately().await);
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
+        let returning = tokio::spawn(Arc::clone(&self).give_back_again(stop.clone()));
         self.feed(&stop).await;
         self.wind_up().await;
         if self.results.send(None).await.is_err() {
@@ -137,6 +144,9 @@ impl<Q: Queue> Runner<Q> {
         }
         if let Err(error) = recording.await {
             tracing::error!(%error, "the recorder of results failed");
+        }
+        if let Err(error) = returning.await {
+            tracing::error!(%error, "giving mail back failed");
         }
     }
 

@@ -77,7 +77,7 @@ pub trait Queue: Send + Sync + 'static {
     /// was begun, nothing was sent, so they are not uncertain on its account.
     ///
     /// # Errors
-    /// They stay taken until a restart.
+    /// Some of them are still taken; it is asked for again.
     fn give_back(
         &self,
         custodies: &[CustodyId],
@@ -121,17 +121,20 @@ pub struct Due {
     pub now: Timestamp,
     /// Custodies to take at most.
     pub count_max: usize,
-    /// Recipients at the hosts that this names, of mail of the priority, stay where they are: enough
-    /// mail that goes the same way is taken already.
-    pub skip: Arc<dyn Fn(&Host, Priority) -> bool + Send + Sync>,
+    /// Recipients at the hosts that this names, or that go to this relay instead, of mail of the
+    /// priority, stay where they are: enough mail that goes the same way is taken already.
+    pub skip: Skip,
 }
+
+/// Whether mail for a host, by this relay if any and of this priority, is left where it is.
+pub type Skip = Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>;
 
 /// What was taken.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// At most `count_max`.
     pub items: Vec<Item>,
-    /// When the next waiting custody is due whose host is not skipped; `None` without one. Not
+    /// When the next waiting custody is due that is not skipped; `None` without one. Not
     /// later than now where `items` is full and more are due.
     pub next_due: Option<Timestamp>,
 }

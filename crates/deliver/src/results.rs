@@ -1,7 +1,8 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use mail_types::CustodyId;
 use net::Stop;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -22,8 +23,18 @@ pub(crate) type Settled = Option<(Key, Attempt)>;
 impl<Q: Queue> Runner<Q> {
     /// Decides what follows from an attempt and hands it on to be recorded. Waits while too many
     /// results are not yet on disk, which holds up sending.
+    ///
+    /// Words of other people's hosts are read for it. A bug in that costs the words: the mail that
+    /// it happens with is put off, and whoever calls this goes on with all other mail.
     pub(crate) async fn end(&self, key: &Key, ended: Ended) {
-        let Some(attempt) = self.settle(&ended).await else { return };
+        let attempt = match caught(self.settle(&ended)).await {
+            Ok(attempt) => attempt,
+            Err(Panicked) => {
+                tracing::error!(%key.hop, "what follows from an attempt was not found out (a bug)");
+                self.settle_without_words(&ended)
+            }
+        };
+        let Some(attempt) = attempt else { return };
         if self.results.send(Some((key.clone(), attempt))).await.is_err() {
             // Only after `run` has ended. The custodies stay taken, and open.
             tracing::error!(%key.hop, "a result came too late to be recorded");
@@ -88,14 +99,20 @@ impl<Q: Queue> Runner<Q> {
         }
         failed
     }
+}
 
-    /// Tells the queue that these came to nothing.
-    pub(crate) async fn give_back(&self, custodies: &[CustodyId]) {
-        if custodies.is_empty() {
-            return;
+/// Making something panicked.
+struct Panicked;
+
+/// The output of a future, or that it panicked.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = std::pin::pin!(future);
+    // What it had in hand is dropped with it; what it shares is whole at every moment.
+    std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
         }
-        if let Err(error) = self.queue.give_back(custodies).await {
-            tracing::error!(%error, count = custodies.len(), "mail stays taken until a restart");
-        }
-    }
+    })
+    .await
 }

@@ -1,6 +1,7 @@
 //! From the end of an attempt to what is recorded of it, and to whom it is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail_types::{Address, EnhancedStatus, Peer, Reply, ReversePath, Timestamp};
 use message::MailDate;
@@ -14,6 +15,12 @@ use crate::{Runner, Settings, greylist};
 
 /// Octets of a header that a report returns.
 const HEADER_OCTETS_MAX: usize = 64 << 10;
+/// Octets of what hosts have said that a report returns, of all its recipients, and what each may
+/// have of it anyway: a report is a message of some size, which the queue must take.
+const WORDS_OCTETS_MAX: usize = 1 << 20;
+const WORDS_OCTETS_MIN: usize = 256;
+/// When mail is tried again that met a bug of ours.
+const AFTER_BUG: Duration = Duration::from_secs(3600);
 
 /// What came of an attempt for one recipient, before it is decided what follows.
 #[derive(Clone, Debug)]
@@ -92,6 +99,33 @@ impl<Q: Queue> Runner<Q> {
         })
     }
 
+    /// What is recorded where a bug keeps the rest from being found out: what is certain, and that
+    /// it is tried again. It is never given up so, since nobody would be told.
+    pub(crate) fn settle_without_words(&self, ended: &Ended) -> Option<Attempt> {
+        let mail = ended.items.first()?.0.mail.id;
+        let now = self.clock.now();
+        let due = now.after(AFTER_BUG);
+        let reason = || "what came of it could not be found out: an internal error".to_owned();
+        let outcome = |(item, fate): &(Item, Fate)| match fate {
+            Fate::Relayed(reply) => Outcome::Relayed {
+                reply: reply.clone(),
+                reported: false,
+                may_be_duplicate: item.uncertain,
+            },
+            Fate::Failed(_) => Outcome::Deferred {
+                reason: reason(),
+                status: EnhancedStatus::new(4, 3, 0),
+                reply: None,
+                due,
+                reported: false,
+            },
+            Fate::Uncertain(_) => Outcome::Uncertain { reason: reason(), due },
+        };
+        let results = ended.items.iter().map(|end| (end.0.custody, outcome(end))).collect();
+        let (peer, tries) = (ended.peer.clone(), ended.tries.clone());
+        Some(Attempt { at: now, mail, peer, results, tries, report: None })
+    }
+
     /// RFC 5321 §4.5.5: nobody who sent a message from `<>` may be told, so that reports do not
     /// breed. What failed may be a report that its reader waits for, so the postmaster is told.
     fn tell_postmaster(&self, mail: &Mail, outcomes: &mut [Outcome]) {
@@ -132,8 +166,11 @@ impl<Q: Queue> Runner<Q> {
         let mail = &item.mail;
         let date = |at| MailDate { at, offset_minutes: 0 };
         let end = item.since.after(self.settings.schedule.lifetime);
-        let said: Vec<Option<String>> =
-            tellings.iter().map(|telling| telling.reply.map(diagnostic)).collect();
+        let each_max = (WORDS_OCTETS_MAX / tellings.len().max(1)).max(WORDS_OCTETS_MIN);
+        let said: Vec<Option<String>> = tellings
+            .iter()
+            .map(|telling| telling.reply.map(|reply| cut(&diagnostic(reply), each_max).to_owned()))
+            .collect();
         let recipients: Vec<Recipient<'_>> = tellings
             .iter()
             .zip(&said)
@@ -144,7 +181,7 @@ impl<Q: Queue> Runner<Q> {
                 status: telling.status,
                 remote_mta: peer.filter(|_| said.is_some()).map(|peer| peer.host.as_str()),
                 diagnostic: said.as_deref(),
-                reason: said.is_none().then_some(telling.reason),
+                reason: said.is_none().then(|| cut(telling.reason, each_max)),
                 meant: telling.meant.as_ref(),
                 last_attempt: Some(date(now)),
                 will_retry_until: (telling.action == Action::Delayed).then(|| date(end)),
@@ -326,4 +363,9 @@ fn diagnostic(reply: &Reply) -> String {
     let mut bytes = Vec::new();
     reply.write(&mut bytes);
     String::from_utf8_lossy(&bytes).trim_end().replace("\r\n", "\n")
+}
+
+/// The beginning of a text, of at most so many octets.
+fn cut(text: &str, octets_max: usize) -> &str {
+    &text[..text.floor_char_boundary(octets_max)]
 }

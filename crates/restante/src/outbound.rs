@@ -1,12 +1,13 @@
 //! The durable queue of `deliver`, kept by the store.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Leaving, Mail, Queue, QueueError, Sent, Taken};
+use deliver::{Attempt, Due, Item, Leaving, Mail, Piece, Pieces, Queue, QueueError, Sent, Taken};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
-    Directory, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
+    Directory, Lane, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError, TlsPolicySeen,
 };
 use tokio::sync::Notify;
@@ -23,7 +24,6 @@ pub struct Outbound {
 }
 
 /// What is known of items that are taken.
-#[derive(Default)]
 struct Open {
     /// Custodies whose attempt was recorded.
     begun: HashSet<CustodyId>,
@@ -36,7 +36,20 @@ struct Open {
     /// Reverse-paths that forwarded messages leave with.
     forwarded: HashMap<MailId, ReversePath>,
     /// Large messages of which pieces are being sent.
-    large: HashMap<MailId, Arc<Vec<u8>>>,
+    large: Pieces,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            begun: HashSet::new(),
+            mails: HashMap::new(),
+            items: HashMap::new(),
+            fronts: HashMap::new(),
+            forwarded: HashMap::new(),
+            large: Pieces::new(LARGE_KEPT_BYTES_MAX),
+        }
+    }
 }
 
 /// A message of which items are taken.
@@ -75,27 +88,35 @@ impl Outbound {
         Self { store, hostname, changed, open: Mutex::default(), signing }
     }
 
-    /// Reads a message, checks it, and keeps a large one while its pieces are asked for.
-    async fn read_whole(&self, facts: MailFacts) -> Result<Arc<Vec<u8>>, QueueError> {
+    /// Reads a message, checks it, and keeps what it can of a large one while its pieces are asked
+    /// for, from `start` on.
+    async fn read_whole(&self, facts: MailFacts, start: usize) -> Result<Arc<Vec<u8>>, QueueError> {
         let store = self.store.clone();
         let read = move || store.body(&facts).map(Arc::new);
         // A body in the journal is one read of a few KiB; a thread's hand-over would cost more.
         let large = facts.body_bytes >= SMALL_BYTES;
         let body = if large { blocking(read).await? } else { read() }.map_err(failed)?;
-        let mut open = self.open();
-        let kept: usize = open.large.values().map(|body| body.len()).sum();
-        if large && kept + body.len() <= LARGE_KEPT_BYTES_MAX {
-            open.large.insert(facts.receipt.mail, Arc::clone(&body));
+        if large {
+            self.open().large.keep(facts.receipt.mail, &body, start);
         }
         Ok(body)
     }
 
+    /// Part of a message as it is kept.
+    async fn piece(&self, facts: MailFacts, range: Range<usize>) -> Result<Piece, QueueError> {
+        let known = self.open().large.get(facts.receipt.mail, range.clone());
+        match known {
+            Some(piece) => Ok(piece),
+            None => Ok(Piece::of(self.read_whole(facts, range.start).await?, range)),
+        }
+    }
+
     /// The same; where it is kept already, from there.
     async fn body(&self, kept: Kept) -> Result<Arc<Vec<u8>>, QueueError> {
-        let known = self.open().large.get(&kept.facts.receipt.mail).cloned();
+        let known = self.open().large.whole(kept.facts.receipt.mail);
         match known {
             Some(body) => Ok(body),
-            None => self.read_whole(kept.facts).await,
+            None => self.read_whole(kept.facts, 0).await,
         }
     }
 
@@ -213,7 +234,7 @@ impl Open {
                 self.mails.remove(&mail);
                 self.fronts.remove(&mail);
                 self.forwarded.remove(&mail);
-                self.large.remove(&mail);
+                self.large.forget(mail);
             }
         }
     }
@@ -222,11 +243,12 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = move |destination: &str, priority| match format!("x@{destination}")
-            .parse::<Address>()
-        {
-            Ok(address) => (want.skip)(&address.host, priority),
-            Err(_) => false,
+        let skip = move |lane: &Lane| {
+            let relay = lane.relay.as_deref().and_then(|relay| relay.parse().ok());
+            match format!("x@{}", lane.destination).parse::<Address>() {
+                Ok(address) => (want.skip)(&address.host, relay.as_ref(), lane.priority),
+                Err(_) => false,
+            }
         };
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
@@ -256,18 +278,22 @@ impl Queue for Outbound {
         bytes_max: usize,
     ) -> Result<Vec<u8>, QueueError> {
         let kept = self.kept(mail)?;
-        let body = self.body(kept).await?;
-        let skipped = octets_of(kept.skipped, &body);
-        let front = self.front(kept, &body).await?;
+        let front = match self.known_front(mail) {
+            Some(front) => front,
+            None => self.front(kept, &self.body(kept).await?).await?,
+        };
+        let octets = usize::try_from(kept.facts.body_bytes).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(kept.skipped).unwrap_or(usize::MAX).min(octets);
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let in_front = front.as_bytes().get(offset..).unwrap_or_default();
         let in_front = &in_front[..in_front.len().min(bytes_max)];
-        let start = skipped + offset.saturating_sub(front.len()).min(body.len() - skipped);
-        let end = start.saturating_add(bytes_max - in_front.len()).min(body.len());
-        if end == body.len() {
-            self.open().large.remove(&mail);
+        let start = skipped + offset.saturating_sub(front.len()).min(octets - skipped);
+        let end = start.saturating_add(bytes_max - in_front.len()).min(octets);
+        let piece = self.piece(kept.facts, start..end).await?;
+        if end == octets {
+            self.open().large.forget(mail);
         }
-        Ok([in_front, &body[start..end]].concat())
+        Ok([in_front, &piece].concat())
     }
 
     async fn begin_attempts(
@@ -339,14 +365,20 @@ impl Queue for Outbound {
     }
 
     async fn give_back(&self, custodies: &[CustodyId]) -> Result<(), QueueError> {
+        // Before they are back: from then on they may be taken anew, and noted here again.
         let begun: Vec<CustodyId> = {
-            let open = self.open();
-            custodies.iter().copied().filter(|custody| open.begun.contains(custody)).collect()
+            let mut open = self.open();
+            let begun = custodies.iter().copied().filter(|custody| open.begun.contains(custody));
+            let begun = begun.collect();
+            custodies.iter().for_each(|custody| open.forget(*custody));
+            begun
         };
-        self.store.give_back(custodies, begun).await.map_err(refused)?;
-        let mut open = self.open();
-        custodies.iter().for_each(|custody| open.forget(*custody));
-        Ok(())
+        let back = self.store.give_back(custodies, begun.clone()).await.map_err(refused);
+        if back.is_err() {
+            // It is asked for again, and then has to be recorded.
+            self.open().begun.extend(begun);
+        }
+        back
     }
 }
 
@@ -364,7 +396,7 @@ fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
 
 /// Messages below this are read without a thread of their own.
 const SMALL_BYTES: u64 = 256 << 10;
-/// Large messages kept in memory while they are sent; beyond it each piece is read anew.
+/// Large messages kept whole in memory while they are sent; beyond it a part of each is.
 const LARGE_KEPT_BYTES_MAX: usize = 64 << 20;
 
 async fn blocking<T: Send + 'static>(

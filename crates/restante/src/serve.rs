@@ -39,7 +39,8 @@ pub fn serve(
     alarms: Alarms,
     ready: impl FnOnce(&Store, &Config) + Send,
 ) -> anyhow::Result<()> {
-    let config = data.config()?;
+    let mut config = data.config()?;
+    file_limit::fit(&mut config);
     let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
         .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
     tell_start(&started);
@@ -191,7 +192,7 @@ async fn run(
     let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
     let limits = ListenLimits {
-        connections_max: file_limit::connections_max(&config),
+        connections_max: config.limits.connections_max,
         connections_per_source_max: config.limits.connections_per_ip_max,
         loopback_is_counted: config.limits.loopback_is_limited,
         stop_wait: config.timeouts.shut_down + Duration::from_secs(5),

@@ -6,6 +6,9 @@ use mail_types::{EnhancedStatus, Reply};
 pub const REPLY_LINE_OCTETS_MAX: usize = 4096;
 /// Lines of one reply.
 pub const REPLY_LINES_MAX: usize = 128;
+/// Octets of the text of a reply that are kept, as whole lines where there are several: what hosts say
+/// to people fits, and what a host says goes into records and reports, once for each recipient.
+pub const REPLY_TEXT_OCTETS_MAX: usize = 4096;
 
 /// What is no SMTP reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +39,8 @@ pub struct ReplyReader {
 
 impl ReplyReader {
     /// Takes the next line, without its CRLF; the reply if this was its last line. What cannot be
-    /// shown safely (controls, broken UTF-8) is replaced, all else is kept as it came.
+    /// shown safely (controls, broken UTF-8) is replaced, what is beyond [`REPLY_TEXT_OCTETS_MAX`]
+    /// is read and left out, all else is kept as it came.
     ///
     /// # Errors
     /// [`ReplyError`]; the connection has lost its place then.
@@ -56,8 +60,23 @@ impl ReplyReader {
         }
         self.code = None;
         let (status, lines) = take_status(code, std::mem::take(&mut self.lines));
-        Ok(Some(Reply { code, status, lines }))
+        Ok(Some(Reply { code, status, lines: shortened(lines, REPLY_TEXT_OCTETS_MAX) }))
     }
+}
+
+/// Whole lines, as many as fit; at least a part of the first.
+pub(crate) fn shortened(mut lines: Vec<String>, octets_max: usize) -> Vec<String> {
+    let mut octets = 0;
+    let fits = |line: &&String| {
+        octets += line.len();
+        octets <= octets_max
+    };
+    let count = lines.iter().take_while(fits).count();
+    lines.truncate(count.max(1));
+    if let (0, Some(first)) = (count, lines.first_mut()) {
+        first.truncate(first.floor_char_boundary(octets_max));
+    }
+    lines
 }
 
 /// Reads one whole reply from the front of `bytes`: it and how many octets it has; `None` where

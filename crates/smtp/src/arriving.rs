@@ -58,6 +58,8 @@ pub struct Rules {
     pub keeps_results: bool,
     /// Whether the signed-in account may have this address in From, or in Resent-From.
     pub may_send_as: Box<dyn Fn(&Address) -> bool + Send + Sync>,
+    /// Whether an address is of a domain of ours, which receivers take our word for.
+    pub is_of_ours: Box<dyn Fn(&Address) -> bool + Send + Sync>,
 }
 
 /// A message that is whole.
@@ -247,6 +249,18 @@ impl Arriving {
         // The list is cut there.
         if answerable.len() + 1 >= message::Limits::default().addresses_max {
             return refused(format!("The {field} field names too many addresses"));
+        }
+        // To receivers our servers vouch for our domains: resending is no way to write as a colleague.
+        if !is_author {
+            let authors = self.facts.from.iter().filter_map(message::EnvelopeAddress::address);
+            let mut others = authors.filter(|author| !(self.rules.may_send_as)(author));
+            if let Some(author) = others.find(|author| (self.rules.is_of_ours)(author)) {
+                let text = format!(
+                    "The From address {author} is another account's here; send its message on as \
+                     an attachment"
+                );
+                return Err(Refusal::permanent(550, 7, 1, text));
+            }
         }
         for entry in answerable {
             // Words, mostly of a name with a comma in it; and the marks of a group.

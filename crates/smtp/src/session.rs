@@ -184,6 +184,7 @@ impl Session {
             .cloned()
             .collect();
         let account = self.account;
+        let domains = Arc::clone(&directory);
         let own = account.and_then(|account| directory.account(account));
         let any_from = own.is_some_and(|own| (self.shared.any_from)(&own.address));
         let rules = Rules {
@@ -195,6 +196,9 @@ impl Session {
             keeps_results: self.is_one_of_ours(),
             may_send_as: Box::new(move |address| {
                 any_from || account.is_some_and(|account| directory.may_send_as(account, address))
+            }),
+            is_of_ours: Box::new(move |address| {
+                address.domain().is_some_and(|domain| domains.is_local(domain))
             }),
         };
         let (mail, arrival) = (self.shared.store.next_mail(), self.shared.store.arrival());

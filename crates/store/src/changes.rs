@@ -3,14 +3,15 @@
 //! [`CUSTODIES_PER_JOB`] custodies, each with what it was before.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use journal::Disk;
-use mail_types::{Address, CustodyId, Flags, MailId, Timestamp};
+use mail_types::{AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Timestamp, Uid};
 
 use crate::accept::next_in;
 use crate::commit::Work;
+use crate::custody::CustodyState;
 use crate::directory::Resolution;
 use crate::queue::CUSTODIES_PER_JOB;
 use crate::read::read_facts;
@@ -138,7 +139,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// Undoes a change (the last one that is not undone): every custody that is still as the change
-    /// left it is again what it was before. Blocks until all of it is durable.
+    /// left it is again what it was before. Blocks until all of it is durable. What a crash in the
+    /// middle leaves is undone by naming the change once more.
     ///
     /// # Errors
     /// [`Refused::Missing`] where there is none; else as [`Store::change_custodies`].
@@ -247,18 +249,12 @@ impl<D: Disk> Store<D> {
         part: Part,
         fill: impl FnOnce(&mut Work<'_>, &mut Change) -> Result<(), Refused> + Send + 'static,
     ) -> Pending<ChangeOutcome> {
-        let taken = Arc::clone(&self.taken);
         self.change(move |work| {
             let number = part.change.unwrap_or(work.next_seq().0);
-            let (items, recalled) = (Vec::new(), Vec::new());
-            let outcome = ChangeOutcome::default();
-            let mut change = Change { part, number, items, recalled, outcome };
+            let (items, outcome) = (Vec::new(), ChangeOutcome::default());
+            let mut change = Change { part, number, items, outcome };
             fill(work, &mut change)?;
             change.flush(work)?;
-            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            // What the runner has of them is not what they are any more. Where the group fails it is
-            // merely taken once more.
-            taken.recall(&change.recalled);
             Ok(change.outcome)
         })
     }
@@ -289,8 +285,6 @@ pub struct Change {
     part: Part,
     number: u64,
     items: Vec<Changed>,
-    /// All custodies that it changes.
-    recalled: Vec<CustodyId>,
     outcome: ChangeOutcome,
 }
 
@@ -316,7 +310,6 @@ impl Change {
                 // The next UID of a mailbox is known only behind this one.
                 let flush = matches!(is, Condition::Delivered { .. });
                 self.items.push(Changed { custody, was: standing.condition, is });
-                self.recalled.push(custody);
                 if flush {
                     self.flush(work)?;
                 }
@@ -439,7 +432,13 @@ pub fn released(
                 Ok(None) => return Ok(Err("without its message".to_owned())),
                 Err(error) => return Err(work.fail(error.into())),
             };
-            let (uid, mod_seq) = next_in(work, mailbox)?;
+            let had =
+                place_in(work, standing.mail, account).map_err(|error| work.fail(error.into()))?;
+            let (mailbox, (uid, mod_seq)) = match had {
+                // Several recipients lead to one account, which has the message once.
+                Some((mailbox, uid, mod_seq)) => (mailbox, (uid, mod_seq)),
+                None => (mailbox, next_in(work, mailbox)?),
+            };
             Ok(Ok(Condition::Delivered {
                 mailbox,
                 uid,
@@ -457,6 +456,26 @@ pub fn released(
             Ok(Err("to an address that is no account any more".to_owned()))
         }
     }
+}
+
+/// Where an account got a message as another of its recipients, though it may have moved it since.
+fn place_in(
+    work: &mut Work<'_>,
+    mail: MailId,
+    account: AccountId,
+) -> Result<Option<(MailboxId, Uid, ModSeq)>, SqlError> {
+    let mut places = Vec::new();
+    let query = "SELECT mailbox, uid FROM custody WHERE mail = $1 AND state = $2 \
+                 AND mailbox IS NOT NULL AND uid IS NOT NULL ORDER BY id";
+    let params = [mail.0.into(), CustodyState::Delivered.code().into()];
+    work.index.sql.query(query, &params, &mut |row| {
+        places.push((MailboxId(row.id(0)?), u32::try_from(row.int(1)?).unwrap_or_default()));
+        Ok(())
+    })?;
+    Ok(places.into_iter().find_map(|(id, uid)| {
+        let mailbox = work.index.mailboxes.get(&id).filter(|known| known.account == account)?;
+        Some((id, Uid::new(uid)?, mailbox.mod_seq))
+    }))
 }
 
 /// What undoing makes of a custody: what it was, as far as nothing came in between.
@@ -483,7 +502,9 @@ fn last_change(
 ) -> Result<Option<(u64, Vec<Place>)>, SqlError> {
     let last = "SELECT max(id) FROM queue_change WHERE undone = 0 \
                 AND kind NOT IN ('undo', 'purge-due', 'release-due')";
-    let this = "SELECT id FROM queue_change WHERE id = $1 AND undone = 0 \
+    // A change that is named may be undone already in part, where the server stopped in between: what
+    // is undone of it is as it was, and passed over.
+    let this = "SELECT id FROM queue_change WHERE id = $1 \
                 AND kind NOT IN ('undo', 'purge-due', 'release-due')";
     let found = match change {
         Some(change) => sql.number(this, &[change.into()])?,

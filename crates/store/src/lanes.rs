@@ -1,7 +1,7 @@
 //! The order in which the queue is taken from.
 //!
-//! The items are in the index, by lane: a destination, the account that sent them, their priority,
-//! and whether they were tried before. Here is, for each lane that has any, when the next of them
+//! The items are in the index, by lane: a destination (and the host that an operator sends them to
+//! instead), the account that sent them, their priority, and whether they were tried before. Here is, for each lane that has any, when the next of them
 //! may be due: as many entries as lanes, however many items. Whoever takes goes round them: the
 //! priorities in turn, the higher the more turns, of one by turns what is new and what was tried
 //! before, of those each account in turn, and of an account each destination in turn. So neither a
@@ -18,6 +18,8 @@ use mail_types::{CustodyId, Priority, RecordSeq, Timestamp, Turns};
 pub struct Lane {
     /// A domain or an address literal.
     pub destination: Arc<str>,
+    /// The host (`HOST:PORT`) that they go to, whatever routes and MX records say.
+    pub relay: Option<Arc<str>>,
     /// Who sent them; 0: nobody here.
     pub account: u64,
     /// RFC 6710.

@@ -86,6 +86,7 @@ pub use flags::{FlagsChange, FlagsOutcome};
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
+pub use lanes::Lane;
 pub use later::FutureRelease;
 pub use live::{MessageRow, OpenMailbox, Vanished};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};

@@ -21,6 +21,14 @@ impl<T> Pending<T> {
         Self(receiver)
     }
 
+    /// Of what needs no sync.
+    pub(crate) fn ready(value: T) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is there.
+        sender.send(Ok(value)).ok();
+        Self(receiver)
+    }
+
     /// Blocks this thread until the answer is there.
     ///
     /// # Errors

@@ -9,15 +9,15 @@ use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, ReverseP
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
-use crate::lanes::Turn;
+use crate::lanes::{Lane, Lanes, Turn};
 use crate::queue_rows::{QueueRow, lane_page, pauses, queue_row};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Outcome, Record, Source};
 use crate::record_report::TlsPolicySeen;
-use crate::record_tried::{Tried, Try};
+use crate::record_tried::{Tried, Try, fit_words};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::taken::{Taken, TakenItems};
+use crate::taken::{InQueue, Taken, TakenItems, as_taken};
 use crate::{MailFacts, Pending, Refused, Store, StoreError};
 
 /// A custody in the queue.
@@ -103,9 +103,9 @@ pub const CUSTODIES_PER_JOB: usize = 1000;
 
 impl<D: Disk> Store<D> {
     /// Takes items that are due, from each lane in its turn (see `lanes`); what is taken is not taken
-    /// again before [`Store::settle`] or [`Store::give_back`] names it. Nothing is taken for
-    /// destinations and priorities that `skip` names, or that an operator paused. Answers also when the next one that was
-    /// not taken is due.
+    /// again before [`Store::settle`] or [`Store::give_back`] names it. Nothing is taken of lanes
+    /// that `skip` names or whose destination an operator paused. Answers also when the next one that
+    /// was not taken is due.
     ///
     /// # Errors
     /// Where index or journal cannot be read; nothing is taken then.
@@ -113,38 +113,72 @@ impl<D: Disk> Store<D> {
         &self,
         now: Timestamp,
         count_max: usize,
-        skip: &dyn Fn(&str, Priority) -> bool,
+        skip: &dyn Fn(&Lane) -> bool,
     ) -> Result<(Vec<QueueItem>, Option<Timestamp>), StoreError> {
-        let (rows, next_due) = self.read(|sql| {
-            let seen = crate::index::applied_in(sql)?.map_or(RecordSeq(0), |head| head.last_seq);
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            self.shared.take_queue_news(seen, &mut |lane, due| lanes.note(lane, due));
-            self.taken().forget(seen, &mut |lane, due| lanes.note(lane, due));
-            lanes.wake(now);
-            let pauses = pauses(sql)?;
-            let paused =
-                |to: &str| pauses.contains(crate::index::EVERYWHERE) || pauses.contains(to);
-            let mut rows = Vec::new();
-            let mut aside = Vec::new();
-            while rows.len() < count_max
-                && let Some(turn) = lanes.turn()
-            {
-                let to = &turn.lane.destination;
-                if paused(to) || skip(to, turn.lane.priority) {
-                    aside.push(turn);
-                    continue;
+        let mut taking = Taking::default();
+        match self.read(|sql| self.take_turns(sql, now, count_max, skip, &mut taking)) {
+            Ok(next_due) => {
+                for row in &mut taking.rows {
+                    // Nobody else has it, so an earlier run has begun it; that it may have been
+                    // sent could not be recorded at the start.
+                    row.uncertain |= row.begun;
                 }
-                let share = (count_max - rows.len()).div_ceil(lanes.ready() + 1).max(SHARE_MIN);
-                let count = share.min(count_max - rows.len());
-                let TakenTo { after, next } = self.take_from(sql, &turn, now, count, &mut rows)?;
-                lanes.taken(turn, after, next, now);
+                // What cannot be read stays taken until a restart, so that it does not fill every
+                // page.
+                Ok((self.items(taking.rows), next_due))
             }
-            let is_full = rows.len() >= count_max && lanes.ready() > 0;
-            aside.iter().for_each(|turn| lanes.put_off(turn));
-            Ok((rows, if is_full { Some(now) } else { lanes.next() }))
-        })?;
-        // What cannot be read stays taken until a restart, so that it does not fill every page.
-        Ok((self.items(rows), next_due))
+            Err(error) => {
+                self.untake(taking);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_turns(
+        &self,
+        sql: &mut Sqlite,
+        now: Timestamp,
+        count_max: usize,
+        skip: &dyn Fn(&Lane) -> bool,
+        taking: &mut Taking,
+    ) -> Result<Option<Timestamp>, SqlError> {
+        let seen = crate::index::applied_in(sql)?.map_or(RecordSeq(0), |head| head.last_seq);
+        let mut lanes = self.lanes();
+        self.shared.take_queue_news(seen, &mut |lane, due| lanes.note(lane, due));
+        self.taken().forget(seen, &mut |lane, due| lanes.note(lane, due));
+        lanes.wake(now);
+        let pauses = pauses(sql)?;
+        let paused = |to: &str| pauses.contains(crate::index::EVERYWHERE) || pauses.contains(to);
+        while taking.rows.len() < count_max
+            && let Some(turn) = lanes.turn()
+        {
+            taking.aside.push(turn.clone());
+            if paused(&turn.lane.destination) || skip(&turn.lane) {
+                continue;
+            }
+            let left = count_max - taking.rows.len();
+            let share = left.div_ceil(lanes.ready() + 1).max(SHARE_MIN);
+            let count = share.min(left);
+            let TakenTo { after, next } =
+                self.take_from(sql, &turn, now, count, &mut taking.rows)?;
+            taking.aside.pop();
+            taking.done.push(turn.lane.clone());
+            lanes.taken(turn, after, next, now);
+        }
+        let is_full = taking.rows.len() >= count_max && lanes.ready() > 0;
+        taking.aside.drain(..).for_each(|turn| lanes.put_off(&turn));
+        Ok(if is_full { Some(now) } else { lanes.next() })
+    }
+
+    /// Nothing was taken after all: it can be taken again, and its lanes are looked at again.
+    fn untake(&self, taking: Taking) {
+        let mut taken = self.taken();
+        taking.rows.iter().for_each(|row| taken.untake(row.custody));
+        drop(taken);
+        let mut lanes = self.lanes();
+        taking.aside.iter().for_each(|turn| lanes.put_off(turn));
+        // From the beginning: what was taken of them lies in front of where they stand.
+        taking.done.iter().for_each(|lane| lanes.note(lane, Timestamp(i64::MIN)));
     }
 
     /// Takes at most so many items of a lane.
@@ -171,7 +205,7 @@ impl<D: Disk> Store<D> {
                     continue;
                 }
                 row.facts = read_facts(sql, row.mail)?;
-                taken.take(row.custody, row.due, &turn.lane);
+                taken.take(row.custody, row.due, &turn.lane, row.way.clone());
                 rows.push(row);
                 left -= 1;
             }
@@ -243,11 +277,7 @@ impl<D: Disk> Store<D> {
     pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<Vec<CustodyId>> {
         let taken = Arc::clone(&self.taken);
         self.change(move |work| {
-            let mut custodies = queued(work, &custodies)?;
-            {
-                let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                custodies.retain(|custody| !taken.is_recalled(*custody));
-            }
+            let InQueue { same: mut custodies, .. } = as_taken(work, &taken, &custodies)?;
             if !work.index.pauses.is_empty() {
                 custodies = unpaused(work, custodies)?;
             }
@@ -284,26 +314,35 @@ impl<D: Disk> Store<D> {
         policies: Vec<TlsPolicySeen>,
     ) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
-        let recalled = Arc::clone(&self.taken);
+        let known = Arc::clone(&self.taken);
         let report = report.map(|report| (self.next_mail(), report));
         let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
         self.change_and(
             move |work| {
                 crate::reports::note_tls_policies(work, policies)?;
-                settle(work, &recalled, settled, tries, report)
+                settle(work, &known, settled, tries, report)
             },
-            move |(), synced| {
+            move |changed, synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
                 taken.release(&custodies, Taken::SettledBy(synced.seq()));
+                taken.release(&changed, Taken::Back(synced.seq()));
             },
         )
     }
 
     /// Gives back items that came to nothing; `begun` are those of them whose attempt was recorded
-    /// but never reached the final dot.
+    /// but never reached the final dot. The others were taken in memory alone, and are back at once
+    /// whatever becomes of these.
     pub fn give_back(&self, custodies: &[CustodyId], begun: Vec<CustodyId>) -> Pending<()> {
         let taken = Arc::clone(&self.taken);
-        let custodies = custodies.to_vec();
+        let is_begun: HashSet<CustodyId> = begun.iter().copied().collect();
+        let at_once: Vec<CustodyId> =
+            custodies.iter().copied().filter(|custody| !is_begun.contains(custody)).collect();
+        self.taken().release(&at_once, Taken::Back(RecordSeq(0)));
+        if begun.is_empty() {
+            return Pending::ready(());
+        }
+        let recorded = begun.clone();
         self.change_and(
             move |work| {
                 let begun = queued(work, &begun)?;
@@ -314,7 +353,7 @@ impl<D: Disk> Store<D> {
             },
             move |(), synced| {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                taken.release(&custodies, Taken::Back(synced.seq()));
+                taken.release(&recorded, Taken::Back(synced.seq()));
             },
         )
     }
@@ -350,6 +389,10 @@ impl<D: Disk> Store<D> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads the messages' records, each once.
     fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
         let mut mails: HashMap<MailId, Arc<QueuedMail>> = HashMap::new();
@@ -383,7 +426,7 @@ impl<D: Disk> Store<D> {
             };
             items.push(QueueItem {
                 custody: row.custody,
-                recipient: match row.recipient {
+                recipient: match row.way.recipient {
                     Some(edited) => edited,
                     None => mail.accepted.custodies[place].recipient.clone(),
                 },
@@ -395,8 +438,8 @@ impl<D: Disk> Store<D> {
                 uncertain: row.uncertain,
                 delay_told: row.delay_told,
                 since: row.since,
-                relay: row.relay,
-                give_back: row.give_back,
+                relay: row.way.relay,
+                give_back: row.way.give_back,
                 priority: row.priority,
             });
         }
@@ -436,24 +479,23 @@ fn unpaused(work: &mut Work<'_>, custodies: Vec<CustodyId>) -> Result<Vec<Custod
     Ok(free)
 }
 
+/// Answers which were changed since they were taken, and are as open as before.
 fn settle(
     work: &mut Work<'_>,
     taken: &Mutex<TakenItems>,
     mut settled: Vec<Settled>,
-    tries: Vec<Try>,
+    mut tries: Vec<Try>,
     report: Option<(MailId, NewReport)>,
-) -> Result<(), Refused> {
+) -> Result<Vec<CustodyId>, Refused> {
     let custodies: Vec<CustodyId> = settled.iter().map(|one| one.custody).collect();
-    let open: HashSet<CustodyId> = queued(work, &custodies)?.into_iter().collect();
-    {
-        // What was changed since it was taken was not offered to anybody: that it could not be sent
-        // the old way says nothing about the new one.
-        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.retain(|one| open.contains(&one.custody) && !taken.is_recalled(one.custody));
-    }
+    // What was changed since it was taken was not offered to anybody: that it could not be sent the
+    // old way says nothing about the new one.
+    let InQueue { same: open, changed } = as_taken(work, taken, &custodies)?;
+    let open: HashSet<CustodyId> = open.into_iter().collect();
+    settled.retain(|one| open.contains(&one.custody));
     if settled.is_empty() {
         // Asked for once more after its answer was lost: it is done already, report included.
-        return Ok(());
+        return Ok(changed);
     }
     let report = match report {
         Some((mail, report)) => accept_report(work, mail, report)?,
@@ -477,15 +519,17 @@ fn settle(
         }
         outcomes.push((custody, peer, outcome));
     }
+    fit_words(&mut outcomes, &mut tries);
     if tries.is_empty() {
         for (custody, peer, outcome) in outcomes {
             work.record(&Actor::Server, Record::Attempted { custody, peer, outcome })?;
         }
-        return Ok(());
+        return Ok(changed);
     }
     let peer = outcomes.first().and_then(|(_, peer, _)| peer.clone());
     let outcomes = outcomes.into_iter().map(|(custody, _, outcome)| (custody, outcome)).collect();
-    work.record(&Actor::Server, Record::Tried(Box::new(Tried { peer, outcomes, tries })))
+    work.record(&Actor::Server, Record::Tried(Box::new(Tried { peer, outcomes, tries })))?;
+    Ok(changed)
 }
 
 /// Accepts a report; `None` where it goes to nobody that exists (a local user that is gone).
@@ -494,6 +538,10 @@ pub fn accept_report(
     mail: MailId,
     report: NewReport,
 ) -> Result<Option<MailId>, Refused> {
+    // RFC 8689 §5: what is said about a message with REQUIRETLS travels as it was to.
+    let query = "SELECT 1 FROM tls_required WHERE mail = $1";
+    let required = work.index.sql.number(query, &[report.about.0.into()]);
+    let required = required.map_err(|error| work.fail(error.into()))?;
     let arrived = Arrived {
         mail,
         actor: Actor::Server,
@@ -503,7 +551,7 @@ pub fn accept_report(
         return_headers_only: None,
         eight_bit: false,
         smtp_utf8: report.to.needs_smtputf8(),
-        requires_tls: false,
+        requires_tls: required.is_some(),
         body: report.body,
         message_id: report.message_id,
         subject: report.subject,
@@ -519,6 +567,16 @@ pub fn accept_report(
         }
         Err(refused) => Err(refused),
     }
+}
+
+/// What one call has taken so far.
+#[derive(Default)]
+struct Taking {
+    rows: Vec<QueueRow>,
+    /// Lanes that were taken from.
+    done: Vec<Lane>,
+    /// Those that had their turn and were not.
+    aside: Vec<Turn>,
 }
 
 /// How far a lane is taken.

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use mail_types::{Address, CustodyId, MailId, Priority, Timestamp};
+use mail_types::{CustodyId, MailId, Priority, Timestamp};
 
 use crate::MailFacts;
 use crate::index::Index;
 use crate::lanes::{Lane, Lanes};
 use crate::sql::{Executor, Row, SqlError};
 use crate::sqlite::Sqlite;
+use crate::taken::Way;
 
 /// A row of the queue.
 pub struct QueueRow {
@@ -21,9 +22,7 @@ pub struct QueueRow {
     pub uncertain: bool,
     pub delay_told: bool,
     pub since: Timestamp,
-    pub recipient: Option<Address>,
-    pub relay: Option<String>,
-    pub give_back: Option<String>,
+    pub way: Way,
     pub priority: Priority,
 }
 
@@ -37,7 +36,7 @@ pub fn lane_page(
     const PAGE: &str = "SELECT custody, mail, destination, due, attempts, begun, uncertain, \
         delay_told, accepted, recipient, relay, give_back, priority FROM queue \
         WHERE destination = $1 AND account = $2 AND priority = $3 AND again = $4 \
-        AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
+        AND relay IS $8 AND (due, custody) > ($5, $6) ORDER BY due, custody LIMIT $7";
     let (due, custody) =
         after.map_or((i64::MIN, i64::MIN), |(due, custody)| (due.0, custody.0.cast_signed()));
     let limit = count + 1;
@@ -50,6 +49,7 @@ pub fn lane_page(
         due.into(),
         custody.into(),
         (limit as u64).into(),
+        lane.relay.as_deref().into(),
     ];
     sql.query(PAGE, &params, &mut |row| {
         page.push(queue_row(row)?);
@@ -72,11 +72,12 @@ pub fn pauses(sql: &mut Sqlite) -> Result<HashSet<String>, SqlError> {
 /// Every lane with what is next due in it.
 pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
     let mut lanes = Lanes::default();
-    let query = "SELECT destination, account, priority, again, min(due) FROM queue \
-                 GROUP BY destination, account, priority, again";
+    let query = "SELECT destination, account, priority, again, min(due), relay FROM queue \
+                 GROUP BY destination, relay, account, priority, again";
     index.sql.query(query, &[], &mut |row| {
         let lane = Lane {
             destination: row.text(0)?.into(),
+            relay: row.text_or_null(5)?.map(Into::into),
             account: row.id(1)?,
             priority: Priority::nearest(row.int(2)?),
             again: row.int(3)? != 0,
@@ -90,16 +91,9 @@ pub fn lanes(index: &mut Index<Sqlite>) -> Result<Lanes, SqlError> {
 /// From the columns custody, mail, destination, due, attempts, begun, uncertain, delay_told,
 /// accepted, recipient, relay, give_back, priority.
 pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
-    let mail = MailId(row.id(1)?);
-    let recipient = row.text_or_null(9)?.map(|text| {
-        text.parse().map_err(|cause| SqlError {
-            doing: "read an address of the queue".to_owned(),
-            cause: Box::new(cause),
-        })
-    });
     Ok(QueueRow {
         custody: CustodyId(row.id(0)?),
-        mail,
+        mail: MailId(row.id(1)?),
         facts: None,
         due: Timestamp(row.int(3)?),
         attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
@@ -107,10 +101,34 @@ pub fn queue_row(row: &dyn Row) -> Result<QueueRow, SqlError> {
         uncertain: row.int(6)? != 0,
         delay_told: row.int(7)? != 0,
         since: Timestamp(row.int(8)?),
-        recipient: recipient.transpose()?,
-        relay: row.text_or_null(10)?.map(str::to_owned),
-        give_back: row.text_or_null(11)?.map(str::to_owned),
+        way: way(row, 9)?,
         priority: Priority::nearest(row.int(12)?),
+    })
+}
+
+/// How a custody is sent now; none where it is not in the queue.
+pub fn way_of(sql: &mut impl Executor, custody: CustodyId) -> Result<Option<Way>, SqlError> {
+    let mut found = None;
+    let query = "SELECT recipient, relay, give_back FROM queue WHERE custody = $1";
+    sql.query(query, &[custody.0.into()], &mut |row| {
+        found = Some(way(row, 0)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// From the columns recipient, relay, give_back, the first of which is this.
+fn way(row: &dyn Row, first: usize) -> Result<Way, SqlError> {
+    let recipient = row.text_or_null(first)?.map(|text| {
+        text.parse().map_err(|cause| SqlError {
+            doing: "read an address of the queue".to_owned(),
+            cause: Box::new(cause),
+        })
+    });
+    Ok(Way {
+        recipient: recipient.transpose()?,
+        relay: row.text_or_null(first + 1)?.map(str::to_owned),
+        give_back: row.text_or_null(first + 2)?.map(str::to_owned),
     })
 }
 

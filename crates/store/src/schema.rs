@@ -59,7 +59,7 @@ CREATE TABLE queue (
   due INTEGER NOT NULL, attempts INTEGER NOT NULL, begun INTEGER NOT NULL,
   uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
   recipient TEXT, relay TEXT, give_back TEXT);
-CREATE INDEX queue_lane ON queue (destination, account, priority, again, due, custody);
+CREATE INDEX queue_lane ON queue (destination, relay, account, priority, again, due, custody);
 CREATE TABLE held (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,

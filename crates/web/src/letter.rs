@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hyper::StatusCode;
 use mail_types::{Address, ReversePath};
 use serde::Deserialize;
 
@@ -162,13 +163,14 @@ pub(crate) fn read_json(bytes: &[u8]) -> Result<(Letter, Wanted), Problem> {
 /// needed), else in From, To, Cc and Bcc.
 ///
 /// # Errors
-/// 400, with what is wrong.
+/// 400, or 422 where SMTP could not carry it, with what is wrong.
 pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
     let content = interchange::crlf(bytes);
     // RFC 5321 §2.3.8: as over SMTP, what two readers would take for two messages is nobody's.
     if content.contains(&0) || has_bare_cr(&content) {
         let detail = "The message holds a NUL octet or a bare CR (lines end with CRLF or LF)";
-        return Err(Problem::bad_request(detail));
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        return Err(Problem { enhanced_status: Some("5.6.0".to_owned()), ..problem });
     }
     let mut from = None;
     let mut to = Vec::new();

@@ -3,7 +3,7 @@ use std::time::Duration;
 use deliver::HostLimit;
 use peers::{Act, Script, Sink, Stage};
 
-use crate::world::{LIMIT, START, World, short, sinks};
+use crate::world::{LIMIT, NewMail, START, World, short, sinks};
 
 pub fn limit(hosts: &str) -> HostLimit {
     let hosts = hosts.to_owned();
@@ -218,4 +218,27 @@ async fn greylisted_mail_comes_again_when_the_host_said() {
     world.outcome(custody).await;
     let due = world.queue.read(|state| state.custodies[&custody].due);
     assert_eq!(due, Some(START.after(Duration::from_secs(125))));
+}
+
+#[tokio::test]
+async fn rerouted_mail_takes_no_more_than_its_share() {
+    let stuck = Sink::start(Script::accept().on(Stage::Connect, Act::Hold)).await;
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.items_max = 40;
+        s.items_per_destination_max = 10;
+    })
+    .await;
+    world.domain("a.test", &sink);
+    let relay = stuck.addr().to_string();
+    for _ in 0..100 {
+        world.add(&NewMail { relay: Some(&relay), ..NewMail::to(&["one@a.test"]) });
+    }
+    stuck.wait_for(LIMIT, |state| state.held > 0).await;
+    let other = world.add_to("two@a.test");
+    assert!(matches!(world.outcome(other).await, deliver::Outcome::Relayed { .. }));
+    world.queue.read(|state| assert!(state.taken_max <= 16, "{}", state.taken_max));
+    stuck.release();
+    world.wait_all_closed().await;
+    assert_eq!((stuck.count(), sink.count()), (100, 1));
 }

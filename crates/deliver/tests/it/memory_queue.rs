@@ -37,6 +37,7 @@ pub struct MemoryQueue {
     changed: Notify,
     /// So many calls fail from now on.
     pub fail_begin: AtomicU32,
+    pub fail_give_back: AtomicU32,
     /// The result of this custody cannot be recorded.
     pub fail_record_of: AtomicU64,
     pub fail_body: AtomicU32,
@@ -53,6 +54,7 @@ impl MemoryQueue {
             changes: watch::channel(0).0,
             changed: Notify::new(),
             fail_begin: AtomicU32::new(0),
+            fail_give_back: AtomicU32::new(0),
             fail_record_of: AtomicU64::new(0),
             fail_body: AtomicU32::new(0),
             panic_body: AtomicU32::new(0),
@@ -169,8 +171,8 @@ impl Queue for MemoryQueue {
             .custodies
             .values()
             .filter(|custody| {
-                !custody.taken
-                    && !(want.skip)(&custody.item.recipient.host, custody.item.mail.priority)
+                let Item { recipient, relay, mail, .. } = &custody.item;
+                !custody.taken && !(want.skip)(&recipient.host, relay.as_ref(), mail.priority)
             })
             .filter_map(|custody| custody.due.map(|due| (due, custody.item.custody)))
             .collect();
@@ -243,9 +245,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn give_back(&self, ids: &[CustodyId]) -> Result<(), QueueError> {
-        if self.dead.load(Ordering::SeqCst) {
-            return Err(QueueError("dead".into()));
-        }
+        self.fails(&self.fail_give_back)?;
         let mut state = self.state.lock().unwrap();
         for id in ids {
             let custody = state.custodies.get_mut(id).unwrap();

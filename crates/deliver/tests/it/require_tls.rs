@@ -55,3 +55,14 @@ async fn it_goes_back_where_any_of_it_is_missing() {
         assert!(text.contains("Subject: hello") && !text.contains("The text."), "{text}");
     }
 }
+
+/// RFC 8689 §5: a report is not thrown away because the next host offers too little.
+#[tokio::test]
+async fn a_report_goes_on_without_what_the_host_does_not_offer() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::at(&sink).await;
+    world.domain("signed.test", &sink);
+    let custody = world.add(&NewMail { from: "", ..required() })[0];
+    assert_eq!(short(&world.outcome(custody).await), "relayed");
+    assert!(!sink.stored()[0].mail_parameters.contains("REQUIRETLS"));
+}

@@ -105,6 +105,7 @@ pub struct NewMail<'a> {
     pub headers_only: Option<bool>,
     pub smtp_utf8: bool,
     pub requires_tls: bool,
+    pub relay: Option<&'a str>,
     pub tls_optional: bool,
 }
 
@@ -118,6 +119,7 @@ impl<'a> NewMail<'a> {
             headers_only: None,
             smtp_utf8: false,
             requires_tls: false,
+            relay: None,
             tls_optional: false,
         }
     }
@@ -210,7 +212,7 @@ impl World {
             warned: false,
             uncertain: false,
             since: now,
-            relay: None,
+            relay: new.relay.map(|relay| relay.parse().unwrap()),
             give_back: None,
         };
         let items: Vec<Item> = (0..).zip(new.to).map(item).collect();

@@ -287,7 +287,7 @@ fn certificate_id(shown: &str) -> String {
     if serial[0] & 0x80 != 0 {
         serial.insert(0, 0);
     }
-    let key = shown.lines().filter(|line| line.starts_with("    ")).next_back().unwrap();
+    let key = shown.lines().rfind(|line| line.starts_with("    ")).unwrap();
     let url = |bytes: &[u8]| {
         let text = crate::harness::base64(bytes).replace('+', "-").replace('/', "_");
         text.trim_end_matches('=').to_owned()

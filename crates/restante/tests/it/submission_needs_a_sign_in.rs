@@ -83,6 +83,8 @@ fn who_resends_a_message_answers_for_it() {
         format!("Resent-From: {ALICE}\nResent-Sender: boss@far.test\n{foreign}"),
         format!("Resent-From: nobody\n{foreign}"),
         format!("Resent-Sender: {ALICE}\n{foreign}"),
+        // Nor is it a way to write as a colleague, for whom our servers vouch.
+        format!("Resent-From: {ALICE}\nFrom: {BOB}"),
     ];
     for header in refused {
         let reply = submitted(&house, &header);

@@ -55,46 +55,6 @@ fn neomutt_sorts_reads_flags_and_deletes() {
     assert!(left.iter().all(|(_, flags)| flags.contains(&"\\Flagged".to_owned())), "{left:?}");
 }
 
-/// What `export` writes is a mailbox to a program that has never heard of us.
-#[test]
-fn neomutt_reads_what_was_exported() {
-    let house = House::new();
-    fill(&house, &["latest", "middle", "earliest"]);
-    let home = [("HOME", house.path().display().to_string())];
-    for (format, file) in [("maildir", ""), ("mbox", "INBOX.mbox")] {
-        let there = house.path().join(format);
-        house.restante(&[
-            "export",
-            ALICE,
-            "--to",
-            &there.display().to_string(),
-            "--format",
-            format,
-        ]);
-        let read = house.path().join(format!("{format}-read"));
-        let configuration = house.path().join(format!("{format}-neomuttrc"));
-        // What is tagged may be piped together or one by one.
-        let keys = format!(
-            "<tag-pattern>~A<enter><tag-prefix><pipe-message>cat >> {}<enter><exit>",
-            read.display()
-        );
-        let text = format!(
-            "set sort=date\nset quit=yes\nset wait_key=no\nset mark_old=no\npush \"{keys}\"\n"
-        );
-        fs::write(&configuration, text).unwrap();
-        let (rc, mailbox) = (configuration.display(), there.join(file));
-        let command = format!("neomutt -n -R -F {rc} -f {}", mailbox.display());
-        let shown = house.path().join(format!("{format}-shown"));
-        Terminal::start(&command, shown, &home).ended();
-        let text = fs::read_to_string(&read).unwrap();
-        let subjects: Vec<&str> =
-            text.lines().filter(|line| line.starts_with("Subject: ")).collect();
-        let wanted = ["Subject: earliest", "Subject: middle", "Subject: latest"];
-        assert_eq!(subjects, wanted, "{format}");
-        assert_eq!(text.matches(".a line that begins with a dot").count(), 3, "{format}");
-    }
-}
-
 #[test]
 fn aerc_pipes_flags_and_moves() {
     let house = House::new();

@@ -125,7 +125,7 @@ async fn a_domain_is_told_what_failed_by_mail_and_by_https() {
     web.page("/tls", 201, "text/plain", "thanks");
     let told = house.restante(&["report", "send"]);
     assert!(told.contains(&format!("posted to {url} (201)")), "{told}");
-    let posted = web.asked().into_iter().filter(|one| one.path == "/tls").next_back().unwrap();
+    let posted = web.asked().into_iter().rfind(|one| one.path == "/tls").unwrap();
     assert_eq!(posted.method, "POST");
     let has = |line: &str| posted.headers.iter().any(|have| have.eq_ignore_ascii_case(line));
     assert!(has("content-type: application/tlsrpt+gzip"), "{:?}", posted.headers);

@@ -2,6 +2,8 @@
 
 use mail_types::{Reply, Timestamp};
 
+use crate::reply::shortened;
+
 /// A part of a session or a transaction, in the order they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -85,22 +87,7 @@ impl Sayings {
     }
 }
 
-/// Whole lines, as many as fit; at least a part of the first.
 fn kept(reply: &Reply) -> Reply {
-    let octets: usize = reply.lines.iter().map(String::len).sum();
-    if octets <= REPLY_OCTETS_MAX {
-        return reply.clone();
-    }
-    let mut room = REPLY_OCTETS_MAX;
-    let mut lines = Vec::new();
-    for line in &reply.lines {
-        let end = (0..=room.min(line.len())).rev().find(|&end| line.is_char_boundary(end));
-        let part = line.get(..end.unwrap_or(0)).unwrap_or_default();
-        lines.push(part.to_owned());
-        room -= part.len();
-        if room == 0 || part.len() < line.len() {
-            break;
-        }
-    }
-    Reply { code: reply.code, status: reply.status, lines }
+    let Reply { code, status, ref lines } = *reply;
+    Reply { code, status, lines: shortened(lines.clone(), REPLY_OCTETS_MAX) }
 }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use mail_types::Reply;
+use mail_types::{Reply, ReversePath};
 
 use super::question::{Lack, Loss, Message, Outcome, Peer, Report, Size, Stage};
 use super::said::{Phase, Said};
@@ -360,9 +360,10 @@ fn lack_of_all(message: &Message, peer: &Peer) -> Option<Lack> {
     if utf8 && !peer.smtputf8 {
         return Some(Lack::SmtpUtf8);
     }
-    // RFC 8689 §4.2.1: all of it must hold, or the message must not go there.
-    let is_verified = peer.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
-    if message.params.requiretls && !(peer.requiretls && is_verified && peer.is_proven) {
+    // RFC 8689 §4.2.1: all of it must hold, or the message must not go there. §5: a report is not
+    // lost for it, which comes from <> and goes on without the parameter.
+    let must_hold = message.params.requiretls && message.reverse_path != ReversePath::Null;
+    if must_hold && !keeps_up_tls(peer) {
         return Some(Lack::RequireTls);
     }
     match (peer.size, message.params.size) {
@@ -372,6 +373,12 @@ fn lack_of_all(message: &Message, peer: &Peer) -> Option<Lack> {
         }
         _ => None,
     }
+}
+
+/// Whether it is proven that this is the host, by TLS, and it promises to ask as much of others.
+fn keeps_up_tls(peer: &Peer) -> bool {
+    let is_verified = peer.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
+    peer.requiretls && is_verified && peer.is_proven
 }
 
 fn lack_of_one(recipient: &Recipient, peer: &Peer) -> Option<Lack> {
@@ -402,7 +409,7 @@ fn write_mail(message: &Message, peer: &Peer, out: &mut Vec<u8>) {
     if with_smtputf8(message, peer) {
         line.push_str(" SMTPUTF8");
     }
-    if params.requiretls {
+    if params.requiretls && keeps_up_tls(peer) {
         line.push_str(" REQUIRETLS");
     }
     // RFC 6710 §4.1: passed on where it is understood.

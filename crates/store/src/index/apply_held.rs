@@ -100,6 +100,15 @@ impl<E: Executor> Index<E> {
                     ),
                     &[custody.0.into()],
                 )?;
+                // Nobody tried it while it was held: that time does not count. (Of what is held to be
+                // sent later, none has counted before.)
+                self.sql.execute(
+                    "UPDATE queue SET accepted = accepted + $2 - max(accepted, \
+                     (SELECT since FROM held WHERE held.custody = queue.custody)) \
+                     WHERE custody = $1 AND max(accepted, \
+                     (SELECT since FROM held WHERE held.custody = queue.custody)) < $2",
+                    &[custody.0.into(), now.0.into()],
+                )?;
                 self.forget_hold(custody)?;
                 self.set_waiting(
                     "UPDATE queue SET destination = $2, due = $3, recipient = $4, relay = $5, \
@@ -234,15 +243,40 @@ impl<E: Executor> Index<E> {
             self.pauses.insert(destination.to_owned());
             self.sql.execute(
                 "INSERT INTO pause (destination, since, reason) VALUES ($1, $2, $3) \
-                 ON CONFLICT (destination) DO UPDATE SET since = excluded.since, \
-                 reason = excluded.reason",
+                 ON CONFLICT (destination) DO UPDATE SET reason = excluded.reason",
                 &[destination.into(), now.0.into(), reason.into()],
             )?;
         } else {
+            let query = "SELECT since FROM pause WHERE destination = $1";
+            let since = self.sql.number(query, &[destination.into()])?;
             self.pauses.remove(destination);
             let remove = "DELETE FROM pause WHERE destination = $1";
             self.sql.execute(remove, &[destination.into()])?;
+            if let Some(since) = since {
+                self.pause_counts_not(destination, Timestamp(since), now)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Nobody tried what waited by an operator's word: that time does not count, of whatever came
+    /// before or during it. While another pause goes on, the time from its beginning on is that
+    /// one's to take off.
+    fn pause_counts_not(
+        &mut self,
+        destination: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            "UPDATE queue SET accepted = accepted - max(accepted, $2) + \
+             min($3, coalesce((SELECT min(since) FROM pause \
+             WHERE destination IN (queue.destination, '*')), $3)) \
+             WHERE (destination = $1 OR $1 = '*') AND max(accepted, $2) < \
+             min($3, coalesce((SELECT min(since) FROM pause \
+             WHERE destination IN (queue.destination, '*')), $3))",
+            &[destination.into(), since.0.into(), now.0.into()],
+        )?;
         Ok(())
     }
 

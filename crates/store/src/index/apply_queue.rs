@@ -15,8 +15,8 @@ impl<E: Executor> Index<E> {
     /// A new item is in this lane.
     pub(super) fn new_in_lane(&mut self, destination: &str, account: u64, due: Timestamp) {
         if let Some(news) = &mut self.queue_news {
-            let (priority, again) = (Priority::NORMAL, false);
-            let lane = Lane { destination: destination.into(), account, priority, again };
+            let (relay, priority, again) = (None, Priority::NORMAL, false);
+            let lane = Lane { destination: destination.into(), relay, account, priority, again };
             // Recipients of one message are one piece of news.
             if !news.last().is_some_and(|(last, at)| *last == lane && *at <= due) {
                 news.push((lane, due));
@@ -27,11 +27,11 @@ impl<E: Executor> Index<E> {
     /// An item is due at another time, or in another lane, or in the queue again.
     pub(crate) fn moved_in_queue(&mut self, custody: CustodyId) -> Result<(), SqlError> {
         let Some(news) = &mut self.queue_news else { return Ok(()) };
-        let query =
-            "SELECT destination, account, priority, again, due FROM queue WHERE custody = $1";
+        let query = "SELECT destination, account, priority, again, due, relay FROM queue WHERE custody = $1";
         self.sql.query(query, &[custody.0.into()], &mut |row| {
             let lane = Lane {
                 destination: row.text(0)?.into(),
+                relay: row.text_or_null(5)?.map(Into::into),
                 account: row.id(1)?,
                 priority: Priority::nearest(row.int(2)?),
                 again: row.int(3)? != 0,

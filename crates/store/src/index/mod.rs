@@ -311,12 +311,12 @@ impl<E: Executor> Index<E> {
             Record::Accepted(accepted) => self.accepted(entry, accepted, at),
             Record::TlsRequired { .. }
             | Record::TlsOptional { .. }
+            | Record::FutureRelease { .. }
+            | Record::PrioritySet { .. }
+            | Record::Judged(_)
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
-            | Record::TlsPolicySeen(_) => self.apply_tls_and_reports(entry, seq, at),
-            Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
-                self.apply_later(&entry.record, seq, at)
-            }
+            | Record::TlsPolicySeen(_) => self.apply_beside_mail(entry, seq, at),
             Record::FlagsSet { mailbox, mod_seq, sets } => self.flags_set(*mailbox, *mod_seq, sets),
             Record::Copied { from, to, mod_seq, messages } => {
                 let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
@@ -345,11 +345,6 @@ impl<E: Executor> Index<E> {
                     self.tell_story_of_custody(*custody, seq, at)
                 })
             }
-            // What was turned away has no story.
-            Record::Judged(judged) => match judged.mail {
-                Some(mail) => self.tell_story(mail, seq, at),
-                None => Ok(()),
-            },
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
@@ -380,8 +375,9 @@ impl<E: Executor> Index<E> {
 }
 
 impl<E: Executor> Index<E> {
-    /// What messages want of TLS; what reports to others are made of, and what became of them.
-    fn apply_tls_and_reports(
+    /// What stands beside a message: its wishes, the verdict on it, the report that it is; and what
+    /// reports to others are made of.
+    fn apply_beside_mail(
         &mut self,
         entry: &Entry,
         seq: RecordSeq,
@@ -396,6 +392,14 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
+            Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
+                self.apply_later(&entry.record, seq, at)
+            }
+            // What was turned away has no story.
+            Record::Judged(judged) => match judged.mail {
+                Some(mail) => self.tell_story(mail, seq, at),
+                None => Ok(()),
+            },
             Record::Reported(report) => {
                 self.apply_reported(report, entry.at)?;
                 match report.outcome {

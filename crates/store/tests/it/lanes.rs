@@ -25,7 +25,7 @@ fn send(store: &Store, account: AccountId, to: &str) {
 }
 
 fn take(store: &Store, now: Timestamp, count: usize) -> Vec<QueueItem> {
-    store.take_due(now, count, &|_, _| false).unwrap().0
+    store.take_due(now, count, &|_| false).unwrap().0
 }
 
 fn put_off(store: &Store, items: &[QueueItem], due: Timestamp) {
@@ -73,7 +73,8 @@ fn what_is_skipped_is_not_forgotten() {
     let (ann, _) = populate(&store);
     send(&store, ann, "a@far.example");
     send(&store, ann, "b@other.example");
-    let (taken, next) = store.take_due(LATE, 10, &|to, _| to == "far.example").unwrap();
+    let (taken, next) =
+        store.take_due(LATE, 10, &|lane| &*lane.destination == "far.example").unwrap();
     assert_eq!(taken[0].recipient.to_string(), "b@other.example");
     assert_eq!((taken.len(), next), (1, None));
     let taken = take(&store, LATE, 10);

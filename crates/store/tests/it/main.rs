@@ -8,6 +8,7 @@ mod changes;
 mod extracted;
 mod groups;
 mod lanes;
+mod mended;
 mod model;
 mod power;
 mod quotas;

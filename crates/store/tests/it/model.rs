@@ -261,7 +261,7 @@ fn settle_again(store: &Store<SimDisk>, item: &QueueItem, settled: Settled) {
 
 fn send(store: &Store<SimDisk>, model: &mut Model, random: &mut Random) {
     let later = Timestamp(i64::MAX);
-    let (items, _) = store.take_due(later, 1 + random.below(3) as usize, &|_, _| false).unwrap();
+    let (items, _) = store.take_due(later, 1 + random.below(3) as usize, &|_| false).unwrap();
     for item in &items {
         let body = String::from_utf8(store.body(&item.mail.facts).unwrap()).unwrap();
         let text = body.rsplit("\r\n").next().unwrap().to_owned();

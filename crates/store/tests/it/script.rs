@@ -113,7 +113,7 @@ pub fn run<D: Disk>(store: &Store<D>, log: &mut Log) -> Result<(), Refused> {
     log.expunged = true;
     let later = Timestamp(i64::MAX);
     let (items, _) = store
-        .take_due(later, 10, &|_, _| false)
+        .take_due(later, 10, &|_| false)
         .map_err(|error| Refused::Unavailable(error.to_string()))?;
     assert_eq!(items.len(), 2);
     settle(store, log, items[0].custody, items[1].custody, items[1].mail.facts.receipt.mail)?;
