@@ -187,14 +187,7 @@ impl<D: Disk> Store<D> {
     pub fn purge_due(&self) -> Result<u64, Refused> {
         let mut purged = 0;
         loop {
-            let part = Part {
-                actor: Actor::Server,
-                kind: ChangeKind::PurgeDue,
-                change: None,
-                undoes: None,
-                reason: None,
-            };
-            let done = self.change_part(part, |work, change| {
+            let done = self.change_part(Part::when_due(ChangeKind::PurgeDue), |work, change| {
                 for custody in due_for_purge(work)? {
                     change.one(work, custody, |_, _| Ok(Ok(Condition::Purged)))?;
                 }
@@ -278,6 +271,13 @@ pub struct Part {
     pub change: Option<u64>,
     pub undoes: Option<u64>,
     pub reason: Option<String>,
+}
+
+impl Part {
+    /// Of what the server does by itself, when its time has come.
+    pub const fn when_due(kind: ChangeKind) -> Self {
+        Self { actor: Actor::Server, kind, change: None, undoes: None, reason: None }
+    }
 }
 
 /// A record while it is filled.

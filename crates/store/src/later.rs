@@ -14,7 +14,7 @@ use crate::changes::{Part, released};
 use crate::commit::Work;
 use crate::index::Index;
 use crate::queue::CUSTODIES_PER_JOB;
-use crate::record::{Actor, Place, Record};
+use crate::record::{Place, Record};
 use crate::record_held::{ChangeKind, Condition, HeldBy, Hold, Waiting};
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, Store, StoreError};
@@ -65,14 +65,7 @@ impl<D: Disk> Store<D> {
         while self.shared.release_at.load(Ordering::Acquire) <= (self.clock)().0 {
             // Put on before it is looked: what comes meanwhile puts it back.
             self.shared.release_at.store(i64::MAX, Ordering::Release);
-            let part = Part {
-                actor: Actor::Server,
-                kind: ChangeKind::ReleaseDue,
-                change: None,
-                undoes: None,
-                reason: None,
-            };
-            let done = self.change_part(part, |work, change| {
+            let done = self.change_part(Part::when_due(ChangeKind::ReleaseDue), |work, change| {
                 for custody in due_for_release(work)? {
                     change.one(work, custody, |work, standing| {
                         let now = work.now;

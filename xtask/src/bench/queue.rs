@@ -121,15 +121,30 @@ fn spread(bench: &Bench<'_>, destinations: usize) -> Result<Spread, BenchError> 
     Ok(Spread { destinations, per_second, cpu_ms, syncs })
 }
 
+/// A host that takes all mail, and one that is stuck.
+pub(super) struct Hosts {
+    pub(super) sink: Sink,
+    /// Connections stand, and nobody ever says a word.
+    pub(super) silent: TcpListener,
+    /// To them, by domain.
+    pub(super) routes: [(String, String); 2],
+}
+
+impl Hosts {
+    pub(super) fn start() -> Result<Self, BenchError> {
+        let sink = Sink::start().map_err(BenchError::io("starting the sink"))?;
+        let silent = TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::io("listening"))?;
+        let silent_at = silent.local_addr().map_err(BenchError::io("listening"))?;
+        let routes = [
+            ("sink.test".to_owned(), sink.address().to_string()),
+            ("stuck.test".to_owned(), silent_at.to_string()),
+        ];
+        Ok(Self { sink, silent, routes })
+    }
+}
+
 fn length(bench: &Bench<'_>, items: u64) -> Result<Length, BenchError> {
-    let sink = Sink::start().map_err(BenchError::io("starting the sink"))?;
-    // Connections stand, and nobody ever says a word.
-    let silent = TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::io("listening"))?;
-    let silent_at = silent.local_addr().map_err(BenchError::io("listening"))?;
-    let routes = [
-        ("sink.test".to_owned(), sink.address().to_string()),
-        ("stuck.test".to_owned(), silent_at.to_string()),
-    ];
+    let Hosts { sink, silent, routes } = Hosts::start()?;
     let installation = installed(bench, &format!("queue-{items}"), &routes)?;
     let running = installation.start()?;
     let target = our_target(&installation, &running);

@@ -4,14 +4,11 @@
 //! Processor time for each message is compared, not messages a second: the machine may have other
 //! work, which comes and goes between rounds.
 
-use std::net::TcpListener;
-
 use drill::console;
 use drill::server::{Installation, Running};
-use drill::sink::Sink;
 use serde::Serialize;
 
-use super::queue::installed;
+use super::queue::{Hosts, installed};
 use super::target::{Shape, Target};
 use super::{Bench, BenchError, our_target};
 
@@ -39,14 +36,7 @@ pub fn measure(bench: &Bench<'_>) -> Result<Vec<Beside>, BenchError> {
 }
 
 fn beside(bench: &Bench<'_>, items: u64) -> Result<Beside, BenchError> {
-    let sink = Sink::start().map_err(BenchError::io("starting the sink"))?;
-    // Connections stand, and nobody ever says a word.
-    let silent = TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::io("listening"))?;
-    let silent_at = silent.local_addr().map_err(BenchError::io("listening"))?;
-    let routes = [
-        ("sink.test".to_owned(), sink.address().to_string()),
-        ("stuck.test".to_owned(), silent_at.to_string()),
-    ];
+    let Hosts { sink, silent: _silent, routes } = Hosts::start()?;
     let start = |name: &str| -> Result<(Installation, Running, Target), BenchError> {
         let installation = installed(bench, &format!("{name}-{items}"), &routes)?;
         let running = installation.start()?;
