@@ -26,6 +26,7 @@ use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 use store::Store;
 
 pub use crate::checks::Checks;
+pub use crate::delivered::late_report;
 use crate::session::Session;
 pub use crate::submitted::{NotTaken, Submitted, submit};
 

@@ -76,6 +76,8 @@ impl Effects {
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }

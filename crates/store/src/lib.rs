@@ -52,6 +52,7 @@ mod record_held;
 mod record_judged;
 mod record_report;
 mod record_tried;
+mod released;
 mod reports;
 mod schema;
 mod send_key;
@@ -99,8 +100,8 @@ pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
+    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -108,6 +109,7 @@ pub use record_held::{
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
+pub use released::DeliveryReport;
 pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
 pub use sent::Sent;

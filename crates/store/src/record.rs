@@ -425,6 +425,33 @@ pub enum Record {
         /// Name and password there.
         login: Option<RelayLogin>,
     },
+    /// A hook was told of events, or could not be.
+    HookTried {
+        /// Its id.
+        hook: u64,
+        /// In their order.
+        tries: Vec<HookTry>,
+    },
+    /// All of a change of the queue is undone that could be.
+    ChangeUndone {
+        /// Its number.
+        change: u64,
+    },
+}
+
+/// One try to tell a hook of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookTry {
+    /// When.
+    pub at: Timestamp,
+    /// The event's id, as its receiver sees it.
+    pub event: String,
+    /// Its kind.
+    pub kind: String,
+    /// What the receiver said, or what went wrong.
+    pub said: String,
+    /// Whether it was told.
+    pub told: bool,
 }
 
 /// Who we are to a smart host. The password is kept as it is, since it has to be told; nothing shows

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 14;
+pub const VERSION: i64 = 15;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -68,6 +68,12 @@ CREATE TABLE held (
   recipient TEXT, relay TEXT, give_back TEXT,
   since INTEGER NOT NULL, held_by TEXT NOT NULL, reason TEXT NOT NULL, purge_at INTEGER,
   was_queued INTEGER NOT NULL, release_at INTEGER);
+CREATE TABLE released (
+  custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
+  account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
+  due INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
+  recipient TEXT, relay TEXT, give_back TEXT, since INTEGER NOT NULL);
 CREATE INDEX held_purge ON held (purge_at);
 CREATE INDEX held_release ON held (release_at);
 CREATE TABLE queue_change (
@@ -108,6 +114,10 @@ CREATE TABLE imported (key BLOB PRIMARY KEY, mail INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE hook (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret BLOB NOT NULL, kinds TEXT NOT NULL,
   head BLOB NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE hook_log (
+  hook INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, at INTEGER NOT NULL,
+  event TEXT NOT NULL, kind TEXT NOT NULL, said TEXT NOT NULL, told INTEGER NOT NULL,
+  PRIMARY KEY (hook, seq, place)) WITHOUT ROWID;
 CREATE TABLE report (
   kind INTEGER NOT NULL, about TEXT NOT NULL, begins INTEGER NOT NULL, dest TEXT NOT NULL,
   at INTEGER NOT NULL, mail INTEGER, report BLOB NOT NULL,
@@ -124,7 +134,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 37] = [
+pub const TABLES: [(&str, &str); 39] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -171,6 +181,11 @@ pub const TABLES: [(&str, &str); 37] = [
          delay_told, accepted, recipient, relay, give_back, since, held_by, reason, purge_at, \
          was_queued, release_at FROM held ORDER BY custody",
     ),
+    (
+        "released",
+        "SELECT custody, mail, destination, account, priority, again, due, attempts, uncertain, \
+         delay_told, accepted, recipient, relay, give_back, since FROM released ORDER BY custody",
+    ),
     ("queue_change", "SELECT id, at, kind, items, undoes, undone FROM queue_change ORDER BY id"),
     ("queue_change_part", "SELECT id, seq, segment, place FROM queue_change_part ORDER BY id, seq"),
     ("pause", "SELECT destination, since, reason FROM pause ORDER BY destination"),
@@ -185,6 +200,11 @@ pub const TABLES: [(&str, &str); 37] = [
     ("send_key", "SELECT account, key, request, mail, used FROM send_key ORDER BY account, key"),
     ("imported", "SELECT key, mail FROM imported ORDER BY key"),
     ("hook", "SELECT id, url, secret, kinds, head, removed FROM hook ORDER BY id"),
+    (
+        "hook_log",
+        "SELECT hook, seq, place, at, event, kind, said, told FROM hook_log \
+         ORDER BY hook, seq, place",
+    ),
     (
         "report",
         "SELECT kind, about, begins, dest, at, mail, report FROM report \

@@ -346,6 +346,7 @@ impl<E: Executor> Index<E> {
                 })
             }
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
+            Record::ChangeUndone { change } => self.change_undone(*change),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
             }
@@ -366,6 +367,7 @@ impl<E: Executor> Index<E> {
             | Record::HookSet { .. }
             | Record::HookRemoved { .. }
             | Record::HookReached { .. } => self.apply_door(entry),
+            Record::HookTried { hook, tries } => self.hook_tried(*hook, tries, seq),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
