@@ -7,6 +7,7 @@ use route::{Then, Trouble};
 use smtp_machine::client::Said;
 
 use crate::Runner;
+use crate::asked::Asked;
 use crate::desk::{Called, Idle, Job, Key, Orphan};
 use crate::look_up::NextHop;
 use crate::queue::{Item, Queue};
@@ -40,9 +41,10 @@ impl End {
 pub(crate) struct Courier<Q: Queue> {
     pub(crate) runner: Arc<Runner<Q>>,
     key: Key,
-    /// Which host of the plan this is, and of how many that are tried.
-    place: usize,
-    places: usize,
+    /// The hosts that were asked in this attempt, this one included.
+    asked: Asked,
+    /// There is another one.
+    has_next_host: bool,
     pub(crate) peer: Peer,
     /// How it came to this connection.
     pub(crate) trying: Trying,
@@ -64,7 +66,7 @@ impl<Q: Queue> Courier<Q> {
     pub(crate) fn new(
         runner: Arc<Runner<Q>>,
         key: Key,
-        places: (usize, usize),
+        (asked, has_next_host): (Asked, bool),
         peer: Peer,
         trying: Trying,
         stop: Stop,
@@ -73,8 +75,8 @@ impl<Q: Queue> Courier<Q> {
         Self {
             runner,
             key,
-            place: places.0,
-            places: places.1,
+            asked,
+            has_next_host,
             peer,
             trying,
             stop,
@@ -276,7 +278,7 @@ impl<Q: Queue> Courier<Q> {
             match failed.verdict.then {
                 Then::Uncertain => done.push((item, Fate::Uncertain(failed))),
                 Then::NextTransaction => again.push(item),
-                Then::NextHost if self.has_next_host() => {
+                Then::NextHost if self.has_next_host => {
                     let failed = merge(failed.tried(Arc::clone(&tried)));
                     match next_host.iter_mut().find(|(same, _)| same.verdict == failed.verdict) {
                         Some((_, items)) => items.push(item),
@@ -308,13 +310,9 @@ impl<Q: Queue> Courier<Q> {
         }
     }
 
-    const fn has_next_host(&self) -> bool {
-        self.place + 1 < self.places
-    }
-
     /// Recipients that another host may take.
     async fn hand_on(&self, from: &Key, items: Vec<Item>, setback: Setback) {
-        let to = Key { skip: self.place + 1, ..from.clone() };
+        let to = Key { asked: self.asked.clone(), ..from.clone() };
         let job = Job { key: to.clone(), items, setback: Some(setback), met_stale: false };
         let put = self.runner.desk.put_over(from, &to, job, self.runner.clock.now());
         self.runner.after_put(&to, put, &self.stop).await;

@@ -9,6 +9,7 @@ use route::Class;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::asked::Asked;
 use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
@@ -19,12 +20,12 @@ use crate::window::Windows;
 /// Destinations without mail that are remembered because they could not be reached.
 const PAUSED_LINES_MAX: usize = 10_000;
 
-/// What connections are shared for: a destination, and how many of its hosts are left out because
-/// they have already said "not now" to the mail in this line.
+/// What connections are shared for: a destination, and which of its hosts are left out because they
+/// have already said "not now" to the mail in this line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
-    pub(crate) skip: usize,
+    pub(crate) asked: Asked,
     /// Its mail goes whatever TLS policies say (RFC 8689 §5).
     pub(crate) tls_optional: bool,
 }
@@ -74,8 +75,6 @@ struct Limits {
     items_per_destination: usize,
     /// Jobs that one connection takes at a time.
     jobs_at_once: usize,
-    /// Hosts of a destination, each of which may have a line.
-    hosts: usize,
 }
 
 #[derive(Default)]
@@ -95,7 +94,8 @@ struct State {
     sisters: HashMap<Arc<str>, Vec<Key>>,
     /// The last taking left mail in the queue for want of room here, or for want of room for these.
     left_behind: bool,
-    full: HashSet<NextHop>,
+    /// With how many lie here of it.
+    full: HashMap<NextHop, usize>,
     stopping: bool,
 }
 
@@ -126,6 +126,16 @@ struct Line {
     site: Option<Arc<str>>,
     /// Hosts, addresses and policies of the last look-up, where other destinations may have the same.
     way: Option<Arc<str>>,
+}
+
+impl State {
+    /// So many custodies came in that go this way.
+    fn more(&mut self, hop: &NextHop, count: usize) {
+        self.items += count;
+        if let Some(lie) = self.full.get_mut(hop) {
+            *lie += count;
+        }
+    }
 }
 
 /// What became of a job that was put on the desk.
@@ -168,7 +178,6 @@ impl Desk {
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
             jobs_at_once: settings.attempts_ahead.max(1),
-            hosts: settings.hosts_per_attempt.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -201,9 +210,11 @@ impl Desk {
         }
         let max = self.limits.items_per_destination;
         let full = items.into_iter().filter(|(_, count)| *count >= max);
+        let counts: HashMap<NextHop, usize> =
+            full.map(|(hop, count)| (hop.clone(), count)).collect();
         let mut full: HashMap<NextHop, bool> =
-            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
-        state.full = full.keys().cloned().collect();
+            counts.iter().map(|(hop, count)| (hop.clone(), *count >= 2 * max)).collect();
+        state.full = counts;
         full.extend(state.waits.keys().map(|hop| (hop.clone(), true)));
         full
     }
@@ -211,14 +222,14 @@ impl Desk {
     /// New mail from the queue.
     pub(crate) fn put_new(&self, key: &Key, job: Job, now: Timestamp) -> Put {
         let mut state = self.state();
-        state.items += job.items.len();
+        state.more(&key.hop, job.items.len());
         self.put_into(&mut state, key, job, now)
     }
 
     /// One item that is settled without a connection: it counts until that is recorded.
     pub(crate) fn put_aside(&self, key: &Key) {
         let mut state = self.state();
-        state.items += 1;
+        state.more(&key.hop, 1);
         let site = Some(state.windows.site_of(&key.hop));
         let line = state.lines.entry(key.clone());
         line.or_insert_with(|| Line { site, ..Line::default() }).items += 1;
@@ -468,9 +479,12 @@ impl Desk {
         if has_room {
             state.left_behind = false;
         }
-        if state.full.contains(&key.hop) && self.lies_at(&state, &key.hop) <= self.half_full() {
-            state.full.remove(&key.hop);
-            has_room = true;
+        if let Some(lie) = state.full.get_mut(&key.hop) {
+            *lie = lie.saturating_sub(count);
+            if *lie <= self.half_full() {
+                state.full.remove(&key.hop);
+                has_room = true;
+            }
         }
         Self::forget_if_empty(&mut state, key, now);
         if has_room {
@@ -480,14 +494,6 @@ impl Desk {
 
     const fn half_full(&self) -> usize {
         self.limits.items_per_destination / 2
-    }
-
-    /// Custodies that go this way, in the lines of all its hosts.
-    fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
-        let keys = (0..=self.limits.hosts).flat_map(|skip| {
-            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
-        });
-        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
     }
 
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {

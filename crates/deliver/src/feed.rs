@@ -7,6 +7,7 @@ use net::Stop;
 use route::{Failure, Relay};
 
 use crate::Runner;
+use crate::asked::Asked;
 use crate::connection::run_connection;
 use crate::desk::{Job, Key, Put};
 use crate::look_up::NextHop;
@@ -90,7 +91,7 @@ impl<Q: Queue> Runner<Q> {
                 continue;
             }
             let hop = self.hop(&item.recipient.host, item.relay.as_ref());
-            let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
+            let key = Key { hop, asked: Asked::default(), tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -117,7 +118,7 @@ impl<Q: Queue> Runner<Q> {
     /// An operator wants it back with its sender: nobody is asked.
     async fn return_now(&self, item: Item, setback: Setback) {
         let hop = self.next_hop(&item.recipient.host);
-        let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
+        let key = Key { hop, asked: Asked::default(), tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
         let items = vec![(item, Fate::Failed(setback))];
         let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };

@@ -13,10 +13,12 @@
 //! RFC 5321 §4.5.4 (sending strategy), §5 (hosts) · 1047 (duplicates) · 3461, 3464 (reports) ·
 //! 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS).
 
+mod asked;
 mod clock;
 mod connection;
 mod courier;
 mod desk;
+mod exchange;
 mod explain;
 mod familiar;
 mod feed;

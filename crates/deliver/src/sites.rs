@@ -22,7 +22,7 @@ pub(crate) fn site(key: &Key, hosts: &[String]) -> Arc<str> {
 /// same may share connections. None where a reference name is the destination's own (RFC 7672
 /// §3.1.2), or its policy is not known.
 pub(crate) fn way(key: &Key, places: &[Guarded]) -> Option<Arc<str>> {
-    if key.skip > 0 || !matches!(key.hop, NextHop::Domain(_)) {
+    if !key.asked.is_empty() || !matches!(key.hop, NextHop::Domain(_)) {
         return None;
     }
     let mut ways = Vec::with_capacity(places.len());
