@@ -92,7 +92,8 @@ fn agree(question: &server::Question) -> server::Answer<Receipt> {
         | server::Question::Recipient(_)
         | server::Question::BodyBegin(_)
         | server::Question::BodyBytes(_)
-        | server::Question::BodyAborted => server::Answer::Ok,
+        | server::Question::BodyAborted
+        | server::Question::Reset => server::Answer::Ok,
     }
 }
 
