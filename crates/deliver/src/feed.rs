@@ -14,23 +14,42 @@ use crate::look_up::NextHop;
 use crate::queue::{Due, Item, Queue};
 use crate::rates::Wait;
 use crate::setback::Setback;
-use crate::settle::{Ended, Fate};
+use crate::settle::{Ended, Fate, warning_is_due};
 
 /// Custodies taken from the queue at once.
 const PAGE: usize = 500;
+/// How often mail that waits for a rate is looked through for senders who are to hear of it.
+const WAITS_LOOKED_AT: Duration = Duration::from_secs(900);
 /// How long after a failure the queue is asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long after the grace time connections that do not end are waited for.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// What taking a page has shown.
+struct Page {
+    /// When to come again if nothing else happens.
+    next: Option<Timestamp>,
+    /// It had mail that waits for a rate and whose sender is told so now.
+    has_late: bool,
+}
+
 impl<Q: Queue> Runner<Q> {
     /// Takes due mail as long as there is room for it, and puts it on the desk.
     pub(crate) async fn feed(self: &Arc<Self>, stop: &Stop) {
         let mut stop_wish = stop.clone();
+        let mut look_at = self.clock.now();
         while !stop.is_requested() {
             self.settle_orphans().await;
             let now = self.clock.now();
-            let wake_at = self.take(stop, now).await;
+            let mut wake_at = self.take(stop, now, false).await.next;
+            if let Some(over) = self.desk.next_wait(now) {
+                // Ends: whoever was told is not told again.
+                if now >= look_at && !self.take(stop, now, true).await.has_late {
+                    look_at = now.after(WAITS_LOOKED_AT);
+                }
+                // What waits for a rate is passed over until its wait is over.
+                wake_at = [wake_at, Some(over), Some(look_at)].into_iter().flatten().min();
+            }
             if wake_at.is_some_and(|at| at <= now) {
                 continue;
             }
@@ -43,17 +62,17 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
-    /// Takes one page. Returns when to come again if nothing else happens.
-    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp) -> Option<Timestamp> {
+    /// Takes one page; with `waits` also of what waits for a rate.
+    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp, waits: bool) -> Page {
         let room = self.desk.room();
         if room == 0 {
             self.desk.wait_for_room();
-            return None;
+            return Page { next: None, has_late: false };
         }
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
-        let full = self.desk.full(now);
+        let full = self.desk.full(now, !waits);
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
             if full.is_empty() {
@@ -66,18 +85,22 @@ impl<Q: Queue> Runner<Q> {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(%error, "no mail can be taken from the queue");
-                return Some(now.after(AGAIN_AFTER));
+                return Page { next: Some(now.after(AGAIN_AFTER)), has_late: false };
             }
         };
         let nothing = taken.items.is_empty();
+        let is_late = |item: &Item| {
+            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
+            warning_is_due(&self.settings, item, now) && self.desk.wait_of(&hop, now).is_some()
+        };
+        let has_late = waits && taken.items.iter().any(is_late);
         self.put_all(taken.items, stop, now).await;
         let next = match taken.next_due {
             // The queue says that there is more and gives none: not asked again in a circle.
             Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
             next_due => next_due,
         };
-        // What waits for a rate is passed over until its wait is over.
-        [next, self.desk.next_wait(now)].into_iter().flatten().min()
+        Page { next, has_late }
     }
 
     /// Groups recipients of a message that go the same way, and puts them on the desk.
@@ -158,10 +181,21 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
+    /// To wait there as it did. RFC 3461 §4.1: who wants to hear of delays hears of this one, too.
     async fn return_to_queue(&self, job: Job) {
-        let custodies: Vec<_> = job.items.iter().map(|item| item.custody).collect();
+        let now = self.clock.now();
+        let Job { key, mut items, .. } = job;
+        if let Some(wait) = self.desk.wait_of(&key.hop, now) {
+            let late = items.extract_if(.., |item| warning_is_due(&self.settings, item, now));
+            let late: Vec<_> = late.map(|item| (item, Fate::Waits(wait.clone()))).collect();
+            if !late.is_empty() {
+                let ended = Ended { items: late, peer: None, peer_reports: false, tries: vec![] };
+                self.end(&key, ended).await;
+            }
+        }
+        let custodies: Vec<_> = items.iter().map(|item| item.custody).collect();
         self.give_back(&custodies).await;
-        self.desk.recorded(&job.key, custodies.len(), self.clock.now());
+        self.desk.recorded(&key, custodies.len(), now);
     }
 
     /// The same setback for all recipients of a job.

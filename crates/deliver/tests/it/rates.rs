@@ -103,3 +103,39 @@ async fn one_connection_carries_the_mail_of_domains_with_the_same_hosts() {
     assert_eq!(short(&world.outcome(custody).await), "relayed");
     assert_eq!(sink.state().connections, 2);
 }
+
+/// RFC 3461 §4.1: it waits as any other mail, and its sender hears of it once.
+#[tokio::test]
+async fn who_wants_to_hear_of_delays_hears_of_those_by_rates() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.warm_up = Some(WarmUp { first_day: 2, growth_percent: 1000, done_at: 20 });
+        // A page is smaller than what waits.
+        s.items_per_destination_max = 8;
+    })
+    .await;
+    let domain = domains(&world, &sink, 1).remove(0);
+    for number in 0..12 {
+        world.add_to(&format!("u{number}@{domain}"));
+    }
+    sink.wait_for(LIMIT, |state| state.count == 2).await;
+    until_none_is_taken(&world).await;
+    assert!(world.queue.read(|state| state.reports.is_empty()));
+    // START is 8 in the morning; the warning is due after four hours.
+    world.advance(Duration::from_secs(5 * 3600));
+    let told = "the ten that wait to be told of";
+    world.queue.wait_for(told, |state| state.reports.len() == 10).await;
+    until_none_is_taken(&world).await;
+    world.queue.read(|state| {
+        let text = String::from_utf8_lossy(&state.reports[0].body);
+        for part in ["Action: delayed", "Status: 4.4.5", "waits for the warm-up of 127.0.0.1"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    });
+    world.advance(Duration::from_secs(3600));
+    until_none_is_taken(&world).await;
+    assert_eq!(sink.count(), 2);
+    world.advance(Duration::from_secs(86_400));
+    world.wait_all_closed().await;
+    assert_eq!((sink.count(), world.queue.read(|state| state.reports.len())), (12, 10));
+}
