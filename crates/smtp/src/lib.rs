@@ -29,6 +29,7 @@ pub use crate::checks::Checks;
 pub use crate::delivered::late_report;
 use crate::session::Session;
 pub use crate::submitted::{NotTaken, Submitted, submit};
+pub use smtp_machine::HoldFor;
 
 /// What every connection of a port shares.
 pub struct Shared {

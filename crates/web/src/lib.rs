@@ -25,7 +25,7 @@ mod send;
 mod serve;
 mod signed;
 
-pub use api::{Api, Doing, Future_, NotTaken, Submission};
+pub use api::{Api, Doing, Future_, Leaves, NotTaken, Submission};
 pub use asked::{Asked, Limits};
 pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};
