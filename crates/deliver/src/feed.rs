@@ -31,6 +31,8 @@ struct Page {
     next: Option<Timestamp>,
     /// It had mail that waits for a rate and whose sender is told so now.
     has_late: bool,
+    /// There was no room for what waits.
+    is_full: bool,
 }
 
 impl<Q: Queue> Runner<Q> {
@@ -43,12 +45,20 @@ impl<Q: Queue> Runner<Q> {
             let now = self.clock.now();
             let mut wake_at = self.take(stop, now, false).await.next;
             if let Some(over) = self.desk.next_wait(now) {
-                // Ends: whoever was told is not told again.
-                if now >= look_at && !self.take(stop, now, true).await.has_late {
-                    look_at = now.after(WAITS_LOOKED_AT);
+                let mut look_next = Some(look_at);
+                if now >= look_at {
+                    let page = self.take(stop, now, true).await;
+                    look_next = match page.is_full {
+                        // On with it once there is room, which is told.
+                        true => None,
+                        // Ends: whoever was told is not told again.
+                        false if page.has_late => Some(now),
+                        false => Some(now.after(WAITS_LOOKED_AT)),
+                    };
+                    look_at = look_next.unwrap_or(now);
                 }
                 // What waits for a rate is passed over until its wait is over.
-                wake_at = [wake_at, Some(over), Some(look_at)].into_iter().flatten().min();
+                wake_at = [wake_at, Some(over), look_next].into_iter().flatten().min();
             }
             if wake_at.is_some_and(|at| at <= now) {
                 continue;
@@ -67,12 +77,13 @@ impl<Q: Queue> Runner<Q> {
         let room = self.desk.room();
         if room == 0 {
             self.desk.wait_for_room();
-            return Page { next: None, has_late: false };
+            return Page { next: None, has_late: false, is_full: true };
         }
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
         let full = self.desk.full(now, !waits);
+        let is_full = waits && full.keys().any(|hop| self.desk.wait_of(hop, now).is_some());
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
             if full.is_empty() {
@@ -85,7 +96,8 @@ impl<Q: Queue> Runner<Q> {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(%error, "no mail can be taken from the queue");
-                return Page { next: Some(now.after(AGAIN_AFTER)), has_late: false };
+                let next = Some(now.after(AGAIN_AFTER));
+                return Page { next, has_late: false, is_full: false };
             }
         };
         let nothing = taken.items.is_empty();
@@ -100,7 +112,7 @@ impl<Q: Queue> Runner<Q> {
             Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
             next_due => next_due,
         };
-        Page { next, has_late }
+        Page { next, has_late, is_full }
     }
 
     /// Groups recipients of a message that go the same way, and puts them on the desk.
