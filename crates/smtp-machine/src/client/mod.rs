@@ -224,7 +224,8 @@ impl Client {
     fn phase(&self) -> Option<Phase> {
         match &self.state {
             State::Greeting => Some(Phase::Greeting),
-            State::Ehlo | State::Helo | State::SignIn(_) => Some(Phase::Hello),
+            State::Ehlo | State::Helo => Some(Phase::Hello),
+            State::SignIn(_) => Some(Phase::SignIn),
             State::StartTls => Some(Phase::StartTls),
             State::TlsDue | State::TlsAwaited => Some(Phase::Handshake),
             State::Message(transaction) => Some(transaction.phase()),
