@@ -352,6 +352,14 @@ unlimited_kind!(
     |accounts| write_list(accounts, quoted)
 );
 unlimited_kind!(
+    Addresses,
+    Vec<Address>,
+    "list of addresses",
+    "a list of up to 64 addresses, such as [\"ann@example.org\"]",
+    |value| list(value, |text| Address::parse(text).ok()),
+    |addresses| write_list(addresses, |address| quoted(&address.to_string()))
+);
+unlimited_kind!(
     ProxyListeners,
     Vec<ProxyAt>,
     "list of listeners",

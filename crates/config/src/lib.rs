@@ -21,6 +21,7 @@ mod parse;
 mod proxies;
 mod settings;
 mod suggest;
+mod table;
 mod units;
 mod values;
 mod write;
@@ -31,9 +32,10 @@ pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
 pub use settings::{
-    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn,
-    Store, Timeouts, Tls,
+    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, SignIn, Store,
+    Timeouts, Tls,
 };
+pub use table::Setting;
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,

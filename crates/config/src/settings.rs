@@ -3,153 +3,24 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 use toml::de::DeValue;
 
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
-    Accounts, AcmeChallengeKind, ActWord, Bytes, Count, Count32, Count64, DnssecBy, Domains,
-    Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes, MessageLimit,
-    Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel, ProxyListeners, ResolverAt,
-    RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo, ZstdLevel,
+    Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes,
+    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
+    ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
-use crate::parse::Fault;
 use crate::proxies::ProxyAt;
+use crate::table::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
 };
-
-/// One setting, as the reference page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The table of the file it stands in, without brackets; empty at the top.
-    pub section: &'static str,
-    /// Its key.
-    pub name: &'static str,
-    /// What is to be written, in words: `size`, `time`, `true or false`.
-    pub kind: &'static str,
-    /// How to write it, ready to follow "write".
-    pub how: &'static str,
-    /// What a number counts; empty where the value carries its own unit, or has none.
-    pub unit: &'static str,
-    /// The default, as it is written in the file; `None` where the file must say it.
-    pub default: Option<String>,
-    /// The value in force, as it is written in the file.
-    pub value: String,
-    /// The least and the most, as written in the file.
-    pub limits: Option<(String, String)>,
-    /// What it does.
-    pub doc: String,
-}
-
-/// Why a setting was not taken.
-pub(crate) enum Unset {
-    /// There is no such setting in this section.
-    Unknown,
-    /// The value is wrong.
-    Fault(Fault),
-}
-
-/// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
-macro_rules! settings {
-    ($(
-        $(#[doc = $section_doc:literal])+
-        $section:ident: $Section:ident {
-            $(
-                $(#[doc = $doc:literal])+
-                $name:ident: $ty:ty as $kind:ident $([$unit:literal])? = $default:expr
-                    $(, $range:expr)?;
-            )+
-        }
-    )+) => {
-        $(
-            $(#[doc = $section_doc])+
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub struct $Section {
-                $( $(#[doc = $doc])+ pub $name: $ty, )+
-            }
-
-            impl Default for $Section {
-                fn default() -> Self {
-                    Self { $( $name: $default, )+ }
-                }
-            }
-        )+
-
-        /// All settings of an installation.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Config {
-            /// The full name of this host: greets, signs `Received` fields, names the certificate.
-            pub hostname: Domain,
-            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
-        }
-
-        impl Config {
-            /// Every setting at its default.
-            #[must_use]
-            pub fn new(hostname: Domain) -> Self {
-                Self { hostname, $( $section: $Section::default(), )+ }
-            }
-
-            /// Names and words of all sections, in their order.
-            pub(crate) fn sections() -> Vec<(&'static str, String)> {
-                vec![$( (stringify!($section), joined(&[$( $section_doc ),+])), )+]
-            }
-
-            /// Sets one setting from what the file says.
-            pub(crate) fn set(
-                &mut self,
-                section: &str,
-                name: &str,
-                value: &DeValue<'_>,
-            ) -> Result<(), Unset> {
-                match (section, name) {
-                    $( $(
-                        (stringify!($section), stringify!($name)) => {
-                            let range = None $( .or(Some($range)) )?;
-                            self.$section.$name =
-                                $kind::read_within(value, range).map_err(Unset::Fault)?;
-                            Ok(())
-                        }
-                    )+ )+
-                    _ => Err(Unset::Unknown),
-                }
-            }
-
-            /// The settings of all sections (all but `hostname`) with the values of this
-            /// configuration, in the order of the file; without one, with the defaults.
-            pub(crate) fn list(config: Option<&Self>) -> Vec<Setting> {
-                let mut all = Vec::new();
-                $(
-                    let defaults = $Section::default();
-                    let values = config.map_or(&defaults, |config| &config.$section);
-                    $(
-                        let range = None $( .or(Some($range)) )?;
-                        all.push(Setting {
-                            section: stringify!($section),
-                            name: stringify!($name),
-                            kind: $kind::KIND,
-                            how: $kind::MEND,
-                            unit: concat!($( $unit )?),
-                            default: Some($kind::write(&defaults.$name)),
-                            value: $kind::write(&values.$name),
-                            limits: $kind::write_limits(range),
-                            doc: joined(&[$( $doc ),+]),
-                        });
-                    )+
-                )+
-                all
-            }
-        }
-    };
-}
-
-/// Doc lines as one paragraph.
-fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
-}
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
 settings! {
@@ -583,6 +454,18 @@ settings! {
         inline_body_bytes_max: usize as MemoryBytes = 256 << 10, 0..=8 << 20;
         /// How hard bodies in the journal are compressed (zstd): 1 is fast, 19 is small.
         compression_level: i32 as ZstdLevel = 1, 1..=19;
+    }
+
+    /// Signed heads of the journal. Kept elsewhere, they show later that nothing was changed or
+    /// cut off here; whoever can change this machine's files can change the heads on it, too.
+    heads: Heads {
+        /// A directory that heads are also written to, a file each: of another machine's file
+        /// system, best. Relative to the data directory.
+        directory: Option<PathBuf> as OptionalPath = None;
+        /// Addresses that heads are mailed to.
+        mail_to: Vec<Address> as Addresses = Vec::new();
+        /// How often, where anything has changed.
+        send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
     /// The index, which is rebuilt from the journal when it is lost.

@@ -20,6 +20,7 @@ mod body;
 mod disk;
 mod error;
 mod frame;
+mod headers;
 mod journal;
 mod open;
 mod position;
@@ -38,6 +39,7 @@ pub use frame::{
     BODY_BYTES_MAX, FRAME_HEADER_BYTES, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX,
     RECORD_BYTES_MAX,
 };
+pub use headers::{RecordHeader, RecordHeaders};
 pub use journal::{Journal, Options};
 pub use open::Opened;
 pub use position::{Head, Position};

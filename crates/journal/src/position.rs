@@ -16,7 +16,7 @@ pub struct Position {
 impl Position {
     /// Where the first frame of a segment begins.
     #[must_use]
-    pub(crate) const fn first_of(segment: u32) -> Self {
+    pub const fn first_of(segment: u32) -> Self {
         Self { segment, offset: SEGMENT_HEADER_BYTES }
     }
 

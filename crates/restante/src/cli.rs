@@ -11,8 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, hook_command, report_command, serve, show, tls,
-    transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, heads, hook_command, report_command, serve,
+    show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -85,7 +85,11 @@ enum Command {
     /// Write an account's mail out as Maildir or mbox
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
-    Verify,
+    Verify(verify::Verify),
+    /// The signed head of the journal, to be kept elsewhere, and its check
+    Head(heads::command::Head),
+    /// That a message was accepted, provable without this server
+    Proof(heads::command::Proof),
     /// Make the index anew from the journal; the server must not run
     Rebuild,
     /// Reports about mail and TLS: those of others about our domains, and ours to others
@@ -214,7 +218,9 @@ impl Cli {
             }
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
-            Command::Verify => return verify::verify(&data, self.json),
+            Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Head(head) => return heads::command::head(&data, &head, self.json),
+            Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
             Command::Report(command) => return report_command::run(&data, command, self.json),
             Command::Tls(command) => return tls::tls(&data, command, self.json),

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
+use crate::heads::{self, Heads};
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Signs heads, where it can.
+    pub heads: Option<Arc<Heads>>,
 }
 
 /// Listens on the control socket.
@@ -97,7 +100,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, heads } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -115,6 +118,9 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
+        Ok(Request::Proof { mail, check, hash_only }) => {
+            heads::command::answer(heads, mail, check, hash_only).await
+        }
         Ok(Request::Hook { ask }) => {
             let actor = Actor::Operator { name: user_name(user) };
             crate::hook_command::answer(&hooks, &store, ask, &actor).await
@@ -214,7 +220,12 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
                 .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
             let actor = Actor::Operator { name: user_name(own_uid(data)) };
-            let result = perform(&store, request, &actor);
+            let result = match request {
+                Request::Proof { mail, check, hash_only } => {
+                    heads::command::prove_alone(data, &store, mail, check, hash_only)
+                }
+                request => perform(&store, request, &actor),
+            };
             store.close();
             result.map_err(told)
         }

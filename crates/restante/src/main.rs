@@ -4,6 +4,7 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod background;
 mod certificates;
 mod check;
 mod cli;
@@ -15,6 +16,7 @@ mod dkim_signing;
 mod domain_dns;
 mod doors;
 mod file_limit;
+mod heads;
 mod hook_command;
 mod incoming;
 mod init;

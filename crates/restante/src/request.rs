@@ -108,6 +108,12 @@ pub enum Request {
     Transfer {
         account: Address,
     },
+    /// That a message's record is in a signed head.
+    Proof {
+        mail: u64,
+        check: Option<u32>,
+        hash_only: bool,
+    },
     TokenList,
     TokenAdd {
         address: Address,
@@ -259,6 +265,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
+        Request::Proof { .. } => {
+            Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
+        }
         Request::Transfer { .. } => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
@@ -287,12 +296,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         }
         Request::RouteList => Ok(view::routes(&store.directory())),
         Request::RouteAdd { domain, host, port, login } => {
-            if let Some(login) = login {
-                store.set_relay_login(actor.clone(), &host, port, login).wait()?;
-            }
-            store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
-            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
-            Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+            route_add(store, &actor, domain, &host, port, login)
         }
         Request::RouteRemove { domain } => {
             store.remove_route(actor, domain.clone()).wait()?;
@@ -320,6 +324,22 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             traced(store, &query)
         }
     }
+}
+
+fn route_add(
+    store: &Store,
+    actor: &Actor,
+    domain: Option<Domain>,
+    host: &str,
+    port: u16,
+    login: Option<RelayLogin>,
+) -> Result<Value, Failure> {
+    if let Some(login) = login {
+        store.set_relay_login(actor.clone(), host, port, login).wait()?;
+    }
+    store.set_route(actor.clone(), domain.clone(), host.to_owned(), port).wait()?;
+    let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+    Ok(did(format!("mail for {of} goes to {host}, port {port}")))
 }
 
 fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {

@@ -18,10 +18,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
 use crate::file_limit;
+use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
@@ -48,11 +50,26 @@ pub fn serve(
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(data, config, store.clone(), alarms, ready));
+    let heads = heads(data, &config, &store);
+    let following = heads.as_ref().map(Heads::follow).transpose()?;
+    let result = runtime.block_on(run(data, config, store.clone(), alarms, heads, ready));
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
+    drop(following);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// What signs heads; mail goes its way where that cannot.
+fn heads(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Heads>> {
+    match Heads::open(data, config, store) {
+        Ok(heads) => Some(heads),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "ALARM: no heads are signed; mail is not touched by this");
+            None
+        }
+    }
 }
 
 fn tell_start(started: &Started) {
@@ -186,27 +203,16 @@ async fn run(
     config: Config,
     store: Store,
     alarms: Alarms,
+    heads: Option<Arc<Heads>>,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
     let tls = certificates::load(data, &config)?;
     let (stopper, stop) = net::stopper();
-    let limits = ListenLimits {
-        connections_max: config.limits.connections_max,
-        connections_per_source_max: config.limits.connections_per_ip_max,
-        loopback_is_counted: config.limits.loopback_is_limited,
-        stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
-        proxy_header: config.proxy.header_timeout,
-        link: LinkLimits {
-            handshake: config.timeouts.tls_handshake,
-            write_stall: config.timeouts.send,
-            grace: config.timeouts.shut_down,
-        },
-    };
     let mut running = Running {
         listeners: JoinSet::new(),
         stop: stop.clone(),
-        limits,
+        limits: listen_limits(&config),
         places: Places::default(),
         tls: tls.clone(),
     };
@@ -228,27 +234,36 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
-    let purging = tokio::spawn(purge(store.clone(), stop.clone()));
-    let releasing = tokio::spawn(release(store.clone(), stop.clone()));
+    let mut background = Background::default();
+    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
     web_access::listen_https(&mut running, &config, pages, Some(api))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
-    let watching = tokio::spawn(watching);
-    let refreshing =
-        sts.map(|sts| tokio::spawn(sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone())));
-    let reporting = tokio::spawn(reporter.run(stop.clone()));
-    let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(stop.clone())));
+    background.run("looking after certificates", watching);
+    if let Some(sts) = sts {
+        let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
+        background.run("refreshing policies", refreshing);
+    }
+    background.run("reporting to others", reporter.run(stop.clone()));
+    if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
+        background.run("sending signed heads", sending.run(heads, stop.clone()));
+    }
+    if let Some(keeper) = keeper {
+        background.run("renewing certificates", keeper.keep(stop.clone()));
+    }
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     let (keyed, until) = (store.clone(), stop.clone());
-    let keys = tokio::task::spawn_blocking(move || dkim::ensure_all(&keyed, &until));
+    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -267,19 +282,24 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    purging.await.context("purging held mail ended by a bug")?;
-    if let Some(refreshing) = refreshing {
-        refreshing.await.context("refreshing policies ended by a bug")?;
-    }
-    reporting.await.context("reporting to others ended by a bug")?;
-    releasing.await.context("releasing held mail ended by a bug")?;
-    keys.await.context("making DKIM keys ended by a bug")?;
-    watching.await.context("looking after certificates ended by a bug")?;
-    if let Some(keeping) = keeping {
-        keeping.await.context("renewing certificates ended by a bug")?;
-    }
+    background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
+}
+
+fn listen_limits(config: &Config) -> ListenLimits {
+    ListenLimits {
+        connections_max: config.limits.connections_max,
+        connections_per_source_max: config.limits.connections_per_ip_max,
+        loopback_is_counted: config.limits.loopback_is_limited,
+        stop_wait: config.timeouts.shut_down + Duration::from_secs(5),
+        proxy_header: config.proxy.header_timeout,
+        link: LinkLimits {
+            handshake: config.timeouts.tls_handshake,
+            write_stall: config.timeouts.send,
+            grace: config.timeouts.shut_down,
+        },
+    }
 }
 
 /// Ends the holds whose time is over, until the stop.

@@ -50,6 +50,11 @@ pub fn line(text: &str) {
     println!("{text}");
 }
 
+/// Text as it is, such as a signed note.
+pub fn verbatim(text: &str) {
+    print!("{text}");
+}
+
 /// A heading for people.
 pub fn heading(text: &str) {
     println!("\n{}", bold(text));
@@ -178,7 +183,8 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
     }
 }
 
-fn text(value: &Value) -> String {
+/// A value as people read it.
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),

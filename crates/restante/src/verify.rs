@@ -1,17 +1,32 @@
 //! `restante verify` and `restante rebuild`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::Args;
 
 use crate::data_dir::{DataDir, journal_options};
 use crate::show;
 
-pub fn verify(data: &DataDir, json: bool) -> anyhow::Result<ExitCode> {
+/// `restante verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A signed head that was kept elsewhere: the journal must begin with it (repeatable)
+    #[arg(long = "head", value_name = "FILE")]
+    heads: Vec<PathBuf>,
+}
+
+pub fn verify(data: &DataDir, args: &Verify, json: bool) -> anyhow::Result<ExitCode> {
     data.config()?;
+    let heads = args.heads.iter().map(|path| {
+        let text = ledger::read_head(path)?;
+        anyhow::Ok((path.display().to_string(), text))
+    });
+    let heads = heads.collect::<anyhow::Result<Vec<_>>>()?;
     // The rebuilt index may be large and must not touch the data: it goes where temporary files go.
     let scratch = tempfile::tempdir().context("cannot make a directory for the rebuilt index")?;
-    let report = store::verify(data.path(), scratch.path(), &mut |records| {
+    let report = store::verify_against(data.path(), scratch.path(), &heads, &mut |records| {
         show::progress(&format!("{records} records read"));
     })?;
     show::progress("");

@@ -9,15 +9,17 @@ use std::path::Path;
 use journal::{
     BodyFile, DamageKind, Disk, Entry as JournalEntry, Head, Position, Reader, RealDisk,
 };
+use ledger::HeadsCheck;
 use mail_types::{BodyHash, CustodyId, RecordSeq};
 
 use crate::StoreError;
 use crate::custody::CustodyState;
 use crate::index::Index;
 use crate::record::{Entry, Outcome, Record};
-use crate::schema;
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
+use crate::verify_heads;
+use crate::verify_rows::compare;
 
 /// Violations told one by one; the rest is counted.
 const VIOLATIONS_TOLD_MAX: usize = 100;
@@ -173,7 +175,21 @@ pub fn verify(
     scratch: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, StoreError> {
-    verify_on(RealDisk::new(root), &crate::open::index_path(root), scratch, progress)
+    verify_against(root, scratch, &[], progress)
+}
+
+/// The same, against signed heads that were kept elsewhere, too: each with its name and text.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_against(
+    root: &Path,
+    scratch: &Path,
+    elsewhere: &[(String, String)],
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, StoreError> {
+    let index_path = crate::open::index_path(root);
+    verify_all(RealDisk::new(root), &index_path, scratch, elsewhere, progress)
 }
 
 /// The same on any disk.
@@ -186,8 +202,20 @@ pub fn verify_on<D: Disk>(
     scratch: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, StoreError> {
+    verify_all(disk, index_path, scratch, &[], progress)
+}
+
+fn verify_all<D: Disk>(
+    disk: D,
+    index_path: &Path,
+    scratch: &Path,
+    elsewhere: &[(String, String)],
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, StoreError> {
     let reader = Reader::look(disk);
     let mut report = Report::default();
+    // Read before the journal: a head that is signed meanwhile may be of records behind its scan.
+    let heads = verify_heads::open(index_path, elsewhere, &mut report);
     let live = match Sqlite::open_reader(index_path) {
         Ok(mut sql) => {
             sql.batch("BEGIN")?;
@@ -211,9 +239,16 @@ pub fn verify_on<D: Disk>(
     let mut rebuilt = Index::create(Sqlite::open_scratch(&scratch.join("verify.sqlite"))?)?;
     rebuilt.begin()?;
     compare_at(&mut live, &Head::START, &mut rebuilt, &mut report)?;
-    let mut reading =
-        Reading { reader: &reader, rebuilt: &mut rebuilt, live: &mut live, report: &mut report };
+    let mut reading = Reading {
+        reader: &reader,
+        rebuilt: &mut rebuilt,
+        live: &mut live,
+        report: &mut report,
+        heads,
+    };
     let head = reading.journal(progress)?;
+    let heads = reading.heads;
+    verify_heads::finish(heads, &mut report);
     rebuilt.commit(&head)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
@@ -256,6 +291,7 @@ struct Reading<'a, D: Disk> {
     rebuilt: &'a mut Index<Sqlite>,
     live: &'a mut Option<Live>,
     report: &'a mut Report,
+    heads: Option<HeadsCheck>,
 }
 
 /// The bodies of the group that is read, by place.
@@ -276,6 +312,9 @@ impl<D: Disk> Reading<'_, D> {
             match found {
                 JournalEntry::Record { seq, payload, at } => {
                     frames += 1;
+                    if let Some(heads) = &mut self.heads {
+                        heads.record(seq, &payload);
+                    }
                     self.record(seq, &payload, at, &bodies)?;
                     if self.report.records.is_multiple_of(10_000) {
                         progress(self.report.records);
@@ -307,7 +346,12 @@ impl<D: Disk> Reading<'_, D> {
                 JournalEntry::Damage(damage) => {
                     let invariant = match damage.kind {
                         DamageKind::Body { .. } => Invariant::BodyThere,
-                        _ => Invariant::JournalWhole,
+                        _ => {
+                            if let Some(heads) = &mut self.heads {
+                                heads.damaged();
+                            }
+                            Invariant::JournalWhole
+                        }
                     };
                     self.report.add(invariant, damage.to_string());
                 }
@@ -547,31 +591,4 @@ fn check_usage(rebuilt: &mut Index<Sqlite>, report: &mut Report) -> Result<(), S
         }
     }
     Ok(())
-}
-
-/// Compares two indexes row for row by a hash of each table, and names the tables that differ.
-fn compare(live: &mut Sqlite, rebuilt: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
-    for (table, query) in schema::TABLES {
-        let (live_rows, live_hash) = hash_rows(live, query)?;
-        let (rebuilt_rows, rebuilt_hash) = hash_rows(rebuilt, query)?;
-        if live_rows != rebuilt_rows {
-            report.add(
-                Invariant::IndexEqual,
-                format!("table {table}: {live_rows} rows live, {rebuilt_rows} rebuilt"),
-            );
-        } else if live_hash != rebuilt_hash {
-            report.add(Invariant::IndexEqual, format!("table {table}: rows differ"));
-        }
-    }
-    Ok(())
-}
-
-fn hash_rows(sql: &mut Sqlite, query: &'static str) -> Result<(u64, blake3::Hash), SqlError> {
-    let mut hasher = blake3::Hasher::new();
-    let mut rows = 0;
-    sql.query(query, &[], &mut |row| {
-        rows += 1;
-        row.hash_into(&mut hasher)
-    })?;
-    Ok((rows, hasher.finalize()))
 }

@@ -22,6 +22,7 @@ mod faults_of_the_disk;
 mod faults_while_taking_mail;
 mod foreign_servers;
 mod forwards_are_sealed;
+mod heads_are_signed;
 mod held_mail_goes_on;
 mod hooks_are_told;
 mod https_answers;

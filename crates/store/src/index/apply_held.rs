@@ -125,40 +125,7 @@ impl<E: Executor> Index<E> {
                 self.moved_in_queue(custody)?;
                 self.set_state(custody, CustodyState::Queued)
             }
-            Condition::Held { hold, then } => {
-                self.sql.execute(
-                    concat!(
-                        "INSERT INTO held (",
-                        kept!(),
-                        ", since, held_by, reason, was_queued) SELECT ",
-                        kept!(),
-                        ", $2, '', '', 1 FROM queue WHERE custody = $1"
-                    ),
-                    &[custody.0.into(), now.0.into()],
-                )?;
-                self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
-                self.sql.execute(
-                    "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5, \
-                     release_at = CASE WHEN $2 = 'future' THEN (SELECT until FROM future_release \
-                     WHERE future_release.mail = held.mail) END WHERE custody = $1",
-                    &[
-                        custody.0.into(),
-                        hold.by.word().into(),
-                        hold.reason.as_str().into(),
-                        hold.purge_at.map(|at| at.0).into(),
-                        i64::from(then.is_some()).into(),
-                    ],
-                )?;
-                if let Some(waiting) = then {
-                    self.set_waiting(
-                        "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
-                         give_back = $6 WHERE custody = $1",
-                        custody,
-                        waiting,
-                    )?;
-                }
-                self.set_state(custody, CustodyState::Held)
-            }
+            Condition::Held { hold, then } => self.hold(now, custody, hold, then.as_ref()),
             Condition::Delivered { mailbox, uid, mod_seq, flags, internal_date, bytes, mail } => {
                 self.remember_wait(now, custody)?;
                 // Two recipients may lead to one account, which then has the message once.
@@ -186,6 +153,48 @@ impl<E: Executor> Index<E> {
                 self.set_state(custody, CustodyState::Purged)
             }
         }
+    }
+
+    /// Out of the queue, if it was there, and kept back.
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        custody: CustodyId,
+        hold: &Hold,
+        then: Option<&Waiting>,
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            concat!(
+                "INSERT INTO held (",
+                kept!(),
+                ", since, held_by, reason, was_queued) SELECT ",
+                kept!(),
+                ", $2, '', '', 1 FROM queue WHERE custody = $1"
+            ),
+            &[custody.0.into(), now.0.into()],
+        )?;
+        self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
+        self.sql.execute(
+            "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5, \
+             release_at = CASE WHEN $2 = 'future' THEN (SELECT until FROM future_release \
+             WHERE future_release.mail = held.mail) END WHERE custody = $1",
+            &[
+                custody.0.into(),
+                hold.by.word().into(),
+                hold.reason.as_str().into(),
+                hold.purge_at.map(|at| at.0).into(),
+                i64::from(then.is_some()).into(),
+            ],
+        )?;
+        if let Some(waiting) = then {
+            self.set_waiting(
+                "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
+                 give_back = $6 WHERE custody = $1",
+                custody,
+                waiting,
+            )?;
+        }
+        self.set_state(custody, CustodyState::Held)
     }
 
     /// Out of the queue or the hold, into a mailbox: how it waited is kept, in case that was a slip.
