@@ -9,8 +9,8 @@ use mail_types::{AccountId, Flags, MailboxId, ModSeq, Right, Rights, UidValidity
 use net::{Ear, Service, now};
 use sign_in::Standing;
 use store::{
-    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, Store, Transferred,
-    Vanished, Via,
+    FlagsChange, Mailbox, OpenMailbox, Receipt, Refused, SessionActor, SessionId, Store,
+    Transferred, Vanished, Via,
 };
 
 use crate::Shared;
@@ -31,6 +31,7 @@ pub type Answered = Result<Answer<Receipt>, Refusal>;
 pub struct Session {
     pub shared: Arc<Shared>,
     peer: IpAddr,
+    number: SessionId,
     selected: Option<Selected>,
     /// Who has selected it: the machine names no account in questions about what is selected.
     account: Option<AccountId>,
@@ -92,8 +93,10 @@ impl Session {
     pub fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
         let appends = Appends::default();
         let accounts = shared.accounts.listen();
+        let number = shared.store.next_session();
         Self {
             shared,
+            number,
             peer,
             selected: None,
             account: None,
@@ -218,7 +221,8 @@ impl Session {
     }
 
     pub const fn actor(&self, account: AccountId) -> SessionActor {
-        SessionActor { account, ip: Some(self.peer), via: Via::Imap }
+        let (ip, session) = (Some(self.peer), Some(self.number));
+        SessionActor { account, ip, via: Via::Imap, session }
     }
 
     /// Reads the store on a thread that may block.

@@ -82,7 +82,8 @@ impl Session {
             let text = "another session has this mailbox open, try again later".to_owned();
             return Err(Trouble { code: TroubleCode::InUse, text });
         };
-        let actor = SessionActor { account, ip: Some(self.peer), via: Via::Pop3 };
+        let (ip, session) = (Some(self.peer), Some(self.shared.store.next_session()));
+        let actor = SessionActor { account, ip, via: Via::Pop3, session };
         let (mailbox, rows) = self.inbox(account).await?;
         self.maildrop = Some(Maildrop { actor, mailbox, rows: rows.clone(), _lock: lock });
         Ok(rows)

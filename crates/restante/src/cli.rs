@@ -11,8 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    check, control, demo, dkim, domain_dns, doors, heads, hook_command, report_command, serve,
-    show, tls, transfer, verify,
+    check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
+    report_command, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -80,6 +80,13 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// What people did: deleted, moved, renamed, changed; each can be taken back
+    History(history::History),
+    /// Take back what was done: all of it, or what one session or address did
+    Undo(history::Undo),
+    /// Mailboxes as they are, or as they were at a time; bring back what is gone since
+    #[command(subcommand)]
+    Mailbox(mailbox_command::Mailbox),
     /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
@@ -260,6 +267,9 @@ impl Cli {
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,
             Command::Trace(trace) => self::trace(trace)?,
+            Command::History(command) => command.request()?,
+            Command::Undo(command) => command.request()?,
+            Command::Mailbox(command) => command.request()?,
         };
         let answer = control::ask(&data, request.clone())?;
         show::answer(&request, &answer, self.json);

@@ -135,8 +135,10 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             if changes_queue {
                 runner.forget_pauses();
             }
-            let changes_routes =
-                matches!(request, Request::RouteAdd { .. } | Request::RouteRemove { .. });
+            let changes_routes = matches!(
+                request,
+                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
+            );
             let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };

@@ -98,6 +98,13 @@ pub enum Request {
         until: Option<i64>,
         count_max: Option<usize>,
     },
+    /// What was done that can be taken back, and taking it back.
+    Acts {
+        ask: crate::history::Ask,
+    },
+    Mailbox {
+        ask: crate::mailbox_command::Ask,
+    },
     /// What the reports of others say.
     ReportsReceived(crate::reports::Which),
     /// What this server reports to others.
@@ -314,6 +321,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::QueuePause { destination, paused, reason } => {
             queue_perform::pause(store, &actor, destination, paused, reason)
         }
+        Request::Acts { ask } => crate::history::perform(store, &actor, ask),
+        Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {
@@ -332,7 +341,7 @@ fn route_add(
     domain: Option<Domain>,
     host: &str,
     port: u16,
-    login: Option<RelayLogin>,
+    login: Option<store::RelayLogin>,
 ) -> Result<Value, Failure> {
     if let Some(login) = login {
         store.set_relay_login(actor.clone(), host, port, login).wait()?;

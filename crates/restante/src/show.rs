@@ -142,7 +142,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         return json(answer);
     }
     if let Some(did) = answer["did"].as_str() {
-        return println!("{} {did}.", good("Done:"));
+        println!("{} {did}.", good("Done:"));
+        if let Some(redo) = answer["redo"].as_str() {
+            println!("To take this back: restante undo --redo {redo}");
+        }
+        return;
     }
     match request {
         Request::Status => status(answer),
@@ -174,6 +178,24 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
         Request::RouteList => rows(answer, &["domain", "host", "port", "user"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
+        Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
+            answer,
+            &["session", "by", "from", "via", "first", "last", "changed", "undone"],
+            "nobody changed anything",
+        ),
+        Request::Acts { .. } => rows(
+            answer,
+            &["act", "at", "what", "where", "messages", "by", "from", "session", "undone"],
+            "nothing was done that could be taken back",
+        ),
+        Request::Mailbox { ask: crate::mailbox_command::Ask::List { .. } } => {
+            rows(answer, &["mailbox", "messages", "gone_since"], "there was no mailbox");
+        }
+        Request::Mailbox { .. } => rows(
+            answer,
+            &["uid", "date", "from", "subject", "flags", "bytes", "gone", "act"],
+            "it was empty",
+        ),
         Request::QueueList { .. } => rows(
             answer,
             &["receipt", "from", "to", "bytes", "state", "attempts", "next_try", "last_reply"],

@@ -274,6 +274,16 @@ impl<'a> Teller<'a> {
                 "{who} took it out of {}; it is still in the archive",
                 self.mailbox(*mailbox)
             )],
+            Record::MailboxDeleted { mailbox } => vec![format!(
+                "{who} deleted the mailbox {} with it; it is still in the archive",
+                self.mailbox(*mailbox)
+            )],
+            Record::Restored { to, .. } => {
+                vec![format!("{who} brought it back into {}", self.mailbox(*to))]
+            }
+            Record::MailboxRestored { name, .. } => {
+                vec![format!("{who} brought the mailbox {name} back with it")]
+            }
             _ => Vec::new(),
         }
     }
@@ -281,7 +291,7 @@ impl<'a> Teller<'a> {
     fn who(&self, actor: &Actor) -> String {
         match actor {
             Actor::Peer { ip } => ip.to_string(),
-            Actor::Account { account, ip, via } => {
+            Actor::Account { account, ip, via } | Actor::Session { account, ip, via, .. } => {
                 let via = match via {
                     Via::Submission => "submission",
                     Via::Imap => "IMAP",

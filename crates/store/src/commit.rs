@@ -149,7 +149,7 @@ impl Work<'_> {
         *self.records += 1;
         *self.frames += 1;
         self.effects.add(&entry.record, self.origin);
-        self.live.apply(entry, self.index, |index, entry| index.apply(entry, seq, at))?;
+        self.live.apply(entry, self.index, (seq, at))?;
         Ok(())
     }
 

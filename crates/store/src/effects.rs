@@ -35,6 +35,7 @@ impl Effects {
             | Record::DomainRemoved { .. }
             | Record::AccountAdded { .. }
             | Record::AccountRemoved { .. }
+            | Record::AccountRestored { .. }
             | Record::CredentialsSet { .. }
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
@@ -83,15 +84,17 @@ impl Effects {
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
+            | Record::Undone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }
             | Record::AclSet { mailbox, .. }
             | Record::MailboxRenamed { mailbox, .. }
             | Record::MailboxDeleted { mailbox }
+            | Record::MailboxRestored { mailbox, .. }
             | Record::FlagsSet { mailbox, .. }
             | Record::Expunged { mailbox, .. } => self.mailboxes.push(*mailbox),
-            Record::Copied { to, .. } => self.mailboxes.push(*to),
+            Record::Copied { to, .. } | Record::Restored { to, .. } => self.mailboxes.push(*to),
             Record::Moved { from, to, .. } => self.mailboxes.extend([*from, *to]),
             Record::Accepted(mail) => {
                 self.events = true;
@@ -121,10 +124,13 @@ fn changes(record: &Record) -> impl Iterator<Item = Change> {
         Record::MailboxCreated { mailbox, .. }
         | Record::AclSet { mailbox, .. }
         | Record::MailboxRenamed { mailbox, .. }
+        | Record::MailboxRestored { mailbox, .. }
         | Record::MailboxDeleted { mailbox } => changes.push(Change::Named(*mailbox)),
         Record::FlagsSet { mailbox, .. } => changes.push(Change::Flags(*mailbox)),
         Record::Expunged { mailbox, .. } => changes.push(Change::Expunged(*mailbox)),
-        Record::Copied { to, .. } => changes.push(Change::New(*to)),
+        Record::Copied { to, .. } | Record::Restored { to, .. } => {
+            changes.push(Change::New(*to));
+        }
         Record::Moved { from, to, .. } => {
             changes.extend([Change::Expunged(*from), Change::New(*to)]);
         }

@@ -127,7 +127,7 @@ impl<'a, F: FnMut(&Flags) -> Flags> NewFlags<'a, F> {
 }
 
 /// Sets of flags in as many records as they need.
-fn in_records(mut sets: FlagSets) -> Result<Vec<FlagSets>, Refused> {
+pub fn in_records(mut sets: FlagSets) -> Result<Vec<FlagSets>, Refused> {
     check_count(sets.iter().map(|(_, uids)| uids.len()).sum())?;
     sets.sort_by_key(|(_, uids)| uids.first().copied());
     let mut records: Vec<FlagSets> = Vec::new();

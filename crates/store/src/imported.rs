@@ -49,7 +49,7 @@ impl<D: Disk> Store<D> {
                     return Err(Refused::Exists("one of these messages".to_owned()));
                 }
                 let via = crate::Via::Control;
-                let actor = SessionActor { account, ip: None, via };
+                let actor = SessionActor { account, ip: None, via, session: None };
                 let append = Append { actor, mailbox, messages, replaces: None, room: None };
                 let placed = append_all(work, append, Source::Import { account })?;
                 let (uid_validity, uids) =

@@ -16,6 +16,7 @@
 mod accept;
 mod accept_many;
 mod acl;
+mod act;
 mod boxes;
 mod changes;
 mod commit;
@@ -33,6 +34,7 @@ mod index;
 mod lanes;
 mod later;
 mod live;
+mod mailbox_at;
 mod mailboxes;
 mod metadata;
 mod naming;
@@ -49,6 +51,7 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_doors;
 mod record_held;
 mod record_judged;
 mod record_report;
@@ -65,6 +68,7 @@ mod srs;
 mod taken;
 mod tokens;
 mod trace;
+mod undo;
 mod url_key;
 mod verify;
 mod verify_extract;
@@ -80,6 +84,7 @@ pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
+pub use act::{Act, ActFilter, ActKind};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use custody::CustodyState;
@@ -93,6 +98,7 @@ pub use index::Mailbox;
 pub use lanes::Lane;
 pub use later::FutureRelease;
 pub use live::{MessageRow, OpenMailbox, Vanished};
+pub use mailbox_at::{MailboxThen, MessageThen};
 pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
 pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
@@ -105,7 +111,8 @@ pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
-    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, Source, Via,
+    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
+    Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -120,6 +127,7 @@ pub use sent::Sent;
 pub use shared::{Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};
+pub use undo::UndoOutcome;
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_against, verify_on};
 pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};

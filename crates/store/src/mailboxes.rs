@@ -13,7 +13,7 @@ use crate::accept::next_in;
 use crate::acl;
 use crate::commit::Work;
 use crate::flags::flags_not_kept;
-use crate::record::{Actor, Record, Via};
+use crate::record::{Actor, Record, SessionId, Via};
 use crate::{Pending, Refused, Store};
 
 /// The mailbox that every account has (RFC 3501 §5.1).
@@ -32,11 +32,17 @@ pub struct SessionActor {
     pub ip: Option<IpAddr>,
     /// The protocol it uses.
     pub via: Via,
+    /// Its number ([`Store::next_session`]), where somebody signed in.
+    pub session: Option<SessionId>,
 }
 
 impl From<SessionActor> for Actor {
-    fn from(session: SessionActor) -> Self {
-        Self::Account { account: session.account, ip: session.ip, via: session.via }
+    fn from(actor: SessionActor) -> Self {
+        let SessionActor { account, ip, via, session } = actor;
+        match session {
+            Some(session) => Self::Session { account, ip, via, session },
+            None => Self::Account { account, ip, via },
+        }
     }
 }
 

@@ -165,6 +165,47 @@ fn read_all(
     Ok(all)
 }
 
+/// The value of one entry.
+pub(crate) fn read_one(
+    sql: &mut impl Executor,
+    mailbox: Option<MailboxId>,
+    account: Option<AccountId>,
+    entry: &str,
+) -> Result<Option<Vec<u8>>, SqlError> {
+    let mut value = None;
+    sql.query(
+        "SELECT value FROM metadata WHERE mailbox = $1 AND account = $2 AND entry = $3",
+        &[key_of(mailbox).into(), account.map_or(0, |account| account.0).into(), entry.into()],
+        &mut |row| {
+            value = Some(row.blob(0)?.to_vec());
+            Ok(())
+        },
+    )?;
+    Ok(value)
+}
+
+/// Everything of a mailbox, as the records that make it so.
+pub(crate) fn read_of_mailbox(
+    sql: &mut impl Executor,
+    mailbox: MailboxId,
+) -> Result<Vec<Record>, SqlError> {
+    let mut records = Vec::new();
+    sql.query(
+        "SELECT account, entry, value FROM metadata WHERE mailbox = $1 ORDER BY account, entry",
+        &[mailbox.0.into()],
+        &mut |row| {
+            let account = match row.id(0)? {
+                0 => None,
+                account => Some(AccountId(account)),
+            };
+            let (entry, value) = (row.text(1)?.to_owned(), Some(row.blob(2)?.to_vec()));
+            records.push(Record::MetadataSet { mailbox: Some(mailbox), account, entry, value });
+            Ok(())
+        },
+    )?;
+    Ok(records)
+}
+
 /// 0 is no mailbox's id: it stands for the server.
 fn key_of(mailbox: Option<MailboxId>) -> u64 {
     mailbox.map_or(0, |mailbox| mailbox.0)

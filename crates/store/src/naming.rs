@@ -176,7 +176,7 @@ fn children(work: &Work<'_>, owner: AccountId, from: &str, to: &str) -> Vec<(Mai
     children.collect()
 }
 
-fn lookup(work: &Work<'_>, account: AccountId, name: &str) -> Option<MailboxId> {
+pub fn lookup(work: &Work<'_>, account: AccountId, name: &str) -> Option<MailboxId> {
     work.index.mailbox_names.get(&account)?.get(name).copied()
 }
 
@@ -256,7 +256,7 @@ fn create_like(
     Ok(mailbox)
 }
 
-fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Refused> {
+pub fn check_room(work: &Work<'_>, account: AccountId, more: usize) -> Result<(), Refused> {
     let known = work.index.mailbox_names.get(&account).map_or(0, HashMap::len);
     if known + more > MAILBOXES_MAX {
         return Err(Refused::OverQuota);

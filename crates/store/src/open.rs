@@ -19,7 +19,7 @@ use crate::released::DeliveryReport;
 use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
-use crate::{Pending, Refused, StoreError};
+use crate::{Pending, Refused, SessionId, StoreError};
 
 /// Changes that may wait for the writer. What their bodies take is counted by who brings them.
 const JOBS_WAITING_MAX: usize = 16_384;
@@ -211,6 +211,7 @@ impl<D: Disk> Store<D> {
         let shared = Arc::new(Shared::new(
             index_path.to_owned(),
             index.last.mail,
+            (options.clock)().0.cast_unsigned().wrapping_mul(1000),
             Arc::clone(&index.directory),
             extracting,
             options.alarm,
@@ -291,6 +292,12 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn next_mail(&self) -> MailId {
         MailId(self.shared.last_mail.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A number for a session, which no other one of this store has: they begin with the time.
+    #[must_use]
+    pub fn next_session(&self) -> SessionId {
+        SessionId(self.shared.last_session.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Domains, accounts, aliases and routes as of now.

@@ -21,24 +21,7 @@ impl<D: Disk> Store<D> {
     /// Mail for this domain is no longer local. Refused while accounts or aliases are in it.
     pub fn remove_domain(&self, actor: Actor, domain: Domain) -> Pending<()> {
         self.change(move |work| {
-            let directory = &work.index.directory;
-            if !directory.is_local(&domain) {
-                return Err(Refused::Missing(format!("domain {domain}")));
-            }
-            let accounts = directory.accounts();
-            if let Some(account) = accounts.iter().find(|a| a.address.domain() == Some(&domain)) {
-                return Err(Refused::Invalid(format!(
-                    "domain {domain} has the account {}; remove its accounts first",
-                    account.address
-                )));
-            }
-            if let Some((alias, _)) = directory.aliases().find(|(alias, _)| {
-                alias.rsplit_once('@').is_some_and(|(_, d)| d == domain.as_str())
-            }) {
-                return Err(Refused::Invalid(format!(
-                    "domain {domain} has the alias {alias}; remove its aliases first"
-                )));
-            }
+            check_removable(&work.index.directory, &domain)?;
             work.record(&actor, Record::DomainRemoved { domain })
         })
     }
@@ -186,12 +169,34 @@ fn relay_of(route: &crate::Route) -> String {
     }
 }
 
+/// A domain can go when nobody is in it.
+pub fn check_removable(directory: &crate::Directory, domain: &Domain) -> Result<(), Refused> {
+    if !directory.is_local(domain) {
+        return Err(Refused::Missing(format!("domain {domain}")));
+    }
+    let accounts = directory.accounts();
+    if let Some(account) = accounts.iter().find(|a| a.address.domain() == Some(domain)) {
+        return Err(Refused::Invalid(format!(
+            "domain {domain} has the account {}; remove its accounts first",
+            account.address
+        )));
+    }
+    let mut aliases = directory.aliases();
+    let is_in = |alias: &str| alias.rsplit_once('@').is_some_and(|(_, d)| d == domain.as_str());
+    match aliases.find(|(alias, _)| is_in(alias)) {
+        Some((alias, _)) => Err(Refused::Invalid(format!(
+            "domain {domain} has the alias {alias}; remove its aliases first"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn account_of(directory: &crate::Directory, address: &Address) -> Result<AccountId, Refused> {
     let found = directory.by_address.get(&address.folded()).copied();
     found.ok_or_else(|| Refused::Missing(format!("account {address}")))
 }
 
-fn check_local(directory: &crate::Directory, address: &Address) -> Result<(), Refused> {
+pub fn check_local(directory: &crate::Directory, address: &Address) -> Result<(), Refused> {
     match address.domain() {
         Some(domain) if directory.is_local(domain) => Ok(()),
         _ => Err(Refused::Invalid(format!(

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use journal::Position;
 use mail_types::{
     AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
-    Rights, SpecialUse, Timestamp, Uid,
+    RecordSeq, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
 pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
+pub use crate::record_doors::{HookSecret, HookTry, ImportKey, RelayLogin, RelayPassword};
 
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,42 @@ pub enum Actor {
     },
     /// This server itself: delivery, schedules, repair.
     Server,
+    /// A signed-in account, in one session.
+    Session {
+        /// The account.
+        account: AccountId,
+        /// Where the connection came from.
+        ip: Option<IpAddr>,
+        /// The protocol it used.
+        via: Via,
+        /// Which of all sessions.
+        session: SessionId,
+    },
+}
+
+/// A session of somebody who signed in: no other one of this store has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// Written with digits and letters, as people name it.
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let (mut number, mut text) = (self.0, Vec::new());
+        while number > 0 || text.is_empty() {
+            text.push(char::from(DIGITS[(number % 36) as usize]));
+            number /= 36;
+        }
+        text.iter().rev().try_for_each(|digit| write!(f, "{digit}"))
+    }
+}
+
+impl std::str::FromStr for SessionId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 36).map(Self)
+    }
 }
 
 /// The protocol something came through.
@@ -418,6 +455,42 @@ pub enum Record {
         /// Not 0.
         priority: Priority,
     },
+    /// Messages that were taken out of a mailbox are in one again, with their flags (but
+    /// `\Deleted`) and dates.
+    Restored {
+        /// What they were taken out of.
+        from: MailboxId,
+        /// Where they are.
+        to: MailboxId,
+        /// In `to`.
+        mod_seq: ModSeq,
+        /// UID there, UID here.
+        messages: Vec<(Uid, Uid)>,
+    },
+    /// A deleted mailbox is there again, with the messages that it was deleted with, under their
+    /// UIDs.
+    MailboxRestored {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its whole name.
+        name: String,
+        /// Of the messages.
+        mod_seq: ModSeq,
+        /// The record of its deletion.
+        deleted: RecordSeq,
+    },
+    /// A removed account may sign in and receive again.
+    AccountRestored {
+        /// The account.
+        account: AccountId,
+    },
+    /// What a record did was taken back, by these of the same group.
+    Undone {
+        /// The record.
+        act: RecordSeq,
+        /// What took it back.
+        by: Vec<RecordSeq>,
+    },
     /// Who we are to a smart host (`HOST:PORT`) from now on; none: nobody.
     RelayLoginSet {
         /// The smart host.
@@ -437,55 +510,6 @@ pub enum Record {
         /// Its number.
         change: u64,
     },
-}
-
-/// One try to tell a hook of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HookTry {
-    /// When.
-    pub at: Timestamp,
-    /// The event's id, as its receiver sees it.
-    pub event: String,
-    /// Its kind.
-    pub kind: String,
-    /// What the receiver said, or what went wrong.
-    pub said: String,
-    /// Whether it was told.
-    pub told: bool,
-}
-
-/// Who we are to a smart host. The password is kept as it is, since it has to be told; nothing shows
-/// it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelayLogin {
-    /// The name there.
-    pub name: String,
-    /// The password there.
-    pub password: RelayPassword,
-}
-
-/// A password that `Debug` does not show.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelayPassword(pub String);
-
-impl std::fmt::Debug for RelayPassword {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RelayPassword(..)")
-    }
-}
-
-/// What a message of another system is known by: a hash of the account and all that names it there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ImportKey(pub [u8; 16]);
-
-/// What signs the events of a hook. Kept as it is, since it has to be used.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HookSecret(pub Vec<u8>);
-
-impl std::fmt::Debug for HookSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HookSecret(..)")
-    }
 }
 
 /// How much an account may keep (RFC 9208 §5).

@@ -16,7 +16,7 @@ use crate::custody::CustodyState;
 use crate::directory::Resolution;
 use crate::queue::{NewReport, QueuedMail};
 use crate::read::read_facts;
-use crate::record::{NewCustody, Record};
+use crate::record::{Actor, NewCustody, Record};
 use crate::record_held::{Changed, Condition, Waiting};
 use crate::sql::{Executor, SqlError};
 use crate::{MailFacts, Refused, Store, StoreError};
@@ -288,7 +288,8 @@ impl Change {
                     *added += 1;
                     let mod_seq = ModSeq(crate::mailboxes::mod_seq(work, mailbox)?.0 + 1);
                     let expunged = Record::Expunged { mailbox, mod_seq, uids: vec![uid] };
-                    work.record(&self.part.actor, expunged)?;
+                    // The act is the undoing of the release: this one is not undone by itself.
+                    work.record(&Actor::Server, expunged)?;
                 }
                 self.items.push(Changed { custody: item.custody, was: item.is, is: item.was });
                 return self.flush(work);

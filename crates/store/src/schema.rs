@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 15;
+pub const VERSION: i64 = 16;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -48,11 +48,21 @@ CREATE INDEX custody_mail ON custody (mail);
 CREATE TABLE message (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
   flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  saved INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  saved INTEGER NOT NULL, first_flags INTEGER NOT NULL, first_keywords TEXT,
+  PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
 CREATE TABLE expunged (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL,
-  mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  mod_seq INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+  flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  saved INTEGER NOT NULL, first_flags INTEGER NOT NULL, first_keywords TEXT,
+  next_mailbox INTEGER, next_uid INTEGER, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
 CREATE INDEX expunged_mod_seq ON expunged (mailbox, mod_seq);
+CREATE TABLE act (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL, owner INTEGER NOT NULL,
+  mailbox INTEGER NOT NULL, other INTEGER NOT NULL, subject TEXT NOT NULL,
+  actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
+  segment INTEGER NOT NULL, place INTEGER NOT NULL, before BLOB, undone INTEGER, undoes INTEGER);
+CREATE INDEX act_mailbox ON act (mailbox, seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -134,7 +144,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 39] = [
+pub const TABLES: [(&str, &str); 40] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -166,10 +176,19 @@ pub const TABLES: [(&str, &str); 39] = [
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",
-        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved FROM message \
-         ORDER BY mailbox, uid",
+        "SELECT mailbox, uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved, \
+         first_flags, first_keywords FROM message ORDER BY mailbox, uid",
     ),
-    ("expunged", "SELECT mailbox, uid, mail, mod_seq, seq FROM expunged ORDER BY mailbox, uid"),
+    (
+        "expunged",
+        "SELECT mailbox, uid, mail, mod_seq, seq, at, flags, keywords, internal_date, bytes, saved, \
+         first_flags, first_keywords, next_mailbox, next_uid FROM expunged ORDER BY mailbox, uid",
+    ),
+    (
+        "act",
+        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
+         segment, place, before, undone, undoes FROM act ORDER BY seq",
+    ),
     (
         "queue",
         "SELECT custody, mail, destination, account, priority, again, due, attempts, begun, \

@@ -42,6 +42,8 @@ pub struct Shared {
     pub published: AtomicU64,
     /// The last mail id given to an arrival.
     pub last_mail: AtomicU64,
+    /// The number of the last session.
+    pub last_session: AtomicU64,
     /// Changes that wait for the writer.
     pub waiting: AtomicUsize,
     /// Hears of every accepted message.
@@ -75,6 +77,7 @@ impl Shared {
     pub fn new(
         index_path: PathBuf,
         last_mail: u64,
+        first_session: u64,
         directory: Arc<Directory>,
         extracting: Extracting,
         alarm: Alarm,
@@ -84,6 +87,7 @@ impl Shared {
             acknowledged: AtomicU64::new(0),
             published: AtomicU64::new(0),
             last_mail: AtomicU64::new(last_mail),
+            last_session: AtomicU64::new(first_session),
             waiting: AtomicUsize::new(0),
             extracting,
             directory: RwLock::new(directory),

@@ -98,6 +98,12 @@ pub trait Row {
     /// Where the column is none.
     fn blob(&self, column: usize) -> Result<&[u8], SqlError>;
 
+    /// A BLOB or NULL.
+    ///
+    /// # Errors
+    /// Where the column is neither.
+    fn blob_or_null(&self, column: usize) -> Result<Option<&[u8]>, SqlError>;
+
     /// Adds every column with its type and length to a hash.
     ///
     /// # Errors

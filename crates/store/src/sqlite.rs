@@ -154,6 +154,11 @@ impl Row for rusqlite::Row<'_> {
         value.as_blob().map_err(|cause| error("read bytes", cause))
     }
 
+    fn blob_or_null(&self, column: usize) -> Result<Option<&[u8]>, SqlError> {
+        let value = self.get_ref(column).map_err(|cause| error("read bytes", cause))?;
+        value.as_blob_or_null().map_err(|cause| error("read bytes", cause))
+    }
+
     fn hash_into(&self, hasher: &mut blake3::Hasher) -> Result<(), SqlError> {
         for column in 0..self.as_ref().column_count() {
             let value = self.get_ref(column).map_err(|cause| error("read a column", cause))?;

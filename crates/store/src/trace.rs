@@ -125,7 +125,9 @@ impl<D: Disk> Store<D> {
         for event in &events {
             use crate::record::Record;
             match &event.entry.record {
-                Record::Copied { from, to, .. } | Record::Moved { from, to, .. } => {
+                Record::Copied { from, to, .. }
+                | Record::Moved { from, to, .. }
+                | Record::Restored { from, to, .. } => {
                     mentioned.extend([*from, *to]);
                 }
                 Record::CustodiesChanged(change) => {
@@ -134,7 +136,9 @@ impl<D: Disk> Store<D> {
                         _ => None,
                     }));
                 }
-                Record::Expunged { mailbox, .. } => {
+                Record::Expunged { mailbox, .. }
+                | Record::MailboxDeleted { mailbox }
+                | Record::MailboxRestored { mailbox, .. } => {
                     mentioned.insert(*mailbox);
                 }
                 _ => {}

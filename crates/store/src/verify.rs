@@ -499,14 +499,6 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
     none(
         sql,
         report,
-        Invariant::OneState,
-        "message in a mailbox none of whose recipients has it",
-        "SELECT DISTINCT mail FROM message WHERE NOT EXISTS \
-         (SELECT 1 FROM custody WHERE custody.mail = message.mail AND custody.state = 1)",
-    )?;
-    none(
-        sql,
-        report,
         Invariant::ReturnedTold,
         "the report about this custody was never accepted",
         "SELECT id FROM custody WHERE report IS NOT NULL \

@@ -62,7 +62,8 @@ async fn a_mailbox_of_somebody_else_comes_and_goes_with_its_rights() {
     watching.ok(&format!("NOTIFY SET {tree}")).await;
     world.deliver(MAIL).await;
     let grantee = Grantee { account: Some(bob), negative: false };
-    let actor = store::SessionActor { account: world.ann, ip: None, via: store::Via::Imap };
+    let actor =
+        store::SessionActor { account: world.ann, ip: None, via: store::Via::Imap, session: None };
     let rights = Rights::from_iter([Right::Lookup, Right::Read]);
     let set = |change| world.store.set_acl(actor, "INBOX", grantee, change);
     set(AclChange::Replace(rights)).await.unwrap();

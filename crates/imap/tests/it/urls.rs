@@ -194,7 +194,7 @@ async fn a_large_message_is_fetched_by_its_url() {
 #[tokio::test]
 async fn keys_are_records() {
     let world = World::new().await;
-    let actor = SessionActor { account: world.ann, ip: None, via: Via::Imap };
+    let actor = SessionActor { account: world.ann, ip: None, via: Via::Imap, session: None };
     let (one, two) = (UrlKey::new([1; 32]), UrlKey::new([2; 32]));
     assert_eq!(world.store.url_key(actor, "Drafts", one.clone()).await.unwrap(), one);
     assert_eq!(world.store.url_key(actor, "Drafts", two.clone()).await.unwrap(), one);

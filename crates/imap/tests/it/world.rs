@@ -98,7 +98,7 @@ impl World {
     /// Another session, elsewhere, changes the flags of a message so often.
     pub async fn change_flags_often(&self, uid: u32, times: usize) {
         let inbox = self.store.mailbox(self.ann, "INBOX").unwrap().unwrap();
-        let actor = SessionActor { account: self.ann, ip: None, via: Via::Imap };
+        let actor = SessionActor { account: self.ann, ip: None, via: Via::Imap, session: None };
         let changes: Vec<_> = (0..times)
             .map(|time| {
                 let change = if time % 2 == 0 { FlagsChange::Add } else { FlagsChange::Remove };

@@ -100,7 +100,7 @@ impl World {
     /// Another session, of IMAP perhaps, takes messages out.
     pub async fn remove(&self, uids: UidRanges) {
         let inbox = self.store.mailbox(self.ann, "INBOX").unwrap().unwrap();
-        let actor = SessionActor { account: self.ann, ip: None, via: Via::Imap };
+        let actor = SessionActor { account: self.ann, ip: None, via: Via::Imap, session: None };
         self.store.remove(actor, inbox.id, uids).await.unwrap();
     }
 

@@ -96,7 +96,7 @@ impl Session {
     }
 
     fn actor(&self) -> SessionActor {
-        SessionActor { account: self.account, ip: None, via: Via::Control }
+        SessionActor { account: self.account, ip: None, via: Via::Control, session: None }
     }
 
     /// One account's keys are no other's: the same file may be imported for several.

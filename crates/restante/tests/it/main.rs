@@ -57,6 +57,7 @@ mod signs_in_to_smart_hosts;
 mod submission_needs_a_sign_in;
 mod terminal;
 mod terminal_programs;
+mod thieves_are_undone;
 mod tls_policies;
 mod tls_reports_are_sent;
 mod tokens_sign_in;

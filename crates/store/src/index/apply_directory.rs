@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mail_types::Domain;
+use mail_types::{AccountId, Domain};
 
+use super::load::account_from;
 use super::{Index, broken};
 use crate::directory::{Account, Alias, Route};
 use crate::record::{Record, RelayLogin};
@@ -52,6 +53,7 @@ impl<E: Executor> Index<E> {
                 self.sql
                     .execute("UPDATE account SET removed = 1 WHERE id = $1", &[account.0.into()])?;
             }
+            Record::AccountRestored { account } => self.account_restored(*account)?,
             Record::CredentialsSet { account, credentials } => {
                 if let Some(known) = directory.accounts.get_mut(account) {
                     Arc::make_mut(known).credentials = credentials.clone();
@@ -115,6 +117,26 @@ impl<E: Executor> Index<E> {
              ON CONFLICT (relay) DO UPDATE SET name = excluded.name, password = excluded.password",
             &[relay.into(), login.name.as_str().into(), password],
         )?;
+        Ok(())
+    }
+
+    fn account_restored(&mut self, account: AccountId) -> Result<(), SqlError> {
+        let mut found = None;
+        self.sql.query(
+            "SELECT id, address, credentials FROM account WHERE id = $1",
+            &[account.0.into()],
+            &mut |row| {
+                found = Some(account_from(row)?);
+                Ok(())
+            },
+        )?;
+        if let Some(account) = found {
+            let directory = Arc::make_mut(&mut self.directory);
+            directory.by_address.insert(account.address.folded(), account.id);
+            directory.accounts.insert(account.id, Arc::new(account));
+        }
+        let restore = "UPDATE account SET removed = 0 WHERE id = $1";
+        self.sql.execute(restore, &[account.0.into()])?;
         Ok(())
     }
 }

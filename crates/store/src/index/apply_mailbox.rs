@@ -48,6 +48,7 @@ impl<E: Executor> Index<E> {
     pub(super) fn mailbox_deleted(
         &mut self,
         id: MailboxId,
+        now: Timestamp,
         seq: RecordSeq,
         at: Place,
     ) -> Result<(), SqlError> {
@@ -57,9 +58,11 @@ impl<E: Executor> Index<E> {
             &[id.0.into(), seq.0.into(), at.segment.into(), at.offset.into()],
         )?;
         self.sql.execute(
-            "INSERT INTO expunged (mailbox, uid, mail, mod_seq, seq) \
-             SELECT mailbox, uid, mail, mod_seq, $2 FROM message WHERE mailbox = $1",
-            &[id.0.into(), seq.0.into()],
+            "INSERT INTO expunged (mailbox, uid, mail, mod_seq, seq, at, flags, keywords, \
+             internal_date, bytes, saved, first_flags, first_keywords) \
+             SELECT mailbox, uid, mail, mod_seq, $2, $3, flags, keywords, internal_date, bytes, \
+             saved, first_flags, first_keywords FROM message WHERE mailbox = $1",
+            &[id.0.into(), seq.0.into(), now.0.into()],
         )?;
         self.sql.execute("DELETE FROM message WHERE mailbox = $1", &[id.0.into()])?;
         self.acl_gone(id)?;
@@ -106,7 +109,8 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         self.sql.execute(
             "INSERT INTO message (mailbox, uid, mail, mod_seq, flags, keywords, internal_date, \
-             bytes, saved) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             bytes, saved, first_flags, first_keywords) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $5, $6)",
             &[
                 id.0.into(),
                 new.uid.get().into(),
@@ -235,11 +239,11 @@ impl<E: Executor> Index<E> {
         &mut self,
         id: MailboxId,
         mod_seq: ModSeq,
-        uids: &[Uid],
-        seq: RecordSeq,
+        taken: &[Taken],
+        (now, seq): (Timestamp, RecordSeq),
     ) -> Result<(), SqlError> {
         let (mut messages, mut unseen, mut bytes) = (0, 0, 0);
-        for (first, last) in runs(uids) {
+        for &Taken { first, last, next } in taken {
             let key: [Param<'_>; 3] = [id.0.into(), first.into(), last.into()];
             self.sql.query(
                 "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum(bytes), 0) \
@@ -253,10 +257,21 @@ impl<E: Executor> Index<E> {
                 },
             )?;
             self.sql.execute(
-                "INSERT INTO expunged (mailbox, uid, mail, mod_seq, seq) \
-                 SELECT mailbox, uid, mail, $4, $5 FROM message \
+                "INSERT INTO expunged (mailbox, uid, mail, mod_seq, seq, at, flags, keywords, \
+                 internal_date, bytes, saved, first_flags, first_keywords, next_mailbox, next_uid) \
+                 SELECT mailbox, uid, mail, $4, $5, $6, flags, keywords, internal_date, bytes, saved, \
+                 first_flags, first_keywords, $7, uid + $8 FROM message \
                  WHERE mailbox = $1 AND uid BETWEEN $2 AND $3",
-                &[key[0], key[1], key[2], mod_seq.0.into(), seq.0.into()],
+                &[
+                    key[0],
+                    key[1],
+                    key[2],
+                    mod_seq.0.into(),
+                    seq.0.into(),
+                    now.0.into(),
+                    next.map(|(mailbox, _)| mailbox.0).into(),
+                    next.map(|(_, further)| further).into(),
+                ],
             )?;
             self.sql.execute(
                 "DELETE FROM message WHERE mailbox = $1 AND uid BETWEEN $2 AND $3",
@@ -272,6 +287,41 @@ impl<E: Executor> Index<E> {
             self.dirty.insert(id);
         }
         Ok(())
+    }
+}
+
+/// Consecutive UIDs that are taken out of a mailbox.
+pub(super) struct Taken {
+    first: u32,
+    last: u32,
+    /// Where they are instead, and what a UID there is above the one here.
+    next: Option<(MailboxId, i64)>,
+}
+
+impl Taken {
+    /// Those that are nowhere instead.
+    pub(super) fn gone(uids: &[Uid]) -> Vec<Self> {
+        runs(uids).into_iter().map(|(first, last)| Self { first, last, next: None }).collect()
+    }
+
+    /// Those that are in another mailbox instead: UID here, UID there.
+    pub(super) fn moved(to: MailboxId, messages: &[(Uid, Uid)]) -> Vec<Self> {
+        let mut sorted: Vec<(u32, i64)> = messages
+            .iter()
+            .map(|(old, new)| (old.get(), i64::from(new.get()) - i64::from(old.get())))
+            .collect();
+        sorted.sort_unstable();
+        sorted.dedup_by_key(|(uid, _)| *uid);
+        let mut runs: Vec<Self> = Vec::new();
+        for (uid, further) in sorted {
+            match runs.last_mut() {
+                Some(run) if run.last + 1 == uid && run.next == Some((to, further)) => {
+                    run.last = uid;
+                }
+                _ => runs.push(Self { first: uid, last: uid, next: Some((to, further)) }),
+            }
+        }
+        runs
     }
 }
 

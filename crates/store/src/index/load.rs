@@ -21,12 +21,9 @@ impl<E: Executor> Index<E> {
             "SELECT id, address, credentials FROM account WHERE removed = 0",
             &[],
             &mut |row| {
-                let id = AccountId(row.id(0)?);
-                let address: Address = parsed(row.text(1)?)?;
-                let credentials: Credentials =
-                    postcard::from_bytes(row.blob(2)?).map_err(broken)?;
-                directory.by_address.insert(address.folded(), id);
-                directory.accounts.insert(id, Arc::new(Account { id, address, credentials }));
+                let account = account_from(row)?;
+                directory.by_address.insert(account.address.folded(), account.id);
+                directory.accounts.insert(account.id, Arc::new(account));
                 Ok(())
             },
         )?;
@@ -78,6 +75,13 @@ impl<E: Executor> Index<E> {
             },
         )
     }
+}
+
+/// An account from its row: id, address, credentials.
+pub(super) fn account_from(row: &dyn Row) -> Result<Account, SqlError> {
+    let address: Address = parsed(row.text(1)?)?;
+    let credentials: Credentials = postcard::from_bytes(row.blob(2)?).map_err(broken)?;
+    Ok(Account { id: AccountId(row.id(0)?), address, credentials })
 }
 
 /// A mailbox from its row: id, account, name, uid_validity, special_use, uid_next, mod_seq,

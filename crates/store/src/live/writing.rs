@@ -4,8 +4,9 @@
 //! in memory and the counts of the mailbox, and waits in `deferred` for its UPDATEs. Nothing reads
 //! behind the index's back meanwhile:
 //! - jobs read the rows of an open mailbox here, never in the tables;
-//! - a record whose meaning needs the tables (COPY, MOVE, EXPUNGE, DELETE) and a job that reads a
-//!   mailbox that is not open have the deferred applied first, in the order of their records;
+//! - a record whose meaning needs the tables (COPY, MOVE, EXPUNGE, DELETE, what was undone) and a
+//!   job that reads a mailbox that is not open have the deferred applied first, in the order of
+//!   their records;
 //! - readers see only what is committed, and no commit is without the deferred: a committed index
 //!   stands for exactly the journal's head that it names, so a replay after a crash applies each
 //!   record once, and an index rebuilt from the journal equals it (I13).
@@ -17,14 +18,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use mail_types::{Flags, MailboxId, ModSeq, Timestamp, Uid};
+use mail_types::{Flags, MailboxId, ModSeq, RecordSeq, Timestamp, Uid};
 use mailbox::{Row, Rows};
 
 use super::slot::Slot;
 use super::{MessageRow, Views, add_rows, read_rows};
 use crate::commit::Work;
-use crate::index::{Index, runs};
-use crate::record::{Accepted, Entry, Fate, Record};
+use crate::index::{Index, NewAct, runs};
+use crate::record::{Accepted, Entry, Fate, Place, Record};
 use crate::record_held::{Changed, Condition};
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, StoreError};
@@ -53,6 +54,7 @@ struct Deferred {
     mailbox: MailboxId,
     mod_seq: ModSeq,
     sets: Vec<(Flags, Vec<Uid>)>,
+    act: Option<NewAct>,
 }
 
 impl Live {
@@ -72,19 +74,21 @@ impl Live {
         &mut self,
         entry: Entry,
         index: &mut Index<E>,
-        apply: impl FnOnce(&mut Index<E>, &Entry) -> Result<(), SqlError>,
+        (seq, at): (RecordSeq, Place),
     ) -> Result<(), SqlError> {
         match &entry.record {
             Record::FlagsSet { mailbox, .. } if self.rows(*mailbox).is_some() => {
-                return self.flags_set(entry, index);
+                let act = index.act_of(&entry, seq, at)?;
+                return self.flags_set(entry, act, index);
             }
             Record::Copied { .. }
             | Record::Moved { .. }
             | Record::Expunged { .. }
-            | Record::MailboxDeleted { .. } => self.apply_deferred(index)?,
+            | Record::MailboxDeleted { .. }
+            | Record::Undone { .. } => self.apply_deferred(index)?,
             _ => {}
         }
-        apply(index, &entry)?;
+        index.apply(&entry, seq, at)?;
         match &entry.record {
             Record::Accepted(mail) => self.accepted(mail, entry.at),
             Record::Copied { from, to, mod_seq, messages } => {
@@ -96,6 +100,10 @@ impl Live {
             }
             Record::Expunged { mailbox, mod_seq, uids } => {
                 self.expunged(*mailbox, uids.iter().copied(), *mod_seq);
+            }
+            Record::Restored { to, messages, .. } => {
+                let uids: Vec<Uid> = messages.iter().map(|&(_, uid)| uid).collect();
+                self.read_new(*to, &uids, index)?;
             }
             Record::CustodiesChanged(change) => self.released(&change.items, entry.at),
             Record::MailboxDeleted { mailbox } => {
@@ -112,6 +120,7 @@ impl Live {
     fn flags_set<E: Executor>(
         &mut self,
         entry: Entry,
+        act: Option<NewAct>,
         index: &mut Index<E>,
     ) -> Result<(), SqlError> {
         let Record::FlagsSet { mailbox, mod_seq, sets } = entry.record else { return Ok(()) };
@@ -123,7 +132,7 @@ impl Live {
         let unseen = rows.counts().unseen as u64;
         index.count_flags_set(mailbox, mod_seq, unseen.cast_signed() - before.cast_signed());
         self.deferred_uids += sets.iter().map(|(_, uids)| uids.len()).sum::<usize>();
-        self.deferred.push(Deferred { mailbox, mod_seq, sets });
+        self.deferred.push(Deferred { mailbox, mod_seq, sets, act });
         if self.deferred_uids > DEFERRED_UIDS_MAX {
             self.apply_deferred(index)?;
         }
@@ -133,8 +142,11 @@ impl Live {
     /// Brings the index's tables up to the records.
     pub fn apply_deferred<E: Executor>(&mut self, index: &mut Index<E>) -> Result<(), SqlError> {
         self.deferred_uids = 0;
-        for Deferred { mailbox, mod_seq, sets } in std::mem::take(&mut self.deferred) {
+        for Deferred { mailbox, mod_seq, sets, act } in std::mem::take(&mut self.deferred) {
             index.write_flags(mailbox, mod_seq, &sets)?;
+            if let Some(act) = act {
+                index.insert_act(&act)?;
+            }
         }
         Ok(())
     }
@@ -198,19 +210,30 @@ impl Live {
             return Ok(());
         }
         let source = self.rows(from).cloned();
-        let Some(target) = self.rows_mut(to) else { return Ok(()) };
         let Some(source) = source else {
-            // The index has the copies already.
             let uids: Vec<Uid> = messages.iter().map(|&(_, uid)| uid).collect();
-            for (first, last) in runs(&uids) {
-                read_rows(&mut index.sql, to, first, last, &mut |row| target.put(&(&row).into()))?;
-            }
-            return Ok(());
+            return self.read_new(to, &uids, index);
         };
+        let Some(target) = self.rows_mut(to) else { return Ok(()) };
         for &(old, new) in messages {
             if let Some(place) = source.find(old.get()) {
                 target.put(&Row { uid: new, modseq, saved, ..source.row(place) });
             }
+        }
+        Ok(())
+    }
+
+    /// New messages of a mailbox that the index has already.
+    fn read_new<E: Executor>(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        index: &mut Index<E>,
+    ) -> Result<(), SqlError> {
+        let Some(target) = self.rows_mut(mailbox) else { return Ok(()) };
+        for (first, last) in runs(uids) {
+            let on_row = &mut |row: MessageRow| target.put(&(&row).into());
+            read_rows(&mut index.sql, mailbox, first, last, on_row)?;
         }
         Ok(())
     }

@@ -19,3 +19,4 @@ mod rights;
 mod script;
 mod support;
 mod tamper;
+mod undo;

@@ -35,7 +35,7 @@ pub fn operator() -> Actor {
 }
 
 pub fn session(account: AccountId) -> SessionActor {
-    SessionActor { account, ip: Some(PEER), via: Via::Imap }
+    SessionActor { account, ip: Some(PEER), via: Via::Imap, session: None }
 }
 
 /// A domain and two accounts, ann and bob.

@@ -1,0 +1,386 @@
+//! `restante history` and `restante undo`: what people did, and taking it back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use clap::Args;
+use mail_types::{AccountId, Address, RecordSeq, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Act, ActFilter, Actor, Directory, SessionId, Store, UndoOutcome, Via};
+
+use crate::cli::parse_time;
+use crate::request::{Failure, Request};
+
+/// Acts listed if not asked for more.
+const LISTED_DEFAULT: usize = 100;
+/// Acts that one command takes back.
+const UNDONE_MAX: usize = 1_000_000;
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  restante history --account ann@example.org --sessions   who was there, and changed what
+  restante history --account ann@example.org --since 2h
+  restante history --ip 203.0.113.9 --since 1d --json";
+
+const UNDO_EXAMPLES: &str = "\
+Examples:
+  restante undo 48213                                   one act, by its number in `history`
+  restante undo --session k3x9d2qaz1 --dry-run          what one session did: look first
+  restante undo --ip 203.0.113.9 --account ann@example.org --since 1d
+  restante undo --redo 48301-48377                      as an undo said: it is taken back itself
+
+Mail that came since stays. What others changed since stays as they left it, and is told.
+An undo can be taken back like everything else.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HISTORY_EXAMPLES)]
+pub struct History {
+    #[command(flatten)]
+    which: Which,
+    /// By session: who, from where, when, and how much each changed
+    #[arg(long)]
+    sessions: bool,
+    /// At most so many, the latest first (default 100)
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = UNDO_EXAMPLES)]
+pub struct Undo {
+    /// Acts, by their numbers
+    acts: Vec<u64>,
+    #[command(flatten)]
+    which: Which,
+    /// Take back an undo, by the numbers that it told
+    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_range, conflicts_with = "acts")]
+    redo: Option<(u64, u64)>,
+    /// Show what would be taken back, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which acts: everything given must hold.
+#[derive(Args, Clone, Debug)]
+struct Which {
+    /// About the mail of this account
+    #[arg(long, value_name = "ADDRESS")]
+    account: Option<Address>,
+    /// In this mailbox of the account
+    #[arg(long, value_name = "NAME", requires = "account")]
+    mailbox: Option<String>,
+    /// Done by this account
+    #[arg(long, value_name = "ADDRESS")]
+    by: Option<Address>,
+    /// Done from this address
+    #[arg(long, value_name = "IP")]
+    ip: Option<IpAddr>,
+    /// Done in this session, as `history` names it
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+    /// At this time or later: 2026-11-21, 2026-11-21T15:00Z, or 2h (ago)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+/// The same for the control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    account: Option<Address>,
+    mailbox: Option<String>,
+    by: Option<Address>,
+    ip: Option<IpAddr>,
+    session: Option<SessionId>,
+    since: Option<i64>,
+    until: Option<i64>,
+    /// What an undo made, to be taken back.
+    redo: Option<(u64, u64)>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// What was done.
+    History { filter: Filter, count_max: Option<usize> },
+    /// The same by session.
+    Sessions { filter: Filter, count_max: Option<usize> },
+    /// Takes it back.
+    Undo { acts: Vec<u64>, filter: Option<Filter>, dry_run: bool },
+}
+
+impl Which {
+    fn filter(self) -> anyhow::Result<Filter> {
+        let Self { account, mailbox, by, ip, session, since, until } = self;
+        let time = |text: Option<String>| text.as_deref().map(parse_time).transpose();
+        let (since, until) = (time(since)?, time(until)?);
+        Ok(Filter { account, mailbox, by, ip, session, since, until, redo: None })
+    }
+}
+
+fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
+        _ => Err("write the numbers as the undo told them, like 48301-48377".to_owned()),
+    }
+}
+
+impl History {
+    pub fn request(self) -> anyhow::Result<Request> {
+        let (filter, count_max) = (self.which.filter()?, self.limit);
+        let ask = if self.sessions {
+            Ask::Sessions { filter, count_max }
+        } else {
+            Ask::History { filter, count_max }
+        };
+        Ok(Request::Acts { ask })
+    }
+}
+
+impl Undo {
+    pub fn request(self) -> anyhow::Result<Request> {
+        let filter = Filter { redo: self.redo, ..self.which.filter()? };
+        let narrow = Filter { since: None, until: None, ..filter.clone() };
+        anyhow::ensure!(
+            self.acts.is_empty() != (filter == Filter::default()),
+            "name acts by their numbers, or say whose with --session, --ip, --by or --account \
+             (see --help)"
+        );
+        anyhow::ensure!(
+            !self.acts.is_empty() || narrow != Filter::default(),
+            "a time alone would take back what everybody did: add --session, --ip, --by or --account"
+        );
+        let filter = self.acts.is_empty().then_some(filter);
+        Ok(Request::Acts { ask: Ask::Undo { acts: self.acts, filter, dry_run: self.dry_run } })
+    }
+}
+
+/// The account of this address.
+pub fn account(directory: &Directory, address: &Address) -> Result<AccountId, Failure> {
+    let found = directory.sign_in_name(&address.to_string()).map(|account| account.id);
+    found.ok_or_else(|| Failure { what: format!("account {address} does not exist"), mend: None })
+}
+
+impl Filter {
+    fn read(&self, store: &Store) -> Result<ActFilter, Failure> {
+        let directory = store.directory();
+        let account = |address: &Option<Address>| {
+            address.as_ref().map(|address| self::account(&directory, address)).transpose()
+        };
+        let owner = account(&self.account)?;
+        let mailbox = match (owner, &self.mailbox) {
+            (Some(owner), Some(name)) => Some(crate::mailbox_command::find(store, owner, name)?),
+            _ => None,
+        };
+        Ok(ActFilter {
+            seq: None,
+            owner,
+            mailbox,
+            actor: account(&self.by)?,
+            session: self.session,
+            ip: self.ip,
+            since: self.since.map(Timestamp),
+            until: self.until.map(Timestamp),
+            standing: false,
+            undoing: self.redo.map(|(first, last)| (RecordSeq(first), RecordSeq(last))),
+        })
+    }
+}
+
+pub fn perform(store: &Store, actor: &Actor, ask: Ask) -> Result<Value, Failure> {
+    match ask {
+        Ask::History { filter, count_max } => list(store, &filter, count_max),
+        Ask::Sessions { filter, count_max } => sessions(store, &filter, count_max),
+        Ask::Undo { acts, filter, dry_run } => undo(store, actor, acts, filter.as_ref(), dry_run),
+    }
+}
+
+fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
+    let max = count_max.unwrap_or(LISTED_DEFAULT);
+    let directory = store.directory();
+    let mut listed = Vec::new();
+    store.acts(&filter.read(store)?, &mut |act| {
+        if listed.len() < max {
+            listed.push(view(store, &directory, &act));
+        }
+        listed.len() < max
+    })?;
+    listed.into_iter().collect()
+}
+
+fn undo(
+    store: &Store,
+    actor: &Actor,
+    acts: Vec<u64>,
+    filter: Option<&Filter>,
+    dry_run: bool,
+) -> Result<Value, Failure> {
+    let directory = store.directory();
+    let mut acts: Vec<RecordSeq> = acts.into_iter().map(RecordSeq).collect();
+    let mut shown = Vec::new();
+    let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
+        // An undo that is taken back holds itself.
+        Some(filter) => {
+            (vec![ActFilter { standing: filter.redo.is_none(), ..filter.read(store)? }], true)
+        }
+        None => {
+            let one = |&seq| ActFilter { seq: Some(seq), ..ActFilter::default() };
+            (acts.iter().map(one).collect(), false)
+        }
+    };
+    for filter in filters {
+        store.acts(&filter, &mut |act| {
+            if dry_run {
+                shown.push(view(store, &directory, &act));
+            }
+            if is_wide {
+                acts.push(act.seq);
+            }
+            acts.len() < UNDONE_MAX
+        })?;
+    }
+    if dry_run {
+        return shown.into_iter().collect();
+    }
+    Ok(told(&store.undo(actor, None, &acts)?))
+}
+
+/// What came of it, in words and for programs.
+pub fn told(outcome: &UndoOutcome) -> Value {
+    let count = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let mut text = format!("{} taken back", count(outcome.undone.len() as u64, "act"));
+    if outcome.messages > 0 {
+        text.push_str(&format!(", {} as before", count(outcome.messages, "message")));
+    }
+    for (why, left) in &outcome.skipped {
+        text.push_str(&format!("; {left} left as it was: {why}"));
+    }
+    json!({
+        "did": text,
+        "redo": outcome.records.map(|(first, last)| format!("{first}-{last}")),
+        "undone": outcome.undone.iter().map(|seq| seq.0).collect::<Vec<_>>(),
+        "messages": outcome.messages,
+        "skipped": outcome.skipped,
+    })
+}
+
+/// What one session did, or what came from one address where sessions are not known.
+#[derive(Default)]
+struct Visit {
+    by: String,
+    from: Option<IpAddr>,
+    via: Option<&'static str>,
+    session: Option<SessionId>,
+    first: Timestamp,
+    last: Timestamp,
+    acts: u64,
+    undone: u64,
+    /// By kind: messages, and acts that are about no message.
+    changed: BTreeMap<&'static str, u64>,
+}
+
+/// Who was there and did something, the latest first.
+fn sessions(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
+    let directory = store.directory();
+    let mut order = Vec::new();
+    let mut visits: HashMap<_, Visit> = HashMap::new();
+    let mut read = 0;
+    store.acts(&filter.read(store)?, &mut |act| {
+        read += 1;
+        // Without a session, what one command or request did cannot be told from the next.
+        let key = (act.session, act.actor, act.ip, act.via.map(via_word));
+        let visit = visits.entry(key).or_insert_with(|| {
+            order.push(key);
+            Visit {
+                by: name(&directory, act.actor).unwrap_or_else(|| "operator".to_owned()),
+                from: act.ip,
+                via: act.via.map(via_word),
+                session: act.session,
+                last: act.at,
+                ..Visit::default()
+            }
+        });
+        visit.first = act.at;
+        visit.acts += 1;
+        visit.undone += u64::from(act.undone.is_some());
+        *visit.changed.entry(act.kind.word()).or_default() += act.messages.max(1);
+        read < UNDONE_MAX
+    })?;
+    order.truncate(count_max.unwrap_or(LISTED_DEFAULT));
+    let visits = order.iter().filter_map(|key| visits.get(key));
+    Ok(visits.map(Visit::view).collect())
+}
+
+impl Visit {
+    fn view(&self) -> Value {
+        let changed: Vec<String> =
+            self.changed.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        json!({
+            "session": self.session.map(|session| session.to_string()),
+            "by": self.by,
+            "from": self.from,
+            "via": self.via,
+            "first": self.first.to_string(),
+            "last": self.last.to_string(),
+            "acts": self.acts,
+            "undone": self.undone,
+            "changed": changed.join(", "),
+            "counts": self.changed,
+        })
+    }
+}
+
+/// The name people know a protocol by.
+pub const fn via_word(via: Via) -> &'static str {
+    match via {
+        Via::Submission => "submission",
+        Via::Imap => "IMAP",
+        Via::Pop3 => "POP3",
+        Via::Control => "control",
+        Via::Http => "HTTP",
+    }
+}
+
+fn name(directory: &Directory, account: Option<AccountId>) -> Option<String> {
+    account.map(|id| match directory.account(id) {
+        Some(known) => known.address.to_string(),
+        None => format!("account {id}"),
+    })
+}
+
+fn view(store: &Store, directory: &Directory, act: &Act) -> Result<Value, Failure> {
+    let other = match act.other {
+        Some(mailbox) => store.mailbox_name(mailbox)?,
+        None => None,
+    };
+    let place = match (act.subject.as_str(), other) {
+        ("", Some(other)) => other,
+        (subject, Some(other)) if act.kind == store::ActKind::Moved => {
+            format!("{subject} → {other}")
+        }
+        (subject, Some(other)) => format!("{other} → {subject}"),
+        (subject, None) => subject.to_owned(),
+    };
+    Ok(json!({
+        "act": act.seq.0,
+        "at": act.at.to_string(),
+        "what": act.kind.word(),
+        "where": place,
+        "account": name(directory, act.owner),
+        "messages": act.messages,
+        "by": name(directory, act.actor).unwrap_or_else(|| "operator".to_owned()),
+        "from": act.ip,
+        "via": act.via.map(via_word),
+        "session": act.session.map(|session| session.to_string()),
+        "undone": act.undone.is_some(),
+        "undoes": act.undoes.map(|seq| seq.0),
+    }))
+}

@@ -1,0 +1,353 @@
+//! Acts: what people did, one by one, and whether it was taken back.
+
+use std::net::IpAddr;
+
+use journal::Disk;
+use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
+
+use crate::record::{Place, Record, SessionId, Via};
+use crate::sql::{Executor, Row, SqlError};
+use crate::{Store, StoreError};
+
+/// What kind of thing somebody did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActKind {
+    /// A mailbox was made.
+    Created,
+    /// It has another name.
+    Renamed,
+    /// It is gone, with its messages.
+    Deleted,
+    /// It is back, with its messages.
+    MailboxRestored,
+    /// A name is on the list of subscriptions, or off it.
+    Subscribed,
+    /// Somebody else may do more with a mailbox, or less.
+    Shared,
+    /// An annotation was set.
+    Annotated,
+    /// Messages have other flags.
+    Flags,
+    /// A message was put into a mailbox.
+    Appended,
+    /// Messages are in another mailbox too.
+    Copied,
+    /// Messages are in another mailbox instead.
+    Moved,
+    /// Messages are gone from a mailbox.
+    Expunged,
+    /// Messages are back in a mailbox.
+    Restored,
+    /// A domain was added or removed.
+    Domain,
+    /// An account was added, removed or brought back.
+    Account,
+    /// An alias was set or removed.
+    Alias,
+    /// A route was set or removed.
+    Route,
+    /// A quota was set.
+    Quota,
+}
+
+impl ActKind {
+    const ALL: [Self; 18] = [
+        Self::Created,
+        Self::Renamed,
+        Self::Deleted,
+        Self::MailboxRestored,
+        Self::Subscribed,
+        Self::Shared,
+        Self::Annotated,
+        Self::Flags,
+        Self::Appended,
+        Self::Copied,
+        Self::Moved,
+        Self::Expunged,
+        Self::Restored,
+        Self::Domain,
+        Self::Account,
+        Self::Alias,
+        Self::Route,
+        Self::Quota,
+    ];
+
+    /// As the index keeps it.
+    pub(crate) const fn code(self) -> i64 {
+        self as i64
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// What was done, in a word or two.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "mailbox made",
+            Self::Renamed => "mailbox renamed",
+            Self::Deleted => "mailbox deleted",
+            Self::MailboxRestored => "mailbox restored",
+            Self::Subscribed => "subscription",
+            Self::Shared => "sharing",
+            Self::Annotated => "annotation",
+            Self::Flags => "flags",
+            Self::Appended => "put in",
+            Self::Copied => "copied",
+            Self::Moved => "moved",
+            Self::Expunged => "deleted",
+            Self::Restored => "restored",
+            Self::Domain => "domain",
+            Self::Account => "account",
+            Self::Alias => "alias",
+            Self::Route => "route",
+            Self::Quota => "quota",
+        }
+    }
+}
+
+/// Something somebody did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// Its record's number, by which it is named.
+    pub seq: RecordSeq,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: ActKind,
+    /// Whose mail it is about.
+    pub owner: Option<AccountId>,
+    /// In which mailbox.
+    pub mailbox: Option<MailboxId>,
+    /// The mailbox that messages went to, or were copied from.
+    pub other: Option<MailboxId>,
+    /// The name of what it is about, as it was then: mailbox, annotation, account, alias, domain;
+    /// of sharing the id of the account that is meant, 0 for anyone, `-` before it where rights are
+    /// taken.
+    pub subject: String,
+    /// Which account did it; none: an operator.
+    pub actor: Option<AccountId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// From where.
+    pub ip: Option<IpAddr>,
+    /// By which protocol; none: by a command on this machine.
+    pub via: Option<Via>,
+    /// How many messages it is about.
+    pub messages: u64,
+    /// The record that took it back.
+    pub undone: Option<RecordSeq>,
+    /// The act that it took back itself.
+    pub undoes: Option<RecordSeq>,
+    pub(crate) place: Place,
+    /// What makes it as it was, where that does not follow from the messages.
+    pub(crate) before: Vec<Record>,
+}
+
+/// Which acts: everything given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActFilter {
+    /// This one.
+    pub seq: Option<RecordSeq>,
+    /// About the mail of this account.
+    pub owner: Option<AccountId>,
+    /// In this mailbox, or out of it.
+    pub mailbox: Option<MailboxId>,
+    /// Done by this account.
+    pub actor: Option<AccountId>,
+    /// Done in this session.
+    pub session: Option<SessionId>,
+    /// Done from this address.
+    pub ip: Option<IpAddr>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// Only what was not taken back, and did not take something back.
+    pub standing: bool,
+    /// Only what took something back and holds, of these records: see [`crate::UndoOutcome`].
+    pub undoing: Option<(RecordSeq, RecordSeq)>,
+}
+
+impl ActFilter {
+    fn takes(&self, act: &Act) -> bool {
+        self.owner.is_none_or(|owner| act.owner == Some(owner))
+            && self
+                .mailbox
+                .is_none_or(|mailbox| act.mailbox == Some(mailbox) || act.other == Some(mailbox))
+            && self.actor.is_none_or(|actor| act.actor == Some(actor))
+            && self.session.is_none_or(|session| act.session == Some(session))
+            && self.ip.is_none_or(|ip| act.ip == Some(ip))
+            && self.until.is_none_or(|until| act.at < until)
+            && (!self.standing || (act.undone.is_none() && act.undoes.is_none()))
+            && (self.undoing.is_none() || (act.undone.is_none() && act.undoes.is_some()))
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// What was done, the newest first; `on_act` says whether it wants more.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn acts(
+        &self,
+        filter: &ActFilter,
+        on_act: &mut dyn FnMut(Act) -> bool,
+    ) -> Result<(), StoreError> {
+        /// Rows read at a time.
+        const PAGE: u64 = 1000;
+        let last = filter.seq.or(filter.undoing.map(|(_, last)| last));
+        let mut below = last.map_or(u64::MAX >> 1, |seq| seq.0.saturating_add(1));
+        let mut owned = match filter.owner {
+            Some(owner) => Some(self.read(|sql| seqs_of(sql, owner, below))?),
+            None => None,
+        };
+        loop {
+            let page = match &mut owned {
+                Some(seqs) => {
+                    let rest = seqs.len().saturating_sub(PAGE as usize);
+                    let next = seqs.split_off(rest);
+                    self.read(|sql| read_these(sql, &next))?
+                }
+                None => self.read(|sql| read_page(sql, below, PAGE))?,
+            };
+            let is_last = (page.len() as u64) < PAGE;
+            for act in page {
+                below = act.seq.0;
+                if filter.seq.is_some_and(|seq| seq != act.seq)
+                    || filter.undoing.is_some_and(|(first, _)| act.seq < first)
+                    || filter.since.is_some_and(|since| act.at < since)
+                {
+                    return Ok(());
+                }
+                if filter.takes(&act) && !on_act(act) {
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
+         segment, place, before, undone, undoes FROM act "
+    };
+}
+
+/// Acts about the mail of an account, the newest last. By its mailboxes: an index of owners would
+/// cost every change of a flag.
+fn seqs_of(sql: &mut impl Executor, owner: AccountId, below: u64) -> Result<Vec<u64>, SqlError> {
+    let mut seqs = Vec::new();
+    for query in [
+        "SELECT seq FROM act WHERE mailbox IN (SELECT id FROM mailbox WHERE account = $1) \
+         AND seq < $2",
+        "SELECT seq FROM act WHERE mailbox = 0 AND owner = $1 AND seq < $2",
+    ] {
+        sql.query(query, &[owner.0.into(), below.into()], &mut |row| {
+            seqs.push(row.id(0)?);
+            Ok(())
+        })?;
+    }
+    seqs.sort_unstable();
+    Ok(seqs)
+}
+
+/// These, the last of them first.
+fn read_these(sql: &mut impl Executor, seqs: &[u64]) -> Result<Vec<Act>, SqlError> {
+    let mut page = Vec::with_capacity(seqs.len());
+    for seq in seqs.iter().rev() {
+        sql.query(concat!(columns!(), "WHERE seq = $1"), &[(*seq).into()], &mut |row| {
+            page.push(act_from(row)?);
+            Ok(())
+        })?;
+    }
+    Ok(page)
+}
+
+fn read_page(sql: &mut impl Executor, below: u64, rows_max: u64) -> Result<Vec<Act>, SqlError> {
+    let mut page = Vec::new();
+    sql.query(
+        concat!(columns!(), "WHERE seq < $1 ORDER BY seq DESC LIMIT $2"),
+        &[below.into(), rows_max.into()],
+        &mut |row| {
+            page.push(act_from(row)?);
+            Ok(())
+        },
+    )?;
+    Ok(page)
+}
+
+/// The acts on a mailbox of one kind before another act, the newest first.
+pub(crate) fn before_on_mailbox(
+    sql: &mut impl Executor,
+    mailbox: MailboxId,
+    kind: ActKind,
+    below: RecordSeq,
+    on_place: &mut dyn FnMut(RecordSeq, Place),
+    rows_max: u64,
+) -> Result<(), SqlError> {
+    sql.query(
+        "SELECT seq, segment, place FROM act WHERE mailbox = $1 AND seq < $2 AND kind = $3 \
+         ORDER BY seq DESC LIMIT $4",
+        &[mailbox.0.into(), below.0.into(), kind.code().into(), rows_max.into()],
+        &mut |row| {
+            let segment = u32::try_from(row.int(1)?).unwrap_or(u32::MAX);
+            on_place(RecordSeq(row.id(0)?), Place { segment, offset: row.id(2)? });
+            Ok(())
+        },
+    )
+}
+
+/// As the index keeps it.
+pub(crate) const fn via_code(via: Via) -> i64 {
+    match via {
+        Via::Submission => 0,
+        Via::Imap => 1,
+        Via::Pop3 => 2,
+        Via::Control => 3,
+        Via::Http => 4,
+    }
+}
+
+fn via_from(code: i64) -> Option<Via> {
+    let all = [Via::Submission, Via::Imap, Via::Pop3, Via::Control, Via::Http];
+    all.into_iter().find(|via| via_code(*via) == code)
+}
+
+fn act_from(row: &dyn Row) -> Result<Act, SqlError> {
+    let wrong = |what: &str| SqlError { doing: "read an act".to_owned(), cause: what.into() };
+    let some = |id: u64| (id != 0).then_some(id);
+    let number = |column| -> Result<Option<RecordSeq>, SqlError> {
+        Ok(row.int_or_null(column)?.map(|seq| RecordSeq(seq.cast_unsigned())))
+    };
+    let before = match row.blob_or_null(14)? {
+        Some(bytes) => postcard::from_bytes(bytes).map_err(|_| wrong("what was before"))?,
+        None => Vec::new(),
+    };
+    Ok(Act {
+        seq: RecordSeq(row.id(0)?),
+        at: Timestamp(row.int(1)?),
+        kind: ActKind::from_code(row.int(2)?).ok_or_else(|| wrong("its kind"))?,
+        owner: some(row.id(3)?).map(AccountId),
+        mailbox: some(row.id(4)?).map(MailboxId),
+        other: some(row.id(5)?).map(MailboxId),
+        subject: row.text(6)?.to_owned(),
+        actor: some(row.id(7)?).map(AccountId),
+        session: some(row.id(8)?).map(SessionId),
+        ip: row.text_or_null(9)?.and_then(|ip| ip.parse().ok()),
+        via: row.int_or_null(10)?.and_then(via_from),
+        messages: row.id(11)?,
+        place: Place {
+            segment: u32::try_from(row.int(12)?).unwrap_or(u32::MAX),
+            offset: row.id(13)?,
+        },
+        before,
+        undone: number(15)?,
+        undoes: number(16)?,
+    })
+}

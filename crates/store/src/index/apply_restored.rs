@@ -1,0 +1,163 @@
+//! What was taken out of mailboxes, back in one.
+
+use mail_types::{Flags, MailId, MailboxId, ModSeq, RecordSeq, SystemFlag, Timestamp, Uid};
+
+use super::apply_mailbox::NewMessage;
+use super::{Index, flags_from, mailbox_from};
+use crate::record::{Entry, Place, Record};
+use crate::sql::{Executor, SqlError};
+
+/// Messages that come back.
+struct RestoredMessages<'a> {
+    from: MailboxId,
+    to: MailboxId,
+    mod_seq: ModSeq,
+    /// When.
+    saved: Timestamp,
+    /// UID there, UID here.
+    messages: &'a [(Uid, Uid)],
+}
+
+impl<E: Executor> Index<E> {
+    pub(super) fn apply_restoring(
+        &mut self,
+        entry: &Entry,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match &entry.record {
+            Record::Restored { from, to, mod_seq, messages } => {
+                let (from, to, mod_seq, saved) = (*from, *to, *mod_seq, entry.at);
+                let restored = RestoredMessages { from, to, mod_seq, saved, messages };
+                self.restored(&restored, seq, at)
+            }
+            Record::MailboxRestored { mailbox, name, mod_seq, deleted } => {
+                self.mailbox_restored(*mailbox, name, *mod_seq, *deleted, (seq, at))
+            }
+            Record::Undone { act, by } => self.undone(*act, by, seq),
+            _ => Ok(()),
+        }
+    }
+
+    fn restored(
+        &mut self,
+        restored: &RestoredMessages<'_>,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        let RestoredMessages { from, to, mod_seq, saved, messages } = *restored;
+        for &(old, new) in messages {
+            let mut found = None;
+            self.sql.query(
+                "SELECT mail, flags, keywords, internal_date, bytes FROM expunged \
+                 WHERE mailbox = $1 AND uid = $2 AND next_mailbox IS NULL",
+                &[from.0.into(), old.get().into()],
+                &mut |row| {
+                    let flags = flags_from(row.int(1)?, row.text_or_null(2)?);
+                    found = Some((MailId(row.id(0)?), flags, row.int(3)?, row.id(4)?));
+                    Ok(())
+                },
+            )?;
+            let Some((mail, flags, internal_date, bytes)) = found else { continue };
+            let back = NewMessage {
+                mail,
+                uid: new,
+                mod_seq,
+                flags: &not_deleted(flags),
+                internal_date,
+                bytes,
+                saved: saved.0,
+            };
+            self.insert_message(to, &back)?;
+            self.sql.execute(
+                "UPDATE expunged SET next_mailbox = $3, next_uid = $4 \
+                 WHERE mailbox = $1 AND uid = $2",
+                &[from.0.into(), old.get().into(), to.0.into(), new.get().into()],
+            )?;
+            self.tell_story(mail, seq, at)?;
+        }
+        Ok(())
+    }
+
+    /// The messages that went with the mailbox have their UIDs again: no client was told meanwhile
+    /// that they are gone.
+    fn mailbox_restored(
+        &mut self,
+        id: MailboxId,
+        name: &str,
+        mod_seq: ModSeq,
+        deleted: RecordSeq,
+        (seq, at): (RecordSeq, Place),
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            "INSERT INTO story (mail, seq, segment, place) \
+             SELECT DISTINCT mail, $3, $4, $5 FROM expunged \
+             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+            &[id.0.into(), deleted.0.into(), seq.0.into(), at.segment.into(), at.offset.into()],
+        )?;
+        let key = [id.0.into(), deleted.0.into()];
+        self.sql.execute(
+            "INSERT INTO message (mailbox, uid, mail, mod_seq, flags, keywords, internal_date, \
+             bytes, saved, first_flags, first_keywords) \
+             SELECT mailbox, uid, mail, $3, flags, keywords, internal_date, bytes, saved, \
+             first_flags, first_keywords FROM expunged \
+             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+            &[key[0], key[1], mod_seq.0.into()],
+        )?;
+        self.sql.execute(
+            "DELETE FROM expunged WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+            &key,
+        )?;
+        self.sql.execute(
+            "UPDATE mailbox SET deleted = 0, name = $2, mod_seq = $3, \
+             messages = (SELECT count(*) FROM message WHERE mailbox = $1), \
+             unseen = (SELECT coalesce(sum(1 - (flags & 1)), 0) FROM message WHERE mailbox = $1), \
+             bytes = (SELECT coalesce(sum(bytes), 0) FROM message WHERE mailbox = $1) \
+             WHERE id = $1",
+            &[id.0.into(), name.into(), mod_seq.0.into()],
+        )?;
+        let mut found = None;
+        self.sql.query(
+            "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, \
+             unseen, bytes FROM mailbox WHERE id = $1",
+            &[id.0.into()],
+            &mut |row| {
+                found = Some(mailbox_from(row)?);
+                Ok(())
+            },
+        )?;
+        let Some(mailbox) = found else { return Ok(()) };
+        let (messages, bytes) = (mailbox.messages, mailbox.bytes);
+        self.mailbox_names
+            .entry(mailbox.account)
+            .or_default()
+            .insert(mailbox.name.clone(), mailbox.id);
+        self.mailboxes.insert(id, mailbox);
+        self.used_more(id, messages, bytes);
+        Ok(())
+    }
+
+    /// Marks an act as taken back. What took it back is an act as well; where that is taken back
+    /// in turn, the first one holds again.
+    fn undone(&mut self, act: RecordSeq, by: &[RecordSeq], seq: RecordSeq) -> Result<(), SqlError> {
+        self.sql
+            .execute("UPDATE act SET undone = $2 WHERE seq = $1", &[act.0.into(), seq.0.into()])?;
+        for by in by {
+            self.sql.execute(
+                "UPDATE act SET undoes = $2 WHERE seq = $1",
+                &[by.0.into(), act.0.into()],
+            )?;
+        }
+        self.sql.execute(
+            "UPDATE act SET undone = NULL WHERE seq = (SELECT undoes FROM act WHERE seq = $1)",
+            &[act.0.into()],
+        )?;
+        Ok(())
+    }
+}
+
+/// What comes back is not about to go again.
+fn not_deleted(mut flags: Flags) -> Flags {
+    flags.remove(SystemFlag::Deleted);
+    flags
+}
