@@ -6,8 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::kinds::shown;
+use crate::setting::Unset;
 use crate::suggest::nearest;
-use crate::table::Unset;
 use crate::{Config, Contradiction};
 
 /// Octets of a configuration file; a larger one is not read.

@@ -9,17 +9,18 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
-    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes,
-    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
+    MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::proxies::ProxyAt;
-use crate::table::{Setting, Unset, joined, settings};
+use crate::setting::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
@@ -372,6 +373,19 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
+    /// OTLP.
+    metrics: Metrics {
+        /// Who may read `/metrics`. For all others there is no such page; `/healthz` and `/readyz`
+        /// answer everybody.
+        networks: Vec<Network> as Networks = loopback();
+        /// Where an OTLP collector takes them over HTTP as JSON, such as
+        /// `https://otel.example.org/v1/metrics`.
+        otlp_url: Option<String> as OptionalUrl = None;
+        /// How often they are sent there.
+        otlp_every: Duration as Time = MINUTE, secs(1)..=HOUR;
+    }
+
     /// Mail on its way to other servers.
     queue: Queue {
         /// Waits between attempts, one after the other; the last one repeats.
@@ -475,11 +489,24 @@ settings! {
             secs(1), Duration::from_millis(10)..=secs(60);
     }
 
+    /// Searching the whole archive (`restante search`). What is searched in lies in search.sqlite; it can
+    /// be removed while the server does not run and is made again.
+    search: Search {
+        /// Whether messages are made searchable.
+        enabled: bool as YesNo = true;
+        /// Whether what is written in attachments (PDF, office formats) is found too.
+        attachments: bool as YesNo = true;
+        /// How much of a core making earlier messages searchable may take. New ones come first.
+        rebuild_percent: u32 as Percent = 50, 1..=100;
+    }
+
     /// What is written to standard error.
     log: Log {
         /// The least that is written: error (we are broken), warn (somebody should look tomorrow),
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
+        /// `text` for people, or `json`: an object on each line, for programs that gather logs.
+        format: LogFormat as LogFormatKind = LogFormat::Text;
     }
 }
 

@@ -19,6 +19,7 @@ use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::data_dir::DataDir;
 use crate::heads::{self, Heads};
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
@@ -66,6 +67,10 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// Finds messages, where the settings want it.
+    pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
     pub heads: Option<Arc<Heads>>,
 }
@@ -100,7 +105,7 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms, heads } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, metrics, search, heads } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -112,11 +117,26 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
     }
+    if let Ok(Request::Search(request)) = request {
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || {
+            crate::search::serve(&store, search.as_deref(), &request, stream)
+        });
+        return served.await.map_err(std::io::Error::other)?;
+    }
     let result = match request {
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Metrics) => {
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            text.map(Value::from).map_err(|_| Failure {
+                what: "the server failed at it (a bug)".to_owned(),
+                mend: None,
+            })
+        }
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Proof { mail, check, hash_only }) => {
             heads::command::answer(heads, mail, check, hash_only).await

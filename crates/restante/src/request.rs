@@ -18,6 +18,8 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// The numbers, which only a running server has.
+    Metrics,
     /// What only a running server knows of TLS.
     Tls {
         ask: crate::tls::Ask,
@@ -92,6 +94,8 @@ pub enum Request {
         paused: bool,
         reason: Option<String>,
     },
+    /// Go on as a session of a search (`search`).
+    Search(crate::search::SearchRequest),
     Trace {
         which: Which,
         since: Option<i64>,
@@ -239,7 +243,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Tls { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -275,7 +279,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Proof { .. } => {
             Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
         }
-        Request::Transfer { .. } => {
+        Request::Transfer { .. } | Request::Search(_) => {
             Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 16;
+pub const VERSION: i64 = 17;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -37,6 +37,7 @@ CREATE TABLE mail (
   id INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, receipt_check INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
   body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
+CREATE INDEX mail_accepted ON mail (accepted);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
 CREATE TABLE future_release (

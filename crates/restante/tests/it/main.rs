@@ -7,6 +7,7 @@
 mod harness;
 
 mod aliases_and_forwards;
+mod archive_is_searched;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;
@@ -65,3 +66,4 @@ mod trace_tells_the_story;
 mod twins_are_both_kept;
 mod unbound;
 mod unknown_user_refused;
+mod watched_over;

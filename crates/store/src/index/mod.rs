@@ -31,7 +31,7 @@ use crate::sent::SentNews;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_act::NewAct;
 pub use apply_held::EVERYWHERE;
-pub use apply_mail::{address_fingerprint, message_id_fingerprint};
+pub use apply_mail::{address_fingerprint, host_fingerprint, message_id_fingerprint};
 use apply_mailbox::{CopiedMessages, Taken};
 pub use apply_mailbox::{flags_from, runs};
 pub use apply_quota::read_quotas;
@@ -361,6 +361,7 @@ impl<E: Executor> Index<E> {
             }
             Record::Tried(tried) => {
                 self.note_sent(tried, entry.at);
+                self.add_hosts(tried)?;
                 tried.outcomes.iter().try_for_each(|(custody, outcome)| {
                     self.attempted(*custody, outcome)?;
                     self.tell_story_of_custody(*custody, seq, at)

@@ -1,4 +1,4 @@
-//! What the table of settings is made into.
+//! What a setting is, and what makes sections of them from the one table in `settings`.
 
 use crate::parse::Fault;
 
@@ -127,9 +127,9 @@ macro_rules! settings {
     };
 }
 
+pub(crate) use settings;
+
 /// Doc lines as one paragraph.
 pub(crate) fn joined(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
-
-pub(crate) use settings;
