@@ -482,6 +482,13 @@ settings! {
         send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
+    /// Reading again what was written long ago, before it is needed.
+    scrub: Scrub {
+        /// All of the journal and its bodies is read from the disk once in this time, a little at a
+        /// time. `0s`: never.
+        every: Duration as Time = 7 * DAY, Duration::ZERO..=365 * DAY;
+    }
+
     /// The index, which is rebuilt from the journal when it is lost.
     store: Store {
         /// The index is committed at least this often. What it lacks is replayed at start.

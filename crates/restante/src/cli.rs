@@ -12,7 +12,7 @@ use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
     check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
-    report_command, search, serve, show, tls, transfer, verify,
+    report_command, scrubbing, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -100,6 +100,8 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify(verify::Verify),
+    /// Read the journal and its bodies from the disk now, and name what is damaged
+    Scrub,
     /// The signed head of the journal, to be kept elsewhere, and its check
     Head(heads::command::Head),
     /// That a message was accepted, provable without this server
@@ -235,6 +237,7 @@ impl Cli {
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
             Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),

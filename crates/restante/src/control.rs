@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::data_dir::DataDir;
 use crate::heads::{self, Heads};
 use crate::metrics::Metrics;
@@ -24,6 +25,7 @@ use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
+use crate::scrubbing::Scrubbing;
 use crate::{queue_waits, tls};
 
 /// Bytes of one request.
@@ -67,6 +69,10 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Audits the index.
+    pub auditing: Arc<Auditing>,
+    /// Reads the journal again.
+    pub scrubbing: Arc<Scrubbing>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
@@ -105,7 +111,18 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms, metrics, search, heads } = parts;
+    let Parts {
+        runner,
+        keeper,
+        hooks,
+        reporter,
+        alarms,
+        auditing,
+        scrubbing,
+        metrics,
+        search,
+        heads,
+    } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -185,6 +202,8 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             });
             if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
                 answer.insert("alarms".to_owned(), alarms.view());
+                answer.extend(auditing.view());
+                answer.insert("scrub".to_owned(), scrubbing.view());
             }
             result
         }

@@ -4,6 +4,7 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod auditing;
 mod background;
 mod certificates;
 mod check;
@@ -36,6 +37,7 @@ mod report_command;
 mod reporting;
 mod reports;
 mod request;
+mod scrubbing;
 mod search;
 mod serve;
 mod show;

@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
@@ -31,6 +32,7 @@ use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
+use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
@@ -229,6 +231,8 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let auditing = Auditing::new(&config, &store);
+    let scrubbing = Scrubbing::new(data, &config, &store);
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
@@ -238,6 +242,8 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        auditing: Arc::clone(&auditing),
+        scrubbing: Arc::clone(&scrubbing),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
         heads: heads.clone(),
@@ -248,6 +254,8 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("auditing", auditing.run(stop.clone()));
+    background.run("reading the journal again", scrubbing.run(stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));

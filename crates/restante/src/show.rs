@@ -270,6 +270,7 @@ fn status(answer: &Value) {
         let (what, detail, times) = (of("what"), of("detail"), of("times"));
         println!("{} {what} ({times} times, last {}): {detail}", bad("ALARM"), of("last"));
     }
+    watched(answer);
     if let Some(why) = answer["unreadable_because"].as_str() {
         println!("{} the queue cannot be read now: {why}", bad("Trouble:"));
         return;
@@ -288,6 +289,28 @@ fn status(answer: &Value) {
     if let Some(queued) = answer["queued_by_destination"].as_object() {
         for (destination, count) in queued {
             println!("  {count:>8} to {destination}");
+        }
+    }
+}
+
+/// What the server looks at by itself.
+fn watched(answer: &Value) {
+    if let Some(unaccounted) = answer["unaccounted"].as_u64() {
+        let overdue = answer["overdue"].as_u64().unwrap_or(0);
+        let at = text(&answer["audit"]["at"]);
+        let word =
+            if unaccounted + overdue == 0 { good("Unaccounted:") } else { bad("Unaccounted:") };
+        println!("{word} {unaccounted} ({overdue} overdue), looked at {at}");
+        for finding in answer["audit"]["findings"].as_array().into_iter().flatten() {
+            println!("  {}", text(finding));
+        }
+    }
+    let scrub = &answer["scrub"];
+    if let Some(percent) = scrub["percent"].as_u64() {
+        let finished = text(&scrub["finished"]);
+        println!("Reading the journal again: {percent} %, last round ended {finished}");
+        for damage in scrub["damage"].as_array().into_iter().flatten() {
+            println!("  {} {}", bad("damaged"), text(damage));
         }
     }
 }

@@ -46,6 +46,8 @@ CREATE TABLE custody (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
   mailbox INTEGER, uid INTEGER, report INTEGER);
 CREATE INDEX custody_mail ON custody (mail);
+CREATE INDEX custody_open ON custody (state) WHERE state = 0;
+CREATE INDEX custody_held ON custody (state) WHERE state = 4;
 CREATE TABLE message (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
   flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,

@@ -15,6 +15,7 @@ mod broken;
 mod certificates;
 mod connections_have_limits;
 mod curl_and_swaks_work;
+mod damage_is_found_early;
 mod deleted_over_pop3;
 mod delivered_at_once;
 mod dmarc_reports_are_read;
