@@ -435,9 +435,17 @@ settings! {
         /// Messages sent through one connection before it makes room for others.
         messages_per_connection: u32 as Count32 ["messages"] = 100, 1..=100_000;
         /// What mail hosts of others bear, by name: fewer connections to them, whatever domains
-        /// they serve, and fewer messages through each. The first that fits one of the hosts of a
-        /// destination counts.
+        /// they serve, fewer messages through each, and no more messages in a minute or an hour.
+        /// The first that fits one of the hosts of a destination counts.
         host_limits: Vec<HostLimit> as HostLimits = Vec::new();
+        /// Messages that an address of this host sends on the first day (UTC) on which it sends any,
+        /// so that others come to know it slowly. What waits goes on the next day. Mail to smart
+        /// hosts does not count. 0: no such limit.
+        warm_up_first_day: u64 as Count64 ["messages"] = 0, 0..=1_000_000;
+        /// Each day of its warm-up has so many percent of the day before.
+        warm_up_growth_percent: u32 as Percent = 150, 101..=1000;
+        /// Once a day would have so many, the address is known, and nothing is limited any more.
+        warm_up_done_at: u64 as Count64 ["messages"] = 50_000, 1..=100_000_000;
         /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always
         /// taken).
         recipients_per_transaction: usize as Count ["recipients"] = 100, 1..=1000;
@@ -455,6 +463,9 @@ settings! {
         /// How long a destination that could not be reached is left alone; mail for it is put off
         /// at once.
         unreachable_pause: Duration as Time = secs(60), Duration::ZERO..=HOUR;
+        /// Whether messages go in chunks, without stuffed dots, where other servers offer it
+        /// (CHUNKING, RFC 3030).
+        chunking: bool as YesNo = true;
         /// Whether STARTTLS is used where it is offered.
         starttls: bool as YesNo = true;
         /// The port of other servers. 25 on the Internet; another one is for closed networks.

@@ -28,7 +28,7 @@ use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
 use crate::scrubbing::Scrubbing;
-use crate::tls;
+use crate::{queue_waits, tls};
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -202,14 +202,19 @@ pub async fn done(
         Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
     );
     let is_status = matches!(request, Request::Status);
+    let asks_queue = matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
     let is_flow = matches!(request, Request::Flow { .. });
     let mut result = work(store, request, actor).await;
+    if asks_queue && let Ok(answer) = &mut result {
+        queue_waits::tell(answer, |to| runner.wait_of(to));
+    }
     if changes_queue {
         // What lies ready to be sent is not what it was.
         runner.take_anew().await;
     }
     if changes_routes {
         runner.set_routes(crate::serve::routes(store));
+        runner.set_logins(crate::serve::logins(store));
     }
     if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
         answer.insert("alarms".to_owned(), alarms.view());

@@ -39,6 +39,7 @@ mod overview;
 mod permit;
 mod queue_command;
 mod queue_perform;
+mod queue_waits;
 mod report_command;
 mod reporting;
 mod reports;

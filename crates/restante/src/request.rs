@@ -67,6 +67,8 @@ pub enum Request {
         domain: Option<Domain>,
         host: String,
         port: u16,
+        #[serde(default)]
+        login: Option<store::RelayLogin>,
     },
     RouteRemove {
         domain: Option<Domain>,
@@ -336,10 +338,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("{alias} is no alias any more")))
         }
         Request::RouteList => Ok(view::routes(&store.directory())),
-        Request::RouteAdd { domain, host, port } => {
-            store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
-            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
-            Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+        Request::RouteAdd { domain, host, port, login } => {
+            route_add(store, &actor, domain, &host, port, login)
         }
         Request::RouteRemove { domain } => {
             store.remove_route(actor, domain.clone()).wait()?;
@@ -405,6 +405,22 @@ fn message(
         Some(story) => Ok(crate::message_view::view(store, story, part)?),
         None => Err(Failure { what: "there is no such message".to_owned(), mend: None }),
     }
+}
+
+fn route_add(
+    store: &Store,
+    actor: &Actor,
+    domain: Option<Domain>,
+    host: &str,
+    port: u16,
+    login: Option<store::RelayLogin>,
+) -> Result<Value, Failure> {
+    if let Some(login) = login {
+        store.set_relay_login(actor.clone(), host, port, login).wait()?;
+    }
+    store.set_route(actor.clone(), domain.clone(), host.to_owned(), port).wait()?;
+    let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+    Ok(did(format!("mail for {of} goes to {host}, port {port}")))
 }
 
 fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Failure> {

@@ -1,11 +1,12 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::{Config, Service};
-use deliver::{Parts, Runner, StsPolicies, StsSettings};
+use deliver::{Login, Parts, Runner, Secret, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
@@ -453,6 +454,7 @@ fn runner(
         }),
     };
     let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
+    runner.set_logins(logins(store));
     Ok(runner)
 }
 
@@ -491,8 +493,15 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
             hosts: limit.hosts.clone(),
             connections: limit.connections,
             messages: limit.messages,
+            per_minute: limit.per_minute,
+            per_hour: limit.per_hour,
         })
         .collect();
+    settings.warm_up = (queue.warm_up_first_day > 0).then_some(deliver::WarmUp {
+        first_day: queue.warm_up_first_day,
+        growth_percent: queue.warm_up_growth_percent,
+        done_at: queue.warm_up_done_at,
+    });
     settings.recipients_per_transaction = queue.recipients_per_transaction;
     settings.hosts_per_attempt = queue.hosts_per_attempt;
     settings.idle = queue.connection_idle;
@@ -501,9 +510,21 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.data_end_timeout = queue.data_end_timeout;
     settings.unreachable_pause = queue.unreachable_pause;
     settings.grace = config.timeouts.shut_down;
+    settings.chunking = queue.chunking;
     settings.starttls = queue.starttls;
     settings.dane = config.outgoing_tls.dane;
     settings
+}
+
+/// Who we are to smart hosts, as `deliver` wants it.
+pub fn logins(store: &Store) -> HashMap<Relay, Arc<Login>> {
+    let directory = store.directory();
+    let known = directory.logins().filter_map(|(relay, login)| {
+        let password = Secret::new(login.password.0.clone());
+        let login = Arc::new(Login { name: login.name.clone(), password });
+        relay.parse().ok().map(|relay: Relay| (relay, login))
+    });
+    known.collect()
 }
 
 /// The store's routes as `deliver` wants them.

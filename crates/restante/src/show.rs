@@ -186,6 +186,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::Hook { ask: crate::hook_command::Ask::Log { .. } } => {
             rows(answer, &["at", "event", "kind", "told", "said"], "nothing was told yet");
         }
+        Request::Hook { ask: crate::hook_command::Ask::Show { .. } } => {
+            let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
+            rows(&Value::Array(vec![answer.clone()]), &columns, "no such hook");
+            rows(&answer["log"], &["at", "event", "kind", "told", "said"], "nothing was told yet");
+        }
         Request::Hook { .. } => {
             let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
             rows(answer, &columns, "no hooks");
@@ -198,7 +203,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
-        Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::RouteList => rows(answer, &["domain", "host", "port", "user"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
         Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
             answer,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use config::{Config, Service};
 use mail_types::{AccountId, ReceiptId};
 use sign_in::SignIn;
+use smtp::HoldFor;
 use store::{Query, Source, Store};
 
 use crate::desk::Desk;
@@ -93,6 +94,11 @@ impl web::Doing for Doing {
                 tls: submission.tls,
                 reverse_path: submission.reverse_path,
                 envelope_id: submission.envelope_id,
+                hold: submission.leaves.map(|leaves| match leaves {
+                    web::Leaves::AfterSecs(secs) => HoldFor::Secs(secs),
+                    web::Leaves::At(at) => HoldFor::Until(at),
+                }),
+                priority: submission.priority,
                 recipients: submission.recipients,
                 content: &submission.content,
                 key: submission.key,

@@ -45,6 +45,7 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. }
             | Record::TokenAdded { .. }
             | Record::TokenRemoved { .. }
             | Record::KeyChanged(_) => self.directory = true,
@@ -81,6 +82,8 @@ impl Effects {
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }

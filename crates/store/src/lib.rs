@@ -57,14 +57,17 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_doors;
 mod record_held;
 mod record_judged;
 mod record_operator;
 mod record_report;
 mod record_tried;
+mod released;
 mod reports;
 mod schema;
 mod send_key;
+mod sent;
 mod shared;
 mod sql;
 mod sqlite;
@@ -120,8 +123,9 @@ pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, SessionId, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
+    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
+    Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -132,8 +136,10 @@ pub use record_operator::{
 };
 pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
+pub use released::DeliveryReport;
 pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
+pub use sent::Sent;
 pub use shared::{AcceptedWake, Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

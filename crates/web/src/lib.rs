@@ -29,7 +29,7 @@ mod send;
 mod serve;
 mod signed;
 
-pub use api::{Api, Doing, Future_, NotTaken, Submission};
+pub use api::{Api, Doing, Future_, Leaves, NotTaken, Submission};
 pub use asked::{Asked, Limits};
 pub use console::{Console, Desk, SessionLimits, Sessions, Trouble, Who, totp_url};
 pub use health::Health;

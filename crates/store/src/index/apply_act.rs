@@ -184,7 +184,10 @@ impl<E: Executor> Index<E> {
             | Record::TlsPolicySeen(_)
             | Record::OperatorChanged(_)
             | Record::Looked(_)
-            | Record::Undone { .. } => return Ok(None),
+            | Record::Undone { .. }
+            | Record::RelayLoginSet { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. } => return Ok(None),
         };
         Ok(Some(noted))
     }
