@@ -92,7 +92,9 @@ pub fn need(request: &Request) -> Need {
         | Request::RouteAdd { .. }
         | Request::RouteRemove { .. } => ("domains", Change),
         Request::Hook { ask } => match ask {
-            hook_command::Ask::List | hook_command::Ask::Log { .. } => ("domains", Look),
+            hook_command::Ask::List
+            | hook_command::Ask::Log { .. }
+            | hook_command::Ask::Show { .. } => ("domains", Look),
             // A hook carries what happens to mail out of the house, for as long as it stands.
             hook_command::Ask::Add { .. } => ("domains", Grave),
             hook_command::Ask::Remove { .. }
