@@ -33,8 +33,10 @@ pub struct HeadsCheck {
     heads: BTreeMap<u64, Vec<(Hash, String)>>,
     frontier: Frontier,
     tree: Option<KeptTree>,
-    /// A record could not be read: what is behind it proves nothing.
-    broken: bool,
+    /// The first record that is missing: the tree ends before it.
+    gap: Option<u64>,
+    /// The last record there is.
+    last: u64,
     troubles: Vec<Trouble>,
 }
 
@@ -45,6 +47,8 @@ struct KeptTree {
     bytes: Vec<u8>,
     used: usize,
     told: bool,
+    /// It has no more: it follows the journal, and what it gets meanwhile is not looked at.
+    ended: bool,
 }
 
 impl HeadsCheck {
@@ -73,12 +77,14 @@ impl HeadsCheck {
             }
             Err(error) => troubles.push(Trouble::Head(format!("{what} cannot be read: {error}"))),
         };
-        for (number, kept) in heads::history(&paths)?.enumerate() {
+        let mut kept_heads = heads::history(&paths)?.enumerate().peekable();
+        while let Some((number, kept)) = kept_heads.next() {
             let what = format!("head {} of heads/history", number + 1);
+            let is_end = kept_heads.peek().is_none();
             match kept? {
                 Kept::Head(text) => add(&text, what),
                 // What was torn by a power cut is cut at the next start.
-                Kept::Torn { text, .. } if Kept::may_be_torn(&text, &verifier) => {}
+                Kept::Torn { text, .. } if is_end && Kept::may_be_torn(&text, &verifier) => {}
                 Kept::Torn { text, .. } => add(&text, what),
             }
         }
@@ -94,18 +100,21 @@ impl HeadsCheck {
             bytes: Vec::new(),
             used: 0,
             told: false,
+            ended: false,
         });
         let frontier = Frontier::default();
-        Ok(Some(Self { key, heads, frontier, tree, broken: false, troubles }))
+        Ok(Some(Self { key, heads, frontier, tree, gap: None, last: 0, troubles }))
     }
 
-    /// The next record of the journal.
-    pub fn record(&mut self, seq: RecordSeq, payload: &[u8]) {
-        if self.broken || seq.0 != self.frontier.size() + 1 {
-            self.broken = true;
+    /// The next record of the journal, by BLAKE3 of its payload: as the header of its frame has it,
+    /// also where the payload is damaged.
+    pub fn record(&mut self, seq: RecordSeq, payload_hash: &[u8; 32]) {
+        self.last = self.last.max(seq.0);
+        if self.gap.is_some() || seq.0 != self.frontier.size() + 1 {
+            self.gap.get_or_insert(self.frontier.size() + 1);
             return;
         }
-        let leaf = self.key.leaf(seq, blake3::hash(payload).as_bytes());
+        let leaf = self.key.leaf(seq, payload_hash);
         let (tree, troubles) = (&mut self.tree, &mut self.troubles);
         self.frontier.push(leaf, |hash| {
             if let Some(tree) = tree {
@@ -126,25 +135,27 @@ impl HeadsCheck {
         }
     }
 
-    /// A record could not be read; that is told elsewhere.
-    pub const fn damaged(&mut self) {
-        self.broken = true;
-    }
-
     /// The journal has no more.
     #[must_use]
     pub fn finish(mut self) -> Vec<Trouble> {
         self.heads.remove(&0);
-        let records = self.frontier.size();
-        if !self.broken {
-            for (size, heads) in self.heads.iter().rev().take(TOLD_MAX) {
-                for (_, what) in heads {
-                    self.troubles.push(Trouble::Head(format!(
-                        "{what} was signed over {size} records, and there are {records}: the \
-                         journal was cut back"
-                    )));
-                }
+        let records = self.last;
+        let beyond = self.heads.split_off(&(records + 1));
+        for (size, heads) in beyond.iter().rev().take(TOLD_MAX) {
+            for (_, what) in heads {
+                self.troubles.push(Trouble::Head(format!(
+                    "{what} was signed over {size} records, and there are {records}: the journal \
+                     was cut back"
+                )));
             }
+        }
+        if let Some(gap) = self.gap
+            && !self.heads.is_empty()
+        {
+            self.troubles.push(Trouble::Head(format!(
+                "{} heads over more records cannot be checked, since record {gap} is missing",
+                self.heads.len()
+            )));
         }
         self.troubles
     }
@@ -153,6 +164,9 @@ impl HeadsCheck {
 impl KeptTree {
     /// Whether the next hash is this one. It may be missing, since the tree follows the journal.
     fn compare(&mut self, hash: &Hash) -> Option<Trouble> {
+        if self.ended {
+            return None;
+        }
         if self.used >= self.bytes.len() {
             match self.file.read(self.at, STEP_HASHES).map_err(|error| error.to_string()) {
                 Ok(bytes) => (self.bytes, self.used) = (bytes, 0),
@@ -160,7 +174,10 @@ impl KeptTree {
             }
         }
         let at = self.at;
-        let kept = self.bytes.get(self.used..self.used + HASH_BYTES)?;
+        let Some(kept) = self.bytes.get(self.used..self.used + HASH_BYTES) else {
+            self.ended = true;
+            return None;
+        };
         let same = kept == hash;
         self.used += HASH_BYTES;
         self.at += 1;

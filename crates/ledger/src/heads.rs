@@ -76,6 +76,29 @@ pub fn read_head(path: &Path) -> Result<Option<String>, LedgerError> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// Whether anything was signed here.
+pub fn are_kept(paths: &Paths) -> Result<bool, LedgerError> {
+    for path in [paths.latest(), paths.history()] {
+        match std::fs::metadata(&path) {
+            Ok(kept) if kept.len() > 0 => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(format!("read {}", path.display()))(error)),
+        }
+    }
+    Ok(false)
+}
+
+/// A latest head that cannot be read is kept beside the one that takes its place.
+pub fn set_unreadable_aside(paths: &Paths, verifier: &Verifier) -> Result<(), LedgerError> {
+    let Some(text) = read_latest(paths)?.filter(|text| !text.is_empty()) else { return Ok(()) };
+    if SignedHead::parse(&text, verifier).is_ok() {
+        return Ok(());
+    }
+    tracing::error!("ALARM: heads/latest cannot be read; it is kept as heads/latest-unreadable");
+    files::replace(&paths.0.join("latest-unreadable"), text.as_bytes(), Durable::Yes)
+}
+
 /// Keeps it as the latest.
 pub fn write_latest(paths: &Paths, head: &SignedHead) -> Result<(), LedgerError> {
     files::replace(&paths.latest(), head.note.to_string().as_bytes(), Durable::No)

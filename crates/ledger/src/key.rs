@@ -40,10 +40,14 @@ impl Key {
         Ok(Some(Self { signer: Signer::new(name, &seed).map_err(|_| wrong())?, leaf }))
     }
 
-    /// Reads it, or makes one, which is durable before anything is signed with it.
-    pub fn ensure(path: &Path, name: &str) -> Result<Self, LedgerError> {
+    /// Reads it, or makes one, which is durable before anything is signed with it. Where heads are
+    /// kept already (`signed`), theirs is missing: another one would make them worthless.
+    pub fn ensure(path: &Path, name: &str, signed: bool) -> Result<Self, LedgerError> {
         if let Some(key) = Self::read(path)? {
             return Ok(key);
+        }
+        if signed {
+            return Err(LedgerError::Key(path.display().to_string()));
         }
         let random = || {
             let mut bytes = [0; 32];

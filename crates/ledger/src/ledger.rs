@@ -19,6 +19,8 @@ use crate::key::{Key, LEAF_SALT_BYTES};
 const SIGN_EACH: Duration = Duration::from_secs(1);
 /// Between two heads that stay, and two times that the tree is made durable.
 const KEEP_EACH: Duration = Duration::from_secs(60);
+/// Steps of catching up after which what was done is kept.
+const STEPS_PER_SYNC: u32 = 32;
 /// Records taken at a time.
 const STEP_RECORDS: usize = 16_384;
 
@@ -41,6 +43,10 @@ pub struct Ledger {
     kept_at: Option<Timestamp>,
     /// Whether the journal was found to continue the heads that are kept.
     continues: bool,
+    /// Steps of catching up since the tree was made durable.
+    steps: u32,
+    /// The kept tree was given up and is made from the journal.
+    made_anew: bool,
 }
 
 impl Ledger {
@@ -52,10 +58,11 @@ impl Ledger {
     pub fn open(dir: &Path, name: &str) -> Result<Self, LedgerError> {
         files::make_dir(dir)?;
         let paths = Paths(dir.to_owned());
-        let key = Key::ensure(&paths.key(), name)?;
+        let key = Key::ensure(&paths.key(), name, heads::are_kept(&paths)?)?;
         let tree = TreeFile(files::open(&paths.tree())?);
         let history = files::open(&paths.history())?;
         let history_end = cut_torn(&paths, &history)?;
+        heads::set_unreadable_aside(&paths, &key.signer.verifier())?;
         let latest = latest(&paths, &key.signer.verifier())?;
         let kept_size = latest.as_ref().map_or(0, |head| head.checkpoint.size);
         Ok(Self {
@@ -72,6 +79,8 @@ impl Ledger {
             kept_size,
             kept_at: None,
             continues: false,
+            steps: 0,
+            made_anew: false,
         })
     }
 
@@ -115,11 +124,19 @@ impl Ledger {
             self.last = record.at;
         }
         let more = found.next < head.end;
-        if !self.continues && !more {
-            self.check_continues()?;
-            self.continues = true;
+        if self.continues {
+            return Ok(more);
         }
-        Ok(more)
+        if more {
+            // A stop while it catches up does not have it begin again.
+            self.steps += 1;
+            if self.steps.is_multiple_of(STEPS_PER_SYNC) {
+                self.keep_place()?;
+            }
+            return Ok(true);
+        }
+        self.continues = self.check_continues()?;
+        Ok(!self.continues)
     }
 
     /// Goes on where the tree is on the disk, where that belongs to this journal; else from the
@@ -146,18 +163,39 @@ impl Ledger {
 
     /// Every kept head must be of a beginning of this tree; the latest one says so for all, since it
     /// was signed by the same rule. `verify` looks at each.
-    fn check_continues(&mut self) -> Result<(), LedgerError> {
-        let Some(latest) = &self.latest else { return Ok(()) };
+    /// False where the kept tree is wrong: it is made anew first.
+    fn check_continues(&mut self) -> Result<bool, LedgerError> {
+        let Some(latest) = &self.latest else { return Ok(true) };
         let (signed, records) = (latest.checkpoint.size, self.frontier.size());
         if signed > records {
             return Err(LedgerError::CutBack { records, signed });
         }
         if root_of(&self.tree, signed) == Some(latest.checkpoint.root) {
-            return Ok(());
+            return Ok(true);
         }
-        // What is kept of the tree may be damaged: the next start makes it from the journal.
+        if self.made_anew {
+            return Err(LedgerError::Fork { signed });
+        }
+        self.make_anew()?;
+        Ok(false)
+    }
+
+    /// What is kept of the tree is damaged: it is made from the journal again.
+    fn make_anew(&mut self) -> Result<(), LedgerError> {
+        tracing::warn!("the kept tree over the journal is wrong; it is made anew");
         files::replace(&self.paths.place(), &[], Durable::No)?;
-        Err(LedgerError::Fork { signed })
+        self.tree.cut(0)?;
+        (self.last, self.next) = (Position::first_of(1), Position::first_of(1));
+        self.frontier = Frontier::default();
+        (self.continues, self.made_anew) = (false, true);
+        Ok(())
+    }
+
+    /// Makes the tree durable, and where it ends.
+    fn keep_place(&self) -> Result<(), LedgerError> {
+        self.tree.0.sync_data().map_err(io("sync the tree"))?;
+        let place = Place { size: self.frontier.size(), last: self.last, next: self.next };
+        files::replace(&self.paths.place(), &place.to_bytes(), Durable::Yes)
     }
 
     /// Signs the head where it has changed, and not more often than once a second; the latest head.
@@ -192,16 +230,17 @@ impl Ledger {
     /// [`LedgerError`].
     pub fn keep(&mut self, now: Timestamp) -> Result<(), LedgerError> {
         self.kept_at = Some(now);
-        let Some(latest) = self.latest.as_ref().filter(|_| self.continues) else { return Ok(()) };
+        if !self.continues {
+            return if self.frontier.size() > 0 { self.keep_place() } else { Ok(()) };
+        }
+        let Some(latest) = &self.latest else { return Ok(()) };
         if latest.checkpoint.size <= self.kept_size {
             return Ok(());
         }
         self.history_end = heads::append(&self.history, self.history_end, latest)?;
         self.kept_size = latest.checkpoint.size;
         self.history.sync_data().map_err(io("sync the history of heads"))?;
-        self.tree.0.sync_data().map_err(io("sync the tree"))?;
-        let place = Place { size: self.frontier.size(), last: self.last, next: self.next };
-        files::replace(&self.paths.place(), &place.to_bytes(), Durable::Yes)
+        self.keep_place()
     }
 
     /// The proof that a record is in the latest head, and the salt that opens its leaf. `extra` is
@@ -209,7 +248,19 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; `NotYet` where it is in none.
-    pub fn prove(&self, seq: RecordSeq, extra: Option<Vec<u8>>) -> Result<ProofFile, LedgerError> {
+    pub fn prove(
+        &mut self,
+        seq: RecordSeq,
+        extra: Option<Vec<u8>>,
+    ) -> Result<ProofFile, LedgerError> {
+        let proved = self.proof(seq, extra);
+        if let Err(LedgerError::Tree(_)) = proved {
+            self.make_anew()?;
+        }
+        proved
+    }
+
+    fn proof(&self, seq: RecordSeq, extra: Option<Vec<u8>>) -> Result<ProofFile, LedgerError> {
         let latest = self.latest.as_ref().ok_or(LedgerError::None)?;
         let (size, root) = (latest.checkpoint.size, latest.checkpoint.root);
         if seq.0 == 0 || seq.0 > size {
@@ -262,11 +313,14 @@ pub fn latest(paths: &Paths, verifier: &Verifier) -> Result<Option<SignedHead>, 
 fn cut_torn(paths: &Paths, history: &File) -> Result<u64, LedgerError> {
     let mut torn = None;
     for kept in heads::history(paths)? {
-        if let Kept::Torn { at, .. } = kept? {
-            torn = Some(at);
-        }
+        torn = match kept? {
+            Kept::Torn { at, .. } => Some(at),
+            // What is damaged in the middle is for `verify` to tell; the heads behind it stay.
+            Kept::Head(_) => None,
+        };
     }
     if let Some(at) = torn {
+        tracing::warn!(at, "the end of the history of signed heads was torn, and is cut");
         history.set_len(at).map_err(io("cut the history of heads"))?;
     }
     Ok(history.metadata().map_err(io("read the length of the history of heads"))?.len())

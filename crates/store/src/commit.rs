@@ -326,7 +326,9 @@ impl<D: Disk> Writer<D> {
             None => {
                 let begun = Instant::now();
                 let synced = self.journal.sync().map(|_| ()).map_err(StoreError::Sync);
-                self.shared.counts.synced(records, begun.elapsed());
+                if synced.is_ok() {
+                    self.shared.counts.synced(records, begun.elapsed());
+                }
                 synced
             }
             Some(error) => Err(error),

@@ -1,12 +1,13 @@
 //! What was done since the start, counted for whoever watches over the server. Nothing depends on
 //! these numbers: what must be exact is read from the index.
 
+use std::mem::discriminant;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::custody::CustodyState;
 use crate::record::{Accepted, Fate, Outcome, Record, Source};
-use crate::record_held::Condition;
+use crate::record_held::{Changed, Condition};
 
 /// The ways in which messages come, in the order of [`Counted::accepted`].
 pub const WAYS_IN: [&str; 7] =
@@ -48,7 +49,9 @@ impl Counted {
                 tried.outcomes.iter().for_each(|(_, outcome)| self.add_outcome(outcome));
             }
             Record::CustodiesChanged(change) => {
-                change.items.iter().for_each(|item| match &item.is {
+                // Who is asked again, or elsewhere, was queued before.
+                let moved = |item: &&Changed| discriminant(&item.was) != discriminant(&item.is);
+                change.items.iter().filter(moved).for_each(|item| match &item.is {
                     Condition::Queued(_) => self.state(CustodyState::Queued),
                     Condition::Held { .. } => self.state(CustodyState::Held),
                     Condition::Delivered { .. } => self.state(CustodyState::Delivered),

@@ -313,7 +313,7 @@ impl<D: Disk> Reading<'_, D> {
                 JournalEntry::Record { seq, payload, at } => {
                     frames += 1;
                     if let Some(heads) = &mut self.heads {
-                        heads.record(seq, &payload);
+                        heads.record(seq, blake3::hash(&payload).as_bytes());
                     }
                     self.record(seq, &payload, at, &bodies)?;
                     if self.report.records.is_multiple_of(10_000) {
@@ -346,12 +346,11 @@ impl<D: Disk> Reading<'_, D> {
                 JournalEntry::Damage(damage) => {
                     let invariant = match damage.kind {
                         DamageKind::Body { .. } => Invariant::BodyThere,
-                        _ => {
-                            if let Some(heads) = &mut self.heads {
-                                heads.damaged();
-                            }
+                        DamageKind::Record { .. } => {
+                            self.damaged_record(damage.at);
                             Invariant::JournalWhole
                         }
+                        _ => Invariant::JournalWhole,
                     };
                     self.report.add(invariant, damage.to_string());
                 }
@@ -360,6 +359,15 @@ impl<D: Disk> Reading<'_, D> {
         }
         self.orphans(body_files, last_seal)?;
         Ok(reached)
+    }
+
+    /// The header of a damaged record is whole: heads that were signed over it can be checked.
+    fn damaged_record(&mut self, at: Position) {
+        if let Some(heads) = &mut self.heads
+            && let Ok(Some(header)) = self.reader.record_header(at)
+        {
+            heads.record(header.seq, &header.hash);
+        }
     }
 
     fn record(

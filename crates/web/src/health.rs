@@ -4,10 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use hyper::header::{self, HeaderName};
 use serde_json::json;
 
 use crate::reply::{self, Reply};
 use crate::{Asked, Problem};
+
+/// Fields of which a proxy that passes requests on adds one (RFC 7239 §4, RFC 9110 §7.6.3).
+const PROXY_FIELDS: [HeaderName; 3] =
+    [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), header::VIA];
 
 /// What is known of the server's health.
 pub trait Health: Send + Sync {
@@ -26,7 +31,9 @@ pub trait Health: Send + Sync {
 
 /// The answer, where the path is one of these.
 pub async fn answer(health: &Arc<dyn Health>, asked: &Asked) -> Option<Result<Reply, Problem>> {
-    let may_read = health.may_read_metrics(asked.peer);
+    // Behind an HTTP proxy of this machine everybody comes from it.
+    let is_passed_on = PROXY_FIELDS.iter().any(|name| asked.header(name).is_some());
+    let may_read = !is_passed_on && health.may_read_metrics(asked.peer);
     match asked.path() {
         // That this is answered is what it says.
         "/healthz" => Some(Ok(reply::json(StatusCode::OK, &json!({ "status": "alive" })))),

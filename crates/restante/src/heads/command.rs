@@ -220,7 +220,7 @@ pub fn prove(
         mend: Some("restante verify shows more".to_owned()),
     };
     let head = heads.covering(record.seq).map_err(|error| failed(&error))?;
-    let ledger = heads.lock();
+    let mut ledger = heads.lock();
     let salt = ledger.salt(record.seq);
     let opening = proof::Opening::new(record.seq, salt, &record.payload, hash_only);
     let extra = opening.to_bytes().map_err(|error| failed(&error))?;

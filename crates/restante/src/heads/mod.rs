@@ -6,6 +6,7 @@ mod proof;
 pub mod sending;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +24,8 @@ use crate::data_dir::DataDir;
 const LOOK_EACH: Duration = Duration::from_secs(1);
 /// After trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(60);
+/// Steps of the journal, of 16,384 records each, that a stop waits for.
+const STEPS_AT_STOP_MAX: u32 = 8;
 /// How much it stands behind the threads that people wait for.
 const NICENESS: i32 = 10;
 /// How often a proof waits for a head that covers its record, a quarter of a second each time.
@@ -34,10 +37,13 @@ pub struct Heads {
     ledger: Mutex<Ledger>,
     store: Store,
     dir: PathBuf,
+    /// The server stops: nobody waits for what can be done at the next start.
+    stopping: AtomicBool,
 }
 
 /// Follows the journal until it is dropped.
 pub struct Following {
+    heads: Arc<Heads>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,7 +55,12 @@ impl Heads {
         // tlog-checkpoint: the origin is a URL without scheme.
         let name = format!("{}/restante", config.hostname);
         let ledger = Ledger::open(&dir, &name).context("signed heads cannot be made")?;
-        Ok(Arc::new(Self { ledger: Mutex::new(ledger), store: store.clone(), dir }))
+        Ok(Arc::new(Self {
+            ledger: Mutex::new(ledger),
+            store: store.clone(),
+            dir,
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -61,7 +72,11 @@ impl Heads {
     fn look(&self) -> Result<(), LedgerError> {
         let journal = self.store.journal();
         // Each turn takes a step's records, so that whoever asks for a proof gets in between.
-        while self.lock().advance(&journal)? {}
+        while self.lock().advance(&journal)? {
+            if self.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+        }
         self.lock().sign(net::now()).map(drop)
     }
 
@@ -81,12 +96,12 @@ impl Heads {
     /// Follows the journal on a thread of its own.
     pub fn follow(self: &Arc<Self>) -> anyhow::Result<Following> {
         let (stop, stopped) = channel();
-        let heads = Arc::clone(self);
+        let (heads, followed) = (Arc::clone(self), Arc::clone(self));
         let thread = std::thread::Builder::new()
             .name("heads".to_owned())
             .spawn(move || heads.run(&stopped))
             .context("cannot start the thread of signed heads")?;
-        Ok(Following { stop: Some(stop), thread: Some(thread) })
+        Ok(Following { heads: followed, stop: Some(stop), thread: Some(thread) })
     }
 
     fn run(&self, stopped: &Receiver<()>) {
@@ -113,15 +128,21 @@ impl Heads {
     fn finish(&self) -> Result<(), LedgerError> {
         let journal = self.store.journal();
         let mut ledger = self.lock();
-        while ledger.advance(&journal)? {}
         let now = net::now();
-        ledger.sign(now.after(LOOK_EACH))?;
+        // Where there is more to catch up with, it goes on at the next start: nobody waits for it.
+        for _ in 0..STEPS_AT_STOP_MAX {
+            if !ledger.advance(&journal)? {
+                ledger.sign(now.after(LOOK_EACH))?;
+                break;
+            }
+        }
         ledger.keep(now)
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.heads.stopping.store(true, Ordering::Release);
         drop(self.stop.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

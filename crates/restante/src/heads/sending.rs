@@ -96,21 +96,30 @@ impl Sending {
         let Some(head) = latest.filter(|head| due && head.checkpoint.size > sent.records) else {
             return Ok(());
         };
+        // Each way by itself: one that fails does not have the others told again, nor hinders them.
+        // It gets the next head.
+        let mut troubles = Vec::new();
         if let Some(directory) = &self.directory {
             // A name of its own for each: what is there is never written over.
-            let name = format!("head-{:012}.txt", head.checkpoint.size);
-            let path = directory.join(name);
-            kept_file::replace(&path, head.note.to_string().as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        for to in &self.mail_to {
-            self.mail(&heads.store, to, &head, now)?;
+            let path = directory.join(format!("head-{:012}.txt", head.checkpoint.size));
+            let written = kept_file::replace(&path, head.note.to_string().as_bytes());
+            troubles.extend(written.err().map(|error| format!("{}: {error}", path.display())));
         }
         // Mail that tells of this head is in later records: they are not told for their own sake.
-        let mails = self.mail_to.len() as u64;
-        let records = head.checkpoint.size + mails * RECORDS_OF_A_LETTER;
+        let mut records = head.checkpoint.size;
+        let directory = heads.store.directory();
+        for to in &self.mail_to {
+            let stays = to.domain().is_some_and(|domain| directory.is_local(domain));
+            match self.mail(&heads.store, to, &head, now) {
+                Ok(()) if stays => records += 1,
+                Ok(()) => records += RECORDS_OF_A_LETTER,
+                Err(error) => troubles.push(format!("{error:#}")),
+            }
+        }
         *sent = Sent { at: now.millis(), records };
-        sent.write(&path)
+        sent.write(&path)?;
+        anyhow::ensure!(troubles.is_empty(), "{}", troubles.join("; "));
+        Ok(())
     }
 
     fn mail(
@@ -172,6 +181,5 @@ impl Sending {
     }
 }
 
-/// Records that one letter is certain to make: its acceptance, and where it leaves, an attempt and
-/// its outcome.
+/// Records that a letter which leaves is certain to make: its acceptance, an attempt and its outcome.
 const RECORDS_OF_A_LETTER: u64 = 3;

@@ -1,11 +1,15 @@
 //! Sends the numbers to an OTLP collector.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::Config;
 use net::{HttpClient, HttpLimits, HttpRequest, Reach, Stop};
 
 use super::{Metrics, family};
+
+/// A collector that takes longer is not there.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Sends them over HTTP as JSON (OTLP/HTTP) until the stop, where the settings name a collector.
 /// One that does not answer misses what was then: the numbers are totals, and nothing is kept.
@@ -13,7 +17,7 @@ pub async fn push(metrics: Arc<Metrics>, config: Config, http: HttpClient, mut s
     let Some(url) = config.metrics.otlp_url else { return };
     let every = config.metrics.otlp_every;
     let limits = HttpLimits {
-        time: every,
+        time: every.min(WAIT_MAX),
         reach: Reach::Anywhere,
         may_be_plain: true,
         ..HttpLimits::default()
@@ -31,7 +35,11 @@ pub async fn push(metrics: Arc<Metrics>, config: Config, http: HttpClient, mut s
             continue;
         };
         let request = HttpRequest::post(url.clone(), "application/json", body);
-        let trouble = match http.send(request, &limits).await {
+        let answer = tokio::select! {
+            answer = http.send(request, &limits) => answer,
+            () = stop.requested() => return,
+        };
+        let trouble = match answer {
             Ok(response) if response.status.is_success() => None,
             Ok(response) => Some(format!("it answered {}", response.status)),
             Err(error) => Some(error.to_string()),
