@@ -36,6 +36,7 @@ mod lmtp_takes_mail;
 mod mail_comes_in_and_goes_out;
 mod mail_programs_read;
 mod mbsync_keeps_both_sides;
+mod operators_over_http;
 mod other_opinions;
 mod other_servers;
 mod pop3_programs_fetch;

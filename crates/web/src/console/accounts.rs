@@ -49,7 +49,7 @@ fn row(visit: &Visit<'_>, account: &Value) -> Markup {
     html! {
         tr {
             th.address scope="row" { (address) }
-            td.number { (count(account["messages"].as_u64().unwrap_or(0))) }
+            td.number data-label=(visit.t(Phrase::Messages)) { (count(account["messages"].as_u64().unwrap_or(0))) }
             td {
                 (bytes(&account["storage_bytes"]))
                 @match account["storage_bytes_max"].as_u64() {

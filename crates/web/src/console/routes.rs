@@ -3,7 +3,10 @@
 use super::form::Form;
 use super::visit::Visit;
 use super::{Answer, Trouble};
-use super::{accounts, aliases, audit, domains, mail, overview, queue, sessions_page, trace, you};
+use super::{
+    accounts, aliases, archive, audit, domains, history, mail, overview, queue, sessions_page,
+    trace, you,
+};
 
 /// A page to look at.
 pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trouble> {
@@ -11,6 +14,8 @@ pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trou
         [] if visit.is_domain_admin() => Ok(Answer::To("/admin/accounts".to_owned())),
         [] => overview::page(visit).await,
         ["trace"] => trace::page(visit).await,
+        ["archive"] => archive::page(visit).await,
+        ["history"] => history::page(visit).await,
         ["mail", receipt] => trace::story_page(visit, receipt).await,
         ["mail", receipt, "text"] => mail::text(visit, receipt).await,
         ["mail", receipt, "html"] => Ok(mail::html_page(visit, receipt)),
@@ -34,6 +39,7 @@ pub(super) async fn post(visit: &Visit<'_>, path: &[&str], form: &Form) -> Resul
     match path {
         ["sign-out"] => sessions_page::sign_out(visit).await,
         ["mail", receipt, "download"] => mail::download(visit, receipt).await,
+        ["history", "undo"] => history::undo(visit, form).await,
         ["queue", "undo"] => queue::undo(visit, form).await,
         ["queue", "pause"] => queue::pause(visit, form, true).await,
         ["queue", "resume"] => queue::pause(visit, form, false).await,
