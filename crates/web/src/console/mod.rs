@@ -17,6 +17,7 @@ mod history;
 mod html_mail;
 mod layout;
 mod mail;
+mod mailboxes;
 mod overview;
 mod phrases;
 mod plot;

@@ -222,6 +222,11 @@ phrases! {
     Messages: "Messages", "邮件数";
     Limit: "Limit", "上限";
     NoLimit: "no limit", "无上限";
+    Mailboxes: "Mailboxes", "邮箱";
+    MailboxesLead: "As they are, or as they were at a time: also what was deleted since.", "当前或某一时刻的邮箱状态，包括此后被删除的邮件。";
+    AsOf: "As of", "截至时间";
+    RestoreAsOf: "Put back what was taken out since", "恢复此后移出的邮件";
+    GoneSince: "taken out", "已移出";
     AddAccount: "Add an account", "添加账户";
     Add: "Add", "添加";
     Remove: "Remove", "移除";

@@ -4,7 +4,7 @@ use super::form::Form;
 use super::visit::Visit;
 use super::{Answer, Trouble};
 use super::{
-    accounts, aliases, archive, audit, domains, history, mail, overview, queue, sessions_page,
+    accounts, aliases, archive, audit, domains, history, mail, mailboxes, overview, queue, sessions_page,
     trace, you,
 };
 
@@ -23,6 +23,7 @@ pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trou
         ["queue"] => queue::page(visit, queue::Of::Queue).await,
         ["held"] => queue::page(visit, queue::Of::Held).await,
         ["accounts"] => accounts::page(visit).await,
+        ["accounts", account] => mailboxes::page(visit, account).await,
         ["aliases"] => aliases::page(visit).await,
         ["domains"] => domains::page(visit).await,
         ["domains", domain] => domains::dns(visit, domain).await,
@@ -45,6 +46,7 @@ pub(super) async fn post(visit: &Visit<'_>, path: &[&str], form: &Form) -> Resul
         ["queue", "resume"] => queue::pause(visit, form, false).await,
         ["queue", "change"] => queue::change(visit, form).await,
         ["accounts", what] => accounts::change(visit, what, form).await,
+        ["accounts", account, "restore"] => mailboxes::restore(visit, account, form).await,
         ["aliases", what] => aliases::change(visit, what, form).await,
         ["domains", what] => domains::change(visit, what, form).await,
         ["sessions", "end"] => sessions_page::end(visit, form).await,
