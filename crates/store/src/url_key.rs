@@ -149,8 +149,16 @@ fn read_key(
     Ok(key)
 }
 
-/// Applies [`Record::UrlKeySet`].
-pub fn set(
+/// Applies a record about keys of URLs; others are none.
+pub fn apply(sql: &mut impl Executor, record: &Record) -> Result<(), SqlError> {
+    match record {
+        Record::UrlKeySet { account, mailbox, key } => set(sql, *account, *mailbox, key),
+        Record::UrlKeysReset { account, mailbox } => reset(sql, *account, *mailbox),
+        _ => Ok(()),
+    }
+}
+
+fn set(
     sql: &mut impl Executor,
     account: AccountId,
     mailbox: MailboxId,
@@ -164,8 +172,7 @@ pub fn set(
     Ok(())
 }
 
-/// Applies [`Record::UrlKeysReset`].
-pub fn reset(
+fn reset(
     sql: &mut impl Executor,
     account: AccountId,
     mailbox: Option<MailboxId>,

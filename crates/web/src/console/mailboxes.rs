@@ -50,13 +50,7 @@ pub(super) async fn page(visit: &Visit<'_>, account: &str) -> Result<Answer, Tro
     Ok(Answer::Page { title: account.to_owned(), main })
 }
 
-fn list(
-    visit: &Visit<'_>,
-    account: &str,
-    at: &str,
-    wanted: Option<&str>,
-    all: &Value,
-) -> Markup {
+fn list(visit: &Visit<'_>, account: &str, at: &str, wanted: Option<&str>, all: &Value) -> Markup {
     html! {
         nav.card aria-label=(visit.t(Phrase::Mailboxes)) {
             h2 { (visit.t(Phrase::Mailboxes)) }

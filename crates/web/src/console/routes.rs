@@ -4,8 +4,8 @@ use super::form::Form;
 use super::visit::Visit;
 use super::{Answer, Trouble};
 use super::{
-    accounts, aliases, archive, audit, domains, history, mail, mailboxes, overview, queue, sessions_page,
-    trace, you,
+    accounts, aliases, archive, audit, domains, history, mail, mailboxes, overview, queue,
+    sessions_page, trace, you,
 };
 
 /// A page to look at.
