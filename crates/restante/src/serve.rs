@@ -242,6 +242,9 @@ async fn run(
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
+    let every = config.archive.sweep_interval;
+    let sweeping = crate::archiving::sweep(store.clone(), every, stop.clone());
+    background.run("purging mail that is over its time", sweeping);
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];

@@ -82,6 +82,11 @@ impl Effects {
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
             | Record::Undone { .. }
+            | Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }

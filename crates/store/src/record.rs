@@ -12,6 +12,7 @@ use mail_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::dkim_keys::KeyChange;
+use crate::record_archive::{HoldsEnded, LegalHold, Purged, RetentionRule};
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
@@ -489,6 +490,19 @@ pub enum Record {
         act: RecordSeq,
         /// What took it back.
         by: Vec<RecordSeq>,
+    },
+    /// How long mail of somebody is kept from now on.
+    RetentionSet(Box<RetentionRule>),
+    /// Mail of an account is kept whatever else says that it may go.
+    LegalHoldSet(Box<LegalHold>),
+    /// Legal holds are over.
+    HoldsEnded(Box<HoldsEnded>),
+    /// Bodies are gone for good.
+    Purged(Box<Purged>),
+    /// Everything that the records up to this one purged is off the disk.
+    BodiesGone {
+        /// The last of them.
+        through: RecordSeq,
     },
 }
 

@@ -4,6 +4,7 @@
 
 mod apply_acl;
 mod apply_act;
+mod apply_archive;
 mod apply_directory;
 mod apply_doors;
 mod apply_held;
@@ -348,6 +349,11 @@ impl<E: Executor> Index<E> {
             Record::Restored { .. } | Record::MailboxRestored { .. } | Record::Undone { .. } => {
                 self.apply_restoring(entry, seq, at)
             }
+            Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. } => self.apply_archive(entry, seq, at),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {
