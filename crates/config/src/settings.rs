@@ -9,148 +9,19 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
-    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes,
-    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
+    MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
-use crate::parse::Fault;
 use crate::proxies::ProxyAt;
+use crate::setting::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
-
-/// One setting, as the reference page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The table of the file it stands in, without brackets; empty at the top.
-    pub section: &'static str,
-    /// Its key.
-    pub name: &'static str,
-    /// What is to be written, in words: `size`, `time`, `true or false`.
-    pub kind: &'static str,
-    /// How to write it, ready to follow "write".
-    pub how: &'static str,
-    /// What a number counts; empty where the value carries its own unit, or has none.
-    pub unit: &'static str,
-    /// The default, as it is written in the file; `None` where the file must say it.
-    pub default: Option<String>,
-    /// The value in force, as it is written in the file.
-    pub value: String,
-    /// The least and the most, as written in the file.
-    pub limits: Option<(String, String)>,
-    /// What it does.
-    pub doc: String,
-}
-
-/// Why a setting was not taken.
-pub(crate) enum Unset {
-    /// There is no such setting in this section.
-    Unknown,
-    /// The value is wrong.
-    Fault(Fault),
-}
-
-/// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
-macro_rules! settings {
-    ($(
-        $(#[doc = $section_doc:literal])+
-        $section:ident: $Section:ident {
-            $(
-                $(#[doc = $doc:literal])+
-                $name:ident: $ty:ty as $kind:ident $([$unit:literal])? = $default:expr
-                    $(, $range:expr)?;
-            )+
-        }
-    )+) => {
-        $(
-            $(#[doc = $section_doc])+
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub struct $Section {
-                $( $(#[doc = $doc])+ pub $name: $ty, )+
-            }
-
-            impl Default for $Section {
-                fn default() -> Self {
-                    Self { $( $name: $default, )+ }
-                }
-            }
-        )+
-
-        /// All settings of an installation.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Config {
-            /// The full name of this host: greets, signs `Received` fields, names the certificate.
-            pub hostname: Domain,
-            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
-        }
-
-        impl Config {
-            /// Every setting at its default.
-            #[must_use]
-            pub fn new(hostname: Domain) -> Self {
-                Self { hostname, $( $section: $Section::default(), )+ }
-            }
-
-            /// Names and words of all sections, in their order.
-            pub(crate) fn sections() -> Vec<(&'static str, String)> {
-                vec![$( (stringify!($section), joined(&[$( $section_doc ),+])), )+]
-            }
-
-            /// Sets one setting from what the file says.
-            pub(crate) fn set(
-                &mut self,
-                section: &str,
-                name: &str,
-                value: &DeValue<'_>,
-            ) -> Result<(), Unset> {
-                match (section, name) {
-                    $( $(
-                        (stringify!($section), stringify!($name)) => {
-                            let range = None $( .or(Some($range)) )?;
-                            self.$section.$name =
-                                $kind::read_within(value, range).map_err(Unset::Fault)?;
-                            Ok(())
-                        }
-                    )+ )+
-                    _ => Err(Unset::Unknown),
-                }
-            }
-
-            /// The settings of all sections (all but `hostname`) with the values of this
-            /// configuration, in the order of the file; without one, with the defaults.
-            pub(crate) fn list(config: Option<&Self>) -> Vec<Setting> {
-                let mut all = Vec::new();
-                $(
-                    let defaults = $Section::default();
-                    let values = config.map_or(&defaults, |config| &config.$section);
-                    $(
-                        let range = None $( .or(Some($range)) )?;
-                        all.push(Setting {
-                            section: stringify!($section),
-                            name: stringify!($name),
-                            kind: $kind::KIND,
-                            how: $kind::MEND,
-                            unit: concat!($( $unit )?),
-                            default: Some($kind::write(&defaults.$name)),
-                            value: $kind::write(&values.$name),
-                            limits: $kind::write_limits(range),
-                            doc: joined(&[$( $doc ),+]),
-                        });
-                    )+
-                )+
-                all
-            }
-        }
-    };
-}
-
-/// Doc lines as one paragraph.
-fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
-}
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
 settings! {
@@ -502,6 +373,19 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
+    /// OTLP.
+    metrics: Metrics {
+        /// Who may read `/metrics`. For all others there is no such page; `/healthz` and `/readyz`
+        /// answer everybody.
+        networks: Vec<Network> as Networks = loopback();
+        /// Where an OTLP collector takes them over HTTP as JSON, such as
+        /// `https://otel.example.org/v1/metrics`.
+        otlp_url: Option<String> as OptionalUrl = None;
+        /// How often they are sent there.
+        otlp_every: Duration as Time = MINUTE, secs(1)..=HOUR;
+    }
+
     /// Mail on its way to other servers.
     queue: Queue {
         /// Waits between attempts, one after the other; the last one repeats.
@@ -599,6 +483,13 @@ settings! {
         send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
+    /// Reading again what was written long ago, before it is needed.
+    scrub: Scrub {
+        /// All of the journal and its bodies is read from the disk once in this time, a little at a
+        /// time. `0s`: never.
+        every: Duration as Time = 7 * DAY, Duration::ZERO..=365 * DAY;
+    }
+
     /// The index, which is rebuilt from the journal when it is lost.
     store: Store {
         /// The index is committed at least this often. What it lacks is replayed at start.
@@ -606,11 +497,24 @@ settings! {
             secs(1), Duration::from_millis(10)..=secs(60);
     }
 
+    /// Searching the whole archive (`restante search`). What is searched in lies in search.sqlite; it can
+    /// be removed while the server does not run and is made again.
+    search: Search {
+        /// Whether messages are made searchable.
+        enabled: bool as YesNo = true;
+        /// Whether what is written in attachments (PDF, office formats) is found too.
+        attachments: bool as YesNo = true;
+        /// How much of a core making earlier messages searchable may take. New ones come first.
+        rebuild_percent: u32 as Percent = 50, 1..=100;
+    }
+
     /// What is written to standard error.
     log: Log {
         /// The least that is written: error (we are broken), warn (somebody should look tomorrow),
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
+        /// `text` for people, or `json`: an object on each line, for programs that gather logs.
+        format: LogFormat as LogFormatKind = LogFormat::Text;
     }
 }
 

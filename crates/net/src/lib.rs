@@ -27,6 +27,7 @@ mod end_point;
 mod http_client;
 mod link;
 mod listen;
+mod places;
 mod proxy;
 mod random;
 mod resolve;
@@ -55,7 +56,8 @@ pub use dnssec::{Dnssec, Proof, Proven};
 pub use drive::{Answer, Ended, Event, Question, Service, drive};
 pub use http_client::{HttpClient, HttpError, HttpLimits, HttpRequest, HttpResponse, Reach};
 pub use link::{Link, LinkLimits, Peer, Security};
-pub use listen::{ListenError, ListenLimits, Listener, Places, Stopped, Trusted};
+pub use listen::{ListenError, ListenLimits, Listener, Stopped, Trusted};
+pub use places::{Connections, Places};
 pub use proxy::{PROXY_OCTETS_MAX, ProxyError, ProxyHeader, ProxyRead, read_proxy};
 pub use random::{RandomError, nonce, random_bytes};
 pub use resolve::{

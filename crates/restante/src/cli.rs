@@ -11,8 +11,7 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command,
-    mailbox_command, report_command, serve, show, tls, transfer, verify,
+    archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -51,6 +50,8 @@ enum Command {
     Serve,
     /// How the server is
     Status,
+    /// The running server's numbers, as Prometheus reads them
+    Metrics,
     /// Accounts that sign in and receive
     #[command(subcommand)]
     Account(Account),
@@ -80,6 +81,11 @@ enum Command {
     Tls(tls::Tls),
     /// The whole story of a message
     Trace(Trace),
+    /// Find any message ever accepted, show it, write it out
+    Search(search::SearchArgs),
+    /// Reads attachments that the server gives it
+    #[command(hide = true)]
+    AttachmentReader(search::ReaderArgs),
     /// What people did: deleted, moved, renamed, changed; each can be taken back
     History(history::History),
     /// Take back what was done: all of it, or what one session or address did
@@ -101,6 +107,8 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify(verify::Verify),
+    /// Read the journal and its bodies from the disk now, and name what is damaged
+    Scrub,
     /// The signed head of the journal, to be kept elsewhere, and its check
     Head(heads::command::Head),
     /// That a message was accepted, provable without this server
@@ -221,13 +229,16 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                let alarms = show::start_log(config.log.level);
+                let alarms = show::start_log(config.log.level, config.log.format);
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Command::Search(args) => return search::run(&data, &args, self.json),
+            Command::AttachmentReader(_) => return search::read_attachments(),
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
             Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
@@ -238,6 +249,7 @@ impl Cli {
                 return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
+            Command::Metrics => Request::Metrics,
             Command::Account(command) => {
                 let (request, generated) = account(command)?;
                 let answer = control::ask(&data, request.clone())?;

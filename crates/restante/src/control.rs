@@ -17,12 +17,15 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::data_dir::DataDir;
 use crate::heads::{self, Heads};
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
+use crate::scrubbing::Scrubbing;
 use crate::tls;
 
 /// Bytes of one request.
@@ -66,6 +69,14 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Audits the index.
+    pub auditing: Arc<Auditing>,
+    /// Reads the journal again.
+    pub scrubbing: Arc<Scrubbing>,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// Finds messages, where the settings want it.
+    pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
     pub heads: Option<Arc<Heads>>,
 }
@@ -100,7 +111,18 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms, heads } = parts;
+    let Parts {
+        runner,
+        keeper,
+        hooks,
+        reporter,
+        alarms,
+        auditing,
+        scrubbing,
+        metrics,
+        search,
+        heads,
+    } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -112,11 +134,26 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
     }
+    if let Ok(Request::Search(request)) = request {
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || {
+            crate::search::serve(&store, search.as_deref(), &request, stream)
+        });
+        return served.await.map_err(std::io::Error::other)?;
+    }
     let result = match request {
         Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Metrics) => {
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            text.map(Value::from).map_err(|_| Failure {
+                what: "the server failed at it (a bug)".to_owned(),
+                mend: None,
+            })
+        }
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Proof { mail, check, hash_only }) => {
             heads::command::answer(heads, mail, check, hash_only).await
@@ -155,6 +192,8 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             });
             if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
                 answer.insert("alarms".to_owned(), alarms.view());
+                answer.extend(auditing.view());
+                answer.insert("scrub".to_owned(), scrubbing.view());
             }
             result
         }

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
@@ -26,9 +27,11 @@ use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
+use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
+use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
@@ -227,12 +230,21 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let auditing = Auditing::new(&config, &store);
+    let scrubbing = Scrubbing::new(data, &config, &store);
+    let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
+    let metrics = Arc::new(Metrics::new(numbers, data, &config));
+    let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        auditing: Arc::clone(&auditing),
+        scrubbing: Arc::clone(&scrubbing),
+        metrics: Arc::clone(&metrics),
+        search: search.clone(),
         heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
@@ -241,6 +253,8 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("auditing", auditing.run(stop.clone()));
+    background.run("reading the journal again", scrubbing.run(stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
     let every = config.archive.sweep_interval;
     let sweeping = crate::archiving::sweep(store.clone(), every, stop.clone());
@@ -248,7 +262,7 @@ async fn run(
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, Some(api))?;
+    web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -256,6 +270,8 @@ async fn run(
         let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
         background.run("refreshing policies", refreshing);
     }
+    let (http, until) = (outside.http.clone(), stop.clone());
+    background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
     background.run("reporting to others", reporter.run(stop.clone()));
     if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
         background.run("sending signed heads", sending.run(heads, stop.clone()));
@@ -284,6 +300,10 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    if let Some(search) = search {
+        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
+        ended.context("making messages searchable ended by a bug")?;
+    }
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")

@@ -111,10 +111,7 @@ impl<'a> Teller<'a> {
     }
 
     fn account(&self, id: AccountId) -> String {
-        match self.directory.account(id) {
-            Some(account) => account.address.to_string(),
-            None => format!("removed account {id}"),
-        }
+        account_name(id, self.directory)
     }
 
     fn mailbox(&self, id: MailboxId) -> String {
@@ -270,12 +267,12 @@ impl<'a> Teller<'a> {
                     self.mailbox(*to)
                 )]
             }
-            Record::Expunged { mailbox, .. } => vec![format!(
-                "{who} took it out of {}; it is still in the archive",
-                self.mailbox(*mailbox)
-            )],
             Record::MailboxDeleted { mailbox } => vec![format!(
                 "{who} deleted the mailbox {} with it; it is still in the archive",
+                self.mailbox(*mailbox)
+            )],
+            Record::Expunged { mailbox, .. } => vec![format!(
+                "{who} took it out of {}; it is still in the archive",
                 self.mailbox(*mailbox)
             )],
             Record::Restored { to, .. } => {
@@ -293,22 +290,34 @@ impl<'a> Teller<'a> {
     }
 
     fn who(&self, actor: &Actor) -> String {
-        match actor {
-            Actor::Peer { ip } => ip.to_string(),
-            Actor::Account { account, ip, via } | Actor::Session { account, ip, via, .. } => {
-                let via = match via {
-                    Via::Submission => "submission",
-                    Via::Imap => "IMAP",
-                    Via::Pop3 => "POP3",
-                    Via::Control => "the control socket",
-                    Via::Http => "the HTTP API",
-                };
-                let place = ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
-                format!("{} (over {via}{place})", self.account(*account))
-            }
-            Actor::Operator { name } => format!("the operator ({name})"),
-            Actor::Server => "the server".to_owned(),
+        who(actor, self.directory)
+    }
+}
+
+/// Who did something.
+pub fn who(actor: &Actor, directory: &Directory) -> String {
+    match actor {
+        Actor::Peer { ip } => ip.to_string(),
+        Actor::Account { account, ip, via } | Actor::Session { account, ip, via, .. } => {
+            let via = match via {
+                Via::Submission => "submission",
+                Via::Imap => "IMAP",
+                Via::Pop3 => "POP3",
+                Via::Control => "the control socket",
+                Via::Http => "the HTTP API",
+            };
+            let place = ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+            format!("{} (over {via}{place})", account_name(*account, directory))
         }
+        Actor::Operator { name } => format!("the operator ({name})"),
+        Actor::Server => "the server".to_owned(),
+    }
+}
+
+fn account_name(id: AccountId, directory: &Directory) -> String {
+    match directory.account(id) {
+        Some(account) => account.address.to_string(),
+        None => format!("removed account {id}"),
     }
 }
 

@@ -13,11 +13,13 @@ pub fn listen_https(
     running: &mut Running,
     config: &Config,
     pages: Vec<web::PageSource>,
+    health: Arc<dyn web::Health>,
     api: Option<Arc<web::Api>>,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(web::Shared {
         limits: web_limits(config),
         pages,
+        health: Some(health),
         api,
         room: web::Shared::room(config.web.body_bytes_held_max),
     });

@@ -32,9 +32,9 @@ impl<D: Disk> ReadAt for Segments<'_, D> {
 }
 
 /// Messages with what is known of where they lie.
-struct Known<'a> {
-    mails: &'a [MailId],
-    slots: Vec<Option<Slot>>,
+pub(crate) struct Known<'a> {
+    pub(crate) mails: &'a [MailId],
+    pub(crate) slots: Vec<Option<Slot>>,
     /// Places of the bodies of those without a slot, by message, ascending.
     places: Vec<(MailId, Place)>,
 }
@@ -268,7 +268,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Where messages lie: from the slots, and for those without one from the index.
-    fn known<'a>(&self, mails: &'a [MailId]) -> Result<Known<'a>, StoreError> {
+    pub(crate) fn known<'a>(&self, mails: &'a [MailId]) -> Result<Known<'a>, StoreError> {
         let slots = self.extract.slots(mails);
         let unknown = mails
             .iter()
@@ -285,7 +285,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// The body of a message of which something kept was missing, and is made anew.
-    fn anew(&self, known: &Known<'_>, at: usize) -> Option<Vec<u8>> {
+    pub(crate) fn anew(&self, known: &Known<'_>, at: usize) -> Option<Vec<u8>> {
         self.shared.extracting.again(known.mails[at]);
         self.body_at(known, at)
     }

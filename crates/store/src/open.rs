@@ -12,6 +12,7 @@ use mail_types::{MailId, Timestamp};
 
 use crate::archive::Retention;
 use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
+use crate::counts::Counted;
 use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
@@ -313,6 +314,20 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.shared.stopped()
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        self.shared.counts.now()
+    }
+
+    /// Records that readers of the index do not see yet, and messages that wait to be extracted.
+    #[must_use]
+    pub fn behind(&self) -> (u64, usize) {
+        let acknowledged = self.shared.acknowledged.load(Ordering::Acquire);
+        let published = self.shared.published.load(Ordering::Acquire);
+        (acknowledged.saturating_sub(published), self.shared.extracting.waiting())
     }
 
     /// Has `wake` called whenever the directory has changed, when it can be read already.

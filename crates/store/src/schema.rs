@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 16;
+pub const VERSION: i64 = 18;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -46,6 +46,7 @@ CREATE TABLE legal_hold (
   seq INTEGER PRIMARY KEY, since INTEGER NOT NULL, name TEXT NOT NULL, account INTEGER NOT NULL,
   from_at INTEGER, until_at INTEGER, reason TEXT NOT NULL, ended INTEGER, ended_seq INTEGER,
   ended_reason TEXT);
+CREATE INDEX mail_accepted ON mail (accepted);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
 CREATE TABLE future_release (
@@ -54,6 +55,8 @@ CREATE TABLE custody (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
   mailbox INTEGER, uid INTEGER, report INTEGER);
 CREATE INDEX custody_mail ON custody (mail);
+CREATE INDEX custody_open ON custody (state) WHERE state = 0;
+CREATE INDEX custody_held ON custody (state) WHERE state = 4;
 CREATE TABLE message (
   mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, mail INTEGER NOT NULL, mod_seq INTEGER NOT NULL,
   flags INTEGER NOT NULL, keywords TEXT, internal_date INTEGER NOT NULL, bytes INTEGER NOT NULL,

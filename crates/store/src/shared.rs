@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
+use mail_types::{AccountId, MailId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
+use crate::counts::Counts;
 use crate::directory::Directory;
 use crate::effects::Effects;
 use crate::extracting::Extracting;
@@ -29,6 +30,9 @@ pub type Alarm = Box<dyn Fn(&StoreError) + Send + Sync>;
 pub type QueueWake = Box<dyn Fn() + Send + Sync>;
 /// Called when accounts, domains, aliases or routes have changed.
 pub type DirectoryWake = Box<dyn Fn() + Send + Sync>;
+
+/// Called with messages that were accepted.
+pub type AcceptedWake = Box<dyn Fn(&[MailId]) + Send + Sync>;
 
 /// Called when something happened to mail that may be told of.
 pub type EventWake = Box<dyn Fn() + Send + Sync>;
@@ -64,8 +68,11 @@ pub struct Shared {
     queue_news: Mutex<News>,
     directory_wake: RwLock<Option<DirectoryWake>>,
     event_wake: RwLock<Option<EventWake>>,
+    accepted_wake: RwLock<Option<AcceptedWake>>,
     /// Nothing that is held is to be released before, in milliseconds as [`Timestamp`]s have them.
     pub release_at: AtomicI64,
+    /// What was done since the start.
+    pub counts: Counts,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,7 +109,9 @@ impl Shared {
             queue_news: Mutex::default(),
             directory_wake: RwLock::new(None),
             event_wake: RwLock::new(None),
+            accepted_wake: RwLock::new(None),
             release_at: AtomicI64::new(0),
+            counts: Counts::default(),
         }
     }
 
@@ -162,6 +171,10 @@ impl Shared {
         *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    pub fn set_accepted_wake(&self, wake: AcceptedWake) {
+        *self.accepted_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
     pub fn set_event_wake(&self, wake: EventWake) {
         *self.event_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
@@ -179,7 +192,9 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, events, mailboxes, accepted, made, release_at } = effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made, release_at, counted } =
+            effects;
+        self.counts.add(&counted);
         if let Some(at) = release_at {
             self.release_at.fetch_min(at.0, Ordering::AcqRel);
         }
@@ -195,8 +210,13 @@ impl Shared {
         if watched {
             self.watches.tell(&made, &before_and_now);
         }
-        for (mail, at) in accepted {
+        for &(mail, at) in &accepted {
             self.extracting.accepted(mail, at);
+        }
+        if !accepted.is_empty()
+            && let Some(wake) = &*self.accepted_wake.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            wake(&accepted.iter().map(|(mail, _)| *mail).collect::<Vec<_>>());
         }
         if directory {
             let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);

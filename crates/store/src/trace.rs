@@ -3,15 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use journal::Disk;
-use mail_types::{Address, CustodyId, MailId, MailboxId, ReceiptId, RecordSeq, Timestamp};
+use mail_types::{
+    AccountId, Address, CustodyId, MailId, MailboxId, ReceiptId, RecordSeq, Timestamp,
+};
 
 use crate::custody::CustodyState;
-use crate::index::{address_fingerprint, message_id_fingerprint};
+use crate::index::{address_fingerprint, host_fingerprint, message_id_fingerprint};
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Entry, Place};
 use crate::record_held::{Condition, HeldBy, Hold};
 use crate::sql::{Executor, SqlError};
 use crate::{MailFacts, Store, StoreError};
+
+/// Messages looked at for one query.
+const CANDIDATES_MAX: usize = 100_000;
+/// Of these, so many at a time.
+const PAGE: usize = 64;
 
 /// What to look for; everything given must hold.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +31,12 @@ pub struct Query {
     pub message_id: Option<String>,
     /// From or to this address.
     pub address: Option<Address>,
+    /// From this address.
+    pub sender: Option<Address>,
+    /// To this address.
+    pub recipient: Option<Address>,
+    /// Brought by this host, or offered to it: a name or an IP address.
+    pub host: Option<String>,
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
@@ -79,6 +92,8 @@ pub struct Story {
     pub events: Vec<Event>,
     /// Names of the mailboxes that the story mentions, as of now.
     pub mailbox_names: BTreeMap<MailboxId, String>,
+    /// Whose they are.
+    pub mailbox_owners: BTreeMap<MailboxId, AccountId>,
 }
 
 impl<D: Disk> Store<D> {
@@ -87,24 +102,56 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Where index or journal cannot be read.
     pub fn trace(&self, query: &Query) -> Result<Vec<Story>, StoreError> {
-        let candidates = self.read(|sql| candidates(sql, query))?;
         let mut stories = Vec::new();
-        for facts in candidates {
-            if stories.len() >= query.count_max {
+        let mut before = MailId(i64::MAX as u64);
+        let mut looked_at = 0;
+        while stories.len() < query.count_max && looked_at < CANDIDATES_MAX {
+            let page = PAGE.min(CANDIDATES_MAX - looked_at);
+            let found = self.read(|sql| candidates(sql, query, before, page))?;
+            let Some(last) = found.last() else { break };
+            before = last.receipt.mail;
+            looked_at += found.len();
+            let is_last = found.len() < page;
+            for facts in found {
+                if stories.len() < query.count_max
+                    && let Some((actor, accepted)) = self.matching(query, &facts)?
+                {
+                    stories.push(self.story(facts, actor, accepted)?);
+                }
+            }
+            if is_last {
                 break;
             }
-            if query.receipt.is_some_and(|receipt| receipt != facts.receipt)
-                || query.since.is_some_and(|since| facts.accepted < since)
-                || query.until.is_some_and(|until| facts.accepted >= until)
-            {
-                continue;
-            }
-            let (actor, accepted) = self.accepted(&facts)?;
-            if matches(query, &accepted) {
+        }
+        Ok(stories)
+    }
+
+    /// The stories of these messages that match, in this order.
+    ///
+    /// # Errors
+    /// Where index or journal cannot be read.
+    pub fn stories(&self, mails: &[MailId], query: &Query) -> Result<Vec<Story>, StoreError> {
+        let mut stories = Vec::with_capacity(mails.len());
+        for facts in self.mail_facts(mails)? {
+            let in_time = query.since.is_none_or(|since| facts.accepted >= since)
+                && query.until.is_none_or(|until| facts.accepted < until);
+            if in_time && let Some((actor, accepted)) = self.matching(query, &facts)? {
                 stories.push(self.story(facts, actor, accepted)?);
             }
         }
         Ok(stories)
+    }
+
+    fn matching(
+        &self,
+        query: &Query,
+        facts: &MailFacts,
+    ) -> Result<Option<(Actor, Box<Accepted>)>, StoreError> {
+        if query.receipt.is_some_and(|receipt| receipt != facts.receipt) {
+            return Ok(None);
+        }
+        let (actor, accepted) = self.accepted(facts)?;
+        Ok(matches(query, &accepted).then_some((actor, accepted)))
     }
 
     fn story(
@@ -144,48 +191,73 @@ impl<D: Disk> Store<D> {
                 _ => {}
             }
         }
-        let mailbox_names = self.read(|sql| {
-            let mut names = BTreeMap::new();
+        let (mailbox_names, mailbox_owners) = self.read(|sql| {
+            let (mut names, mut owners) = (BTreeMap::new(), BTreeMap::new());
             for mailbox in mentioned {
-                let name = "SELECT name FROM mailbox WHERE id = $1";
-                sql.query(name, &[mailbox.0.into()], &mut |row| {
+                let select = "SELECT name, account FROM mailbox WHERE id = $1";
+                sql.query(select, &[mailbox.0.into()], &mut |row| {
                     names.insert(mailbox, row.text(0)?.to_owned());
+                    owners.insert(mailbox, AccountId(row.id(1)?));
                     Ok(())
                 })?;
             }
-            Ok(names)
+            Ok((names, owners))
         })?;
-        Ok(Story { facts, actor, accepted, custodies, events, mailbox_names })
+        Ok(Story { facts, actor, accepted, custodies, events, mailbox_names, mailbox_owners })
     }
 }
 
-/// What the index finds: all that match and maybe more, newest first.
-fn candidates(sql: &mut impl Executor, query: &Query) -> Result<Vec<MailFacts>, SqlError> {
-    /// Messages looked at for one query.
-    const CANDIDATES_MAX: i64 = 100_000;
+/// What the index finds of the messages before one: all that match and maybe more, newest first,
+/// at most so many.
+fn candidates(
+    sql: &mut impl Executor,
+    query: &Query,
+    before: MailId,
+    count_max: usize,
+) -> Result<Vec<MailFacts>, SqlError> {
     let mut mails: Vec<MailId> = Vec::new();
-    let by_fingerprint =
-        "SELECT mail FROM lookup WHERE fingerprint = $1 ORDER BY mail DESC LIMIT $2";
-    let fingerprint = query
-        .message_id
-        .as_deref()
-        .map(|id| message_id_fingerprint(bare(id)))
-        .or_else(|| query.address.as_ref().map(address_fingerprint));
+    let limit = (count_max as u64).into();
+    let keys = fingerprints(query);
+    let (since, until) =
+        (query.since.map_or(i64::MIN, |at| at.0), query.until.map_or(i64::MAX, |at| at.0));
     if let Some(mail) = query.receipt.map(|receipt| receipt.mail).or(query.mail) {
-        mails.push(mail);
-    } else if let Some(fingerprint) = fingerprint {
-        let params = [fingerprint.into(), CANDIDATES_MAX.into()];
-        sql.query(by_fingerprint, &params, &mut |row| {
-            mails.push(MailId(row.id(0)?));
-            Ok(())
-        })?;
-    } else {
-        let since = query.since.map_or(i64::MIN, |since| since.0);
-        let until = query.until.map_or(i64::MAX, |until| until.0);
-        let limit = i64::try_from(query.count_max).unwrap_or(CANDIDATES_MAX).min(CANDIDATES_MAX);
+        mails.extend((mail < before).then_some(mail));
+    } else if let Some((first, others)) = keys.split_first() {
+        let (low, high) = ids_between(sql, since, until, before)?;
+        // What is asked for twice is asked for once.
+        let of = |at: usize| others.get(at).copied().unwrap_or(*first);
         sql.query(
-            "SELECT id FROM mail WHERE accepted >= $1 AND accepted < $2 ORDER BY id DESC LIMIT $3",
-            &[since.into(), until.into(), limit.into()],
+            "SELECT lookup.mail FROM lookup \
+             JOIN mail ON mail.id = lookup.mail AND mail.accepted >= $1 AND mail.accepted < $2 \
+             WHERE lookup.fingerprint = $3 AND lookup.mail >= $4 AND lookup.mail < $5 \
+             AND EXISTS (SELECT 1 FROM lookup AS b WHERE b.fingerprint = $6 AND b.mail = lookup.mail) \
+             AND EXISTS (SELECT 1 FROM lookup AS c WHERE c.fingerprint = $7 AND c.mail = lookup.mail) \
+             AND EXISTS (SELECT 1 FROM lookup AS d WHERE d.fingerprint = $8 AND d.mail = lookup.mail) \
+             AND EXISTS (SELECT 1 FROM lookup AS e WHERE e.fingerprint = $9 AND e.mail = lookup.mail) \
+             ORDER BY lookup.mail DESC LIMIT $10",
+            &[
+                since.into(),
+                until.into(),
+                (*first).into(),
+                low.into(),
+                high.into(),
+                of(0).into(),
+                of(1).into(),
+                of(2).into(),
+                of(3).into(),
+                limit,
+            ],
+            &mut |row| {
+                mails.push(MailId(row.id(0)?));
+                Ok(())
+            },
+        )?;
+    } else {
+        let (low, high) = ids_between(sql, since, until, before)?;
+        sql.query(
+            "SELECT id FROM mail WHERE id >= $1 AND id < $2 AND accepted >= $3 AND accepted < $4 \
+             ORDER BY id DESC LIMIT $5",
+            &[low.into(), high.into(), since.into(), until.into(), limit],
             &mut |row| {
                 mails.push(MailId(row.id(0)?));
                 Ok(())
@@ -194,24 +266,71 @@ fn candidates(sql: &mut impl Executor, query: &Query) -> Result<Vec<MailFacts>, 
     }
     let mut facts = Vec::with_capacity(mails.len());
     for mail in mails {
-        facts.extend(read_facts(sql, mail)?);
+        facts.extend(
+            read_facts(sql, mail)?
+                .filter(|facts| facts.accepted.0 >= since && facts.accepted.0 < until),
+        );
     }
     Ok(facts)
 }
 
-/// A fingerprint may be shared; the record tells.
+/// What to look up: the rarest kind first, as far as one can know.
+fn fingerprints(query: &Query) -> Vec<i64> {
+    let addresses = [&query.address, &query.recipient, &query.sender].into_iter().flatten();
+    let mut keys: Vec<i64> =
+        query.message_id.iter().map(|id| message_id_fingerprint(bare(id))).collect();
+    keys.extend(addresses.map(address_fingerprint));
+    keys.extend(query.host.as_deref().map(host_fingerprint));
+    keys
+}
+
+/// Between which ids, the first of them included, lie the messages that were accepted between two
+/// times: ids are given out when a message begins to arrive, which is at most a day before it is
+/// accepted, and in this order unless somebody sets the clock back by more than that.
+fn ids_between(
+    sql: &mut impl Executor,
+    since: i64,
+    until: i64,
+    before: MailId,
+) -> Result<(u64, u64), SqlError> {
+    const ARRIVING_MAX: i64 = 24 * 3600 * 1000;
+    let low = match since {
+        i64::MIN => None,
+        since => sql.number(
+            "SELECT id FROM mail WHERE accepted < $1 ORDER BY accepted DESC LIMIT 1",
+            &[since.saturating_sub(ARRIVING_MAX).into()],
+        )?,
+    };
+    let high = match until {
+        i64::MAX => None,
+        until => sql.number(
+            "SELECT id FROM mail WHERE accepted >= $1 ORDER BY accepted LIMIT 1",
+            &[until.saturating_add(ARRIVING_MAX).into()],
+        )?,
+    };
+    let high = high.map_or(before.0, |high| before.0.min(high.cast_unsigned()));
+    Ok((low.map_or(0, i64::cast_unsigned), high))
+}
+
+/// A fingerprint may be shared, and an address be the sender's or a recipient's; the record tells.
+/// A host that was offered a message is not in it: of hosts the fingerprint alone decides.
 fn matches(query: &Query, accepted: &Accepted) -> bool {
     let message_id = query
         .message_id
         .as_deref()
         .is_none_or(|wanted| accepted.message_id.as_deref().is_some_and(|id| id == bare(wanted)));
-    let address = query.address.as_ref().is_none_or(|wanted| {
-        let folded = wanted.folded();
-        let is = |address: &Address| address.folded() == folded;
-        accepted.reverse_path.address().is_some_and(is)
-            || accepted.custodies.iter().any(|custody| is(&custody.recipient))
-    });
-    message_id && address
+    let sent_by = |folded: &str| {
+        accepted.reverse_path.address().is_some_and(|address| address.folded() == folded)
+    };
+    let sent_to =
+        |folded: &str| accepted.custodies.iter().any(|one| one.recipient.folded() == folded);
+    let holds = |wanted: &Option<Address>, is: &dyn Fn(&str) -> bool| {
+        wanted.as_ref().is_none_or(|wanted| is(&wanted.folded()))
+    };
+    message_id
+        && holds(&query.address, &|folded| sent_by(folded) || sent_to(folded))
+        && holds(&query.sender, &sent_by)
+        && holds(&query.recipient, &sent_to)
 }
 
 fn bare(message_id: &str) -> &str {

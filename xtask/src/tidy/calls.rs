@@ -28,9 +28,9 @@ const BANNED: &[(u8, &[&str], &str)] = &[
     ),
 ];
 
-/// Who changes files in the data directory: `journal` the mail, `extract` what it made of it, which
-/// is never synced and can be dropped, and `ledger` the signed heads.
-const FILES: &[&str] = &["journal", "extract", "ledger"];
+/// Who changes files in the data directory: `journal` the mail, `extract` and `archive-search` what
+/// they made of it, which can be dropped, and `ledger` the signed heads.
+const FILES: &[&str] = &["journal", "extract", "archive-search", "ledger"];
 
 /// Calls that change mail files or force them to disk. Only `journal` makes them.
 const DISK: &[&str] = &[

@@ -15,11 +15,21 @@ pub fn directory(path: &Path) -> anyhow::Result<()> {
 
 /// Writes a new file with this time; refuses to write over one.
 pub fn write_new(path: &Path, bytes: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .with_context(|| format!("cannot make {}", path.display()))?;
+    write_into(OpenOptions::new().write(true).create_new(true), path, bytes, time)
+}
+
+/// Writes a file with this time, in place of one that is there.
+pub fn write(path: &Path, bytes: &[u8], time: Option<Timestamp>) -> anyhow::Result<()> {
+    write_into(OpenOptions::new().write(true).create(true).truncate(true), path, bytes, time)
+}
+
+fn write_into(
+    how: &OpenOptions,
+    path: &Path,
+    bytes: &[u8],
+    time: Option<Timestamp>,
+) -> anyhow::Result<()> {
+    let mut file = how.open(path).with_context(|| format!("cannot make {}", path.display()))?;
     let write = file.write_all(bytes).and_then(|()| match time.and_then(system_time) {
         Some(time) => file.set_times(FileTimes::new().set_modified(time)),
         None => Ok(()),
@@ -44,6 +54,18 @@ impl Growing {
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self { file: std::io::BufWriter::new(file), path })
+    }
+
+    /// One that is there, from its end on.
+    pub fn append(path: PathBuf) -> anyhow::Result<Self> {
+        let file = OpenOptions::new().append(true).open(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { file: std::io::BufWriter::new(file), path })
+    }
+
+    /// What was added is in the file.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        self.file.flush().with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     pub fn add(&mut self, bytes: &[u8]) -> anyhow::Result<()> {

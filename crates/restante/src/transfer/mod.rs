@@ -18,5 +18,6 @@ mod source;
 mod words;
 
 pub use export::{ExportArgs, export};
+pub use export_files::{Growing, directory, write};
 pub use import::{ImportArgs, import};
 pub use session::serve;

@@ -7,6 +7,7 @@
 mod harness;
 
 mod aliases_and_forwards;
+mod archive_is_searched;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;
@@ -14,6 +15,7 @@ mod broken;
 mod certificates;
 mod connections_have_limits;
 mod curl_and_swaks_work;
+mod damage_is_found_early;
 mod deleted_over_pop3;
 mod delivered_at_once;
 mod dmarc_reports_are_read;
@@ -64,3 +66,4 @@ mod trace_tells_the_story;
 mod twins_are_both_kept;
 mod unbound;
 mod unknown_user_refused;
+mod watched_over;

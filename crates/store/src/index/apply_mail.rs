@@ -6,6 +6,7 @@ use super::apply_mailbox::NewMessage;
 use super::{Index, runs};
 use crate::custody::CustodyState;
 use crate::record::{Accepted, Entry, Fate, NewCustody, Outcome, Place, Source};
+use crate::record_tried::Tried;
 use crate::sql::{Executor, SqlError};
 
 impl<E: Executor> Index<E> {
@@ -108,6 +109,16 @@ impl<E: Executor> Index<E> {
             mail.custodies.iter().map(|custody| address_fingerprint(&custody.recipient)).collect();
         fingerprints.extend(mail.reverse_path.address().map(address_fingerprint));
         fingerprints.extend(mail.message_id.as_deref().map(message_id_fingerprint));
+        match &mail.source {
+            Source::Smtp { ip, helo, .. } | Source::Lmtp { ip, lhlo: helo, .. } => {
+                fingerprints.extend([host_fingerprint(&ip.to_string()), host_fingerprint(helo)]);
+            }
+            Source::Submission { ip, .. } => fingerprints.push(host_fingerprint(&ip.to_string())),
+            Source::Append { .. }
+            | Source::Report { .. }
+            | Source::Import { .. }
+            | Source::PeriodReport => {}
+        }
         fingerprints.sort_unstable();
         fingerprints.dedup();
         for fingerprint in fingerprints {
@@ -115,6 +126,26 @@ impl<E: Executor> Index<E> {
                 "INSERT INTO lookup (fingerprint, mail) VALUES ($1, $2) \
                  ON CONFLICT (fingerprint, mail) DO NOTHING",
                 &[fingerprint.into(), mail.mail.0.into()],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The hosts that were asked to take a message, so that a trace finds it by them.
+    pub(super) fn add_hosts(&mut self, tried: &Tried) -> Result<(), SqlError> {
+        // They are recipients of one message.
+        let Some((custody, _)) = tried.outcomes.first() else { return Ok(()) };
+        let peers = tried.tries.iter().filter_map(|each| each.peer.as_ref()).chain(&tried.peer);
+        let mut hosts: Vec<i64> = peers
+            .flat_map(|peer| [host_fingerprint(&peer.host), host_fingerprint(&peer.ip.to_string())])
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        for host in hosts {
+            self.sql.execute(
+                "INSERT INTO lookup (fingerprint, mail) SELECT $2, mail FROM custody WHERE id = $1 \
+                 ON CONFLICT (fingerprint, mail) DO NOTHING",
+                &[custody.0.into(), host.into()],
             )?;
         }
         Ok(())
@@ -281,6 +312,11 @@ pub fn address_fingerprint(address: &Address) -> i64 {
 /// Where a Message-ID is looked up.
 pub fn message_id_fingerprint(message_id: &str) -> i64 {
     fingerprint(b'm', message_id)
+}
+
+/// Where a host is looked up, by name or address.
+pub fn host_fingerprint(host: &str) -> i64 {
+    fingerprint(b'h', &host.trim_end_matches('.').to_ascii_lowercase())
 }
 
 fn fingerprint(kind: u8, text: &str) -> i64 {

@@ -32,7 +32,7 @@ use crate::schema;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_act::NewAct;
 pub use apply_held::EVERYWHERE;
-pub use apply_mail::{address_fingerprint, message_id_fingerprint};
+pub use apply_mail::{address_fingerprint, host_fingerprint, message_id_fingerprint};
 use apply_mailbox::{CopiedMessages, Taken};
 pub use apply_mailbox::{flags_from, runs};
 pub use apply_quota::read_quotas;
@@ -361,6 +361,7 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_custody(*custody, seq, at)
             }
             Record::Tried(tried) => {
+                self.add_hosts(tried)?;
                 for (custody, outcome) in &tried.outcomes {
                     self.attempted(*custody, outcome)?;
                     self.tell_story_of_custody(*custody, seq, at)?;

@@ -5,6 +5,7 @@ mod accounts;
 mod annotations;
 mod appends;
 mod archive;
+mod audited;
 mod changes;
 mod extracted;
 mod groups;

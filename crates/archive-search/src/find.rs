@@ -1,0 +1,361 @@
+//! Searching: candidates by words and facts from here, a page at a time; what is so of them now from
+//! the store; each message that matches is handed out at once.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use mail_types::{AccountId, MailId};
+use rusqlite::Connection;
+use store::{CustodyState, KnownBy, Left, Store, Story, Visit};
+
+use crate::document::shown_text;
+use crate::excerpt::{Excerpt, excerpt};
+use crate::kept::{self, Attachment};
+use crate::matching::Ready;
+use crate::query::{Direction, Fact, Place, Query, Verdict};
+use crate::words::Wanted;
+use crate::{Progress, SEARCHES_MAX, Search, SearchError};
+
+/// How long one search may look.
+const TIME_MAX: Duration = Duration::from_secs(30);
+/// Candidates looked at in one search.
+const LOOKED_AT_MAX: usize = 2_000_000;
+/// Candidates looked at together, first and at most.
+const PAGE_FIRST: usize = 32;
+const PAGE_MAX: usize = 1024;
+/// Messages of mailboxes that `in:` may name.
+const IN_MAX: u32 = 2_000_000;
+/// Octets of a body that is read again for an excerpt; of a larger one the folded text is shown.
+const EXCERPT_BODY_MAX: u64 = 1 << 20;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// For what.
+    pub query: &'a Query,
+    /// In messages from or to these accounts alone; in all where nothing is said.
+    pub within: Option<&'a [AccountId]>,
+    /// At most so many.
+    pub count_max: usize,
+    /// With the place in the text.
+    pub excerpts: bool,
+}
+
+/// Where in a message something was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// In its text.
+    Body,
+    /// In an attachment of this name.
+    Attachment(String),
+}
+
+/// A message that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Everything known of it.
+    pub story: Story,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What was found of its sender.
+    pub verdict: Verdict,
+    /// What is attached, without the texts.
+    pub attachments: Vec<Attachment>,
+    /// The place in the text.
+    pub excerpt: Option<(Where, Excerpt)>,
+}
+
+/// How a search ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Messages found.
+    pub found: usize,
+    /// There may be more: it ended at the limit that was asked for.
+    pub more: bool,
+    /// It ended because it took too long or looked at too many.
+    pub gave_up: bool,
+    /// Parts of words that stand for so many words that not all were looked up.
+    pub cut: Vec<String>,
+    /// How many messages can be found.
+    pub progress: Progress,
+}
+
+struct UnderWay<'a>(&'a Search);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Search {
+    fn place(&self) -> Result<UnderWay<'_>, SearchError> {
+        if self.under_way.fetch_add(1, Ordering::AcqRel) >= SEARCHES_MAX {
+            self.under_way.fetch_sub(1, Ordering::AcqRel);
+            return Err(SearchError::Busy);
+        }
+        Ok(UnderWay(self))
+    }
+
+    /// Finds messages, the newest first, and hands each out as it is found.
+    ///
+    /// # Errors
+    /// Where store or file cannot be read, or too many search.
+    pub fn find(
+        &self,
+        store: &Store,
+        asked: &Asked<'_>,
+        found: &mut dyn FnMut(Found) -> Visit,
+    ) -> Result<Ended, SearchError> {
+        let _place = self.place()?;
+        let sql =
+            kept::open_reader(&self.path).map_err(|error| match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::CannotOpen) => SearchError::NotThere,
+                _ => SearchError::Sql(error),
+            })?;
+        let progress = self.progress(store)?;
+        let over = Over::start(&sql)?;
+        let directory = store.directory();
+        let accounts = |address: &mail_types::Address| {
+            directory.sign_in_name(&address.to_string()).map(|account| account.id)
+        };
+        let ready = Ready::new(&sql, asked.query, asked.within, &accounts)?;
+        let now = Now::new(store, asked.query, &accounts)?;
+        let mut looking = Looking { store, sql: &sql, asked, ready: &ready, now, found: 0 };
+        let looked = looking.look(found);
+        drop(over);
+        let (more, gave_up) = match looked {
+            Ok(ended) => ended,
+            Err(SearchError::Sql(error))
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+            {
+                (true, true)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Ended { found: looking.found, more, gave_up, cut: ready.cut.clone(), progress })
+    }
+}
+
+/// Ends a search whose time is over.
+struct Over {
+    _done: mpsc::Sender<()>,
+}
+
+impl Over {
+    fn start(sql: &Connection) -> Result<Self, SearchError> {
+        let interrupt = sql.get_interrupt_handle();
+        let (done, waited) = mpsc::channel::<()>();
+        std::thread::Builder::new()
+            .name("search-time".to_owned())
+            .spawn(move || {
+                if waited.recv_timeout(TIME_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    interrupt.interrupt();
+                }
+            })
+            .map_err(SearchError::Thread)?;
+        Ok(Self { _done: done })
+    }
+}
+
+/// What must be so now.
+struct Now<'a> {
+    /// Known by, whether not.
+    keys: Vec<(KnownBy<'a>, bool)>,
+    states: Vec<(CustodyState, bool)>,
+    lies_in: Vec<(HashSet<MailId>, bool)>,
+    deleted: Vec<bool>,
+}
+
+impl<'a> Now<'a> {
+    fn new(
+        store: &Store,
+        query: &'a Query,
+        accounts: &dyn Fn(&mail_types::Address) -> Option<AccountId>,
+    ) -> Result<Self, SearchError> {
+        let mut now =
+            Self { keys: Vec::new(), states: Vec::new(), lies_in: Vec::new(), deleted: Vec::new() };
+        let account = query.facts.iter().find_map(|term| match &term.is {
+            Fact::Account(address) if !term.not => accounts(address),
+            _ => None,
+        });
+        for term in &query.facts {
+            match &term.is {
+                Fact::MessageId(id) => now.keys.push((KnownBy::MessageId(id), term.not)),
+                Fact::Host(host) => now.keys.push((KnownBy::Host(host), term.not)),
+                Fact::State(state) => now.states.push((*state, term.not)),
+                Fact::In(name) => {
+                    let mails = store.mails_in(name, account, IN_MAX)?;
+                    let mails = mails.ok_or_else(|| SearchError::TooManyIn(name.clone()))?;
+                    now.lies_in.push((mails, term.not));
+                }
+                Fact::Deleted => now.deleted.push(term.not),
+                Fact::Accepted(_)
+                | Fact::Larger(_)
+                | Fact::Smaller(_)
+                | Fact::HasAttachment
+                | Fact::Direction(_)
+                | Fact::Verdict(_)
+                | Fact::Account(_)
+                | Fact::Mail(..) => {}
+            }
+        }
+        Ok(now)
+    }
+
+    /// Which of these are so; what only a story tells comes later.
+    fn keep(&self, store: &Store, mut mails: Vec<MailId>) -> Result<Vec<MailId>, SearchError> {
+        for (mailboxes, not) in &self.lies_in {
+            mails.retain(|mail| mailboxes.contains(mail) != *not);
+        }
+        for (key, not) in &self.keys {
+            let known = store.are_known_by(&mails, &[*key])?;
+            mails = kept_of(mails, known.into_iter().map(|known| known != *not));
+        }
+        if !self.states.is_empty() {
+            let states = store.states(&mails)?;
+            let so = |of: Vec<CustodyState>| {
+                self.states.iter().all(|(state, not)| of.contains(state) != *not)
+            };
+            mails = kept_of(mails, states.into_iter().map(so));
+        }
+        Ok(mails)
+    }
+
+    fn is_deleted(&self, story: &Story) -> bool {
+        self.deleted.iter().all(|not| {
+            let out = |left: Left| matches!(left, Left::Expunged | Left::WithMailbox);
+            story.places().iter().any(|lies| lies.gone.as_ref().is_some_and(|gone| out(gone.how)))
+                != *not
+        })
+    }
+}
+
+fn kept_of(mails: Vec<MailId>, keep: impl Iterator<Item = bool>) -> Vec<MailId> {
+    mails.into_iter().zip(keep).filter_map(|(mail, keep)| keep.then_some(mail)).collect()
+}
+
+struct Looking<'a> {
+    store: &'a Store,
+    sql: &'a Connection,
+    asked: &'a Asked<'a>,
+    ready: &'a Ready,
+    now: Now<'a>,
+    found: usize,
+}
+
+impl Looking<'_> {
+    /// Whether there may be more, and whether it gave up.
+    fn look(&mut self, found: &mut dyn FnMut(Found) -> Visit) -> Result<(bool, bool), SearchError> {
+        let mut before = MailId(i64::MAX as u64);
+        let (mut page, mut looked_at) = (PAGE_FIRST, 0);
+        // What is known by a key is few, where no words say which.
+        let leads = self.now.keys.iter().find(|(_, not)| !not).map(|(key, _)| *key);
+        let leads = leads.filter(|_| !self.ready.has_words());
+        while looked_at < LOOKED_AT_MAX {
+            let (candidates, last, count) = match leads {
+                Some(key) => {
+                    let mails = self.store.known_by(key, before, page as u32)?;
+                    let (last, count) = (mails.last().copied(), mails.len());
+                    (self.ready.matching(self.sql, &mails)?, last, count)
+                }
+                None => {
+                    let mails = self.ready.page(self.sql, before, page)?;
+                    let (last, count) = (mails.last().copied(), mails.len());
+                    (mails, last, count)
+                }
+            };
+            let Some(last) = last else { return Ok((false, false)) };
+            before = last;
+            looked_at += count;
+            for mail in self.now.keep(self.store, candidates)? {
+                if self.found >= self.asked.count_max {
+                    return Ok((true, false));
+                }
+                let Some(one) = self.found(mail)? else { continue };
+                self.found += 1;
+                if found(one) == Visit::Stop {
+                    return Ok((true, false));
+                }
+            }
+            if count < page {
+                return Ok((false, false));
+            }
+            page = (page * 4).min(PAGE_MAX);
+        }
+        Ok((true, true))
+    }
+
+    fn found(&self, mail: MailId) -> Result<Option<Found>, SearchError> {
+        let all = store::Query::default();
+        let Some(story) = self.store.stories(&[mail], &all)?.pop() else { return Ok(None) };
+        if !self.now.is_deleted(&story) {
+            return Ok(None);
+        }
+        let select = "SELECT direction, verdict FROM mail WHERE id = ?1";
+        let (direction, verdict) =
+            self.sql.prepare_cached(select)?.query_row([mail.0.cast_signed()], |row| {
+                Ok((row.get::<_, u16>(0)?, row.get::<_, u16>(1)?))
+            })?;
+        let mut attachments = kept::attachments(self.sql, mail, self.asked.excerpts)?;
+        let excerpt = match self.asked.excerpts {
+            true => self.excerpt(&story, &attachments)?,
+            false => None,
+        };
+        attachments.iter_mut().for_each(|attachment| attachment.text.clear());
+        Ok(Some(Found {
+            story,
+            direction: Direction::ALL
+                .get(usize::from(direction))
+                .copied()
+                .unwrap_or(Direction::Internal),
+            verdict: Verdict::ALL.get(usize::from(verdict)).copied().unwrap_or(Verdict::None),
+            attachments,
+            excerpt,
+        }))
+    }
+
+    fn excerpt(
+        &self,
+        story: &Story,
+        attachments: &[Attachment],
+    ) -> Result<Option<(Where, Excerpt)>, SearchError> {
+        let in_ = |place: Place| -> Vec<&Wanted> {
+            let words = self.asked.query.wanted();
+            let there = words.filter(|w| w.places.is_empty() || w.places.contains(&place));
+            there.map(|words| &words.wanted).collect()
+        };
+        let wanted = in_(Place::Body);
+        if !wanted.is_empty() {
+            for text in self.texts(story)? {
+                if let Some(found) = excerpt(&text, &wanted) {
+                    return Ok(Some((Where::Body, found)));
+                }
+            }
+        }
+        let wanted = in_(Place::Files);
+        let mut with_text = attachments.iter().filter(|attachment| !attachment.text.is_empty());
+        Ok(with_text.find_map(|attachment| {
+            let found = excerpt(&attachment.text, &wanted)?;
+            Some((Where::Attachment(attachment.name.clone()), found))
+        }))
+    }
+
+    fn texts(&self, story: &Story) -> Result<Vec<String>, SearchError> {
+        if story.facts.body_bytes <= EXCERPT_BODY_MAX {
+            // A body that is purged or damaged has no excerpt; that is said elsewhere.
+            return Ok(self
+                .store
+                .body(&story.facts)
+                .map_or_else(|_| Vec::new(), |b| shown_text(&b)));
+        }
+        let mut texts = Vec::new();
+        self.store.texts(&[story.facts.receipt.mail], |_, text| {
+            texts.extend(text.map(str::to_owned));
+            Visit::GoOn
+        })?;
+        Ok(texts)
+    }
+}

@@ -1,0 +1,142 @@
+//! `restante search`: any message ever accepted, found, shown, and written out with proofs.
+
+mod export;
+mod reader;
+mod session;
+mod view;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::data_dir::DataDir;
+use crate::show;
+
+pub use reader::{ReaderArgs, read_attachments, start};
+pub use session::serve;
+
+/// Messages shown where nothing else is said.
+const SHOWN: usize = 20;
+/// Nothing was found.
+const EXIT_NOTHING_FOUND: u8 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  restante search from:anna subject:invoice
+  restante search 'account:bob@example.org is:deleted after:2026-11-01'
+  restante search '\"annual report\" OR 年度报告 has:attachment larger:1M'
+  restante search filename:xlsx file:budget direction:in --limit 100 --json
+  restante search to:bob@example.org before:2026-10 --export /tmp/bob-october
+  restante search from:anna@example.com --export /tmp/anna.mbox
+
+All of these must hold:
+  word, \"some words\"    anywhere: people, subject, text, names and texts of attachments
+  from: to: subject: body:  there alone        filename: file:     of attachments: name, or text too
+  after: before: on:     2026-11-21, 2026-11, 7d (ago), today       larger: smaller:  5M, 500K
+  has:attachment         is:deleted (taken out of a mailbox)        in:Archive  (lies there now)
+  account:ANN@EXAMPLE.ORG  host:192.0.2.1      id:RECEIPT or id:MESSAGE-ID
+  direction: in, out, internal                 verdict: spam, ham, held, none
+  state: queued, delivered, relayed, returned, held, purged
+  -term: not this        one OR other: either of two
+
+Parts of words are found (three letters or more), and any two characters of Chinese, Japanese or
+Korean. Every message ever accepted is found, also what users have deleted, what is queued or held.
+Without a query it says how many messages can be found. An export holds the messages byte for byte,
+with a manifest of their hashes and envelopes; begun anew, it goes on where it was.";
+
+/// What is looked for.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SearchArgs {
+    /// Words and keys, see below
+    query: Vec<String>,
+    /// At most so many, the newest first [default: 20; for an export: all]
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Write the messages into this directory as EML files, or into this file.mbox
+    #[arg(long, value_name = "DIR|FILE.mbox")]
+    export: Option<PathBuf>,
+}
+
+/// What a session is begun with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SearchRequest {
+    /// As it was typed; none asks how far it is.
+    pub query: Option<String>,
+    /// At most so many.
+    pub count_max: Option<usize>,
+    /// With the place in the text.
+    pub excerpts: bool,
+    /// Each followed by the bytes of the message.
+    pub bodies: bool,
+}
+
+/// Finds and shows, or writes out.
+pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<ExitCode> {
+    let query = query_of(&args.query);
+    if let Some(path) = &args.export {
+        let Some(query) = query else {
+            bail!("say what to export: restante search QUERY --export …")
+        };
+        return export::export(data, &query, args.limit, path, as_json);
+    }
+    let request = SearchRequest {
+        count_max: Some(args.limit.unwrap_or(SHOWN)),
+        excerpts: query.is_some(),
+        bodies: false,
+        query,
+    };
+    let asked = request.query.is_some();
+    let mut client = session::Client::open(data, &request)?;
+    let mut found = 0;
+    let end = client.each(&mut |hit, _| {
+        found += 1;
+        if as_json {
+            show::line(&hit.to_string());
+        } else {
+            view::show(hit);
+        }
+        Ok(())
+    })?;
+    client.close()?;
+    if as_json {
+        show::line(&serde_json::json!({ "end": end }).to_string());
+    } else {
+        view::show_end(&end, asked);
+    }
+    let nothing = asked && found == 0;
+    Ok(if nothing { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
+}
+
+/// The words of the command line as one query. A shell takes quotes away: an argument with spaces and
+/// no quotes of its own was in some, where there are others.
+fn query_of(words: &[String]) -> Option<String> {
+    if let [whole] = words {
+        return (!whole.trim().is_empty()).then(|| whole.clone());
+    }
+    let quoted = words.iter().map(|word| {
+        let plain = !word.contains(char::is_whitespace) || word.contains('"');
+        match (plain, word.split_once(':')) {
+            (true, _) => word.clone(),
+            (false, Some((key, value))) if key.chars().all(|c| c.is_ascii_alphabetic()) => {
+                format!("{key}:\"{value}\"")
+            }
+            (false, _) => format!("\"{word}\""),
+        }
+    });
+    let all = quoted.collect::<Vec<_>>().join(" ");
+    (!all.trim().is_empty()).then_some(all)
+}
+
+/// A member of an answer, as text for people.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,70 @@
+//! Starts making messages searchable, and is the process that reads attachments.
+
+use std::io::{stdin, stdout};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use archive_search::{
+    NoReader, Reader, ReaderProcess, Search, Settings, search_path, serve_reader,
+};
+use clap::Args;
+use config::Config;
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
+use store::Store;
+
+use crate::data_dir::DataDir;
+
+/// Bytes of memory that reading attachments may take.
+const MEMORY_MAX: u64 = 1 << 30;
+/// Files that it may have open: it opens none itself.
+const FILES_MAX: u64 = 32;
+/// How much it stands behind everything else.
+const NICENESS: i32 = 19;
+/// The command's name.
+pub const COMMAND: &str = "attachment-reader";
+
+/// Takes nothing.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ReaderArgs {}
+
+/// Reads attachments that come on standard input; what strangers send can break this process alone.
+pub fn read_attachments() -> anyhow::Result<ExitCode> {
+    let limit = |resource, most| {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(resource, limit).context("cannot limit the reader of attachments")
+    };
+    limit(Resource::As, MEMORY_MAX)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, FILES_MAX)?;
+    setpriority_process(None, NICENESS).context("cannot make the reader of attachments humble")?;
+    serve_reader(&mut stdin().lock(), &mut stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who reads attachments under these settings.
+pub fn reader(config: &Config) -> Box<dyn Reader> {
+    if !config.search.attachments {
+        return Box::new(NoReader);
+    }
+    match std::env::current_exe() {
+        Ok(program) => Box::new(ReaderProcess::new(program, vec![COMMAND.to_owned()])),
+        Err(error) => {
+            tracing::warn!(%error, "attachments are not searched: this program is not found");
+            Box::new(NoReader)
+        }
+    }
+}
+
+/// Makes messages searchable in the background, where the settings want it. Where it cannot, mail
+/// goes on.
+pub fn start(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Search>> {
+    if !config.search.enabled {
+        return None;
+    }
+    let settings = Settings { rebuild_percent: config.search.rebuild_percent };
+    Search::start(store, search_path(data.path()), settings, reader(config))
+        .inspect_err(|error| tracing::error!(%error, "the archive cannot be searched"))
+        .ok()
+}

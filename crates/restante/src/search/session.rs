@@ -1,0 +1,240 @@
+//! A search on the control socket: a line for each message as it is found, and one at the end.
+
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use archive_search::{Asked, Found, Pace, Query, Search, SearchError, search_path};
+use serde_json::{Value, json};
+use store::{Store, Visit};
+
+use crate::control::told;
+use crate::data_dir::DataDir;
+use crate::request::{Failure, Request};
+use crate::search::{SearchRequest, reader, view};
+
+/// Between two lines about how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How long whoever asks may take to read what was found.
+const WRITE_TIME: Duration = Duration::from_secs(300);
+
+/// Serves a search. What goes wrong is told; that nobody listens any more ends it.
+///
+/// # Errors
+/// Where nobody listens.
+pub fn serve(
+    store: &Store,
+    search: Option<&Search>,
+    request: &SearchRequest,
+    stream: UnixStream,
+) -> std::io::Result<()> {
+    stream.set_write_timeout(Some(WRITE_TIME))?;
+    let mut out = BufWriter::new(stream);
+    let answer = match search {
+        Some(search) => find(store, search, request, &mut out),
+        None => Err(Ending::Told(Failure {
+            what: "the archive is not searched".to_owned(),
+            mend: Some("set search.enabled = true in restante.toml and start again".to_owned()),
+        })),
+    };
+    match answer {
+        Ok(end) => line(&mut out, &json!({ "ok": { "end": end } }))?,
+        Err(Ending::Told(failure)) => line(&mut out, &json!({ "error": failure }))?,
+        Err(Ending::Gone(error)) => return Err(error),
+    }
+    out.flush()
+}
+
+enum Ending {
+    Told(Failure),
+    Gone(std::io::Error),
+}
+
+impl From<SearchError> for Ending {
+    fn from(error: SearchError) -> Self {
+        Self::Told(Failure { what: error.to_string(), mend: None })
+    }
+}
+
+fn line(out: &mut impl Write, value: &Value) -> std::io::Result<()> {
+    writeln!(out, "{value}")
+}
+
+fn find(
+    store: &Store,
+    search: &Search,
+    request: &SearchRequest,
+    out: &mut BufWriter<UnixStream>,
+) -> Result<Value, Ending> {
+    let began = Instant::now();
+    let Some(text) = &request.query else {
+        return Ok(view::progress(&search.progress(store)?));
+    };
+    let query = Query::parse(text, net::now())
+        .map_err(|error| Ending::Told(Failure { what: error.to_string(), mend: None }))?;
+    let count_max = request.count_max.unwrap_or(usize::MAX);
+    let asked = Asked { query: &query, within: None, count_max, excerpts: request.excerpts };
+    let directory = store.directory();
+    let mut gone = None;
+    let mut first = None;
+    let ended = search.find(store, &asked, &mut |found| {
+        first.get_or_insert_with(|| began.elapsed());
+        match hit(store, &directory, &found, request.bodies, out) {
+            Ok(()) => Visit::GoOn,
+            Err(error) => {
+                gone = Some(error);
+                Visit::Stop
+            }
+        }
+    })?;
+    match gone {
+        Some(error) => Err(Ending::Gone(error)),
+        None => Ok(view::end(&ended, first, began.elapsed())),
+    }
+}
+
+fn hit(
+    store: &Store,
+    directory: &store::Directory,
+    found: &Found,
+    with_body: bool,
+    out: &mut BufWriter<UnixStream>,
+) -> std::io::Result<()> {
+    let mut hit = view::hit(found, directory);
+    if !with_body {
+        line(out, &json!({ "ok": { "hit": hit } }))?;
+        // Whoever waits sees it at once.
+        return out.flush();
+    }
+    match store.body(&found.story.facts) {
+        Ok(body) => {
+            line(out, &json!({ "ok": { "hit": hit, "follow": body.len() } }))?;
+            out.write_all(&body)
+        }
+        Err(error) => {
+            hit["lost"] = json!(error.to_string());
+            line(out, &json!({ "ok": { "hit": hit, "follow": 0 } }))
+        }
+    }
+}
+
+/// Whoever asks.
+pub struct Client {
+    reader: BufReader<UnixStream>,
+    /// Where no server runs: the opened store and the thread that serves it.
+    own: Option<(Store, std::thread::JoinHandle<()>)>,
+}
+
+/// Called with each message and, where they were asked for, its bytes.
+pub type OnHit<'a> = &'a mut dyn FnMut(&Value, Vec<u8>) -> anyhow::Result<()>;
+
+impl Client {
+    /// Asks the server that runs, or the store itself.
+    pub fn open(data: &DataDir, request: &SearchRequest) -> anyhow::Result<Self> {
+        match UnixStream::connect(data.control_path()) {
+            Ok(mut stream) => {
+                let request = Request::Search(request.clone());
+                writeln!(stream, "{}", serde_json::to_string(&request)?)?;
+                Ok(Self { reader: BufReader::new(stream), own: None })
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                Self::on_the_store(data, request)
+            }
+            Err(error) => Err(error).with_context(|| {
+                format!("cannot reach the server at {}", data.control_path().display())
+            }),
+        }
+    }
+
+    /// Nobody else makes messages searchable now: it is done first.
+    fn on_the_store(data: &DataDir, request: &SearchRequest) -> anyhow::Result<Self> {
+        let config = data.config()?;
+        let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
+            .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
+        let (here, there) = UnixStream::pair()?;
+        let (served, request, path) = (store.clone(), request.clone(), search_path(data.path()));
+        let enabled = config.search.enabled;
+        let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
+            let search = enabled.then(|| {
+                let mut reader = reader::reader(&config);
+                caught_up(&served, path, &mut *reader, &there)
+            });
+            let result = match search.transpose() {
+                Ok(search) => serve(&served, search.as_ref(), &request, there),
+                Err(error) => line(
+                    &mut &there,
+                    &json!({
+                        "error": Failure { what: error.to_string(), mend: None }
+                    }),
+                ),
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "nobody listens to a search any more");
+            }
+        })?;
+        Ok(Self { reader: BufReader::new(here), own: Some((store, thread)) })
+    }
+
+    /// Reads everything; answers the end.
+    pub fn each(&mut self, on_hit: OnHit<'_>) -> anyhow::Result<Value> {
+        loop {
+            let mut answer = String::new();
+            self.reader.read_line(&mut answer).context("the server went away")?;
+            if answer.is_empty() {
+                anyhow::bail!("the server went away before the search was over");
+            }
+            let mut answer: Value = serde_json::from_str(&answer)
+                .context("the server's answer cannot be read; is it of another version?")?;
+            if let Some(failure) = answer.get_mut("error") {
+                return Err(told(serde_json::from_value(failure.take())?));
+            }
+            let ok = &mut answer["ok"];
+            if ok.get("end").is_some() {
+                return Ok(ok["end"].take());
+            }
+            if let Some(progress) = ok.get("progress") {
+                view::show_progress(progress);
+                continue;
+            }
+            let mut body =
+                vec![0; ok["follow"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)];
+            self.reader.read_exact(&mut body).context("the server went away")?;
+            on_hit(&ok["hit"], body)?;
+        }
+    }
+
+    /// Ends the session; an own store is closed in order.
+    pub fn close(self) -> anyhow::Result<()> {
+        drop(self.reader);
+        if let Some((store, thread)) = self.own {
+            thread.join().map_err(|_| anyhow::anyhow!("the search ended by a bug"))?;
+            store.close();
+        }
+        Ok(())
+    }
+}
+
+fn caught_up(
+    store: &Store,
+    path: std::path::PathBuf,
+    reader: &mut dyn archive_search::Reader,
+    out: &UnixStream,
+) -> Result<Search, SearchError> {
+    let mut told = Instant::now();
+    Search::caught_up(store, path, reader, &mut |progress| {
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let progress = json!({ "ok": { "progress": view::progress(&progress) } });
+            if line(&mut &*out, &progress).is_err() {
+                return Pace::Stop;
+            }
+        }
+        Pace::After(Duration::ZERO)
+    })
+}
