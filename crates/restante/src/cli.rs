@@ -11,7 +11,8 @@ use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
+    archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command,
+    mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.

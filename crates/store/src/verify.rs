@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use journal::{
-    BodyFile, DamageKind, Disk, Entry as JournalEntry, Found, Head, Position, Reader, RealDisk,
+    BodyFile, DamageKind, Disk, Entry as JournalEntry, Head, Position, Reader, RealDisk,
 };
 use ledger::HeadsCheck;
 use mail_types::{BodyHash, CustodyId, RecordSeq};
@@ -19,6 +19,7 @@ use crate::record::{Entry, Outcome, Record};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::verify_heads;
+use crate::verify_purged::{self, Holes};
 use crate::verify_rows::compare;
 
 /// Violations told one by one; the rest is counted.
@@ -250,13 +251,13 @@ fn verify_all<D: Disk>(
         live: &mut live,
         report: &mut report,
         heads,
-        holes: crate::verify_purged::Bodies::new(),
+        holes: Holes::new(),
     };
     let head = reading.journal(progress)?;
     let (heads, holes) = (reading.heads, reading.holes);
     verify_heads::finish(heads, &mut report);
     rebuilt.commit(&head)?;
-    crate::verify_purged::check_end(holes, &reader, &mut rebuilt.sql, &mut report)?;
+    verify_purged::check_end(holes, &reader, &mut rebuilt.sql, &mut report)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
     check_usage(&mut rebuilt, &mut report)?;
@@ -300,7 +301,7 @@ struct Reading<'a, D: Disk> {
     report: &'a mut Report,
     heads: Option<HeadsCheck>,
     /// Bodies that are purged on the disk.
-    holes: crate::verify_purged::Bodies,
+    holes: Holes,
 }
 
 /// The bodies of the group that is read, by place.
@@ -337,13 +338,9 @@ impl<D: Disk> Reading<'_, D> {
                     self.report.bodies += 1;
                     self.report.body_bytes += size;
                     bodies.insert((at.segment, at.offset), (hash, size));
-                    // Once more where it fails: a server that runs may just have purged it.
-                    match self.reader.check(at).or_else(|_| self.reader.check(at)) {
-                        Ok(Found::Purged { .. }) => {
-                            self.holes.insert((at.segment, at.offset));
-                        }
-                        Ok(Found::Body { .. } | Found::Record { .. }) => {}
-                        Err(error) => self.report.add(Invariant::BodyThere, error.to_string()),
+                    if let Err(error) = verify_purged::check_body(self.reader, at, &mut self.holes)
+                    {
+                        self.report.add(Invariant::BodyThere, error.to_string());
                     }
                 }
                 JournalEntry::Commit { head } => {
@@ -393,10 +390,7 @@ impl<D: Disk> Reading<'_, D> {
         match Entry::decode(payload) {
             Ok(entry) => {
                 check_entry(&entry, bodies, report);
-                if let Some(purged) = crate::verify_purged::purged(&entry) {
-                    let sql = &mut self.rebuilt.sql;
-                    crate::verify_purged::check_record(purged, self.reader, sql, report)?;
-                }
+                verify_purged::check_record(&entry, self.reader, &mut self.rebuilt.sql, report)?;
                 if let Err(error) = self.rebuilt.apply(&entry, seq, at.into()) {
                     let what = format!("record {seq} contradicts those before it: {error}");
                     report.add(Invariant::JournalWhole, what);

@@ -4,26 +4,45 @@
 
 use std::collections::HashSet;
 
-use journal::{Disk, Found, Reader};
+use journal::{Disk, Found, Position, ReadError, Reader};
 use mail_types::{MailId, Timestamp};
 
 use crate::StoreError;
 use crate::archive::{Holding, Retention, Rules, ends, follow, holding, read_parts};
-use crate::record::{Entry, Place};
-use crate::record_archive::{Keep, PurgeRule, Purged};
+use crate::record::{Entry, Place, Record};
+use crate::record_archive::{Keep, PurgeRule};
 use crate::sql::Executor;
 use crate::verify::{Invariant, Report};
 
 /// Bodies by segment and offset.
-pub type Bodies = HashSet<(u32, u64)>;
+pub type Holes = HashSet<(u32, u64)>;
+
+/// Checks a body; one that is purged is a hole.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_body<D: Disk>(
+    reader: &Reader<D>,
+    at: Position,
+    holes: &mut Holes,
+) -> Result<(), ReadError> {
+    // Once more where it fails: a server that runs may just have purged it.
+    match reader.check(at).or_else(|_| reader.check(at))? {
+        Found::Purged { .. } => drop(holes.insert((at.segment, at.offset))),
+        Found::Body { .. } | Found::Record { .. } => {}
+    }
+    Ok(())
+}
 
 /// What a record purges, before it is applied to the index.
 pub fn check_record<D: Disk>(
-    (at, purged): (Timestamp, &Purged),
+    entry: &Entry,
     reader: &Reader<D>,
     sql: &mut impl Executor,
     report: &mut Report,
 ) -> Result<(), StoreError> {
+    let Record::Purged(purged) = &entry.record else { return Ok(()) };
+    let at = entry.at;
     // Settings are no records: what of them counted stands in the rule.
     let rules = Rules::read(sql, Retention::default())?;
     for &mail in &purged.mails {
@@ -89,7 +108,7 @@ fn check_mail<D: Disk>(
 
 /// What all records together came to, against the bodies that are holes.
 pub fn check_end<D: Disk>(
-    mut holes: Bodies,
+    mut holes: Holes,
     reader: &Reader<D>,
     sql: &mut impl Executor,
     report: &mut Report,
@@ -137,12 +156,4 @@ pub fn check_end<D: Disk>(
         report.add(Invariant::BodyThere, what);
     }
     Ok(())
-}
-
-/// Whether a record is one of a purge, for those that are checked where they stand.
-pub const fn purged(entry: &Entry) -> Option<(Timestamp, &Purged)> {
-    match &entry.record {
-        crate::Record::Purged(purged) => Some((entry.at, purged)),
-        _ => None,
-    }
 }

@@ -130,7 +130,24 @@ impl<D: Disk> Store<D> {
             self.shared.extracting.forget(mails.iter().map(|(mail, _)| *mail).collect(), true);
             let gone = Record::BodiesGone { through: last };
             self.change(move |work| work.record(&Actor::Server, gone)).wait()?;
+            // What was made of them elsewhere is made anew, now that there is nothing to make it of.
+            self.shared.tell_accepted(&mails.iter().map(|(mail, _)| *mail).collect::<Vec<_>>());
         }
+    }
+
+    /// The next messages whose bodies are gone behind this record, and the last of their records;
+    /// `None` where there are no more.
+    ///
+    /// # Errors
+    /// Where index or journal cannot be read.
+    pub fn gone_behind(
+        &self,
+        seq: RecordSeq,
+    ) -> Result<Option<(RecordSeq, Vec<MailId>)>, StoreError> {
+        let query = "SELECT seq, segment, place FROM purge WHERE seq > $1 AND done = 1 \
+                     ORDER BY seq LIMIT 16";
+        let (last, mails) = self.purges(query, seq.0.cast_signed())?;
+        Ok(last.map(|last| (last, mails.into_iter().map(|(mail, _)| mail).collect())))
     }
 
     /// At the start: what a crash left between record and disk goes before anybody can ask for it.

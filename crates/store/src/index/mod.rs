@@ -373,11 +373,8 @@ impl<E: Executor> Index<E> {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
             }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
-            Record::UrlKeySet { account, mailbox, key } => {
-                crate::url_key::set(&mut self.sql, *account, *mailbox, key)
-            }
-            Record::UrlKeysReset { account, mailbox } => {
-                crate::url_key::reset(&mut self.sql, *account, *mailbox)
+            Record::UrlKeySet { .. } | Record::UrlKeysReset { .. } => {
+                crate::url_key::apply(&mut self.sql, &entry.record)
             }
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)
