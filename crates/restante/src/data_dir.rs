@@ -70,6 +70,10 @@ impl DataDir {
             spam: config.archive.spam_retention,
         };
         options.alarm = Box::new(|error| tracing::error!(%error, "ALARM: the store is in trouble"));
+        let hostname = config.hostname.clone();
+        options.delivery_report = Some(std::sync::Arc::new(move |mail, custody, header| {
+            smtp::late_report(mail, custody, header, &hostname, net::now())
+        }));
         options
     }
 }

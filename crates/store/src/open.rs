@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
 use crate::live::Live;
+use crate::released::DeliveryReport;
 use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
@@ -37,6 +38,9 @@ pub struct Options {
     pub alarm: Alarm,
     /// How long mail is kept in the archive; default a year, junk thirty days.
     pub retention: Retention,
+    /// Makes the reports that are due when held mail is released into a mailbox; none: nobody is
+    /// told.
+    pub delivery_report: Option<DeliveryReport>,
 }
 
 impl Options {
@@ -49,6 +53,7 @@ impl Options {
             clock,
             alarm: Box::new(|_| {}),
             retention: Retention::default(),
+            delivery_report: None,
         }
     }
 }
@@ -85,6 +90,7 @@ pub struct Store<D: Disk = RealDisk> {
     /// Whose changes these are; see [`Store::by`].
     pub(crate) origin: Option<u64>,
     pub(crate) retention: Retention,
+    pub(crate) delivery_report: Option<DeliveryReport>,
 }
 
 impl<D: Disk> Clone for Store<D> {
@@ -100,6 +106,7 @@ impl<D: Disk> Clone for Store<D> {
             writer: Arc::clone(&self.writer),
             origin: self.origin,
             retention: self.retention,
+            delivery_report: self.delivery_report.clone(),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -259,6 +266,7 @@ impl<D: Disk> Store<D> {
             clock: options.clock,
             origin: None,
             retention,
+            delivery_report: options.delivery_report,
         };
         started.uncertain = begun.len() as u64;
         for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {

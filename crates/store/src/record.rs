@@ -15,11 +15,13 @@ use crate::dkim_keys::KeyChange;
 use crate::record_archive::{HoldsEnded, LegalHold, Purged, RetentionRule};
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_operator::{Looked, OperatorChange};
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
 pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
+pub use crate::record_doors::{HookSecret, HookTry, ImportKey, RelayLogin, RelayPassword};
 
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,13 @@ pub enum Actor {
         via: Via,
         /// Which of all sessions.
         session: SessionId,
+    },
+    /// An operator over the console or the HTTP API.
+    Console {
+        /// Its name.
+        operator: String,
+        /// Where the connection came from.
+        ip: IpAddr,
     },
 }
 
@@ -455,8 +464,7 @@ pub enum Record {
         /// Not 0.
         priority: Priority,
     },
-    /// Messages that were taken out of a mailbox are in one again, with their flags (but
-    /// `\Deleted`) and dates.
+    /// What was taken out of a mailbox is in one again, with flags (but `\Deleted`) and dates.
     Restored {
         /// What they were taken out of.
         from: MailboxId,
@@ -467,8 +475,7 @@ pub enum Record {
         /// UID there, UID here.
         messages: Vec<(Uid, Uid)>,
     },
-    /// A deleted mailbox is there again, with the messages that it was deleted with, under their
-    /// UIDs.
+    /// A deleted mailbox is there again, with its messages under their UIDs.
     MailboxRestored {
         /// The mailbox.
         mailbox: MailboxId,
@@ -491,6 +498,29 @@ pub enum Record {
         /// What took it back.
         by: Vec<RecordSeq>,
     },
+    /// Who we are to a smart host (`HOST:PORT`) from now on; none: nobody.
+    RelayLoginSet {
+        /// The smart host.
+        relay: String,
+        /// Name and password there.
+        login: Option<RelayLogin>,
+    },
+    /// A hook was told of events, or could not be.
+    HookTried {
+        /// Its id.
+        hook: u64,
+        /// In their order.
+        tries: Vec<HookTry>,
+    },
+    /// All of a change of the queue is undone that could be.
+    ChangeUndone {
+        /// Its number.
+        change: u64,
+    },
+    /// Something was done about an operator.
+    OperatorChanged(Box<OperatorChange>),
+    /// An operator looked at mail.
+    Looked(Box<Looked>),
     /// How long mail of somebody is kept from now on.
     RetentionSet(Box<RetentionRule>),
     /// Mail of an account is kept whatever else says that it may go.
@@ -504,20 +534,6 @@ pub enum Record {
         /// The last of them.
         through: RecordSeq,
     },
-}
-
-/// What a message of another system is known by: a hash of the account and all that names it there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ImportKey(pub [u8; 16]);
-
-/// What signs the events of a hook. Kept as it is, since it has to be used.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HookSecret(pub Vec<u8>);
-
-impl std::fmt::Debug for HookSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HookSecret(..)")
-    }
 }
 
 /// How much an account may keep (RFC 9208 §5).

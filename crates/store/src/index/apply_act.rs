@@ -187,7 +187,12 @@ impl<E: Executor> Index<E> {
             | Record::HoldsEnded(_)
             | Record::Purged(_)
             | Record::BodiesGone { .. }
-            | Record::Undone { .. } => return Ok(None),
+            | Record::OperatorChanged(_)
+            | Record::Looked(_)
+            | Record::Undone { .. }
+            | Record::RelayLoginSet { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. } => return Ok(None),
         };
         Ok(Some(noted))
     }
@@ -374,6 +379,9 @@ const fn doer(actor: &Actor) -> Option<Doer> {
         }
         Actor::Session { account, ip, via, session } => {
             Some(Doer { account: account.0, session: Some(session), ip, via: Some(via) })
+        }
+        Actor::Console { ip, .. } => {
+            Some(Doer { account: 0, session: None, ip: Some(ip), via: None })
         }
         Actor::Operator { .. } => Some(Doer { account: 0, session: None, ip: None, via: None }),
         Actor::Peer { .. } | Actor::Server => None,

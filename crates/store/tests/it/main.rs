@@ -14,6 +14,7 @@ mod mended;
 mod model;
 mod power;
 mod quotas;
+mod released;
 mod reports;
 mod review;
 mod rights;
