@@ -149,7 +149,10 @@ fn read_key(
     Ok(key)
 }
 
-/// Applies a record about keys of URLs; others are none.
+/// Applies a record about keys.
+///
+/// # Errors
+/// The engine's.
 pub fn apply(sql: &mut impl Executor, record: &Record) -> Result<(), SqlError> {
     match record {
         Record::UrlKeySet { account, mailbox, key } => set(sql, *account, *mailbox, key),
@@ -158,6 +161,7 @@ pub fn apply(sql: &mut impl Executor, record: &Record) -> Result<(), SqlError> {
     }
 }
 
+/// Applies [`Record::UrlKeySet`].
 fn set(
     sql: &mut impl Executor,
     account: AccountId,
@@ -172,6 +176,7 @@ fn set(
     Ok(())
 }
 
+/// Applies [`Record::UrlKeysReset`].
 fn reset(
     sql: &mut impl Executor,
     account: AccountId,

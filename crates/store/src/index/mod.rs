@@ -4,6 +4,7 @@
 
 mod apply_acl;
 mod apply_act;
+mod apply_archive;
 mod apply_directory;
 mod apply_doors;
 mod apply_held;
@@ -359,20 +360,18 @@ impl<E: Executor> Index<E> {
             Record::Restored { .. } | Record::MailboxRestored { .. } | Record::Undone { .. } => {
                 self.apply_restoring(entry, seq, at)
             }
+            Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. } => self.apply_archive(entry, seq, at),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {
                 self.attempted(*custody, outcome)?;
                 self.tell_story_of_custody(*custody, seq, at)
             }
-            Record::Tried(tried) => {
-                self.note_sent(tried, entry.at);
-                self.add_hosts(tried)?;
-                tried.outcomes.iter().try_for_each(|(custody, outcome)| {
-                    self.attempted(*custody, outcome)?;
-                    self.tell_story_of_custody(*custody, seq, at)
-                })
-            }
+            Record::Tried(tried) => self.tried(tried, entry.at, (seq, at)),
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::ChangeUndone { change } => self.change_undone(*change),
             Record::QueuePaused { destination, paused, reason } => {
