@@ -258,10 +258,9 @@ async fn run(
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
-    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    keep_house(&mut background, &store, &config, &stop);
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
-    background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
@@ -292,8 +291,6 @@ async fn run(
         background.run("renewing certificates", keeper.keep(stop.clone()));
     }
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
-    let (keyed, until) = (store.clone(), stop.clone());
-    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -312,13 +309,18 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
+    end_search(search).await?;
+    background.ended().await?;
+    tracing::info!("stopped");
+    sent.context("the queue runner ended by a bug")
+}
+
+async fn end_search(search: Option<Arc<archive_search::Search>>) -> anyhow::Result<()> {
     if let Some(search) = search {
         let ended = tokio::task::spawn_blocking(move || search.stop()).await;
         ended.context("making messages searchable ended by a bug")?;
     }
-    background.ended().await?;
-    tracing::info!("stopped");
-    sent.context("the queue runner ended by a bug")
+    Ok(())
 }
 
 fn listen_limits(config: &Config) -> ListenLimits {
@@ -334,6 +336,17 @@ fn listen_limits(config: &Config) -> ListenLimits {
             grace: config.timeouts.shut_down,
         },
     }
+}
+
+/// What happens to mail when its time has come.
+fn keep_house(background: &mut Background, store: &Store, config: &Config, stop: &Stop) {
+    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("releasing held mail", release(store.clone(), stop.clone()));
+    let every = config.archive.sweep_interval;
+    let sweeping = crate::archiving::sweep(store.clone(), every, stop.clone());
+    background.run("purging mail that is over its time", sweeping);
+    let (keyed, until) = (store.clone(), stop.clone());
+    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
 }
 
 /// Ends the holds whose time is over, until the stop.
