@@ -82,6 +82,7 @@ mod url_key;
 mod verify;
 mod verify_extract;
 mod verify_heads;
+mod verify_mailboxes;
 mod verify_purged;
 mod verify_rows;
 mod waiting;

@@ -19,6 +19,7 @@ use crate::record::{Entry, Outcome, Record};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::verify_heads;
+use crate::verify_mailboxes::{check_mailboxes, check_usage};
 use crate::verify_purged::{self, Holes};
 use crate::verify_rows::compare;
 
@@ -463,7 +464,7 @@ fn check_outcome(custody: CustodyId, outcome: &Outcome, report: &mut Report) {
 }
 
 /// Runs a query that finds what should not be, and adds a violation for each row.
-fn none(
+pub(crate) fn none(
     sql: &mut Sqlite,
     report: &mut Report,
     invariant: Invariant,
@@ -558,49 +559,6 @@ fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError
     if sum != all {
         report
             .add(Invariant::Balance, format!("{all} custodies, but {sum} in all states together"));
-    }
-    Ok(())
-}
-
-fn check_mailboxes(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
-    none(
-        sql,
-        report,
-        Invariant::Counts,
-        "mailbox with a UID at or above its UIDNEXT",
-        "SELECT DISTINCT mailbox FROM message WHERE uid >= \
-         (SELECT uid_next FROM mailbox WHERE mailbox.id = message.mailbox)",
-    )?;
-    none(
-        sql,
-        report,
-        Invariant::Counts,
-        "mailbox in which a UID was used twice",
-        "SELECT DISTINCT expunged.mailbox FROM expunged JOIN message \
-         ON message.mailbox = expunged.mailbox AND message.uid = expunged.uid",
-    )?;
-    none(
-        sql,
-        report,
-        Invariant::Counts,
-        "mailbox whose counts are not those of its messages",
-        "SELECT mailbox.id FROM mailbox LEFT JOIN (SELECT mailbox, count(*) AS messages, \
-         sum(1 - (flags & 1)) AS unseen, sum(bytes) AS bytes FROM message GROUP BY mailbox) \
-         AS counted ON counted.mailbox = mailbox.id \
-         WHERE mailbox.messages <> coalesce(counted.messages, 0) \
-         OR mailbox.unseen <> coalesce(counted.unseen, 0) \
-         OR mailbox.bytes <> coalesce(counted.bytes, 0)",
-    )
-}
-
-/// What accounts keep, as it was counted on the way and as it is counted now.
-fn check_usage(rebuilt: &mut Index<Sqlite>, report: &mut Report) -> Result<(), SqlError> {
-    for (account, counted) in std::mem::take(&mut rebuilt.usage) {
-        let is = crate::quota::used_by(&mut rebuilt.sql, account)?;
-        if (is.messages, is.bytes) != (counted.messages, counted.bytes) {
-            let what = format!("account {account} uses {is:?} of its quota, not {counted:?}");
-            report.add(Invariant::Counts, what);
-        }
     }
     Ok(())
 }
