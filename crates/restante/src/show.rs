@@ -236,6 +236,8 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "–".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),

@@ -21,3 +21,4 @@ mod script;
 mod support;
 mod tamper;
 mod undo;
+mod undo_skips;
