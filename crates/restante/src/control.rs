@@ -118,7 +118,8 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
         stream.set_nonblocking(false)?;
         let served = tokio::task::spawn_blocking(move || {
-            crate::search::serve(&store, search.as_deref(), &request, stream)
+            let (search, heads) = (search.as_deref(), heads.as_deref());
+            crate::search::serve(&store, search, heads, &request, stream)
         });
         return served.await.map_err(std::io::Error::other)?;
     }

@@ -5,6 +5,8 @@ mod acme;
 mod alarms;
 mod arc_sealing;
 mod background;
+mod balance;
+mod bring_back;
 mod certificates;
 mod check;
 mod cli;

@@ -4,7 +4,7 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, Pause, Query, Refused, Store, StoreError};
+use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError};
 
 use crate::queue_command::{Filter, What};
 use crate::{queue_perform, view};
@@ -97,6 +97,16 @@ pub enum Request {
         since: Option<i64>,
         until: Option<i64>,
         count_max: Option<usize>,
+        #[serde(default)]
+        keys: TraceKeys,
+    },
+    /// Where everything accepted in a time went.
+    Balance(crate::balance::Ask),
+    /// Put a message into a mailbox again.
+    BringBack {
+        receipt: String,
+        to: Address,
+        mailbox: String,
     },
     /// What was done that can be taken back, and taking it back.
     Acts {
@@ -151,6 +161,21 @@ pub enum DkimRequest {
     Undo { domain: Domain },
     /// End a key.
     Remove { domain: Domain, selector: String, force: bool },
+}
+
+/// What else must hold of traced messages.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TraceKeys {
+    /// From this address.
+    pub sender: Option<Address>,
+    /// To this address.
+    pub recipient: Option<Address>,
+    /// With this Message-ID.
+    pub message_id: Option<String>,
+    /// Brought by this host or offered to it, by name or address.
+    pub host: Option<String>,
+    /// These alone, by number, in this order: what a search found.
+    pub mails: Option<Vec<u64>>,
 }
 
 /// Which messages.
@@ -327,19 +352,37 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
-        Request::Trace { which, since, until, count_max } => {
+        Request::Balance(ask) => crate::balance::balance(store, &ask),
+        Request::BringBack { receipt, to, mailbox } => {
+            crate::bring_back::bring_back(store, actor, &receipt, &to, &mailbox)
+        }
+        Request::Trace { which, since, until, count_max, keys } => {
             let mut query = query_of(which)?;
             query.since = since.map(Timestamp);
             query.until = until.map(Timestamp);
             query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
-            traced(store, &query)
+            query.sender = keys.sender;
+            query.recipient = keys.recipient;
+            query.host = keys.host;
+            query.message_id = query.message_id.or(keys.message_id);
+            traced(store, &query, keys.mails.as_deref())
         }
     }
 }
 
-fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {
+fn traced(store: &Store, query: &Query, mails: Option<&[u64]>) -> Result<Value, Failure> {
     let directory = store.directory();
-    let stories = store.trace(query)?;
+    let mut stories = match mails {
+        None => store.trace(query)?,
+        Some(mails) => {
+            let mails: Vec<MailId> = mails.iter().copied().map(MailId).collect();
+            let by: Vec<KnownBy<'_>> = query.host.iter().map(|host| KnownBy::Host(host)).collect();
+            let known = store.are_known_by(&mails, &by)?;
+            let known = mails.into_iter().zip(known).filter_map(|(mail, so)| so.then_some(mail));
+            store.stories(&known.collect::<Vec<_>>(), query)?
+        }
+    };
+    stories.truncate(query.count_max);
     Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
 }
 

@@ -17,7 +17,9 @@ mod accept;
 mod accept_many;
 mod acl;
 mod act;
+mod balance;
 mod boxes;
+mod bring_back;
 mod changes;
 mod commit;
 mod custody;
@@ -85,6 +87,7 @@ pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, N
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
 pub use boxes::{DeletedCounts, MailboxListed};
+pub use bring_back::BroughtBack;
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route, Token};

@@ -351,7 +351,10 @@ fn read_story(sql: &mut impl Executor, mail: MailId) -> Result<Vec<(RecordSeq, P
     Ok(places)
 }
 
-fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodyStory>, SqlError> {
+pub(crate) fn read_custodies(
+    sql: &mut impl Executor,
+    mail: MailId,
+) -> Result<Vec<CustodyStory>, SqlError> {
     let mut custodies = Vec::new();
     sql.query(
         "SELECT custody.id, custody.recipient, custody.state, custody.mailbox, custody.uid, \
