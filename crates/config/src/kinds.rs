@@ -14,7 +14,8 @@ use crate::parse::Fault;
 use crate::proxies::ProxyAt;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 use crate::values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
 
 /// Entries of one list in the file.
@@ -203,6 +204,18 @@ kind!(
     "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     |value| LogLevel::ALL.into_iter().find(|level| value.as_str() == Some(level.as_str())),
     |level| quoted(level.as_str())
+);
+
+kind!(
+    LogFormatKind,
+    LogFormat,
+    "format",
+    "\"text\" or \"json\"",
+    |value| {
+        let all = [LogFormat::Text, LogFormat::Json];
+        all.into_iter().find(|format| value.as_str() == Some(format.as_str()))
+    },
+    |format| quoted(format.as_str())
 );
 
 /// A list of waits.

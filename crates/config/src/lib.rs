@@ -19,6 +19,7 @@ mod listeners;
 mod optional;
 mod parse;
 mod proxies;
+mod setting;
 mod settings;
 mod suggest;
 mod units;
@@ -30,12 +31,14 @@ pub use judging::{Act, DomainRules, Rule};
 pub use listeners::{Listener, Service};
 pub use parse::{FILE_BYTES_MAX, Problem, Problems};
 pub use proxies::ProxyAt;
+pub use setting::Setting;
 pub use settings::{
-    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, Setting, SignIn,
-    Store, Timeouts, Tls,
+    Config, Dns, Journal, Judge, Limits, ListenOn, Lmtp, Log, OAuth, Proxy, Queue, SignIn, Store,
+    Timeouts, Tls,
 };
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
 pub use write::reference_page;

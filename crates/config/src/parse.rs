@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::kinds::shown;
-use crate::settings::Unset;
+use crate::setting::Unset;
 use crate::suggest::nearest;
 use crate::{Config, Contradiction};
 

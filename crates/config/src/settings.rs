@@ -9,148 +9,19 @@ use toml::de::DeValue;
 use crate::judging::{Act, DomainRules};
 use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
-    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, MemoryBytes,
-    MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
+    Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
+    MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
 use crate::optional::{OptionalText, OptionalUrl};
-use crate::parse::Fault;
 use crate::proxies::ProxyAt;
+use crate::setting::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
-    AcmeProofBy, Dnssec, HostLimit, Listen, LogLevel, Network, Resolver, SendReports, StsMode,
+    AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
+    StsMode,
 };
-
-/// One setting, as the reference page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The table of the file it stands in, without brackets; empty at the top.
-    pub section: &'static str,
-    /// Its key.
-    pub name: &'static str,
-    /// What is to be written, in words: `size`, `time`, `true or false`.
-    pub kind: &'static str,
-    /// How to write it, ready to follow "write".
-    pub how: &'static str,
-    /// What a number counts; empty where the value carries its own unit, or has none.
-    pub unit: &'static str,
-    /// The default, as it is written in the file; `None` where the file must say it.
-    pub default: Option<String>,
-    /// The value in force, as it is written in the file.
-    pub value: String,
-    /// The least and the most, as written in the file.
-    pub limits: Option<(String, String)>,
-    /// What it does.
-    pub doc: String,
-}
-
-/// Why a setting was not taken.
-pub(crate) enum Unset {
-    /// There is no such setting in this section.
-    Unknown,
-    /// The value is wrong.
-    Fault(Fault),
-}
-
-/// Makes from one table: a struct for each section, [`Config`] of them all, reading and listing.
-macro_rules! settings {
-    ($(
-        $(#[doc = $section_doc:literal])+
-        $section:ident: $Section:ident {
-            $(
-                $(#[doc = $doc:literal])+
-                $name:ident: $ty:ty as $kind:ident $([$unit:literal])? = $default:expr
-                    $(, $range:expr)?;
-            )+
-        }
-    )+) => {
-        $(
-            $(#[doc = $section_doc])+
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub struct $Section {
-                $( $(#[doc = $doc])+ pub $name: $ty, )+
-            }
-
-            impl Default for $Section {
-                fn default() -> Self {
-                    Self { $( $name: $default, )+ }
-                }
-            }
-        )+
-
-        /// All settings of an installation.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Config {
-            /// The full name of this host: greets, signs `Received` fields, names the certificate.
-            pub hostname: Domain,
-            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
-        }
-
-        impl Config {
-            /// Every setting at its default.
-            #[must_use]
-            pub fn new(hostname: Domain) -> Self {
-                Self { hostname, $( $section: $Section::default(), )+ }
-            }
-
-            /// Names and words of all sections, in their order.
-            pub(crate) fn sections() -> Vec<(&'static str, String)> {
-                vec![$( (stringify!($section), joined(&[$( $section_doc ),+])), )+]
-            }
-
-            /// Sets one setting from what the file says.
-            pub(crate) fn set(
-                &mut self,
-                section: &str,
-                name: &str,
-                value: &DeValue<'_>,
-            ) -> Result<(), Unset> {
-                match (section, name) {
-                    $( $(
-                        (stringify!($section), stringify!($name)) => {
-                            let range = None $( .or(Some($range)) )?;
-                            self.$section.$name =
-                                $kind::read_within(value, range).map_err(Unset::Fault)?;
-                            Ok(())
-                        }
-                    )+ )+
-                    _ => Err(Unset::Unknown),
-                }
-            }
-
-            /// The settings of all sections (all but `hostname`) with the values of this
-            /// configuration, in the order of the file; without one, with the defaults.
-            pub(crate) fn list(config: Option<&Self>) -> Vec<Setting> {
-                let mut all = Vec::new();
-                $(
-                    let defaults = $Section::default();
-                    let values = config.map_or(&defaults, |config| &config.$section);
-                    $(
-                        let range = None $( .or(Some($range)) )?;
-                        all.push(Setting {
-                            section: stringify!($section),
-                            name: stringify!($name),
-                            kind: $kind::KIND,
-                            how: $kind::MEND,
-                            unit: concat!($( $unit )?),
-                            default: Some($kind::write(&defaults.$name)),
-                            value: $kind::write(&values.$name),
-                            limits: $kind::write_limits(range),
-                            doc: joined(&[$( $doc ),+]),
-                        });
-                    )+
-                )+
-                all
-            }
-        }
-    };
-}
-
-/// Doc lines as one paragraph.
-fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
-}
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
 settings! {
@@ -502,6 +373,19 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
+    /// OTLP.
+    metrics: Metrics {
+        /// Who may read `/metrics`. For all others there is no such page; `/healthz` and `/readyz`
+        /// answer everybody.
+        networks: Vec<Network> as Networks = loopback();
+        /// Where an OTLP collector takes them over HTTP as JSON, such as
+        /// `https://otel.example.org/v1/metrics`.
+        otlp_url: Option<String> as OptionalUrl = None;
+        /// How often they are sent there.
+        otlp_every: Duration as Time = MINUTE, secs(1)..=HOUR;
+    }
+
     /// Mail on its way to other servers.
     queue: Queue {
         /// Waits between attempts, one after the other; the last one repeats.
@@ -535,9 +419,17 @@ settings! {
         /// Messages sent through one connection before it makes room for others.
         messages_per_connection: u32 as Count32 ["messages"] = 100, 1..=100_000;
         /// What mail hosts of others bear, by name: fewer connections to them, whatever domains
-        /// they serve, and fewer messages through each. The first that fits one of the hosts of a
-        /// destination counts.
+        /// they serve, fewer messages through each, and no more messages in a minute or an hour.
+        /// The first that fits one of the hosts of a destination counts.
         host_limits: Vec<HostLimit> as HostLimits = Vec::new();
+        /// Messages that an address of this host sends on the first day (UTC) on which it sends any,
+        /// so that others come to know it slowly. What waits goes on the next day. Mail to smart
+        /// hosts does not count. 0: no such limit.
+        warm_up_first_day: u64 as Count64 ["messages"] = 0, 0..=1_000_000;
+        /// Each day of its warm-up has so many percent of the day before.
+        warm_up_growth_percent: u32 as Percent = 150, 101..=1000;
+        /// Once a day would have so many, the address is known, and nothing is limited any more.
+        warm_up_done_at: u64 as Count64 ["messages"] = 50_000, 1..=100_000_000;
         /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always
         /// taken).
         recipients_per_transaction: usize as Count ["recipients"] = 100, 1..=1000;
@@ -555,6 +447,9 @@ settings! {
         /// How long a destination that could not be reached is left alone; mail for it is put off
         /// at once.
         unreachable_pause: Duration as Time = secs(60), Duration::ZERO..=HOUR;
+        /// Whether messages go in chunks, without stuffed dots, where other servers offer it
+        /// (CHUNKING, RFC 3030).
+        chunking: bool as YesNo = true;
         /// Whether STARTTLS is used where it is offered.
         starttls: bool as YesNo = true;
         /// The port of other servers. 25 on the Internet; another one is for closed networks.
@@ -587,6 +482,13 @@ settings! {
         send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
+    /// Reading again what was written long ago, before it is needed.
+    scrub: Scrub {
+        /// All of the journal and its bodies is read from the disk once in this time, a little at a
+        /// time. `0s`: never.
+        every: Duration as Time = 7 * DAY, Duration::ZERO..=365 * DAY;
+    }
+
     /// The index, which is rebuilt from the journal when it is lost.
     store: Store {
         /// The index is committed at least this often. What it lacks is replayed at start.
@@ -610,6 +512,8 @@ settings! {
         /// The least that is written: error (we are broken), warn (somebody should look tomorrow),
         /// info (something changed for a user), debug (decisions), trace (bytes).
         level: LogLevel as Level = LogLevel::Info;
+        /// `text` for people, or `json`: an object on each line, for programs that gather logs.
+        format: LogFormat as LogFormatKind = LogFormat::Text;
     }
 }
 

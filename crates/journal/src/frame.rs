@@ -44,6 +44,9 @@ const SEGMENT_MAGIC: [u8; 8] = *b"RESTJRNL";
 /// What every frame begins with; no text of a mail holds these bytes.
 pub const FRAME_MAGIC: [u8; 4] = [0xF5, b'R', b'j', 0xFA];
 const TOMBSTONE_MAGIC: [u8; 8] = *b"\xF5PURGED\xFA";
+/// Where a zstd frame describes its header, and the bit of that which nobody reads.
+const ZSTD_DESCRIPTOR_AT: usize = 4;
+const ZSTD_UNUSED_BIT: u8 = 1 << 4;
 const FLAG_ZSTD: u8 = 1;
 const FLAG_MASKED: u8 = 2;
 
@@ -315,6 +318,10 @@ impl FrameHeader {
             mask(&self.hash, &mut raw);
         }
         if self.zstd {
+            // RFC 8878 §3.1.1.1.1.4: a bit that no decoder looks at, and our encoder leaves clear.
+            if raw.get(ZSTD_DESCRIPTOR_AT).is_some_and(|byte| byte & ZSTD_UNUSED_BIT != 0) {
+                return Payload::Bad("the compressed payload was changed");
+            }
             match crate::body::decompress(&raw, self.raw as usize) {
                 Some(bytes) => raw = bytes,
                 None => return Payload::Bad("the payload cannot be decompressed"),

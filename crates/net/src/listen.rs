@@ -1,7 +1,6 @@
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, future, io};
 
@@ -9,7 +8,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::{Link, LinkLimits, Peer, Security, Stop};
+use crate::places::Slot;
+use crate::{Link, LinkLimits, Peer, Places, Security, Stop};
 
 /// Waits after an accept that failed for want of file descriptors or memory: first and longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ pub type Trusted = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// The addresses of one service, bound but not yet served.
 pub struct Listener {
-    name: String,
+    name: Arc<str>,
     sockets: Vec<Socket>,
     security: Security,
     limits: ListenLimits,
@@ -171,7 +171,7 @@ impl Listener {
         limits: ListenLimits,
         refusal: &'static [u8],
     ) -> Self {
-        let (name, places) = (name.to_owned(), Places::default());
+        let (name, places) = (Arc::from(name), Places::default());
         Self { name, sockets, security, limits, refusal, places, proxies: None }
     }
 
@@ -235,10 +235,10 @@ impl Listener {
                         }
                     }
                     Err(error) if is_the_connections(&error) => {
-                        tracing::debug!(name = self.name, %error, "a connection ended unaccepted");
+                        tracing::debug!(name = &*self.name, %error, "a connection ended unaccepted");
                     }
                     Err(error) => {
-                        tracing::error!(name = self.name, %error, "cannot accept connections");
+                        tracing::error!(name = &*self.name, %error, "cannot accept connections");
                         tokio::select! {
                             () = sleep(backoff) => {}
                             () = stop.requested() => break,
@@ -260,7 +260,7 @@ impl Listener {
         }
         let cut_off = tasks.len();
         if cut_off > 0 {
-            tracing::warn!(name = self.name, cut_off, "connections did not end in time");
+            tracing::warn!(name = &*self.name, cut_off, "connections did not end in time");
         }
         tasks.shutdown().await;
         Stopped { cut_off }
@@ -268,7 +268,7 @@ impl Listener {
 
     fn log_end(&self, ended: Result<(), JoinError>) {
         if let Err(error) = ended {
-            tracing::error!(name = self.name, %error, "a connection ended by a bug");
+            tracing::error!(name = &*self.name, %error, "a connection ended by a bug");
         }
     }
 
@@ -281,7 +281,7 @@ impl Listener {
                     && !trusted(Peer::new(address).ip)
                 {
                     let peer = Peer::new(address);
-                    tracing::info!(name = self.name, %peer, "no trusted proxy; see `proxy.networks`");
+                    tracing::info!(name = &*self.name, %peer, "no trusted proxy; see `proxy.networks`");
                     return None;
                 }
                 Link::new(stream, self.security.clone())
@@ -290,14 +290,14 @@ impl Listener {
         let mut link = match link {
             Ok(link) => link,
             Err(error) => {
-                tracing::debug!(name = self.name, %error, "gone before it was served");
+                tracing::debug!(name = &*self.name, %error, "gone before it was served");
                 return None;
             }
         };
         link.limits = self.limits.link;
         // What comes through a proxy is counted as its client's, once that is known.
         let source = self.proxies.is_none().then(|| link.peer());
-        match Slot::take(&self.places, &self.limits, source) {
+        match Slot::take(&self.places, &self.name, &self.limits, source) {
             Some(slot) => Some((link, slot)),
             None => {
                 self.turn_away(&link);
@@ -316,17 +316,18 @@ impl Listener {
                 self.turn_away(&link);
             }
             Ok(Named::No(proxy, error)) => {
-                tracing::info!(name = self.name, %proxy, %error, "a proxy did not name its client");
+                tracing::info!(name = &*self.name, %proxy, %error, "a proxy did not name its client");
             }
             Err(error) => {
-                tracing::error!(name = self.name, %error, "a connection ended by a bug");
+                tracing::error!(name = &*self.name, %error, "a connection ended by a bug");
             }
         }
         None
     }
 
     fn turn_away(&self, link: &Link) {
-        tracing::info!(name = self.name, peer = %link.peer(), "too many connections");
+        tracing::info!(name = &*self.name, peer = %link.peer(), "too many connections");
+        self.places.turned_away(&self.name);
         if !matches!(self.security, Security::ServerImplicit(_)) {
             link.try_tell(self.refusal);
         }
@@ -416,69 +417,4 @@ fn is_the_connections(error: &io::Error) -> bool {
             | E::TimedOut
             | E::Interrupted
     )
-}
-
-/// The connections that are open, in all and of each source.
-#[derive(Clone, Debug, Default)]
-pub struct Places(Arc<Mutex<Counts>>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    total: usize,
-    by_source: HashMap<IpAddr, usize>,
-}
-
-/// One source has as many connections as it may.
-struct TooMany;
-
-/// One connection's place within the limits; given back when dropped.
-struct Slot {
-    places: Places,
-    source: Option<IpAddr>,
-}
-
-impl Slot {
-    /// `None` where there is none: of all, or of those that this peer may have, where it is known.
-    fn take(places: &Places, limits: &ListenLimits, peer: Option<Peer>) -> Option<Self> {
-        {
-            let mut now = places.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if now.total >= limits.connections_max {
-                return None;
-            }
-            now.total += 1;
-        }
-        let mut slot = Self { places: places.clone(), source: None };
-        // Dropped where there is no place, it gives the first one back.
-        peer.is_none_or(|peer| slot.count(limits, peer).is_ok()).then_some(slot)
-    }
-
-    /// Counts it among those of this peer.
-    fn count(&mut self, limits: &ListenLimits, peer: Peer) -> Result<(), TooMany> {
-        if !limits.loopback_is_counted && peer.is_loopback() {
-            return Ok(());
-        }
-        let source = peer.source();
-        let mut now = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = now.by_source.entry(source).or_default();
-        if *of_source >= limits.connections_per_source_max {
-            return Err(TooMany);
-        }
-        *of_source += 1;
-        self.source = Some(source);
-        Ok(())
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut now = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        now.total -= 1;
-        let Some(source) = self.source else { return };
-        match now.by_source.get_mut(&source) {
-            Some(count) if *count > 1 => *count -= 1,
-            Some(_) | None => {
-                now.by_source.remove(&source);
-            }
-        }
-    }
 }

@@ -33,6 +33,11 @@ impl Alarms {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// How often each was told.
+    pub fn times(&self) -> Vec<(String, u64)> {
+        self.lock().iter().map(|(what, alarm)| (what.clone(), alarm.times)).collect()
+    }
+
     /// The latest first.
     pub fn view(&self) -> Value {
         let known = self.lock();

@@ -12,7 +12,7 @@ use crate::queue_command::Queue;
 use crate::request::{Request, TraceKeys, Which};
 use crate::{
     check, control, demo, dkim, domain_dns, doors, heads, history, hook_command, mailbox_command,
-    report_command, search, serve, show, tls, transfer, verify,
+    report_command, scrubbing, search, serve, show, tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -51,6 +51,8 @@ enum Command {
     Serve,
     /// How the server is
     Status,
+    /// The running server's numbers, as Prometheus reads them
+    Metrics,
     /// Accounts that sign in and receive
     #[command(subcommand)]
     Account(Account),
@@ -98,6 +100,8 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify(verify::Verify),
+    /// Read the journal and its bodies from the disk now, and name what is damaged
+    Scrub,
     /// The signed head of the journal, to be kept elsewhere, and its check
     Head(heads::command::Head),
     /// That a message was accepted, provable without this server
@@ -179,8 +183,14 @@ enum Route {
     Add {
         /// `example.org` or `*`
         domain: String,
-        /// HOST:PORT
+        /// HOST:PORT; with port 465 TLS comes first
         relay: String,
+        /// Sign in there under this name, with SCRAM-SHA-256, else with PLAIN over verified TLS
+        #[arg(long, requires = "password_file", value_name = "NAME")]
+        user: Option<String>,
+        /// A file with the password there, `-` for standard input; only its first line counts
+        #[arg(long, requires = "user", value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
     /// Back to MX records
     Remove {
@@ -242,7 +252,7 @@ impl Cli {
             }
             Command::Serve => {
                 let config = data.config()?;
-                let alarms = show::start_log(config.log.level);
+                let alarms = show::start_log(config.log.level, config.log.format);
                 serve::serve(&data, alarms, |_, _| {})?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -251,6 +261,7 @@ impl Cli {
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
             Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),
@@ -261,6 +272,7 @@ impl Cli {
                 return Ok(drill::run(&drill::Args { drill }));
             }
             Command::Status => Request::Status,
+            Command::Metrics => Request::Metrics,
             Command::Account(command) => {
                 let (request, generated) = account(command)?;
                 let answer = control::ask(&data, request.clone())?;
@@ -378,18 +390,34 @@ fn route(command: Route) -> anyhow::Result<Request> {
         Domain::new(text).map(Some).with_context(|| format!("“{text}” is no domain and not *"))
     };
     Ok(match command {
-        Route::Add { domain, relay } => {
+        Route::Add { domain, relay, user, password_file } => {
             let domain = pattern(&domain)?;
             let relay: route::Relay = relay.parse()?;
             let host = match relay.host {
                 mail_types::Host::Domain(host) => host.as_str().to_owned(),
                 mail_types::Host::Literal(ip) => ip.to_string(),
             };
-            Request::RouteAdd { domain, host, port: relay.port }
+            let login = match (user, password_file) {
+                (Some(name), Some(file)) => Some(relay_login(name, &file)?),
+                (_, _) => None,
+            };
+            Request::RouteAdd { domain, host, port: relay.port, login }
         }
         Route::Remove { domain } => Request::RouteRemove { domain: pattern(&domain)? },
         Route::List => Request::RouteList,
     })
+}
+
+fn relay_login(name: String, file: &std::path::Path) -> anyhow::Result<store::RelayLogin> {
+    let is_stdin = file.as_os_str() == "-";
+    let file = if is_stdin { std::path::Path::new("/dev/stdin") } else { file };
+    let password = read_passwords(file)?.swap_remove(0);
+    // RFC 4616 §2: neither can hold a NUL.
+    anyhow::ensure!(
+        !name.is_empty() && !name.chars().chain(password.chars()).any(char::is_control),
+        "a name and a password have no control characters"
+    );
+    Ok(store::RelayLogin { name, password: store::RelayPassword(password) })
 }
 
 fn trace(data: &DataDir, trace: Trace) -> anyhow::Result<Request> {

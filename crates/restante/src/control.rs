@@ -17,13 +17,16 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::data_dir::DataDir;
 use crate::heads::{self, Heads};
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
-use crate::tls;
+use crate::scrubbing::Scrubbing;
+use crate::{queue_waits, tls};
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -66,6 +69,12 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Audits the index.
+    pub auditing: Arc<Auditing>,
+    /// Reads the journal again.
+    pub scrubbing: Arc<Scrubbing>,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
     pub search: Option<Arc<archive_search::Search>>,
     /// Signs heads, where it can.
@@ -102,7 +111,18 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts { runner, keeper, hooks, reporter, alarms, search, heads } = parts;
+    let Parts {
+        runner,
+        keeper,
+        hooks,
+        reporter,
+        alarms,
+        auditing,
+        scrubbing,
+        metrics,
+        search,
+        heads,
+    } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -128,6 +148,13 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             tls::policy(&runner, &domain).await
         }
         Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
+        Ok(Request::Metrics) => {
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            text.map(Value::from).map_err(|_| Failure {
+                what: "the server failed at it (a bug)".to_owned(),
+                mend: None,
+            })
+        }
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Proof { mail, check, hash_only }) => {
             heads::command::answer(heads, mail, check, hash_only).await
@@ -153,19 +180,31 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             let is_status = matches!(request, Request::Status);
             let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
+            let asks_queue =
+                matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
             let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
+            let result = match result {
+                Ok(Ok(mut answer)) if asks_queue => {
+                    queue_waits::tell(&mut answer, |to| runner.wait_of(to));
+                    Ok(Ok(answer))
+                }
+                other => other,
+            };
             if changes_queue {
                 // What lies ready to be sent is not what it was.
                 runner.take_anew().await;
             }
             if changes_routes {
                 runner.set_routes(crate::serve::routes(&store));
+                runner.set_logins(crate::serve::logins(&store));
             }
             let mut result = result.unwrap_or_else(|_| {
                 Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
             });
             if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
                 answer.insert("alarms".to_owned(), alarms.view());
+                answer.extend(auditing.view());
+                answer.insert("scrub".to_owned(), scrubbing.view());
             }
             result
         }

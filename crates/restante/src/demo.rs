@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use config::{Config, LogLevel, Service};
+use config::{Config, LogFormat, LogLevel, Service};
 use mail_types::{Address, Domain};
 use store::{Actor, Store};
 
@@ -50,7 +50,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         port_base,
         resolver: None,
     };
-    let alarms = show::start_log(LogLevel::Warn);
+    let alarms = show::start_log(LogLevel::Warn, LogFormat::Text);
     let made = init(&data, &init_args)?;
     show::heading("A mail server in a fresh directory");
     show::line(&format!("{} (gone when the demonstration ends)", data.path().display()));

@@ -41,7 +41,7 @@ pub enum Queue {
         #[command(flatten)]
         change: Change,
     },
-    /// Send to another address
+    /// Send to another address; at once into its mailbox, where that is here
     EditRecipient {
         /// The right address
         #[arg(long = "into", value_name = "ADDRESS")]
@@ -172,7 +172,7 @@ impl What {
             Self::Release => "released",
             Self::Retry => "due now",
             Self::Reroute { .. } => "rerouted and due now",
-            Self::EditRecipient { .. } => "readdressed and due now",
+            Self::EditRecipient { .. } => "readdressed, and due now or delivered",
             Self::Purge { .. } => "held until they are purged",
             Self::Return => "on their way back to the sender",
         }

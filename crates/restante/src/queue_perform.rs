@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mail_types::CustodyId;
 use serde_json::{Value, json};
-use store::{Actor, ChangeOutcome, Query, Store, WaitingItem};
+use store::{Actor, ChangeOutcome, Query, Resolution, Store, WaitingItem};
 
 use crate::queue_command::{Filter, What};
 use crate::request::{Failure, did};
@@ -57,11 +57,11 @@ pub fn change(
     dry_run: bool,
 ) -> Result<Value, Failure> {
     if let What::EditRecipient { recipient } = what
-        && recipient.domain().is_some_and(|domain| store.directory().is_local(domain))
+        && store.directory().resolve(recipient) == Resolution::UnknownUser
     {
         return Err(Failure {
-            what: format!("{recipient} is local here, and the queue is for mail that goes out"),
-            mend: Some("return the mail to its sender, who can send it there".to_owned()),
+            what: format!("{recipient} is nobody's address here"),
+            mend: Some("see restante account list and restante alias list".to_owned()),
         });
     }
     let filter = filter.read(store, net::now())?;

@@ -18,6 +18,8 @@ const STORIES_DEFAULT: usize = 20;
 pub enum Request {
     /// How it goes.
     Status,
+    /// The numbers, which only a running server has.
+    Metrics,
     /// What only a running server knows of TLS.
     Tls {
         ask: crate::tls::Ask,
@@ -63,6 +65,8 @@ pub enum Request {
         domain: Option<Domain>,
         host: String,
         port: u16,
+        #[serde(default)]
+        login: Option<store::RelayLogin>,
     },
     RouteRemove {
         domain: Option<Domain>,
@@ -125,6 +129,13 @@ pub enum Request {
     Transfer {
         account: Address,
     },
+    /// Whether all mail is accounted for, as far as the index shows: all of it, now.
+    Audit {
+        /// What was accepted before this must not be queued any more, in milliseconds.
+        too_old: i64,
+    },
+    /// Where the journal ends.
+    JournalHead,
     /// That a message's record is in a signed head.
     Proof {
         mail: u64,
@@ -264,7 +275,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Tls { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -297,21 +308,14 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
-        Request::Proof { .. } => {
-            Err(Failure { what: "the signed heads are not open".to_owned(), mend: None })
-        }
-        Request::Transfer { .. } | Request::Search(_) => {
-            Err(Failure { what: "a session takes the whole connection".to_owned(), mend: None })
+        Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
+        Request::JournalHead => Ok(crate::scrubbing::head(store)),
+        // Whoever takes the request does these before.
+        Request::Proof { .. } | Request::Transfer { .. } | Request::Search(_) => {
+            Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),
-        Request::DomainAdd { domain } => {
-            store.add_domain(actor.clone(), domain.clone()).wait()?;
-            crate::dkim::ensure(store, &actor, &domain)?;
-            Ok(did(format!(
-                "mail for {domain} is local from now on; restante domain dns {domain} prints what \
-                 to publish"
-            )))
-        }
+        Request::DomainAdd { domain } => add_domain(store, &actor, &domain),
         Request::DomainRemove { domain } => {
             store.remove_domain(actor, domain.clone()).wait()?;
             Ok(did(format!("mail for {domain} is no longer local")))
@@ -327,10 +331,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("{alias} is no alias any more")))
         }
         Request::RouteList => Ok(view::routes(&store.directory())),
-        Request::RouteAdd { domain, host, port } => {
-            store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
-            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
-            Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+        Request::RouteAdd { domain, host, port, login } => {
+            route_add(store, &actor, domain, &host, port, login)
         }
         Request::RouteRemove { domain } => {
             store.remove_route(actor, domain.clone()).wait()?;
@@ -368,6 +370,30 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             traced(store, &query, keys.mails.as_deref())
         }
     }
+}
+
+fn route_add(
+    store: &Store,
+    actor: &Actor,
+    domain: Option<Domain>,
+    host: &str,
+    port: u16,
+    login: Option<store::RelayLogin>,
+) -> Result<Value, Failure> {
+    if let Some(login) = login {
+        store.set_relay_login(actor.clone(), host, port, login).wait()?;
+    }
+    store.set_route(actor.clone(), domain.clone(), host.to_owned(), port).wait()?;
+    let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+    Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+}
+
+fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Failure> {
+    store.add_domain(actor.clone(), domain.clone()).wait()?;
+    crate::dkim::ensure(store, actor, domain)?;
+    Ok(did(format!(
+        "mail for {domain} is local from now on; restante domain dns {domain} prints what to publish"
+    )))
 }
 
 fn traced(store: &Store, query: &Query, mails: Option<&[u64]>) -> Result<Value, Failure> {

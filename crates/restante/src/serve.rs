@@ -1,11 +1,12 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::{Config, Service};
-use deliver::{Parts, Runner, StsPolicies, StsSettings};
+use deliver::{Login, Parts, Runner, Secret, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
@@ -17,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
+use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
@@ -26,9 +28,11 @@ use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
+use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
+use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
@@ -227,6 +231,10 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let auditing = Auditing::new(&config, &store);
+    let scrubbing = Scrubbing::new(data, &config, &store);
+    let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
+    let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {
         runner: Arc::clone(&runner),
@@ -234,6 +242,9 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        auditing: Arc::clone(&auditing),
+        scrubbing: Arc::clone(&scrubbing),
+        metrics: Arc::clone(&metrics),
         search: search.clone(),
         heads: heads.clone(),
     };
@@ -243,11 +254,13 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("auditing", auditing.run(stop.clone()));
+    background.run("reading the journal again", scrubbing.run(stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, Some(api))?;
+    web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -255,6 +268,8 @@ async fn run(
         let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
         background.run("refreshing policies", refreshing);
     }
+    let (http, until) = (outside.http.clone(), stop.clone());
+    background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
     background.run("reporting to others", reporter.run(stop.clone()));
     if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
         background.run("sending signed heads", sending.run(heads, stop.clone()));
@@ -425,6 +440,7 @@ fn runner(
         }),
     };
     let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
+    runner.set_logins(logins(store));
     Ok(runner)
 }
 
@@ -463,8 +479,15 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
             hosts: limit.hosts.clone(),
             connections: limit.connections,
             messages: limit.messages,
+            per_minute: limit.per_minute,
+            per_hour: limit.per_hour,
         })
         .collect();
+    settings.warm_up = (queue.warm_up_first_day > 0).then_some(deliver::WarmUp {
+        first_day: queue.warm_up_first_day,
+        growth_percent: queue.warm_up_growth_percent,
+        done_at: queue.warm_up_done_at,
+    });
     settings.recipients_per_transaction = queue.recipients_per_transaction;
     settings.hosts_per_attempt = queue.hosts_per_attempt;
     settings.idle = queue.connection_idle;
@@ -473,9 +496,21 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.data_end_timeout = queue.data_end_timeout;
     settings.unreachable_pause = queue.unreachable_pause;
     settings.grace = config.timeouts.shut_down;
+    settings.chunking = queue.chunking;
     settings.starttls = queue.starttls;
     settings.dane = config.outgoing_tls.dane;
     settings
+}
+
+/// Who we are to smart hosts, as `deliver` wants it.
+pub fn logins(store: &Store) -> HashMap<Relay, Arc<Login>> {
+    let directory = store.directory();
+    let known = directory.logins().filter_map(|(relay, login)| {
+        let password = Secret::new(login.password.0.clone());
+        let login = Arc::new(Login { name: login.name.clone(), password });
+        relay.parse().ok().map(|relay: Relay| (relay, login))
+    });
+    known.collect()
 }
 
 /// The store's routes as `deliver` wants them.

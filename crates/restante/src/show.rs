@@ -5,7 +5,7 @@
 use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
-use config::{Config, LogLevel, Service};
+use config::{Config, LogFormat, LogLevel, Service};
 use mail_types::Address;
 use serde_json::Value;
 use tracing_subscriber::Layer as _;
@@ -83,7 +83,7 @@ pub fn progress(text: &str) {
 }
 
 /// Logs go to standard error; the alarms among them are remembered, too.
-pub fn start_log(level: LogLevel) -> Alarms {
+pub fn start_log(level: LogLevel, format: LogFormat) -> Alarms {
     let level = match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
@@ -92,10 +92,12 @@ pub fn start_log(level: LogLevel) -> Alarms {
         LogLevel::Trace => tracing::Level::TRACE,
     };
     let alarms = Alarms::default();
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_filter(LevelFilter::from_level(level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let lines = lines.with_filter(LevelFilter::from_level(level));
     let remembered = alarms.clone().with_filter(LevelFilter::WARN);
     tracing_subscriber::registry().with(lines).with(remembered).init();
     alarms
@@ -165,6 +167,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
     }
     match request {
         Request::Status => status(answer),
+        Request::Metrics => print!("{}", text(answer)),
         Request::Trace { .. } => stories(
             answer,
             "Nothing found. A trace takes a receipt (r2k-9f86d081), a Message-ID or an address.",
@@ -177,6 +180,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::Hook { ask: crate::hook_command::Ask::Log { .. } } => {
             rows(answer, &["at", "event", "kind", "told", "said"], "nothing was told yet");
         }
+        Request::Hook { ask: crate::hook_command::Ask::Show { .. } } => {
+            let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
+            rows(&Value::Array(vec![answer.clone()]), &columns, "no such hook");
+            rows(&answer["log"], &["at", "event", "kind", "told", "said"], "nothing was told yet");
+        }
         Request::Hook { .. } => {
             let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
             rows(answer, &columns, "no hooks");
@@ -186,7 +194,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
-        Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::RouteList => rows(answer, &["domain", "host", "port", "user"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
         Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
             answer,
@@ -262,6 +270,7 @@ fn status(answer: &Value) {
         let (what, detail, times) = (of("what"), of("detail"), of("times"));
         println!("{} {what} ({times} times, last {}): {detail}", bad("ALARM"), of("last"));
     }
+    watched(answer);
     if let Some(why) = answer["unreadable_because"].as_str() {
         println!("{} the queue cannot be read now: {why}", bad("Trouble:"));
         return;
@@ -280,6 +289,28 @@ fn status(answer: &Value) {
     if let Some(queued) = answer["queued_by_destination"].as_object() {
         for (destination, count) in queued {
             println!("  {count:>8} to {destination}");
+        }
+    }
+}
+
+/// What the server looks at by itself.
+fn watched(answer: &Value) {
+    if let Some(unaccounted) = answer["unaccounted"].as_u64() {
+        let overdue = answer["overdue"].as_u64().unwrap_or(0);
+        let at = text(&answer["audit"]["at"]);
+        let word =
+            if unaccounted + overdue == 0 { good("Unaccounted:") } else { bad("Unaccounted:") };
+        println!("{word} {unaccounted} ({overdue} overdue), looked at {at}");
+        for finding in answer["audit"]["findings"].as_array().into_iter().flatten() {
+            println!("  {}", text(finding));
+        }
+    }
+    let scrub = &answer["scrub"];
+    if let Some(percent) = scrub["percent"].as_u64() {
+        let finished = text(&scrub["finished"]);
+        println!("Reading the journal again: {percent} %, last round ended {finished}");
+        for damage in scrub["damage"].as_array().into_iter().flatten() {
+            println!("  {} {}", bad("damaged"), text(damage));
         }
     }
 }

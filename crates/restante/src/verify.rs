@@ -15,10 +15,16 @@ pub struct Verify {
     /// A signed head that was kept elsewhere: the journal must begin with it (repeatable)
     #[arg(long = "head", value_name = "FILE")]
     heads: Vec<PathBuf>,
+    /// Only what the index of a running server shows: what it looks at by itself every minute
+    #[arg(long, conflicts_with = "heads")]
+    online: bool,
 }
 
 pub fn verify(data: &DataDir, args: &Verify, json: bool) -> anyhow::Result<ExitCode> {
-    data.config()?;
+    let config = data.config()?;
+    if args.online {
+        return crate::auditing::online(data, &config, json);
+    }
     let heads = args.heads.iter().map(|path| {
         let text = ledger::read_head(path)?;
         anyhow::Ok((path.display().to_string(), text))

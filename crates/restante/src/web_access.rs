@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Config, Service};
 use mail_types::{AccountId, ReceiptId};
+use smtp::HoldFor;
 use store::{Query, Source, Store};
 
 use crate::serve::Running;
@@ -13,11 +14,13 @@ pub fn listen_https(
     running: &mut Running,
     config: &Config,
     pages: Vec<web::PageSource>,
+    health: Arc<dyn web::Health>,
     api: Option<Arc<web::Api>>,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(web::Shared {
         limits: web_limits(config),
         pages,
+        health: Some(health),
         api,
         room: web::Shared::room(config.web.body_bytes_held_max),
     });
@@ -59,6 +62,11 @@ impl web::Doing for Doing {
                 tls: submission.tls,
                 reverse_path: submission.reverse_path,
                 envelope_id: submission.envelope_id,
+                hold: submission.leaves.map(|leaves| match leaves {
+                    web::Leaves::AfterSecs(secs) => HoldFor::Secs(secs),
+                    web::Leaves::At(at) => HoldFor::Until(at),
+                }),
+                priority: submission.priority,
                 recipients: submission.recipients,
                 content: &submission.content,
                 key: submission.key,

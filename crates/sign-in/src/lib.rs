@@ -18,6 +18,7 @@
 //!
 //! RFCs: 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN), 7628 (OAUTHBEARER).
 
+mod counts;
 mod credentials;
 mod generations;
 mod hashing;
@@ -33,6 +34,8 @@ use mail_types::{AccountId, Timestamp};
 use sasl::{Answer, Question, ScramKeys, Secret};
 use store::{Account, Credentials, Directory};
 
+use crate::counts::Counts;
+pub use crate::counts::Tries;
 use crate::credentials::SCRAM_ITERATIONS;
 pub use crate::credentials::{CredentialsError, credentials};
 use crate::generations::Generations;
@@ -67,6 +70,7 @@ pub struct SignIn {
     hashing: Hashing,
     tokens: Option<Box<dyn Tokens>>,
     state: Mutex<State>,
+    counts: Counts,
 }
 
 struct State {
@@ -110,11 +114,30 @@ impl SignIn {
                 tokens: Generations::new(TOKENS_MAX),
                 slowdown: Slowdown::new(limits),
             }),
+            counts: Counts::default(),
         })
     }
 
     /// Answers a question of a client at `ip`, which may take seconds: `sleep` waits so long.
     pub async fn answer<S: Future<Output = ()>>(
+        &self,
+        question: Question,
+        ip: IpAddr,
+        now: impl Fn() -> Timestamp,
+        sleep: impl FnOnce(Duration) -> S,
+    ) -> Answer {
+        let answer = self.find_answer(question, ip, now, sleep).await;
+        self.counts.add(&answer);
+        answer
+    }
+
+    /// How many tries there were since the start, by what came of them.
+    #[must_use]
+    pub fn tries(&self) -> Tries {
+        self.counts.now()
+    }
+
+    async fn find_answer<S: Future<Output = ()>>(
         &self,
         question: Question,
         ip: IpAddr,

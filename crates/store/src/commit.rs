@@ -323,7 +323,12 @@ impl<D: Disk> Writer<D> {
         let Group { records, failure, effects, finishes, .. } = group;
         let outcome = match failure {
             None if records == 0 => Ok(()),
-            None => self.journal.sync().map(|_| ()).map_err(StoreError::Sync),
+            None => {
+                let begun = Instant::now();
+                let synced = self.journal.sync().map(|_| ()).map_err(StoreError::Sync);
+                self.shared.counts.synced(records, begun.elapsed());
+                synced
+            }
             Some(error) => Err(error),
         };
         match outcome {

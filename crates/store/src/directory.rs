@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, Domain, MailId, Timestamp};
 
-use crate::record::Credentials;
+use crate::record::{Credentials, RelayLogin};
 
 /// How deep aliases may point to aliases.
 const ALIAS_DEPTH_MAX: usize = 10;
@@ -78,6 +78,7 @@ pub struct Directory {
     /// By [`Address::folded`].
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) routes: BTreeMap<Option<Domain>, Route>,
+    pub(crate) logins: BTreeMap<String, RelayLogin>,
     /// The one that rewrites first.
     pub(crate) srs_keys: Vec<Arc<crate::dkim_keys::PrivateKey>>,
     /// By selector.
@@ -143,6 +144,11 @@ impl Directory {
     /// The aliases with their addresses, sorted.
     pub fn aliases(&self) -> impl Iterator<Item = (&str, &Alias)> {
         self.aliases.iter().map(|(address, alias)| (address.as_str(), alias))
+    }
+
+    /// Who we are to smart hosts, by `HOST:PORT`.
+    pub fn logins(&self) -> impl Iterator<Item = (&str, &RelayLogin)> {
+        self.logins.iter().map(|(relay, login)| (relay.as_str(), login))
     }
 
     /// The smart hosts by domain; `None` is the default route.

@@ -2,6 +2,7 @@
 
 use mail_types::{MailId, MailboxId, Timestamp};
 
+use crate::counts::Counted;
 use crate::record::{Fate, Place, Record};
 use crate::record_held::{Condition, HeldBy};
 use crate::watch::{Change, Made};
@@ -24,11 +25,14 @@ pub struct Effects {
     pub made: Vec<Made>,
     /// Held mail may have to be released from then on.
     pub release_at: Option<Timestamp>,
+    /// For whoever watches over the server.
+    pub counted: Counted,
 }
 
 impl Effects {
     /// Adds what a record does; `by` names the handle that made it.
     pub fn add(&mut self, record: &Record, by: Option<u64>) {
+        self.counted.add(record);
         self.made.extend(changes(record).map(|change| Made { change, by }));
         match record {
             Record::DomainAdded { .. }
@@ -41,6 +45,7 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. }
             | Record::TokenAdded { .. }
             | Record::TokenRemoved { .. }
             | Record::KeyChanged(_) => self.directory = true,
@@ -76,6 +81,8 @@ impl Effects {
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }

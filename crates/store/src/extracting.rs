@@ -76,6 +76,11 @@ pub fn extract_path(index_path: &Path) -> PathBuf {
 }
 
 impl Extracting {
+    /// Messages that wait.
+    pub fn waiting(&self) -> usize {
+        self.state.waiting.load(Ordering::Relaxed)
+    }
+
     /// Starts the thread.
     pub fn start<D: Disk>(
         index_path: &Path,

@@ -18,10 +18,12 @@ mod accept_many;
 mod acl;
 mod act;
 mod balance;
+mod audit;
 mod boxes;
 mod bring_back;
 mod changes;
 mod commit;
+mod counts;
 mod custody;
 mod directory;
 mod dkim_keys;
@@ -55,13 +57,16 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_doors;
 mod record_held;
 mod record_judged;
 mod record_report;
 mod record_tried;
+mod released;
 mod reports;
 mod schema;
 mod send_key;
+mod sent;
 mod shared;
 mod sql;
 mod sqlite;
@@ -86,9 +91,11 @@ pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
+pub use audit::{Audit, Auditor};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use bring_back::BroughtBack;
 pub use changes::{ChangeOutcome, Pause, Wish};
+pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
 pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
 pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
@@ -114,8 +121,9 @@ pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, SessionId, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
+    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
+    Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
@@ -123,8 +131,10 @@ pub use record_held::{
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
+pub use released::DeliveryReport;
 pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
+pub use sent::Sent;
 pub use shared::{AcceptedWake, Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

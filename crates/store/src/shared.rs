@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mail_types::{AccountId, MailId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
+use crate::counts::Counts;
 use crate::directory::Directory;
 use crate::effects::Effects;
 use crate::extracting::Extracting;
@@ -70,6 +71,8 @@ pub struct Shared {
     accepted_wake: RwLock<Option<AcceptedWake>>,
     /// Nothing that is held is to be released before, in milliseconds as [`Timestamp`]s have them.
     pub release_at: AtomicI64,
+    /// What was done since the start.
+    pub counts: Counts,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,6 +111,7 @@ impl Shared {
             event_wake: RwLock::new(None),
             accepted_wake: RwLock::new(None),
             release_at: AtomicI64::new(0),
+            counts: Counts::default(),
         }
     }
 
@@ -188,7 +192,9 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, events, mailboxes, accepted, made, release_at } = effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made, release_at, counted } =
+            effects;
+        self.counts.add(&counted);
         if let Some(at) = release_at {
             self.release_at.fetch_min(at.0, Ordering::AcqRel);
         }

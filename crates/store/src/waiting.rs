@@ -114,6 +114,22 @@ const PAGE: u64 = 500;
 const STORY_MAX: i64 = 64;
 
 impl<D: Disk> Store<D> {
+    /// How many recipients are queued, and when the oldest of their messages was accepted.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn queue_size(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.read(|sql| {
+            let mut size = (0, None);
+            let query = "SELECT count(*), min(accepted) FROM queue";
+            sql.query(query, &[], &mut |row| {
+                size = (row.id(0)?, row.int_or_null(1)?.map(Timestamp));
+                Ok(())
+            })?;
+            Ok(size)
+        })
+    }
+
     /// Tells everything that waits and is meant, in the order it was accepted, until `on_item` says
     /// false. `with_last`: with the last attempt at each.
     ///

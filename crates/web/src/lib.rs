@@ -11,6 +11,7 @@
 mod api;
 mod asked;
 pub mod check;
+mod health;
 mod hooks;
 mod letter;
 mod mime;
@@ -25,8 +26,9 @@ mod send;
 mod serve;
 mod signed;
 
-pub use api::{Api, Doing, Future_, NotTaken, Submission};
+pub use api::{Api, Doing, Future_, Leaves, NotTaken, Submission};
 pub use asked::{Asked, Limits};
+pub use health::Health;
 pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};
 pub use plain::serve_pages;

@@ -23,6 +23,11 @@ pub fn document() -> Value {
             "envelope": { "type": "object", "additionalProperties": false, "properties": {
                 "from": text, "to": { "type": "array", "items": text },
                 "id": { "type": "string", "maxLength": 100 } } },
+            "release_at": { "type": "string", "format": "date-time",
+                "description": "It leaves then, not at once (and not with hold_seconds)" },
+            "hold_seconds": { "type": "integer", "minimum": 1, "maximum": 999_999_999 },
+            "priority": { "type": "integer", "minimum": -9, "maximum": 9,
+                "description": "More is more urgent; lowered to what an account gets" },
         }
     });
     let problem = json!({ "description": "What is wrong (RFC 9457)", "content": {
@@ -54,6 +59,9 @@ pub fn document() -> Value {
                       "description": "The same request sent again with it is not done again" },
                     query("from", "With message/rfc822: MAIL FROM"),
                     query("to", "With message/rfc822: RCPT TO, as often as needed"),
+                    query("release_at", "With message/rfc822: when it leaves (RFC 3339)"),
+                    query("hold_seconds", "With message/rfc822: after how long it leaves"),
+                    query("priority", "With message/rfc822: -9 to 9"),
                 ],
                 "requestBody": { "required": true, "content": {
                     "application/json": { "schema": letter },

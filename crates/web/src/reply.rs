@@ -22,6 +22,11 @@ pub fn json(status: StatusCode, value: &Value) -> Reply {
     with_type(status, "application/json", format!("{value:#}\n").into_bytes())
 }
 
+/// A text of this media type.
+pub fn text(media_type: &'static str, text: String) -> Reply {
+    with_type(StatusCode::OK, media_type, text.into_bytes())
+}
+
 /// A page.
 pub fn page(page: Page) -> Reply {
     with_type(StatusCode::OK, page.media_type, page.bytes)

@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 
 use crate::reply::{self, Reply};
-use crate::{Asked, Problem, Shared, openapi, send};
+use crate::{Asked, Problem, Shared, health, openapi, send};
 
 /// Answers a request.
 pub async fn answer(shared: &Shared, mut asked: Asked) -> Reply {
@@ -23,6 +23,12 @@ async fn route(shared: &Shared, asked: &mut Asked) -> Result<Reply, Problem> {
         if let Some(page) = found {
             return Ok(reply::page(page));
         }
+    }
+    if reads
+        && let Some(health) = &shared.health
+        && let Some(answer) = health::answer(health, asked).await
+    {
+        return answer;
     }
     let Some(api) = &shared.api else { return Err(Problem::not_found("Nothing is here")) };
     match asked.path() {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::asked::ROOM_UNIT_BYTES;
-use crate::{Api, Asked, Limits, PageSource, router};
+use crate::{Api, Asked, Health, Limits, PageSource, router};
 
 /// What every connection shares.
 pub struct Shared {
@@ -21,6 +21,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Asked one after the other for a page.
     pub pages: Vec<PageSource>,
+    /// What those who start, balance and watch servers ask.
+    pub health: Option<Arc<dyn Health>>,
     /// What is below `/api/v1/`; none where pages are all that is served.
     pub api: Option<Arc<Api>>,
     /// What bodies of requests may take together, in KiB.

@@ -205,3 +205,49 @@ fn a_mail_that_holds_frames_is_no_journal() {
     assert_eq!((opened.groups, journal.head()), (0, Head::START));
     assert!(matches!(journal.reader().read_body(at), Err(ReadError::Damaged { .. })));
 }
+
+/// What the scrubber finds is what the scan finds, frame by frame, and it finds nothing else.
+#[test]
+fn the_scrubber_finds_every_changed_byte_that_the_scan_finds() {
+    let Built { disk, seen: good, head } = build();
+    let whole = Reader::look(disk.clone()).scrub(None, &head, u64::MAX);
+    assert_eq!((whole.damage, whole.next), (vec![], None));
+    for segment in 1..=2 {
+        let path = format!("journal/{segment:08}.seg");
+        let bytes = disk.contents(&path).unwrap();
+        for (at, byte) in bytes.iter().enumerate().step_by(7) {
+            if segment == head.end.segment && at as u64 >= head.end.offset {
+                break;
+            }
+            let changed = disk.after_kill();
+            changed.overwrite(&path, at as u64, &[byte ^ 1 << (at % 8)]);
+            let scanned = differs(&changed, &good);
+            let found = Reader::look(changed).scrub(None, &head, u64::MAX);
+            assert_eq!(!found.damage.is_empty(), scanned, "byte {at} of segment {segment}");
+            assert!(whole.frames - found.frames <= 1, "one byte costs one frame");
+        }
+    }
+}
+
+/// In small steps it reads the same, and each step only about as much as it may.
+#[test]
+fn the_scrubber_goes_on_where_it_stopped() {
+    let Built { disk, head, .. } = build();
+    disk.overwrite(SEGMENT_1, 3000, &[0xAA]);
+    let reader = Reader::look(disk);
+    let whole = reader.scrub(None, &head, u64::MAX);
+    assert_eq!(whole.damage.len(), 1);
+    let (mut from, mut frames, mut damage, mut steps) = (None, 0, Vec::new(), 0);
+    loop {
+        let step = reader.scrub(from, &head, 1);
+        frames += step.frames;
+        damage.extend(step.damage);
+        steps += 1;
+        match step.next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((frames, damage), (whole.frames, whole.damage));
+    assert!(steps > whole.frames, "a step for each frame, and one for the damaged");
+}

@@ -29,6 +29,10 @@ fn after_a_failed_sync_nothing_is_accepted_and_nothing_accepted_is_lost() {
         assert!(is_temporary(&refused.answer), "our own trouble is 4xx: {}", refused.answer);
     }
     assert!(house.log().to_lowercase().contains("error"), "no alarm in the log");
+    let url = format!("https://{}/readyz", house.address(443));
+    let mut curl = std::process::Command::new("curl");
+    let ready = tool(curl.args(["-sSk", "-w", " %{http_code}", &url]));
+    assert!(ready.ends_with(" 503") && ready.contains("not accepting mail"), "{ready}");
     house.kill();
     house.installation.wrapper.clear();
     house.start();

@@ -158,9 +158,13 @@ impl House {
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
         command.env("BINARY", RESTANTE);
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
-        for (name, port) in
-            ports.into_iter().chain([("IMAPS", 993), ("POP3", 110), ("POP3S", 995), ("LMTP", 24)])
-        {
+        for (name, port) in ports.into_iter().chain([
+            ("IMAPS", 993),
+            ("POP3", 110),
+            ("POP3S", 995),
+            ("LMTP", 24),
+            ("HTTPS", 443),
+        ]) {
             command.env(name, self.address(port).port().to_string());
         }
         tool(&mut command)

@@ -182,7 +182,10 @@ impl<E: Executor> Index<E> {
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
             | Record::TlsPolicySeen(_)
-            | Record::Undone { .. } => return Ok(None),
+            | Record::Undone { .. }
+            | Record::RelayLoginSet { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. } => return Ok(None),
         };
         Ok(Some(noted))
     }

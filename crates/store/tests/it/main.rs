@@ -4,6 +4,7 @@
 mod accounts;
 mod annotations;
 mod appends;
+mod audited;
 mod changes;
 mod extracted;
 mod groups;
@@ -12,6 +13,7 @@ mod mended;
 mod model;
 mod power;
 mod quotas;
+mod released;
 mod reports;
 mod review;
 mod rights;

@@ -22,8 +22,13 @@ fn limits() -> Limits {
 }
 
 async fn server(pages: Vec<PageSource>) -> SocketAddr {
-    let shared =
-        Arc::new(Shared { limits: limits(), pages, api: None, room: Shared::room(4 << 20) });
+    let shared = Arc::new(Shared {
+        limits: limits(),
+        pages,
+        health: None,
+        api: None,
+        room: Shared::room(4 << 20),
+    });
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let listener = Listener::bind(
         "http",

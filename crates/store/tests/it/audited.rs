@@ -1,0 +1,58 @@
+//! The auditor: says nothing of a store that is right, and names each thing that is made wrong.
+
+use store::{Audit, Auditor, Store};
+
+use crate::script::{Log, run, small};
+
+fn audited(store: &Store) -> Audit {
+    let mut auditor = Auditor::default();
+    for _ in 0..10 {
+        let audit = store.audit(&mut auditor, mail_types::Timestamp(0)).unwrap();
+        if audit.rounds > 0 {
+            return audit;
+        }
+    }
+    panic!("no round ends");
+}
+
+#[test]
+fn what_is_right_is_accounted_for() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(root.path(), small()).unwrap();
+    assert_eq!(audited(&store).unaccounted, 0, "nothing at all");
+    run(&store, &mut Log::default()).unwrap();
+    let audit = audited(&store);
+    assert_eq!((audit.unaccounted, audit.overdue), (0, 0), "{:?}", audit.findings);
+    assert!(audit.open > 0 && audit.custodies.0 == audit.custodies.1 && audit.custodies.1 > 5);
+    // Everything that waits is older than the end of time.
+    let late = store.audit(&mut Auditor::default(), mail_types::Timestamp(i64::MAX)).unwrap();
+    assert!(late.overdue > 0);
+    store.close();
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for wrong in [
+        "DELETE FROM queue WHERE custody = (SELECT min(custody) FROM queue)",
+        "UPDATE custody SET state = 2 WHERE state = 0",
+        "UPDATE custody SET state = 4 WHERE state = 1",
+        "UPDATE custody SET state = 9 WHERE id = 2",
+        "DELETE FROM custody WHERE id = 2",
+        "DELETE FROM message WHERE mailbox = (SELECT min(mailbox) FROM message)",
+        "UPDATE mailbox SET messages = messages + 1 WHERE id = (SELECT min(id) FROM mailbox)",
+        "UPDATE custody SET report = 100000 WHERE id = 1",
+        "DELETE FROM mail WHERE id = 1",
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(root.path(), small()).unwrap();
+        run(&store, &mut Log::default()).unwrap();
+        store.close();
+        let sql = rusqlite::Connection::open(root.path().join("index.sqlite")).unwrap();
+        assert!(sql.execute(wrong, []).unwrap() > 0, "{wrong}");
+        drop(sql);
+        let (store, _) = Store::open(root.path(), small()).unwrap();
+        let audit = audited(&store);
+        assert!(audit.unaccounted > 0 && !audit.findings.is_empty(), "{wrong}");
+        store.close();
+    }
+}
