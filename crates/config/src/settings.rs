@@ -14,6 +14,7 @@ use crate::kinds::{
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
+use crate::networks::{loopback, private};
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::proxies::ProxyAt;
 use crate::setting::{Setting, Unset, joined, settings};
@@ -373,6 +374,21 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// The console of operators, `https://HOST/admin`, and their part of the HTTP API.
+    console: Console {
+        /// Who may reach it; others are turned away before any sign-in. The default is this machine
+        /// and private networks: everybody's mail is behind it, so that the Internet is let in by
+        /// a decision alone, `["0.0.0.0/0", "::/0"]`. `[]`: nobody.
+        networks: Vec<Network> as Networks = private();
+        /// A session ends when it was not used for so long.
+        session_idle: Duration as Time = 30 * MINUTE, MINUTE..=DAY;
+        /// A session ends so long after its sign-in, used or not.
+        session_max: Duration as Time = 12 * HOUR, MINUTE..=30 * DAY;
+        /// What cannot be taken back, or carries mail away, wants the password again where it was
+        /// not given for so long.
+        confirm_after: Duration as Time = 5 * MINUTE, Duration::ZERO..=HOUR;
+    }
+
     /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
     /// OTLP.
     metrics: Metrics {
@@ -515,12 +531,4 @@ settings! {
         /// `text` for people, or `json`: an object on each line, for programs that gather logs.
         format: LogFormat as LogFormatKind = LogFormat::Text;
     }
-}
-
-/// This machine.
-fn loopback() -> Vec<Network> {
-    vec![
-        Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
-        Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
-    ]
 }

@@ -8,6 +8,7 @@ use mail_types::{Address, Domain};
 
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
+use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
 use crate::request::{Request, TraceKeys, Which};
 use crate::{
@@ -71,6 +72,11 @@ enum Command {
     /// Tokens by which programs send over the HTTP API as an account
     #[command(subcommand)]
     Token(doors::Token),
+    /// The people who look after this server over its console and HTTP API
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// What operators did and looked at, over the console and on the command line
+    Audit(Audit),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
@@ -201,6 +207,16 @@ enum Route {
     List,
 }
 
+#[derive(Debug, Args)]
+struct Audit {
+    /// Only what this one did, as the list shows it: “ann (console)”
+    #[arg(long)]
+    who: Option<String>,
+    /// At most so many lines, the latest (default 100)
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
 const TRACE_EXAMPLES: &str = "\
 Examples:
   restante trace r2k-9f86d081
@@ -299,6 +315,18 @@ impl Cli {
                 let answer = control::ask(&data, request.clone())?;
                 doors::answer(&request, &answer, made.as_deref(), self.json);
                 return Ok(ExitCode::SUCCESS);
+            }
+            Command::Operator(command) => {
+                let Some((request, told)) = operator_command::request(command)? else {
+                    operator_command::print_scopes();
+                    return Ok(ExitCode::SUCCESS);
+                };
+                let answer = control::ask(&data, request.clone())?;
+                operator_command::answer(&request, &answer, &told, self.json);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Audit(audit) => {
+                Request::OperatorLog { before: None, who: audit.who, count_max: audit.limit }
             }
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,

@@ -19,8 +19,10 @@ use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::auditing::Auditing;
 use crate::data_dir::DataDir;
+use crate::domain_dns::Names;
 use crate::heads::{self, Heads};
 use crate::metrics::Metrics;
+use crate::operator_command;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
@@ -69,6 +71,12 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Who is signed in at the console.
+    pub sessions: Arc<web::Sessions>,
+    /// Looks domains up.
+    pub names: Arc<Names>,
+    /// Where everything lies.
+    pub data: DataDir,
     /// Audits the index.
     pub auditing: Arc<Auditing>,
     /// Reads the journal again.
@@ -111,18 +119,6 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts {
-        runner,
-        keeper,
-        hooks,
-        reporter,
-        alarms,
-        auditing,
-        scrubbing,
-        metrics,
-        search,
-        heads,
-    } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -135,78 +131,13 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         return transfer(store, account, reader.reunite(writer)).await;
     }
     if let Ok(Request::Search(request)) = request {
-        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
-        stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || {
-            let (search, heads) = (search.as_deref(), heads.as_deref());
-            crate::search::serve(&store, search, heads, &request, stream)
-        });
-        return served.await.map_err(std::io::Error::other)?;
+        let (search, heads) = (parts.search.clone(), parts.heads.clone());
+        return searched(store, search, heads, request, reader.reunite(writer)).await;
     }
     let result = match request {
-        Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
-            tls::policy(&runner, &domain).await
-        }
-        Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
-        Ok(Request::Metrics) => {
-            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
-            text.map(Value::from).map_err(|_| Failure {
-                what: "the server failed at it (a bug)".to_owned(),
-                mend: None,
-            })
-        }
-        Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
-        Ok(Request::Proof { mail, check, hash_only }) => {
-            heads::command::answer(heads, mail, check, hash_only).await
-        }
-        Ok(Request::Hook { ask }) => {
-            let actor = Actor::Operator { name: user_name(user) };
-            crate::hook_command::answer(&hooks, &store, ask, &actor).await
-        }
         Ok(request) => {
-            let changes_queue = matches!(
-                request,
-                Request::QueueChange { dry_run: false, .. }
-                    | Request::QueueUndo { .. }
-                    | Request::QueuePause { .. }
-            );
-            if changes_queue {
-                runner.forget_pauses();
-            }
-            let changes_routes = matches!(
-                request,
-                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
-            );
-            let is_status = matches!(request, Request::Status);
-            let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
-            let asks_queue =
-                matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
-            let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
-            let result = match result {
-                Ok(Ok(mut answer)) if asks_queue => {
-                    queue_waits::tell(&mut answer, |to| runner.wait_of(to));
-                    Ok(Ok(answer))
-                }
-                other => other,
-            };
-            if changes_queue {
-                // What lies ready to be sent is not what it was.
-                runner.take_anew().await;
-            }
-            if changes_routes {
-                runner.set_routes(crate::serve::routes(&store));
-                runner.set_logins(crate::serve::logins(&store));
-            }
-            let mut result = result.unwrap_or_else(|_| {
-                Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
-            });
-            if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
-                answer.insert("alarms".to_owned(), alarms.view());
-                answer.extend(auditing.view());
-                answer.insert("scrub".to_owned(), scrubbing.view());
-            }
-            result
+            done(&store, &parts, request, actor).await
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };
@@ -215,6 +146,107 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         Err(failure) => serde_json::json!({ "error": failure }),
     };
     writer.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// Does what is asked, in the running server: whoever asks may ask it.
+pub async fn done(
+    store: &Store,
+    parts: &Parts,
+    request: Request,
+    actor: Actor,
+) -> Result<Value, Failure> {
+    let Parts { runner, keeper, hooks, reporter, alarms, auditing, .. } = parts;
+    let Parts { scrubbing, heads, metrics, sessions, names, data, .. } = parts;
+    match request {
+        Request::Tls { ask: tls::Ask::Policy { domain } } => {
+            return tls::policy(runner, &domain).await;
+        }
+        Request::Metrics => {
+            let metrics = Arc::clone(metrics);
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            return text.map(Value::from).map_err(|_| bug());
+        }
+        Request::Tls { ask: tls::Ask::Renew } => return tls::renew(keeper.as_deref()).await,
+        Request::Reports { ask: Ask::Send } => return reporter.send_now().await,
+        Request::Hook { ask } => {
+            return crate::hook_command::answer(hooks, store, ask, &actor).await;
+        }
+        Request::Proof { mail, check, hash_only } => {
+            return heads::command::answer(heads.clone(), mail, check, hash_only).await;
+        }
+        Request::DomainCheck { domain } => return names.check(store, domain).await,
+        Request::Operator { ask } => {
+            if let Some(answer) = operator_command::sessions(sessions, store, &ask) {
+                return answer;
+            }
+            return work(store, Request::Operator { ask }, actor).await;
+        }
+        _ => {}
+    }
+    let changes_queue = matches!(
+        request,
+        Request::QueueChange { dry_run: false, .. }
+            | Request::QueueUndo { .. }
+            | Request::QueuePause { .. }
+    );
+    if changes_queue {
+        runner.forget_pauses();
+    }
+    let changes_routes = matches!(
+        request,
+        Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
+    );
+    let is_status = matches!(request, Request::Status);
+    let asks_queue = matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
+    let is_flow = matches!(request, Request::Flow { .. });
+    let mut result = work(store, request, actor).await;
+    if asks_queue && let Ok(answer) = &mut result {
+        queue_waits::tell(answer, |to| runner.wait_of(to));
+    }
+    if changes_queue {
+        // What lies ready to be sent is not what it was.
+        runner.take_anew().await;
+    }
+    if changes_routes {
+        runner.set_routes(crate::serve::routes(store));
+        runner.set_logins(crate::serve::logins(store));
+    }
+    if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
+        answer.insert("alarms".to_owned(), alarms.view());
+        answer.extend(auditing.view());
+        answer.insert("scrub".to_owned(), scrubbing.view());
+    }
+    if let (true, Ok(Value::Object(answer))) = (is_flow, &mut result) {
+        answer.insert("storage".to_owned(), crate::overview::storage(data));
+    }
+    result
+}
+
+/// Does it on a thread that may wait.
+async fn work(store: &Store, request: Request, actor: Actor) -> Result<Value, Failure> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || perform(&store, request, &actor)).await;
+    done.unwrap_or_else(|_| Err(bug()))
+}
+
+fn bug() -> Failure {
+    Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
+}
+
+/// Serves a search on the rest of the connection.
+async fn searched(
+    store: Store,
+    search: Option<Arc<archive_search::Search>>,
+    heads: Option<Arc<Heads>>,
+    request: crate::search::SearchRequest,
+    stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
+) -> std::io::Result<()> {
+    let stream = stream.map_err(std::io::Error::other)?.into_std()?;
+    stream.set_nonblocking(false)?;
+    let served = tokio::task::spawn_blocking(move || {
+        crate::search::serve(&store, search.as_deref(), heads.as_deref(), &request, stream)
+    });
+    served.await.map_err(std::io::Error::other)?
 }
 
 /// Serves a session of import or export on the rest of the connection.

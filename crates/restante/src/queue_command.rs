@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use mail_types::{Address, Domain, MailId, Timestamp};
+use mail_types::{Address, CustodyId, Domain, MailId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{CustodyState, Pattern, Store, WaitingFilter};
 
@@ -98,6 +98,7 @@ pub struct Change {
 
 /// What is meant: everything given must hold.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// `all`, a receipt, a Message-ID, an address (from or to), or a domain (to)
     which: Option<String>,
@@ -137,6 +138,9 @@ pub struct Filter {
     /// Only what is not held
     #[arg(long)]
     queued: bool,
+    /// Only these recipients, by the numbers that `--json` lists as `custody`
+    #[arg(long = "custody", value_name = "NUMBER")]
+    custody: Vec<u64>,
 }
 
 /// What a change does, for the control socket.
@@ -232,6 +236,11 @@ impl Queue {
 }
 
 impl Filter {
+    /// Whether a recipient is one of those that are named, or none are.
+    pub fn names(&self, custody: CustodyId) -> bool {
+        self.custody.is_empty() || self.custody.contains(&custody.0)
+    }
+
     /// As the store wants it.
     pub fn read(&self, store: &Store, now: Timestamp) -> Result<WaitingFilter, Failure> {
         let mut filter = WaitingFilter::default();

@@ -1,10 +1,10 @@
 //! What the command line asks, and how it is done: the same whether a running server does it (over
 //! the control socket) or the command itself on the open store.
 
-use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
+use mail_types::{Address, Domain, MailId, ReceiptId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError};
+use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError, Story};
 
 use crate::queue_command::{Filter, What};
 use crate::{queue_perform, view};
@@ -36,10 +36,12 @@ pub enum Request {
         address: Address,
         password: String,
     },
-    /// Sets the limits that are given; `Some(None)` is no limit.
+    /// Sets the limits that are given; `Some(None)`, in JSON `null`, is no limit.
     AccountQuota {
         address: Address,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
         storage_bytes: Option<Option<u64>>,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
         messages: Option<Option<u64>>,
     },
     Dkim {
@@ -154,6 +156,36 @@ pub enum Request {
     Hook {
         ask: crate::hook_command::Ask,
     },
+    /// The operators of the console.
+    Operator {
+        ask: crate::operator_command::Ask,
+    },
+    /// What operators did, the latest first, before this record.
+    OperatorLog {
+        before: Option<u64>,
+        who: Option<String>,
+        count_max: Option<usize>,
+    },
+    /// What went by in each of the last minutes, and the balance of today.
+    Flow {
+        minutes: Option<u32>,
+    },
+    /// The queue by senders and destinations.
+    QueueGroups {},
+    /// What of a domain is in the DNS; only a running server can tell.
+    DomainCheck {
+        domain: Domain,
+    },
+    /// What a message says.
+    Message {
+        receipt: String,
+        part: crate::message_view::Part,
+    },
+}
+
+/// A value that is there, be it `null`: that is another thing than none.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// What is asked of the keys that mail is signed with.
@@ -187,6 +219,30 @@ pub struct TraceKeys {
     pub host: Option<String>,
     /// These alone, by number, in this order: what a search found.
     pub mails: Option<Vec<u64>>,
+}
+
+impl TraceKeys {
+    /// Adds what must hold to a query.
+    pub fn add_to(&self, query: &mut Query) {
+        query.sender.clone_from(&self.sender);
+        query.recipient.clone_from(&self.recipient);
+        query.host.clone_from(&self.host);
+        if self.message_id.is_some() {
+            query.message_id.clone_from(&self.message_id);
+        }
+    }
+
+    /// The stories that a query finds, among the messages named here where some are.
+    pub fn stories(&self, store: &Store, query: &Query) -> Result<Vec<Story>, StoreError> {
+        let Some(mails) = &self.mails else { return store.trace(query) };
+        let mails: Vec<MailId> = mails.iter().copied().map(MailId).collect();
+        let by: Vec<KnownBy<'_>> = query.host.iter().map(|host| KnownBy::Host(host)).collect();
+        let known = store.are_known_by(&mails, &by)?;
+        let known = mails.into_iter().zip(known).filter_map(|(mail, so)| so.then_some(mail));
+        let mut stories = store.stories(&known.collect::<Vec<_>>(), query)?;
+        stories.truncate(query.count_max);
+        Ok(stories)
+    }
 }
 
 /// Which messages.
@@ -275,7 +331,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Metrics | Request::Tls { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } | Request::DomainCheck { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -352,6 +408,13 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         }
         Request::Acts { ask } => crate::history::perform(store, &actor, ask),
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
+        Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
+        Request::OperatorLog { before, who, count_max } => {
+            operator_log(store, before, who, count_max)
+        }
+        Request::Flow { minutes } => crate::overview::flow(store, minutes),
+        Request::QueueGroups {} => crate::overview::groups(store),
+        Request::Message { receipt, part } => message(store, &receipt, part),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Balance(ask) => crate::balance::balance(store, &ask),
@@ -359,16 +422,37 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             crate::bring_back::bring_back(store, actor, &receipt, &to, &mailbox)
         }
         Request::Trace { which, since, until, count_max, keys } => {
-            let mut query = query_of(which)?;
-            query.since = since.map(Timestamp);
-            query.until = until.map(Timestamp);
-            query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
-            query.sender = keys.sender;
-            query.recipient = keys.recipient;
-            query.host = keys.host;
-            query.message_id = query.message_id.or(keys.message_id);
-            traced(store, &query, keys.mails.as_deref())
+            traced(store, which, (since, until), count_max, &keys)
         }
+    }
+}
+
+fn operator_log(
+    store: &Store,
+    before: Option<u64>,
+    who: Option<String>,
+    count_max: Option<usize>,
+) -> Result<Value, Failure> {
+    /// Lines if not asked for more, and at most.
+    const LINES_DEFAULT: usize = 100;
+    const LINES_MAX: usize = 1000;
+    let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
+    let directory = store.directory();
+    let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
+    Ok(events.iter().map(|event| crate::audit_view::view(event, &directory)).collect())
+}
+
+fn message(
+    store: &Store,
+    receipt: &str,
+    part: crate::message_view::Part,
+) -> Result<Value, Failure> {
+    let which = Which::parse(receipt).map_err(|what| Failure { what, mend: None })?;
+    let mut query = query_of(which)?;
+    query.count_max = 1;
+    match store.trace(&query)?.first() {
+        Some(story) => Ok(crate::message_view::view(store, story, part)?),
+        None => Err(Failure { what: "there is no such message".to_owned(), mend: None }),
     }
 }
 
@@ -396,19 +480,20 @@ fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Fa
     )))
 }
 
-fn traced(store: &Store, query: &Query, mails: Option<&[u64]>) -> Result<Value, Failure> {
+fn traced(
+    store: &Store,
+    which: Which,
+    (since, until): (Option<i64>, Option<i64>),
+    count_max: Option<usize>,
+    keys: &TraceKeys,
+) -> Result<Value, Failure> {
+    let mut query = query_of(which)?;
+    query.since = since.map(Timestamp);
+    query.until = until.map(Timestamp);
+    query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
+    keys.add_to(&mut query);
     let directory = store.directory();
-    let mut stories = match mails {
-        None => store.trace(query)?,
-        Some(mails) => {
-            let mails: Vec<MailId> = mails.iter().copied().map(MailId).collect();
-            let by: Vec<KnownBy<'_>> = query.host.iter().map(|host| KnownBy::Host(host)).collect();
-            let known = store.are_known_by(&mails, &by)?;
-            let known = mails.into_iter().zip(known).filter_map(|(mail, so)| so.then_some(mail));
-            store.stories(&known.collect::<Vec<_>>(), query)?
-        }
-    };
-    stories.truncate(query.count_max);
+    let stories = keys.stories(store, &query)?;
     Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
 }
 
@@ -479,7 +564,7 @@ fn queue_status(store: &Store) -> Result<Value, store::StoreError> {
     }))
 }
 
-fn query_of(which: Which) -> Result<Query, Failure> {
+pub fn query_of(which: Which) -> Result<Query, Failure> {
     let mut query = Query::default();
     match which {
         Which::All => {}

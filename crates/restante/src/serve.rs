@@ -22,7 +22,9 @@ use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::desk::Desk;
 use crate::dkim;
+use crate::domain_dns::Names;
 use crate::file_limit;
 use crate::heads::{Heads, sending::Sending};
 use crate::incoming;
@@ -242,17 +244,23 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        sessions: web_access::sessions(&config),
+        names: Names::new(data, &config, &outside.resolver),
+        data: data.clone(),
         auditing: Arc::clone(&auditing),
         scrubbing: Arc::clone(&scrubbing),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
         heads: heads.clone(),
     };
-    let control = control::listen(&data.control_path(), store.clone(), parts)?;
+    let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
+    if let Some(search) = search {
+        background.run("making messages searchable", crate::search::until(search, stop.clone()));
+    }
     background.run("purging held mail", purge(store.clone(), stop.clone()));
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
@@ -260,7 +268,16 @@ async fn run(
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
+    let desk = Desk::new(&store, &parts);
+    let console = web_access::console(&config, &store, &sign_in, &parts.sessions, desk);
+    web_access::listen_https(
+        &mut running,
+        &config,
+        pages,
+        metrics.clone(),
+        Some(api),
+        Some(console),
+    )?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -298,10 +315,6 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    if let Some(search) = search {
-        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
-        ended.context("making messages searchable ended by a bug")?;
-    }
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")

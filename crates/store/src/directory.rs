@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, Domain, MailId, Timestamp};
 
+use crate::operators::{Operator, OperatorToken, operator_name};
 use crate::record::{Credentials, RelayLogin};
 
 /// How deep aliases may point to aliases.
@@ -85,6 +86,9 @@ pub struct Directory {
     pub(crate) dkim_keys: BTreeMap<Domain, Vec<Arc<crate::dkim_keys::DkimKey>>>,
     /// By their hash.
     pub(crate) tokens: HashMap<[u8; 32], Token>,
+    pub(crate) operators: BTreeMap<u64, Arc<Operator>>,
+    /// The highest number of an operator's token.
+    pub(crate) operator_token_last: u64,
 }
 
 impl Directory {
@@ -111,6 +115,33 @@ impl Directory {
     #[must_use]
     pub fn token(&self, text: &str) -> Option<&Token> {
         self.tokens.get(blake3::hash(text.as_bytes()).as_bytes())
+    }
+
+    /// The operators, in the order they were added.
+    pub fn operators(&self) -> impl Iterator<Item = &Arc<Operator>> {
+        self.operators.values()
+    }
+
+    /// The operator of this name, in any case of its letters.
+    #[must_use]
+    pub fn operator(&self, name: &str) -> Option<&Arc<Operator>> {
+        let name = operator_name(name);
+        self.operators.values().find(|known| known.name == name)
+    }
+
+    /// The operator of this number.
+    #[must_use]
+    pub fn operator_of(&self, id: u64) -> Option<&Arc<Operator>> {
+        self.operators.get(&id)
+    }
+
+    /// The operator whose token has this text, and the token.
+    #[must_use]
+    pub fn operator_token(&self, text: &str) -> Option<(&Arc<Operator>, &OperatorToken)> {
+        let hash = *blake3::hash(text.as_bytes()).as_bytes();
+        self.operators.values().find_map(|operator| {
+            Some((operator, operator.tokens.iter().find(|token| token.hash == hash)?))
+        })
     }
 
     /// The accounts, by address.

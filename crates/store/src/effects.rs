@@ -49,6 +49,7 @@ impl Effects {
             | Record::TokenAdded { .. }
             | Record::TokenRemoved { .. }
             | Record::KeyChanged(_) => self.directory = true,
+            Record::OperatorChanged(_) => self.directory |= record.changes_operators(),
             Record::HookSet { .. } | Record::HookRemoved { .. } => self.events = true,
             Record::Rescheduled { .. } => self.queue = true,
             Record::Attempted { .. } | Record::Tried(_) => {
@@ -88,6 +89,7 @@ impl Effects {
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
+            | Record::Looked(_)
             | Record::Undone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dkim_keys::KeyChange;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_operator::{Looked, OperatorChange};
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -66,6 +67,13 @@ pub enum Actor {
         via: Via,
         /// Which of all sessions.
         session: SessionId,
+    },
+    /// An operator over the console or the HTTP API.
+    Console {
+        /// Its name.
+        operator: String,
+        /// Where the connection came from.
+        ip: IpAddr,
     },
 }
 
@@ -510,6 +518,10 @@ pub enum Record {
         /// Its number.
         change: u64,
     },
+    /// Something was done about an operator.
+    OperatorChanged(Box<OperatorChange>),
+    /// An operator looked at mail.
+    Looked(Box<Looked>),
 }
 
 /// How much an account may keep (RFC 9208 §5).

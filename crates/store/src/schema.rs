@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 17;
+pub const VERSION: i64 = 18;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -142,12 +142,22 @@ CREATE TABLE report_span (
 CREATE TABLE tls_policy (
   domain TEXT NOT NULL, host TEXT NOT NULL, at INTEGER NOT NULL, policy BLOB NOT NULL,
   PRIMARY KEY (domain, host)) WITHOUT ROWID;
+CREATE TABLE operator (
+  id INTEGER PRIMARY KEY, kept BLOB NOT NULL, token_last INTEGER NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, segment INTEGER NOT NULL,
+  place INTEGER NOT NULL);
+CREATE INDEX audit_who ON audit (who, seq);
+CREATE TABLE flow (
+  minute INTEGER NOT NULL, kind INTEGER NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (minute, kind)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 40] = [
+pub const TABLES: [(&str, &str); 43] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -234,5 +244,8 @@ pub const TABLES: [(&str, &str); 40] = [
     ),
     ("report_span", "SELECT place, begins, ends, head FROM report_span ORDER BY place"),
     ("tls_policy", "SELECT domain, host, at, policy FROM tls_policy ORDER BY domain, host"),
+    ("operator", "SELECT id, kept, token_last, removed FROM operator ORDER BY id"),
+    ("audit", "SELECT seq, at, who, segment, place FROM audit ORDER BY seq"),
+    ("flow", "SELECT minute, kind, count FROM flow ORDER BY minute, kind"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -43,13 +43,15 @@ pub fn document() -> Value {
         json!({ "name": name, "in": "query", "schema": text,
         "description": what })
     };
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": "Restante", "version": env!("CARGO_PKG_VERSION") },
         "security": [{ "password": [] }, { "token": [] }],
         "components": { "securitySchemes": {
             "password": { "type": "http", "scheme": "basic" },
-            "token": { "type": "http", "scheme": "bearer" } } },
+            "token": { "type": "http", "scheme": "bearer" },
+            "operator": { "type": "http", "scheme": "bearer",
+                "description": "restante operator token add" } } },
         "paths": {
             "/api/v1/send": { "post": {
                 "summary": "Send a message",
@@ -77,5 +79,10 @@ pub fn document() -> Value {
             "/api/v1/health": { "get": { "security": [], "summary": "Whether the server answers",
                 "responses": { "200": { "description": "It does" } } } },
         }
-    })
+    });
+    let of_operators = crate::console::api_paths(&problem);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(of_operators);
+    }
+    document
 }

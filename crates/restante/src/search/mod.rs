@@ -18,8 +18,8 @@ use crate::data_dir::DataDir;
 use crate::request::Request;
 use crate::{control, show};
 
-pub use reader::{ReaderArgs, read_attachments, start};
-pub use session::serve;
+pub use reader::{ReaderArgs, read_attachments, start, until};
+pub use session::{collect, serve};
 
 /// Messages shown where nothing else is said.
 const SHOWN: usize = 20;

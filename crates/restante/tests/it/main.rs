@@ -14,6 +14,7 @@ mod bad_input_costs_little;
 mod broken;
 mod certificates;
 mod connections_have_limits;
+mod console_in_a_browser;
 mod curl_and_swaks_work;
 mod damage_is_found_early;
 mod deleted_over_pop3;

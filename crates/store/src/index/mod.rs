@@ -9,6 +9,7 @@ mod apply_doors;
 mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
+mod apply_operators;
 mod apply_queue;
 mod apply_quota;
 mod apply_restored;
@@ -98,6 +99,8 @@ pub struct Index<E> {
     pub pauses: HashSet<String>,
     /// Lanes of the queue in which something has become due; nobody asks while it is replayed.
     pub queue_news: Option<Vec<(Lane, Timestamp)>>,
+    /// How much mail went by, where its table does not have it yet.
+    flow: apply_operators::FlowNews,
     /// What accounts keep; their mailboxes are not counted here.
     pub usage: HashMap<AccountId, Usage>,
     /// Accounts whose quota, or what is used of it, has changed.
@@ -149,6 +152,7 @@ impl<E: Executor> Index<E> {
             quotas: HashMap::new(),
             pauses: HashSet::new(),
             queue_news: None,
+            flow: apply_operators::FlowNews::default(),
             usage: HashMap::new(),
             quota_news: HashSet::new(),
             dirty: HashSet::new(),
@@ -175,6 +179,7 @@ impl<E: Executor> Index<E> {
         let mut index = Self::empty(sql);
         index.load_directory()?;
         index.load_tokens()?;
+        index.load_operators()?;
         index.load_mailboxes()?;
         index.load_acl()?;
         index.load_quotas()?;
@@ -215,6 +220,7 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's; the index must then be loaded anew.
     pub fn commit(&mut self, head: &Head) -> Result<(), SqlError> {
+        self.write_flow()?;
         self.write_sent()?;
         for id in std::mem::take(&mut self.dirty) {
             let Some(mailbox) = self.mailboxes.get(&id) else { continue };
@@ -296,6 +302,7 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
+        self.note(entry, seq, at)?;
         self.note_act(entry, seq, at)?;
         match &entry.record {
             Record::DomainAdded { .. }
@@ -359,14 +366,7 @@ impl<E: Executor> Index<E> {
                 self.attempted(*custody, outcome)?;
                 self.tell_story_of_custody(*custody, seq, at)
             }
-            Record::Tried(tried) => {
-                self.note_sent(tried, entry.at);
-                self.add_hosts(tried)?;
-                tried.outcomes.iter().try_for_each(|(custody, outcome)| {
-                    self.attempted(*custody, outcome)?;
-                    self.tell_story_of_custody(*custody, seq, at)
-                })
-            }
+            Record::Tried(tried) => self.tried(tried, entry.at, seq, at),
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::ChangeUndone { change } => self.change_undone(*change),
             Record::QueuePaused { destination, paused, reason } => {
@@ -389,6 +389,8 @@ impl<E: Executor> Index<E> {
             | Record::HookSet { .. }
             | Record::HookRemoved { .. }
             | Record::HookReached { .. } => self.apply_door(entry),
+            Record::OperatorChanged(change) => self.apply_operator(entry, change),
+            Record::Looked(looked) => self.apply_looked(looked, seq, at),
             Record::HookTried { hook, tries } => self.hook_tried(*hook, tries, seq),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {
