@@ -261,10 +261,9 @@ async fn run(
     if let Some(search) = search {
         background.run("making messages searchable", crate::search::until(search, stop.clone()));
     }
-    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    keep_house(&mut background, &store, &config, &stop);
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
-    background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
@@ -295,8 +294,6 @@ async fn run(
         background.run("renewing certificates", keeper.keep(stop.clone()));
     }
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
-    let (keyed, until) = (store.clone(), stop.clone());
-    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -333,6 +330,17 @@ fn listen_limits(config: &Config) -> ListenLimits {
             grace: config.timeouts.shut_down,
         },
     }
+}
+
+/// What happens to mail when its time has come.
+fn keep_house(background: &mut Background, store: &Store, config: &Config, stop: &Stop) {
+    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("releasing held mail", release(store.clone(), stop.clone()));
+    let every = config.archive.sweep_interval;
+    let sweeping = crate::archiving::sweep(store.clone(), every, stop.clone());
+    background.run("purging mail that is over its time", sweeping);
+    let (keyed, until) = (store.clone(), stop.clone());
+    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
 }
 
 /// Ends the holds whose time is over, until the stop.

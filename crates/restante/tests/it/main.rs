@@ -34,6 +34,7 @@ mod imap_compresses;
 mod imap_idle_pushes;
 mod lmtp_takes_mail;
 mod mail_comes_in_and_goes_out;
+mod mail_is_kept_and_purged;
 mod mail_programs_read;
 mod mbsync_keeps_both_sides;
 mod other_opinions;

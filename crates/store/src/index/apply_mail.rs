@@ -131,25 +131,8 @@ impl<E: Executor> Index<E> {
         Ok(())
     }
 
-    /// What came of an attempt.
-    pub(super) fn tried(
-        &mut self,
-        tried: &Tried,
-        when: Timestamp,
-        seq: RecordSeq,
-        at: Place,
-    ) -> Result<(), SqlError> {
-        self.note_sent(tried, when);
-        self.add_hosts(tried)?;
-        for (custody, outcome) in &tried.outcomes {
-            self.attempted(*custody, outcome)?;
-            self.tell_story_of_custody(*custody, seq, at)?;
-        }
-        Ok(())
-    }
-
     /// The hosts that were asked to take a message, so that a trace finds it by them.
-    fn add_hosts(&mut self, tried: &Tried) -> Result<(), SqlError> {
+    pub(super) fn add_hosts(&mut self, tried: &Tried) -> Result<(), SqlError> {
         // They are recipients of one message.
         let Some((custody, _)) = tried.outcomes.first() else { return Ok(()) };
         let peers = tried.tries.iter().filter_map(|each| each.peer.as_ref()).chain(&tried.peer);
