@@ -13,7 +13,6 @@ use crate::message_view::{self, Part};
 use crate::narrow;
 use crate::permit::{self, Asker, Denied};
 use crate::request::{Failure, Request, Which, query_of};
-use crate::search::SearchRequest;
 use crate::view;
 
 /// Stories that one request tells.
@@ -43,9 +42,6 @@ impl Desk {
             Denied::Confirm => web::Trouble::Confirm,
         })?;
         let actor = Actor::Console { operator: who.operator.name.clone(), ip: who.ip };
-        if let Request::Search(search) = request {
-            return self.searched(search, actor).await;
-        }
         let domains = match &who.operator.role {
             OperatorRole::DomainAdmin { domains } => Some(domains.clone()),
             OperatorRole::Operator | OperatorRole::Auditor => None,
@@ -65,6 +61,12 @@ impl Desk {
             let pending = self.store.looked(actor.clone(), looked);
             pending.await.map_err(|refused| told(Failure::from(refused)))?;
         }
+        if let Request::Search(search) = request {
+            let (store, finder) = (self.store.clone(), self.parts.search.clone());
+            let work = move || crate::search::collect(&store, finder.as_deref(), &search, actor);
+            let done = tokio::task::spawn_blocking(work).await;
+            return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
         let narrowed = match &request {
             Request::AccountList => Some("address"),
             Request::AliasList => Some("alias"),
@@ -76,27 +78,6 @@ impl Desk {
             (Some(name), Some(domains)) => narrow::rows(answer, name, &domains),
             _ => answer,
         })
-    }
-}
-
-impl Desk {
-    /// Finds messages, and writes down which before any is shown.
-    async fn searched(
-        &self,
-        mut asked: SearchRequest,
-        actor: Actor,
-    ) -> Result<Value, web::Trouble> {
-        asked.count_max = Some(asked.count_max.unwrap_or(STORIES_DEFAULT).min(STORIES_MAX));
-        let (store, search) = (self.store.clone(), self.parts.search.clone());
-        let work = move || {
-            let (mails, answer) = crate::search::collect(&store, search.as_deref(), &asked)?;
-            let at = if asked.excerpts { LookedAt::Text } else { LookedAt::Story };
-            let asked = asked.query.unwrap_or_default();
-            store.looked(actor, Looked { at, asked, mails }).wait()?;
-            Ok(answer)
-        };
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|_| Err(bug())).map_err(told)
     }
 }
 
@@ -125,17 +106,32 @@ fn read(mut asked: Value) -> Result<Request, web::Trouble> {
             let which = which.map_err(web::Trouble::Invalid)?;
             asked["which"] = serde_json::to_value(which).unwrap_or_default();
         }
-        for name in ["since", "until"] {
-            if let Some(text) = asked[name].as_str().map(str::to_owned) {
-                let time = match text.is_empty() {
-                    true => Ok(Value::Null),
-                    false => crate::cli::parse_time(&text).map(Value::from),
-                };
-                asked[name] = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
+    }
+    times(&mut asked, 0)?;
+    serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
+}
+
+/// Deeper than any request.
+const DEPTH_MAX: usize = 8;
+
+/// Times as people write them (`2h`, `2026-11-21`) become those of requests.
+fn times(value: &mut Value, depth: usize) -> Result<(), web::Trouble> {
+    let Value::Object(members) = value else { return Ok(()) };
+    for (name, member) in members {
+        match (name.as_str(), &*member) {
+            ("since" | "until" | "at", Value::String(text)) if text.is_empty() => {
+                *member = Value::Null;
             }
+            ("since" | "until" | "at", Value::String(text)) => {
+                let time = crate::cli::parse_time(text);
+                let time = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
+                *member = time.into();
+            }
+            (_, Value::Object(_)) if depth < DEPTH_MAX => times(member, depth + 1)?,
+            _ => {}
         }
     }
-    serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
+    Ok(())
 }
 
 /// Looks at mail: written down first, shown then.

@@ -444,7 +444,7 @@ fn operator_log(
     let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
     let directory = store.directory();
     let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
-    Ok(events.iter().map(|event| crate::audit_view::view(event, &directory)).collect())
+    Ok(events.iter().map(|event| crate::audit_view::view(event, store, &directory)).collect())
 }
 
 fn message(

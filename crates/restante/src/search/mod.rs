@@ -1,5 +1,6 @@
 //! `restante search`: any message ever accepted, found, shown, and written out with proofs.
 
+mod collect;
 mod export;
 mod reader;
 mod session;
@@ -18,8 +19,9 @@ use crate::data_dir::DataDir;
 use crate::request::Request;
 use crate::{control, show};
 
+pub use collect::collect;
 pub use reader::{ReaderArgs, read_attachments, start, until};
-pub use session::{collect, serve};
+pub use session::serve;
 
 /// Messages shown where nothing else is said.
 const SHOWN: usize = 20;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use archive_search::{Asked, Found, Pace, Query, Search, SearchError, search_path};
-use mail_types::MailId;
 use serde_json::{Value, json};
 use store::{Store, Visit};
 
@@ -45,35 +44,6 @@ pub fn serve(
         Err(Ending::Gone(error)) => return Err(error),
     }
     out.flush()
-}
-
-/// What a search finds, all at once: which messages, and the answer for programs.
-///
-/// # Errors
-/// Where the query or the search is wrong.
-pub fn collect(
-    store: &Store,
-    search: Option<&Search>,
-    request: &SearchRequest,
-) -> Result<(Vec<MailId>, Value), Failure> {
-    let failure = |error: &dyn std::fmt::Display| Failure { what: error.to_string(), mend: None };
-    let search = search.ok_or_else(off)?;
-    let Some(text) = &request.query else {
-        let progress = search.progress(store).map_err(|error| failure(&error))?;
-        return Ok((Vec::new(), json!({ "hits": [], "end": view::progress(&progress) })));
-    };
-    let began = Instant::now();
-    let query = Query::parse(text, net::now()).map_err(|error| failure(&error))?;
-    let count_max = request.count_max.unwrap_or(usize::MAX);
-    let asked = Asked { query: &query, within: None, count_max, excerpts: request.excerpts };
-    let (directory, mut mails, mut hits) = (store.directory(), Vec::new(), Vec::new());
-    let ended = search.find(store, &asked, &mut |found| {
-        mails.push(found.story.facts.receipt.mail);
-        hits.push(view::hit(&found, &directory));
-        Visit::GoOn
-    });
-    let end = view::end(&ended.map_err(|error| failure(&error))?, None, began.elapsed());
-    Ok((mails, json!({ "hits": hits, "end": end })))
 }
 
 fn off() -> Failure {
