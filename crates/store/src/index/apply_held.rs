@@ -7,7 +7,7 @@ use super::apply_mailbox::NewMessage;
 use super::{Index, parsed};
 use crate::custody::CustodyState;
 use crate::record::{Accepted, NewCustody, Place};
-use crate::record_held::{Condition, CustodiesChanged, Hold, Waiting};
+use crate::record_held::{ChangeKind, Condition, CustodiesChanged, Hold, Waiting};
 use crate::sql::{Executor, SqlError};
 
 /// The columns that a custody keeps while it is held.
@@ -73,6 +73,10 @@ impl<E: Executor> Index<E> {
         )?;
         for item in &change.items {
             self.set_condition(now, item.custody, &item.is)?;
+            if change.kind == ChangeKind::ReleaseDue {
+                // Nobody undoes that.
+                self.forget_wait(item.custody)?;
+            }
             self.tell_story_of_custody(item.custody, seq, at)?;
         }
         Ok(())
@@ -234,10 +238,14 @@ impl<E: Executor> Index<E> {
         if found > 0 {
             let out = "UPDATE custody SET mailbox = NULL, uid = NULL WHERE id = $1";
             self.sql.execute(out, &[custody.0.into()])?;
-            let forget = "DELETE FROM released WHERE custody = $1";
-            self.sql.execute(forget, &[custody.0.into()])?;
+            self.forget_wait(custody)?;
         }
         Ok(())
+    }
+
+    fn forget_wait(&mut self, custody: CustodyId) -> Result<(), SqlError> {
+        let forget = "DELETE FROM released WHERE custody = $1";
+        self.sql.execute(forget, &[custody.0.into()]).map(drop)
     }
 
     fn forget_hold(&mut self, custody: CustodyId) -> Result<(), SqlError> {
