@@ -330,21 +330,3 @@ fn is_overtaken(work: &mut Work<'_>, act: &Act, any_subject: bool) -> Result<boo
         Err(error) => Err(work.fail(error.into())),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn made(first: u64, last: u64) -> UndoOutcome {
-        let records = vec![(RecordSeq(first), RecordSeq(last))];
-        UndoOutcome { records, ..UndoOutcome::default() }
-    }
-
-    #[test]
-    fn records_of_others_between_two_jobs_are_not_told() {
-        let mut outcome = UndoOutcome::default();
-        [made(1, 5), made(6, 8), made(12, 14)].into_iter().for_each(|job| outcome.add(job));
-        let told: Vec<_> = outcome.records.iter().map(|(first, last)| (first.0, last.0)).collect();
-        assert_eq!(told, [(1, 8), (12, 14)]);
-    }
-}

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mail_types::{AccountId, Flags, RecordSeq, SystemFlag, Timestamp};
 use store::{
@@ -240,6 +241,36 @@ fn a_redo_takes_nothing_of_others_back() {
     assert!(store.mailbox(bob, "Two").unwrap().is_none());
     assert!(store.mailbox(ann, "One").unwrap().is_some());
     proved(store, root.path());
+}
+
+/// An undo of many acts says which records it made, while others go on working between its jobs.
+#[test]
+fn an_undo_claims_no_records_of_others() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let (ann, bob) = populate(&store);
+    let subscribe =
+        |number: u32| store.set_subscribed(in_session(ann, 2), &format!("News {number}"), true);
+    let waiting: Vec<_> = (0..2000).map(subscribe).collect();
+    waiting.into_iter().for_each(|done| done.wait().unwrap());
+    let done = AtomicBool::new(false);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                store.set_subscribed(session(bob), "News", true).wait().unwrap();
+            }
+        });
+        let outcome = undo_all(&store, &of_session(2));
+        done.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!((outcome.undone.len(), why(&outcome).len()), (2000, 0));
+    let of_bob = acts(&store, &ActFilter { owner: Some(bob), ..ActFilter::default() });
+    let claimed = |seq| outcome.records.iter().any(|&(first, last)| (first..=last).contains(&seq));
+    assert!(!of_bob.iter().any(|act| claimed(act.seq)));
+    let made = ActFilter { undoing: outcome.records.clone(), ..ActFilter::default() };
+    assert_eq!(acts(&store, &made).len(), 2000);
+    store.close();
 }
 
 #[test]
