@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::auditing::Auditing;
+use crate::backups::{self, Backups};
 use crate::data_dir::DataDir;
 use crate::heads::{self, Heads};
 use crate::metrics::Metrics;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Takes backups.
+    pub backups: Arc<Backups>,
     /// Audits the index.
     pub auditing: Arc<Auditing>,
     /// Reads the journal again.
@@ -117,6 +120,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         hooks,
         reporter,
         alarms,
+        backups,
         auditing,
         scrubbing,
         metrics,
@@ -133,6 +137,12 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     let request = serde_json::from_str::<Request>(&line);
     if let Ok(Request::Transfer { account }) = &request {
         return transfer(store, account, reader.reunite(writer)).await;
+    }
+    if let Ok(Request::Backup { to }) = request {
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || backups.serve(&to, stream));
+        return served.await.map_err(std::io::Error::other)?;
     }
     if let Ok(Request::Search(request)) = request {
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
@@ -194,6 +204,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
                 answer.insert("alarms".to_owned(), alarms.view());
                 answer.extend(auditing.view());
                 answer.insert("scrub".to_owned(), scrubbing.view());
+                answer.insert("backup".to_owned(), backups.view());
             }
             result
         }
@@ -255,6 +266,7 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
                 Request::Proof { mail, check, hash_only } => {
                     heads::command::prove_alone(data, &store, mail, check, hash_only)
                 }
+                Request::Backup { to } => backups::command::take_alone(data, &store, &to),
                 request => perform(&store, request, &actor),
             };
             store.close();
@@ -277,10 +289,17 @@ fn own_uid(data: &DataDir) -> u32 {
 fn ask_server(mut stream: BlockingStream, request: &Request) -> anyhow::Result<Value> {
     let line = serde_json::to_string(request)?;
     stream.write_all(format!("{line}\n").as_bytes()).context("the server went away")?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).context("the server went away")?;
-    let mut answer: Value = serde_json::from_str(&answer)
-        .context("the server's answer cannot be read; is it of another version?")?;
+    let mut lines = BufReader::new(stream).lines();
+    let mut answer = loop {
+        let line = lines.next().context("the server went away")?.context("the server went away")?;
+        let answer: Value = serde_json::from_str(&line)
+            .context("the server's answer cannot be read; is it of another version?")?;
+        // Long work says how far it is, on lines of their own.
+        match answer["progress"].as_str() {
+            Some(progress) => crate::show::progress(progress),
+            None => break answer,
+        }
+    };
     match answer.get_mut("error") {
         Some(failure) => Err(told(serde_json::from_value(failure.take())?)),
         None => Ok(answer["ok"].take()),

@@ -6,6 +6,7 @@ mod alarms;
 mod arc_sealing;
 mod auditing;
 mod background;
+mod backups;
 mod certificates;
 mod check;
 mod cli;

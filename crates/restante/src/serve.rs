@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::alarms::Alarms;
 use crate::auditing::Auditing;
 use crate::background::Background;
+use crate::backups::Backups;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
@@ -230,6 +231,7 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
+    let backups = Backups::new(data, &config, &store);
     let auditing = Auditing::new(&config, &store);
     let scrubbing = Scrubbing::new(data, &config, &store);
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
@@ -241,6 +243,7 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        backups: Arc::clone(&backups),
         auditing: Arc::clone(&auditing),
         scrubbing: Arc::clone(&scrubbing),
         metrics: Arc::clone(&metrics),
@@ -253,6 +256,7 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("taking backups", backups.run(stop.clone()));
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
     background.run("releasing held mail", release(store.clone(), stop.clone()));
