@@ -17,16 +17,15 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
-use crate::auditing::Auditing;
-use crate::backups::{self, Backups};
+use crate::backups;
 use crate::data_dir::DataDir;
-use crate::heads::{self, Heads};
+use crate::heads;
+use crate::looking_after::LookingAfter;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
-use crate::scrubbing::Scrubbing;
 use crate::tls;
 
 /// Bytes of one request.
@@ -70,18 +69,12 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
-    /// Takes backups.
-    pub backups: Arc<Backups>,
-    /// Audits the index.
-    pub auditing: Arc<Auditing>,
-    /// Reads the journal again.
-    pub scrubbing: Arc<Scrubbing>,
+    /// Looks after the data.
+    pub looking_after: LookingAfter,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
     pub search: Option<Arc<archive_search::Search>>,
-    /// Signs heads, where it can.
-    pub heads: Option<Arc<Heads>>,
 }
 
 /// Listens on the control socket.
@@ -120,12 +113,9 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         hooks,
         reporter,
         alarms,
-        backups,
-        auditing,
-        scrubbing,
+        looking_after,
         metrics,
         search,
-        heads,
     } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
@@ -141,7 +131,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     if let Ok(Request::Backup { to }) = request {
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
         stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || backups.serve(&to, stream));
+        let served = tokio::task::spawn_blocking(move || looking_after.backups.serve(&to, stream));
         return served.await.map_err(std::io::Error::other)?;
     }
     if let Ok(Request::Search(request)) = request {
@@ -166,7 +156,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         }
         Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
         Ok(Request::Proof { mail, check, hash_only }) => {
-            heads::command::answer(heads, mail, check, hash_only).await
+            heads::command::answer(looking_after.heads, mail, check, hash_only).await
         }
         Ok(Request::Hook { ask }) => {
             let actor = Actor::Operator { name: user_name(user) };
@@ -202,9 +192,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
             });
             if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
                 answer.insert("alarms".to_owned(), alarms.view());
-                answer.extend(auditing.view());
-                answer.insert("scrub".to_owned(), scrubbing.view());
-                answer.insert("backup".to_owned(), backups.view());
+                answer.extend(looking_after.view());
             }
             result
         }

@@ -25,6 +25,7 @@ mod incoming;
 mod init;
 mod introspection;
 mod kept_file;
+mod looking_after;
 mod mail_access;
 mod mailbox_command;
 mod metrics;

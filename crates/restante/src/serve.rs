@@ -17,14 +17,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
-use crate::auditing::Auditing;
 use crate::background::Background;
-use crate::backups::Backups;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
 use crate::file_limit;
-use crate::heads::{Heads, sending::Sending};
+use crate::heads::Heads;
+use crate::looking_after::LookingAfter;
 use crate::incoming;
 use crate::introspection::Introspection;
 use crate::mail_access;
@@ -32,7 +31,6 @@ use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
-use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates, mta_sts};
@@ -231,9 +229,7 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
-    let backups = Backups::new(data, &config, &store);
-    let auditing = Auditing::new(&config, &store);
-    let scrubbing = Scrubbing::new(data, &config, &store);
+    let looking_after = LookingAfter::new(data, &config, &store, heads);
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
@@ -243,12 +239,9 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
-        backups: Arc::clone(&backups),
-        auditing: Arc::clone(&auditing),
-        scrubbing: Arc::clone(&scrubbing),
+        looking_after: looking_after.clone(),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
-        heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts)?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -256,9 +249,7 @@ async fn run(
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
     background.run("purging held mail", purge(store.clone(), stop.clone()));
-    background.run("taking backups", backups.run(stop.clone()));
-    background.run("auditing", auditing.run(stop.clone()));
-    background.run("reading the journal again", scrubbing.run(stop.clone()));
+    looking_after.run(data, &config, &mut background, &stop);
     background.run("releasing held mail", release(store.clone(), stop.clone()));
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
@@ -274,9 +265,6 @@ async fn run(
     let (http, until) = (outside.http.clone(), stop.clone());
     background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
     background.run("reporting to others", reporter.run(stop.clone()));
-    if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
-        background.run("sending signed heads", sending.run(heads, stop.clone()));
-    }
     if let Some(keeper) = keeper {
         background.run("renewing certificates", keeper.keep(stop.clone()));
     }
