@@ -16,6 +16,7 @@ mod contradictions;
 mod judging;
 mod kinds;
 mod listeners;
+mod networks;
 mod optional;
 mod parse;
 mod proxies;

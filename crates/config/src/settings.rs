@@ -14,6 +14,7 @@ use crate::kinds::{
     ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
     ZstdLevel,
 };
+use crate::networks::{loopback, private};
 use crate::optional::{OptionalText, OptionalUrl};
 use crate::proxies::ProxyAt;
 use crate::setting::{Setting, Unset, joined, settings};
@@ -373,6 +374,21 @@ settings! {
         sends_per_token: u32 as Count32 ["messages a minute"] = 1000, 0..=1_000_000;
     }
 
+    /// The console of operators, `https://HOST/admin`, and their part of the HTTP API.
+    console: Console {
+        /// Who may reach it; others are turned away before any sign-in. The default is this machine
+        /// and private networks: everybody's mail is behind it, so that the Internet is let in by
+        /// a decision alone, `["0.0.0.0/0", "::/0"]`. `[]`: nobody.
+        networks: Vec<Network> as Networks = private();
+        /// A session ends when it was not used for so long.
+        session_idle: Duration as Time = 30 * MINUTE, MINUTE..=DAY;
+        /// A session ends so long after its sign-in, used or not.
+        session_max: Duration as Time = 12 * HOUR, MINUTE..=30 * DAY;
+        /// What cannot be taken back, or carries mail away, wants the password again where it was
+        /// not given for so long.
+        confirm_after: Duration as Time = 5 * MINUTE, Duration::ZERO..=HOUR;
+    }
+
     /// Numbers for those who watch over the server: `/metrics` of the HTTPS service, for Prometheus, and
     /// OTLP.
     metrics: Metrics {
@@ -419,9 +435,17 @@ settings! {
         /// Messages sent through one connection before it makes room for others.
         messages_per_connection: u32 as Count32 ["messages"] = 100, 1..=100_000;
         /// What mail hosts of others bear, by name: fewer connections to them, whatever domains
-        /// they serve, and fewer messages through each. The first that fits one of the hosts of a
-        /// destination counts.
+        /// they serve, fewer messages through each, and no more messages in a minute or an hour.
+        /// The first that fits one of the hosts of a destination counts.
         host_limits: Vec<HostLimit> as HostLimits = Vec::new();
+        /// Messages that an address of this host sends on the first day (UTC) on which it sends any,
+        /// so that others come to know it slowly. What waits goes on the next day. Mail to smart
+        /// hosts does not count. 0: no such limit.
+        warm_up_first_day: u64 as Count64 ["messages"] = 0, 0..=1_000_000;
+        /// Each day of its warm-up has so many percent of the day before.
+        warm_up_growth_percent: u32 as Percent = 150, 101..=1000;
+        /// Once a day would have so many, the address is known, and nothing is limited any more.
+        warm_up_done_at: u64 as Count64 ["messages"] = 50_000, 1..=100_000_000;
         /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always
         /// taken).
         recipients_per_transaction: usize as Count ["recipients"] = 100, 1..=1000;
@@ -439,6 +463,9 @@ settings! {
         /// How long a destination that could not be reached is left alone; mail for it is put off
         /// at once.
         unreachable_pause: Duration as Time = secs(60), Duration::ZERO..=HOUR;
+        /// Whether messages go in chunks, without stuffed dots, where other servers offer it
+        /// (CHUNKING, RFC 3030).
+        chunking: bool as YesNo = true;
         /// Whether STARTTLS is used where it is offered.
         starttls: bool as YesNo = true;
         /// The port of other servers. 25 on the Internet; another one is for closed networks.
@@ -513,12 +540,4 @@ settings! {
         /// `text` for people, or `json`: an object on each line, for programs that gather logs.
         format: LogFormat as LogFormatKind = LogFormat::Text;
     }
-}
-
-/// This machine.
-fn loopback() -> Vec<Network> {
-    vec![
-        Network { ip: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
-        Network { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
-    ]
 }

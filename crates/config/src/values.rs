@@ -60,25 +60,34 @@ pub struct HostLimit {
     pub connections: Option<usize>,
     /// Messages through one connection.
     pub messages: Option<u32>,
+    /// Messages in a minute.
+    pub per_minute: Option<u32>,
+    /// Messages in an hour.
+    pub per_hour: Option<u32>,
 }
 
 impl HostLimit {
-    /// Reads `*.example.net connections=2 messages=20`.
+    /// Reads `*.example.net connections=2 messages=20 per_hour=500`.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let hosts = words.next()?.to_ascii_lowercase();
         mail_types::Domain::new(hosts.strip_prefix("*.").unwrap_or(&hosts)).ok()?;
-        let mut limit = Self { hosts, connections: None, messages: None };
+        let (connections, messages, per_minute, per_hour) = (None, None, None, None);
+        let mut limit = Self { hosts, connections, messages, per_minute, per_hour };
+        let mut any = false;
         for word in words {
-            match word.split_once('=')? {
-                ("connections", count) => limit.connections = count.parse().ok(),
-                ("messages", count) => limit.messages = count.parse().ok(),
+            let (name, count) = word.split_once('=')?;
+            let count: u32 = count.parse().ok().filter(|count| *count > 0)?;
+            match name {
+                "connections" => limit.connections = usize::try_from(count).ok(),
+                "messages" => limit.messages = Some(count),
+                "per_minute" => limit.per_minute = Some(count),
+                "per_hour" => limit.per_hour = Some(count),
                 _ => return None,
             }
+            any = true;
         }
-        let some = limit.connections.is_some() || limit.messages.is_some();
-        let none_is_0 = limit.connections != Some(0) && limit.messages != Some(0);
-        (some && none_is_0).then_some(limit)
+        any.then_some(limit)
     }
 }
 
@@ -88,10 +97,17 @@ impl fmt::Display for HostLimit {
         if let Some(count) = self.connections {
             write!(f, " connections={count}")?;
         }
-        match self.messages {
-            Some(count) => write!(f, " messages={count}"),
-            None => Ok(()),
+        let counts = [
+            ("messages", self.messages),
+            ("per_minute", self.per_minute),
+            ("per_hour", self.per_hour),
+        ];
+        for (name, count) in counts {
+            if let Some(count) = count {
+                write!(f, " {name}={count}")?;
+            }
         }
+        Ok(())
     }
 }
 

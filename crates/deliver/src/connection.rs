@@ -7,22 +7,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mail_types::{Peer, PhaseName};
-use net::{Demand, Link, LinkLimits, Security, Service, Stop, TlsRefusal, drive};
+use net::{ClientTls, Demand, Link, LinkLimits, Security, Stop, TlsRefusal, drive};
 use route::{Failure, Place, Trouble};
-use smtp_machine::client::{Answer, Client, Config, Question, Tls, Waits};
+use sasl::Login;
+use smtp_machine::client::{Client, Config, Tls, Waits};
 
+use crate::asked::Asked;
 use crate::courier::Courier;
 use crate::desk::{Job, Key, Orphan};
+use crate::exchange::Exchange;
 use crate::look_up::NextHop;
 use crate::protection::{Guarded, Protection, handshake_result};
-use crate::queue::{Leaving, Mail, Queue};
+use crate::queue::Queue;
+use crate::rates::{Wait, Way};
 use crate::setback::Setback;
+use crate::sites::{site, way};
 use crate::tries::{Published, Try, Trying};
-use crate::words;
 use crate::{HostLimit, Runner};
 
-/// Octets of a message that are read and sent at once.
-const PIECE_OCTETS: usize = 64 << 10;
 /// Addresses of one destination that one connection is tried to.
 const TRIES_MAX: usize = 10;
 
@@ -105,27 +107,35 @@ pub(crate) async fn run_connection<Q: Queue>(runner: Arc<Runner<Q>>, key: Key, s
         false => places,
     });
     let setback = match plan {
-        // Its mail waits for a connection of those hosts that ends.
-        Ok(places) if !slot.is_welcome(&places) => return,
-        Ok(places) => match slot.try_places(&places, trying, wish).await {
-            Some(setback) => setback,
-            None => return,
-        },
+        Ok(places) => {
+            if let Some(wait) = slot.wait(&places) {
+                return runner.hold_back(&key.hop, wait, Vec::new()).await;
+            }
+            let is_welcome = slot.is_welcome(&places);
+            // Its mail goes through a connection of those hosts that stands, or waits for one that
+            // ends.
+            if runner.desk.share(&key, !is_welcome, runner.clock.now()) || !is_welcome {
+                return;
+            }
+            match slot.try_places(&places, trying, wish).await {
+                Some(setback) => setback,
+                None => return,
+            }
+        }
         Err(failure) => Setback::no_way(failure),
     };
     tracing::debug!(%key.hop, reason = %setback.reason(), "nobody takes the mail now");
     let until = runner.clock.now().after(runner.settings.unreachable_pause);
     let jobs = runner.desk.unreachable(&key, &setback, until).into();
-    let mut drained = Drained { runner: &runner, key: &key, jobs };
+    let mut drained = Drained { runner: &runner, jobs };
     while let Some(job) = drained.jobs.pop_front() {
-        runner.fail(&key, job, setback.clone()).await;
+        runner.fail(job, setback.clone()).await;
     }
 }
 
 /// Mail that no line has any more and whose end is not recorded yet.
 struct Drained<'a, Q: Queue> {
     runner: &'a Runner<Q>,
-    key: &'a Key,
     jobs: VecDeque<Job>,
 }
 
@@ -133,29 +143,28 @@ impl<Q: Queue> Drop for Drained<'_, Q> {
     fn drop(&mut self) {
         // Nothing is here unless the task panicked or was cut.
         for job in self.jobs.drain(..) {
-            self.runner.desk.add_orphan(Orphan { key: self.key.clone(), job, past_dot: false });
+            self.runner.desk.add_orphan(Orphan { job, past_dot: false });
         }
-    }
-}
-
-/// The hosts that take the mail, whatever the domain is called.
-fn site(key: &Key, hosts: &[String]) -> Arc<str> {
-    match key.hop {
-        NextHop::Domain(_) => {
-            let mut hosts = hosts.to_vec();
-            hosts.sort_unstable();
-            hosts.join(" ").into()
-        }
-        NextHop::Literal(_) | NextHop::Relay(_) => key.hop.to_string().into(),
     }
 }
 
 impl<Q: Queue> Slot<Q> {
+    /// What keeps mail from these hosts for now.
+    fn wait(&self, places: &[Guarded]) -> Option<Wait> {
+        let names = places.iter().map(|at| at.place.host.to_string().to_ascii_lowercase());
+        let hosts: Vec<String> = names.collect();
+        let address = places.iter().find_map(|at| at.place.addresses.first());
+        let is_direct = !matches!(self.key.hop, NextHop::Relay(_));
+        let source = address.filter(|_| is_direct).and_then(|to| net::source_towards(*to));
+        self.runner.rates.wait(Way { hosts: &hosts, source }, self.runner.clock.now())
+    }
+
     /// Whether the hosts of a plan bear this connection too.
     fn is_welcome(&self, places: &[Guarded]) -> bool {
         let hosts: Vec<String> = places.iter().map(|at| at.place.host.to_string()).collect();
         let limit = self.host_limit(&hosts).and_then(|limit| limit.connections);
-        self.runner.desk.at_site(&self.key, &site(&self.key, &hosts), limit)
+        let site = (&site(&self.key, &hosts), way(&self.key, places));
+        self.runner.desk.at_site(&self.key, site, limit)
     }
 
     fn host_limit(&self, hosts: &[String]) -> Option<&HostLimit> {
@@ -171,11 +180,24 @@ impl<Q: Queue> Slot<Q> {
         mut trying: Trying,
         mut wish: Stop,
     ) -> Option<Setback> {
-        let count = places.len().min(self.runner.settings.hosts_per_attempt.max(1));
+        let mut asked = self.key.asked.clone();
+        // Those that have said no in this attempt count, too.
+        let hosts_max = self.runner.settings.hosts_per_attempt.max(1).saturating_sub(asked.len());
+        let places: Vec<&Guarded> =
+            places.iter().filter(|at| !asked.has(&at.place.host)).take(hosts_max).collect();
         let mut setback: Option<Setback> = None;
-        for (index, address) in self.candidates(&places[..count]) {
-            let Guarded { place, protection } = &places[index];
-            let at = At { place, protection, index, count, address };
+        for (index, address) in self.candidates(&places) {
+            let Guarded { place, protection } = places[index];
+            asked.add(&place.host);
+            let has_next_host = places.iter().any(|at| !asked.has(&at.place.host));
+            let asked = (asked.clone(), has_next_host);
+            let login = match &self.key.hop {
+                NextHop::Relay(relay) => self.runner.login(relay),
+                NextHop::Domain(_) | NextHop::Literal(_) => None,
+            };
+            // RFC 8314 §3.3: TLS from the first octet.
+            let is_implicit = matches!(&self.key.hop, NextHop::Relay(relay) if relay.port == 465);
+            let at = At { place, protection, asked, address, login, is_implicit };
             let tried = match protection.forbids() {
                 Some(why) => self.forbidden(&at, &mut trying, &why),
                 None => self.fall(&at, &mut trying, &mut wish).await,
@@ -194,8 +216,8 @@ impl<Q: Queue> Slot<Q> {
                 }
             }
         }
-        // Without candidates the plan has become shorter than what was skipped: the mail in this
-        // line carries what the hosts have said to it.
+        // Without candidates there are fewer hosts than there were: the mail in this line carries
+        // what those that were asked have said to it.
         Some(setback.unwrap_or_else(|| {
             Setback::no_way(Failure::temporary(4, 4, "no other host takes mail for it"))
         }))
@@ -240,10 +262,11 @@ impl<Q: Queue> Slot<Q> {
     }
 
     /// The addresses to try, those that could not be reached lately last.
-    fn candidates(&self, places: &[Guarded]) -> Vec<(usize, SocketAddr)> {
+    fn candidates(&self, places: &[&Guarded]) -> Vec<(usize, SocketAddr)> {
         let now = self.runner.clock.now();
-        let all = places.iter().enumerate().skip(self.key.skip);
-        let mut candidates: Vec<(usize, SocketAddr)> = all
+        let mut candidates: Vec<(usize, SocketAddr)> = places
+            .iter()
+            .enumerate()
             .flat_map(|(index, at)| at.place.addresses.iter().map(move |address| (index, *address)))
             .collect();
         candidates.sort_by_cached_key(|(_, address)| {
@@ -263,17 +286,7 @@ impl<Q: Queue> Slot<Q> {
     ) -> Tried {
         let settings = &self.runner.settings;
         let tls = at.tls(fallen);
-        let security = match tls {
-            Tls::Never | Tls::Implicit => Security::Plain,
-            Tls::Opportunistic | Tls::Required => {
-                let demand = match fallen {
-                    Fallen::Not => at.protection.demand(),
-                    Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
-                };
-                let name = at.protection.server_name(at.place);
-                Security::ClientStartTls(self.runner.tls.demanding(demand), name)
-            }
-        };
+        let security = at.security(tls, fallen, &self.runner.tls);
         let peer = at.peer(match fallen {
             Fallen::ToClear(fall) => Some(fall.reason.clone()),
             Fallen::Not | Fallen::ToAnyCertificate(_) => None,
@@ -305,21 +318,15 @@ impl<Q: Queue> Slot<Q> {
         link.limits = LinkLimits { grace: settings.grace, ..LinkLimits::default() };
         link.limits.write_stall = link.limits.write_stall.min(settings.command_timeout);
         let mut client = Client::new(self.config(at, tls));
-        let places = (at.index, at.count);
         let limit = self.host_limit(&[at.place.host.to_string()]);
         let messages_max = limit.and_then(|limit| limit.messages);
         let (runner, stop) = (Arc::clone(&self.runner), self.stop.clone());
-        let mut exchange = Exchange {
-            courier: Courier::new(runner, self.key.clone(), places, peer, trying, stop.clone()),
-            body_offset: 0,
-            body_ended: false,
-            octets: 0,
-            no_session: None,
-            lacks_tls: false,
-        };
+        let (key, asked) = (self.key.clone(), at.asked.clone());
+        let mut courier = Courier::new(runner, key, asked, peer, trying, stop.clone());
         if let Some(max) = messages_max {
-            exchange.courier.messages_max = exchange.courier.messages_max.min(max);
+            courier.messages_max = courier.messages_max.min(max);
         }
+        let mut exchange = Exchange::new(courier);
         let ended = drive(&mut link, &mut client, &mut exchange, &stop).await;
         let Exchange { mut courier, no_session, lacks_tls, .. } = exchange;
         courier.put_rest_back().await;
@@ -363,7 +370,18 @@ impl<Q: Queue> Slot<Q> {
         };
         // An operator's route needs no further proof.
         let is_proven = matches!(self.key.hop, NextHop::Relay(_)) || at.protection.proves_host();
-        Config { hostname: settings.hostname.clone(), tls, is_proven, waits }
+        let chunking = settings.chunking && self.runner.desk.may_chunk(at.address);
+        Config {
+            hostname: settings.hostname.clone(),
+            tls,
+            is_proven,
+            login: at.login.clone(),
+            is_near: at.address.ip().is_loopback(),
+            // Without randomness from the system, a number of our own.
+            nonce: net::nonce().unwrap_or_else(|_| format!("{:016x}", (self.runner.random)())),
+            chunking,
+            waits,
+        }
     }
 }
 
@@ -371,14 +389,21 @@ impl<Q: Queue> Slot<Q> {
 struct At<'a> {
     place: &'a Place,
     protection: &'a Protection,
-    /// Which place of the plan.
-    index: usize,
-    /// Places that are tried.
-    count: usize,
+    /// The hosts that are asked up to this one, and whether there is another.
+    asked: (Asked, bool),
     address: SocketAddr,
+    /// Who we are to it.
+    login: Option<Arc<Login>>,
+    /// TLS comes before the greeting.
+    is_implicit: bool,
 }
 
 impl At<'_> {
+    /// A sign-in wants TLS, except on this machine.
+    fn wants_tls(&self) -> bool {
+        self.login.is_some() && !self.address.ip().is_loopback()
+    }
+
     fn peer(&self, tls_failure: Option<String>) -> Peer {
         Peer {
             host: self.place.host.to_string(),
@@ -393,9 +418,25 @@ impl At<'_> {
     /// What the client does about TLS.
     fn tls(&self, fallen: &Fallen) -> Tls {
         match (self.protection, fallen) {
-            (protection, _) if protection.is_mandatory() => Tls::Required,
+            _ if self.is_implicit => Tls::Implicit,
+            (protection, _) if protection.is_mandatory() || self.wants_tls() => Tls::Required,
             (Protection::Off, _) | (_, Fallen::ToClear(_)) => Tls::Never,
             (_, Fallen::Not | Fallen::ToAnyCertificate(_)) => Tls::Opportunistic,
+        }
+    }
+
+    fn security(&self, tls: Tls, fallen: &Fallen, client: &ClientTls) -> Security {
+        let demand = match fallen {
+            Fallen::Not => self.protection.demand(),
+            Fallen::ToAnyCertificate(_) | Fallen::ToClear(_) => Demand::Nothing,
+        };
+        let name = self.protection.server_name(self.place);
+        match tls {
+            Tls::Never => Security::Plain,
+            Tls::Opportunistic | Tls::Required => {
+                Security::ClientStartTls(client.demanding(demand), name)
+            }
+            Tls::Implicit => Security::ClientImplicit(client.demanding(demand), name),
         }
     }
 
@@ -404,9 +445,12 @@ impl At<'_> {
         if self.protection.is_mandatory() {
             return None;
         }
+        // Never below TLS where that is what the port or a sign-in wants.
+        let keeps_tls = self.is_implicit || self.wants_tls();
         let is_certificate = error.get_ref().is_some_and(|inner| inner.is::<TlsRefusal>());
         match fallen {
             Fallen::Not if is_certificate => Some(Fallen::ToAnyCertificate(fall)),
+            Fallen::Not | Fallen::ToAnyCertificate(_) if keeps_tls => None,
             Fallen::Not | Fallen::ToAnyCertificate(_) => Some(Fallen::ToClear(fall)),
             Fallen::ToClear(_) => None,
         }
@@ -461,103 +505,4 @@ fn connect_setback(error: &io::Error, peer: &Peer) -> Setback {
         _ => Trouble::Unreachable(&words),
     };
     Setback::new(trouble, Some(peer))
-}
-
-/// Answers the questions of the client machine.
-struct Exchange<Q: Queue> {
-    courier: Courier<Q>,
-    /// Octets of the current message that were read.
-    body_offset: u64,
-    /// All of it was.
-    body_ended: bool,
-    /// How many there are.
-    octets: u64,
-    /// Why there was no session.
-    no_session: Option<Setback>,
-    /// It was for want of TLS.
-    lacks_tls: bool,
-}
-
-impl<Q: Queue> Service for Exchange<Q> {
-    type Machine = Client;
-
-    async fn answer(&mut self, question: Question) -> Answer {
-        match question {
-            Question::Next(peer) => {
-                self.courier.begin(peer.tls.as_ref());
-                (self.body_offset, self.body_ended) = (0, false);
-                match self.courier.next().await {
-                    Some(job) => {
-                        let mut message = words::message(&job.items);
-                        if let Some(item) = job.items.first() {
-                            let mail = Arc::clone(&item.mail);
-                            let leaving = self.leaving(&mail).await;
-                            self.octets = leaving.octets;
-                            message.reverse_path = leaving.reverse_path;
-                            // RFC 1870 §6.1: what is announced is what is sent, fields of ours in
-                            // front included; the host may refuse by it, and rely on it.
-                            message.params.size = Some(leaving.octets);
-                        }
-                        Answer::Send(Box::new(message))
-                    }
-                    None => Answer::Quit,
-                }
-            }
-            Question::Body => self.body().await,
-            Question::FinalDot { .. } => {
-                self.courier.dot_follows();
-                Answer::Go
-            }
-            Question::Done(report) => {
-                let ends = words::ends(report.outcomes, self.octets, &self.courier.peer);
-                self.courier.over(ends, report.dsn, report.said).await;
-                Answer::Noted
-            }
-            Question::NoSession(setback) => {
-                self.lacks_tls = words::lacks_tls(&setback);
-                self.no_session = Some(words::no_session(setback, &self.courier.peer));
-                Answer::Noted
-            }
-        }
-    }
-}
-
-impl<Q: Queue> Exchange<Q> {
-    /// What is sent of a message. Where it cannot be read now it is begun as it was kept, and reading
-    /// its content then fails, before the dot.
-    async fn leaving(&self, mail: &Mail) -> Leaving {
-        self.courier.runner.queue.leaving(mail).await.unwrap_or_else(|error| {
-            tracing::error!(mail = %mail.id, %error, "the message cannot be read");
-            Leaving::as_kept(mail)
-        })
-    }
-
-    /// The next piece of the current message. One that is shorter than the queue has said, or
-    /// cannot be read, is never ended by a dot.
-    async fn body(&mut self) -> Answer {
-        let Some(mail) = self.courier.current().and_then(|job| job.items.first()) else {
-            return Answer::Unreadable;
-        };
-        let mail = Arc::clone(&mail.mail);
-        if self.body_ended {
-            return Answer::End;
-        }
-        let read = self.courier.runner.queue.read_body(mail.id, self.body_offset, PIECE_OCTETS);
-        match read.await {
-            // Fewer than were asked for are the last.
-            Ok(bytes) => {
-                self.body_offset += bytes.len() as u64;
-                self.body_ended = bytes.len() < PIECE_OCTETS;
-                if self.body_offset < self.octets && self.body_ended {
-                    tracing::error!(mail = %mail.id, "the message ends before its size");
-                    return Answer::Unreadable;
-                }
-                if bytes.is_empty() { Answer::End } else { Answer::Bytes(bytes) }
-            }
-            Err(error) => {
-                tracing::error!(mail = %mail.id, %error, "the message cannot be read");
-                Answer::Unreadable
-            }
-        }
-    }
 }

@@ -7,8 +7,11 @@ use route::{Then, Trouble};
 use smtp_machine::client::Said;
 
 use crate::Runner;
+use crate::asked::Asked;
 use crate::desk::{Called, Idle, Job, Key, Orphan};
+use crate::look_up::NextHop;
 use crate::queue::{Item, Queue};
+use crate::rates::Way;
 use crate::setback::Setback;
 use crate::settle::{Ended, Fate};
 use crate::tries::Trying;
@@ -38,9 +41,10 @@ impl End {
 pub(crate) struct Courier<Q: Queue> {
     pub(crate) runner: Arc<Runner<Q>>,
     key: Key,
-    /// Which host of the plan this is, and of how many that are tried.
-    place: usize,
-    places: usize,
+    /// The hosts that were asked in this attempt, this one included.
+    asked: Asked,
+    /// There is another one.
+    has_next_host: bool,
     pub(crate) peer: Peer,
     /// How it came to this connection.
     pub(crate) trying: Trying,
@@ -62,7 +66,7 @@ impl<Q: Queue> Courier<Q> {
     pub(crate) fn new(
         runner: Arc<Runner<Q>>,
         key: Key,
-        places: (usize, usize),
+        (asked, has_next_host): (Asked, bool),
         peer: Peer,
         trying: Trying,
         stop: Stop,
@@ -71,8 +75,8 @@ impl<Q: Queue> Courier<Q> {
         Self {
             runner,
             key,
-            place: places.0,
-            places: places.1,
+            asked,
+            has_next_host,
             peer,
             trying,
             stop,
@@ -121,6 +125,10 @@ impl<Q: Queue> Courier<Q> {
                 }
                 continue;
             }
+            let jobs = self.within_rates(jobs).await;
+            if jobs.is_empty() {
+                return None;
+            }
             self.ahead.extend(jobs);
             if !self.announce().await {
                 return None;
@@ -133,6 +141,35 @@ impl<Q: Queue> Courier<Q> {
         self.past_dot = false;
         self.current = self.ahead.pop_front();
         self.current.as_ref()
+    }
+
+    /// Those of the jobs that may go now; the others wait in the queue.
+    async fn within_rates(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let hosts = [self.peer.host.to_ascii_lowercase()];
+        // The address of a smart host is known to the world already.
+        let source = self.trying.source.filter(|_| !matches!(self.key.hop, NextHop::Relay(_)));
+        let way = Way { hosts: &hosts, source };
+        let now = self.runner.clock.now();
+        let mut may = Vec::with_capacity(jobs.len());
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            match self.runner.rates.take(way, now) {
+                Ok(()) => may.push(job),
+                Err(wait) => {
+                    let rest: Vec<Job> = std::iter::once(job).chain(jobs).collect();
+                    let mut hops: Vec<NextHop> =
+                        rest.iter().map(|job| job.key.hop.clone()).collect();
+                    hops.sort();
+                    hops.dedup();
+                    for hop in hops {
+                        self.runner.hold_back(&hop, wait.clone(), Vec::new()).await;
+                    }
+                    self.runner.hold_back(&self.key.hop, wait, rest).await;
+                    break;
+                }
+            }
+        }
+        may
     }
 
     /// Makes the attempts durable before anything of them is sent. Where that fails, the mail is
@@ -152,7 +189,7 @@ impl<Q: Queue> Courier<Q> {
         tracing::error!(%error, "no attempt can be recorded, so nothing is sent");
         let setback = Setback::new(Trouble::Ours(&error.to_string()), None);
         while let Some(job) = self.ahead.pop_front() {
-            self.runner.fail(&self.key, job, setback.clone()).await;
+            self.runner.fail(job, setback.clone()).await;
         }
         false
     }
@@ -160,17 +197,17 @@ impl<Q: Queue> Courier<Q> {
     /// Gives back what was not to be begun after all.
     async fn drop_all_but(&mut self, begun: &[CustodyId]) {
         let begun: HashSet<CustodyId> = begun.iter().copied().collect();
-        let mut dropped = Vec::new();
+        let now = self.runner.clock.now();
         for job in &mut self.ahead {
             let items = std::mem::take(&mut job.items);
             let (kept, not): (Vec<Item>, Vec<Item>) =
                 items.into_iter().partition(|item| begun.contains(&item.custody));
             job.items = kept;
-            dropped.extend(not.into_iter().map(|item| item.custody));
+            let dropped: Vec<CustodyId> = not.into_iter().map(|item| item.custody).collect();
+            self.runner.give_back(&dropped).await;
+            self.runner.desk.recorded(&job.key, dropped.len(), now);
         }
         self.ahead.retain(|job| !job.items.is_empty());
-        self.runner.give_back(&dropped).await;
-        self.runner.desk.recorded(&self.key, dropped.len(), self.runner.clock.now());
     }
 
     /// Whether there may be mail now; false where the connection is not worth keeping.
@@ -215,7 +252,7 @@ impl<Q: Queue> Courier<Q> {
         let Some(job) = self.current.take() else { return };
         self.past_dot = false;
         if self.transactions > 1 && !job.met_stale && ends.iter().all(End::is_stale) {
-            self.put_again(job.items, job.setback, true).await;
+            self.put_again(&job.key, job.items, job.setback, true).await;
             return;
         }
         let earlier = std::mem::take(&mut self.trying.earlier);
@@ -241,7 +278,7 @@ impl<Q: Queue> Courier<Q> {
             match failed.verdict.then {
                 Then::Uncertain => done.push((item, Fate::Uncertain(failed))),
                 Then::NextTransaction => again.push(item),
-                Then::NextHost if self.has_next_host() => {
+                Then::NextHost if self.has_next_host => {
                     let failed = merge(failed.tried(Arc::clone(&tried)));
                     match next_host.iter_mut().find(|(same, _)| same.verdict == failed.verdict) {
                         Some((_, items)) => items.push(item),
@@ -260,46 +297,49 @@ impl<Q: Queue> Courier<Q> {
         if strained {
             self.runner.desk.struggles(&self.key, self.runner.clock.now());
         }
-        self.put_again(again, job.setback.clone(), job.met_stale).await;
+        self.put_again(&job.key, again, job.setback.clone(), job.met_stale).await;
         for (setback, items) in next_host {
-            self.hand_on(items, setback).await;
+            self.hand_on(&job.key, items, setback).await;
         }
         if !done.is_empty() {
             let peer = Some(self.peer.clone());
             let mut tries = job.setback.map(|earlier| earlier.tries).unwrap_or_default();
             tries.extend(earlier);
             tries.push(tried);
-            self.runner.end(&self.key, Ended { items: done, peer, peer_reports, tries }).await;
+            self.runner.end(&job.key, Ended { items: done, peer, peer_reports, tries }).await;
         }
     }
 
-    const fn has_next_host(&self) -> bool {
-        self.place + 1 < self.places
-    }
-
     /// Recipients that another host may take.
-    async fn hand_on(&self, items: Vec<Item>, setback: Setback) {
-        let to = Key { skip: self.place + 1, ..self.key.clone() };
-        let job = Job { items, setback: Some(setback), met_stale: false };
-        let put = self.runner.desk.put_over(&self.key, &to, job, self.runner.clock.now());
+    async fn hand_on(&self, from: &Key, items: Vec<Item>, setback: Setback) {
+        let to = Key { asked: self.asked.clone(), ..from.clone() };
+        let job = Job { key: to.clone(), items, setback: Some(setback), met_stale: false };
+        let put = self.runner.desk.put_over(from, &to, job, self.runner.clock.now());
         self.runner.after_put(&to, put, &self.stop).await;
     }
 
     /// Recipients for another transaction with the same host.
-    async fn put_again(&self, items: Vec<Item>, setback: Option<Setback>, met_stale: bool) {
+    async fn put_again(
+        &self,
+        key: &Key,
+        items: Vec<Item>,
+        setback: Option<Setback>,
+        met_stale: bool,
+    ) {
         if items.is_empty() {
             return;
         }
-        let job = Job { items, setback, met_stale };
-        let put = self.runner.desk.put_back(&self.key, job, self.runner.clock.now());
-        self.runner.after_put(&self.key, put, &self.stop).await;
+        let job = Job { key: key.clone(), items, setback, met_stale };
+        let put = self.runner.desk.put_back(key, job, self.runner.clock.now());
+        self.runner.after_put(key, put, &self.stop).await;
     }
 
     /// Puts back what was announced and not begun. Called at the end of every connection.
     pub(crate) async fn put_rest_back(&mut self) {
         while let Some(job) = self.ahead.pop_front() {
-            let put = self.runner.desk.put_back(&self.key, job, self.runner.clock.now());
-            self.runner.after_put(&self.key, put, &self.stop).await;
+            let key = job.key.clone();
+            let put = self.runner.desk.put_back(&key, job, self.runner.clock.now());
+            self.runner.after_put(&key, put, &self.stop).await;
         }
     }
 }
@@ -309,11 +349,10 @@ impl<Q: Queue> Drop for Courier<Q> {
         // Nothing is here unless the task panicked or was cut.
         let past_dot = self.past_dot;
         for job in self.ahead.drain(..) {
-            let key = self.key.clone();
-            self.runner.desk.add_orphan(Orphan { key, job, past_dot: false });
+            self.runner.desk.add_orphan(Orphan { job, past_dot: false });
         }
         if let Some(job) = self.current.take() {
-            self.runner.desk.add_orphan(Orphan { key: self.key.clone(), job, past_dot });
+            self.runner.desk.add_orphan(Orphan { job, past_dot });
         }
     }
 }

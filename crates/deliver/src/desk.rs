@@ -1,3 +1,5 @@
+mod sharing;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,21 +9,23 @@ use route::Class;
 use tokio::sync::Notify;
 
 use crate::Settings;
+use crate::asked::Asked;
 use crate::lineup::Lineup;
 use crate::look_up::NextHop;
 use crate::queue::Item;
+use crate::rates::Wait;
 use crate::setback::Setback;
 use crate::window::Windows;
 
 /// Destinations without mail that are remembered because they could not be reached.
 const PAUSED_LINES_MAX: usize = 10_000;
 
-/// What connections are shared for: a destination, and how many of its hosts are left out because
-/// they have already said "not now" to the mail in this line.
+/// What connections are shared for: a destination, and which of its hosts are left out because they
+/// have already said "not now" to the mail in this line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) hop: NextHop,
-    pub(crate) skip: usize,
+    pub(crate) asked: Asked,
     /// Its mail goes whatever TLS policies say (RFC 8689 §5).
     pub(crate) tls_optional: bool,
 }
@@ -29,6 +33,8 @@ pub(crate) struct Key {
 /// Recipients of one message at one destination: one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    /// Where it belongs. It may lie in the line of another destination whose hosts are the same.
+    pub(crate) key: Key,
     /// At least one, all of one message.
     pub(crate) items: Vec<Item>,
     /// What hosts of this destination have said to it in this attempt.
@@ -45,7 +51,6 @@ impl Job {
 
 /// Mail whose connection ended with a panic.
 pub(crate) struct Orphan {
-    pub(crate) key: Key,
     pub(crate) job: Job,
     /// The final dot may have been sent.
     pub(crate) past_dot: bool,
@@ -70,8 +75,6 @@ struct Limits {
     items_per_destination: usize,
     /// Jobs that one connection takes at a time.
     jobs_at_once: usize,
-    /// Hosts of a destination, each of which may have a line.
-    hosts: usize,
 }
 
 #[derive(Default)]
@@ -83,9 +86,16 @@ struct State {
     items: usize,
     orphans: Vec<Orphan>,
     windows: Windows,
+    /// Destinations that get nothing for a while.
+    waits: HashMap<NextHop, Wait>,
+    /// Hosts that offer CHUNKING and do not know BDAT.
+    without_chunking: HashSet<SocketAddr>,
+    /// Destinations by what their hosts are and what TLS must be there, as of the last look-up.
+    sisters: HashMap<Arc<str>, Vec<Key>>,
     /// The last taking left mail in the queue for want of room here, or for want of room for these.
     left_behind: bool,
-    full: HashSet<NextHop>,
+    /// With how many lie here of it.
+    full: HashMap<NextHop, usize>,
     stopping: bool,
 }
 
@@ -114,6 +124,18 @@ struct Line {
     waits: bool,
     /// Whose connections it shares, as far as that is known.
     site: Option<Arc<str>>,
+    /// Hosts, addresses and policies of the last look-up, where other destinations may have the same.
+    way: Option<Arc<str>>,
+}
+
+impl State {
+    /// So many custodies came in that go this way.
+    fn more(&mut self, hop: &NextHop, count: usize) {
+        self.items += count;
+        if let Some(lie) = self.full.get_mut(hop) {
+            *lie += count;
+        }
+    }
 }
 
 /// What became of a job that was put on the desk.
@@ -124,6 +146,8 @@ pub(crate) enum Put {
     Connect,
     /// It does not: the destination is paused.
     Paused(Box<(Job, Setback)>),
+    /// It does not: the destination gets nothing for a while.
+    HeldBack(Box<Job>),
 }
 
 /// What a connection without mail does.
@@ -154,7 +178,6 @@ impl Desk {
             items: settings.items_max.max(1),
             items_per_destination: settings.items_per_destination_max.max(1),
             jobs_at_once: settings.attempts_ahead.max(1),
-            hosts: settings.hosts_per_attempt.max(1),
         };
         let (room, left) = (Notify::new(), Notify::new());
         Self { state: Mutex::default(), limits, room, left }
@@ -177,32 +200,39 @@ impl Desk {
 
     /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
     /// much room again: else it would wait in the queue behind all that waits here. What is left
-    /// behind of it has `room` notified once half of it is gone.
-    pub(crate) fn full(&self) -> HashMap<NextHop, bool> {
+    /// behind of it has `room` notified once half of it is gone. With `waits` also what waits for a
+    /// rate.
+    pub(crate) fn full(&self, now: Timestamp, waits: bool) -> HashMap<NextHop, bool> {
         let mut state = self.state();
+        state.waits.retain(|_, wait| wait.until > now);
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
         for (key, line) in state.lines.iter().filter(|(_, line)| line.items > 0) {
             *items.entry(&key.hop).or_default() += line.items;
         }
         let max = self.limits.items_per_destination;
         let full = items.into_iter().filter(|(_, count)| *count >= max);
-        let full: HashMap<NextHop, bool> =
-            full.map(|(hop, count)| (hop.clone(), count >= 2 * max)).collect();
-        state.full = full.keys().cloned().collect();
+        let counts: HashMap<NextHop, usize> =
+            full.map(|(hop, count)| (hop.clone(), count)).collect();
+        let mut full: HashMap<NextHop, bool> =
+            counts.iter().map(|(hop, count)| (hop.clone(), *count >= 2 * max)).collect();
+        state.full = counts;
+        if waits {
+            full.extend(state.waits.keys().map(|hop| (hop.clone(), true)));
+        }
         full
     }
 
     /// New mail from the queue.
     pub(crate) fn put_new(&self, key: &Key, job: Job, now: Timestamp) -> Put {
         let mut state = self.state();
-        state.items += job.items.len();
+        state.more(&key.hop, job.items.len());
         self.put_into(&mut state, key, job, now)
     }
 
     /// One item that is settled without a connection: it counts until that is recorded.
     pub(crate) fn put_aside(&self, key: &Key) {
         let mut state = self.state();
-        state.items += 1;
+        state.more(&key.hop, 1);
         let site = Some(state.windows.site_of(&key.hop));
         let line = state.lines.entry(key.clone());
         line.or_insert_with(|| Line { site, ..Line::default() }).items += 1;
@@ -233,8 +263,12 @@ impl Desk {
             state.lines.insert(key.clone(), Line { site, ..Line::default() });
         }
         let stopping = state.stopping;
+        let is_held_back = state.waits.get(&key.hop).is_some_and(|wait| wait.until > now);
         let Some(line) = state.lines.get_mut(key) else { return Put::Queued };
         line.items += job.items.len();
+        if is_held_back {
+            return Put::HeldBack(Box::new(job));
+        }
         if line.pause.as_ref().is_some_and(|(until, _)| *until <= now) {
             line.pause = None;
         }
@@ -307,55 +341,6 @@ impl Desk {
         }
         state.connections += 1;
         true
-    }
-
-    /// A look-up has said which hosts take the mail of this line. False where those have as many
-    /// connections as they bear already, of other lines too: this one ends, and its mail waits.
-    pub(crate) fn at_site(&self, key: &Key, site: &Arc<str>, limit: Option<usize>) -> bool {
-        let mut state = self.state();
-        let per_site = self.limits.per_destination;
-        let State { lines, windows, waiting, .. } = &mut *state;
-        windows.learn(&key.hop, site);
-        windows.limit(site, limit);
-        let Some(line) = lines.get_mut(key) else { return true };
-        if line.site.as_ref() != Some(site) {
-            if let Some(former) = line.site.replace(Arc::clone(site)) {
-                windows.fewer(&former, line.connections);
-            }
-            windows.more(site, line.connections);
-        }
-        let is_over = windows.is_over(site, per_site);
-        if is_over && !line.waits && !line.jobs.is_empty() {
-            line.waits = true;
-            waiting.push_back(key.clone());
-        }
-        !is_over
-    }
-
-    /// The hosts of this line took a message.
-    pub(crate) fn took(&self, key: &Key) {
-        let mut state = self.state();
-        let per_site = self.limits.per_destination;
-        let State { lines, windows, .. } = &mut *state;
-        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
-            windows.took(site, per_site);
-        }
-    }
-
-    /// They said 421, or nothing in time.
-    pub(crate) fn struggles(&self, key: &Key, now: Timestamp) {
-        let mut state = self.state();
-        let State { lines, windows, .. } = &mut *state;
-        if let Some(site) = lines.get(key).and_then(|line| line.site.as_ref()) {
-            windows.struggles(site, now);
-        }
-    }
-
-    /// Whether this line's hosts have more connections than they bear.
-    pub(crate) fn is_over(&self, key: &Key) -> bool {
-        let state = self.state();
-        let site = state.lines.get(key).and_then(|line| line.site.as_ref());
-        site.is_some_and(|site| state.windows.is_over(site, self.limits.per_destination))
     }
 
     /// The connection is ready for mail.
@@ -497,9 +482,12 @@ impl Desk {
         if has_room {
             state.left_behind = false;
         }
-        if state.full.contains(&key.hop) && self.lies_at(&state, &key.hop) <= self.half_full() {
-            state.full.remove(&key.hop);
-            has_room = true;
+        if let Some(lie) = state.full.get_mut(&key.hop) {
+            *lie = lie.saturating_sub(count);
+            if *lie <= self.half_full() {
+                state.full.remove(&key.hop);
+                has_room = true;
+            }
         }
         Self::forget_if_empty(&mut state, key, now);
         if has_room {
@@ -511,22 +499,21 @@ impl Desk {
         self.limits.items_per_destination / 2
     }
 
-    /// Custodies that go this way, in the lines of all its hosts.
-    fn lies_at(&self, state: &State, hop: &NextHop) -> usize {
-        let keys = (0..=self.limits.hosts).flat_map(|skip| {
-            [false, true].map(|tls_optional| Key { hop: hop.clone(), skip, tls_optional })
-        });
-        keys.filter_map(|key| state.lines.get(&key)).map(|line| line.items).sum()
-    }
-
     fn forget_if_empty(state: &mut State, key: &Key, now: Timestamp) {
-        let idle = |line: &Line| line.items == 0 && line.connections == 0;
+        let idle = |line: &Line| line.items == 0 && line.connections == 0 && line.jobs.is_empty();
         let paused = |line: &Line| line.pause.as_ref().is_some_and(|(until, _)| *until > now);
         if state.lines.get(key).is_some_and(|line| idle(line) && !paused(line)) {
-            state.lines.remove(key);
+            let former = state.lines.remove(key).and_then(|line| line.way);
+            Self::forget_way(state, key, former);
         }
         if state.lines.len() > PAUSED_LINES_MAX {
-            state.lines.retain(|_, line| !idle(line) || paused(line));
+            // Whoever is left out here is found anew at its next look-up.
+            let State { lines, sisters, .. } = &mut *state;
+            sisters.retain(|_, keys| {
+                keys.retain(|key| lines.get(key).is_some_and(|line| !idle(line)));
+                !keys.is_empty()
+            });
+            lines.retain(|_, line| !idle(line) || paused(line));
         }
         if state.lines.len() > 2 * PAUSED_LINES_MAX {
             state.lines.retain(|_, line| !idle(line));
@@ -565,15 +552,18 @@ impl Desk {
     pub(crate) fn take_all(&self, now: Timestamp) -> Vec<CustodyId> {
         let mut state = self.state();
         let mut custodies = Vec::new();
+        let lines = state.lines.values_mut();
+        let jobs: Vec<Job> = lines.flat_map(|line| line.jobs.take_all()).collect();
+        for job in jobs {
+            let count = job.items.len();
+            custodies.extend(job.items.iter().map(|item| item.custody));
+            if let Some(line) = state.lines.get_mut(&job.key) {
+                line.items = line.items.saturating_sub(count);
+            }
+            state.items = state.items.saturating_sub(count);
+        }
         let keys: Vec<Key> = state.lines.keys().cloned().collect();
         for key in keys {
-            let Some(line) = state.lines.get_mut(&key) else { continue };
-            let before = custodies.len();
-            let jobs = line.jobs.take_all().into_iter().flat_map(|job| job.items);
-            custodies.extend(jobs.map(|item| item.custody));
-            let count = custodies.len() - before;
-            line.items = line.items.saturating_sub(count);
-            state.items = state.items.saturating_sub(count);
             Self::forget_if_empty(&mut state, &key, now);
         }
         drop(state);

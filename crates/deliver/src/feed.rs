@@ -7,28 +7,59 @@ use net::Stop;
 use route::{Failure, Relay};
 
 use crate::Runner;
+use crate::asked::Asked;
 use crate::connection::run_connection;
 use crate::desk::{Job, Key, Put};
 use crate::look_up::NextHop;
 use crate::queue::{Due, Item, Queue};
+use crate::rates::Wait;
 use crate::setback::Setback;
-use crate::settle::{Ended, Fate};
+use crate::settle::{Ended, Fate, warning_is_due};
 
 /// Custodies taken from the queue at once.
 const PAGE: usize = 500;
+/// How often mail that waits for a rate is looked through for senders who are to hear of it.
+const WAITS_LOOKED_AT: Duration = Duration::from_secs(900);
 /// How long after a failure the queue is asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long after the grace time connections that do not end are waited for.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// What taking a page has shown.
+struct Page {
+    /// When to come again if nothing else happens.
+    next: Option<Timestamp>,
+    /// It had mail that waits for a rate and whose sender is told so now.
+    has_late: bool,
+    /// There was no room for what waits.
+    is_full: bool,
+}
+
 impl<Q: Queue> Runner<Q> {
     /// Takes due mail as long as there is room for it, and puts it on the desk.
     pub(crate) async fn feed(self: &Arc<Self>, stop: &Stop) {
         let mut stop_wish = stop.clone();
+        let mut look_at = self.clock.now();
         while !stop.is_requested() {
             self.settle_orphans().await;
             let now = self.clock.now();
-            let wake_at = self.take(stop, now).await;
+            let mut wake_at = self.take(stop, now, false).await.next;
+            if let Some(over) = self.desk.next_wait(now) {
+                let mut look_next = Some(look_at);
+                if now >= look_at {
+                    let page = self.take(stop, now, true).await;
+                    look_next = match page.is_full {
+                        // On with it once there is room, which is told.
+                        true => None,
+                        // Ends: whoever was told is not told again.
+                        false if page.has_late => Some(now),
+                        false => Some(now.after(WAITS_LOOKED_AT)),
+                    };
+                    look_at = look_next.unwrap_or(now);
+                }
+                // What waits for a rate is passed over until its wait is over.
+                wake_at = [wake_at, Some(over), look_next].into_iter().flatten().min();
+            }
             if wake_at.is_some_and(|at| at <= now) {
                 continue;
             }
@@ -41,17 +72,18 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
-    /// Takes one page. Returns when to come again if nothing else happens.
-    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp) -> Option<Timestamp> {
+    /// Takes one page; with `waits` also of what waits for a rate.
+    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp, waits: bool) -> Page {
         let room = self.desk.room();
         if room == 0 {
             self.desk.wait_for_room();
-            return None;
+            return Page { next: None, has_late: false, is_full: true };
         }
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
-        let full = self.desk.full();
+        let full = self.desk.full(now, !waits);
+        let is_full = waits && full.keys().any(|hop| self.desk.wait_of(hop, now).is_some());
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
             if full.is_empty() {
@@ -64,16 +96,23 @@ impl<Q: Queue> Runner<Q> {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(%error, "no mail can be taken from the queue");
-                return Some(now.after(AGAIN_AFTER));
+                let next = Some(now.after(AGAIN_AFTER));
+                return Page { next, has_late: false, is_full: false };
             }
         };
         let nothing = taken.items.is_empty();
+        let is_late = |item: &Item| {
+            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
+            warning_is_due(&self.settings, item, now) && self.desk.wait_of(&hop, now).is_some()
+        };
+        let has_late = waits && taken.items.iter().any(is_late);
         self.put_all(taken.items, stop, now).await;
-        match taken.next_due {
+        let next = match taken.next_due {
             // The queue says that there is more and gives none: not asked again in a circle.
             Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
             next_due => next_due,
-        }
+        };
+        Page { next, has_late, is_full }
     }
 
     /// Groups recipients of a message that go the same way, and puts them on the desk.
@@ -87,7 +126,7 @@ impl<Q: Queue> Runner<Q> {
                 continue;
             }
             let hop = self.hop(&item.recipient.host, item.relay.as_ref());
-            let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
+            let key = Key { hop, asked: Asked::default(), tls_optional: item.mail.tls_optional };
             let group = open.entry(key.clone()).or_default();
             let is_other = group.first().is_some_and(|first| first.mail.id != item.mail.id);
             if is_other || group.len() >= recipients_max {
@@ -114,7 +153,7 @@ impl<Q: Queue> Runner<Q> {
     /// An operator wants it back with its sender: nobody is asked.
     async fn return_now(&self, item: Item, setback: Setback) {
         let hop = self.next_hop(&item.recipient.host);
-        let key = Key { hop, skip: 0, tls_optional: item.mail.tls_optional };
+        let key = Key { hop, asked: Asked::default(), tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
         let items = vec![(item, Fate::Failed(setback))];
         let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };
@@ -122,7 +161,7 @@ impl<Q: Queue> Runner<Q> {
     }
 
     async fn put_new(self: &Arc<Self>, key: &Key, items: Vec<Item>, stop: &Stop, now: Timestamp) {
-        let job = Job { items, setback: None, met_stale: false };
+        let job = Job { key: key.clone(), items, setback: None, met_stale: false };
         let put = self.desk.put_new(key, job, now);
         self.after_put(key, put, stop).await;
     }
@@ -134,8 +173,9 @@ impl<Q: Queue> Runner<Q> {
             Put::Connect => self.connect(key.clone(), stop),
             Put::Paused(paused) => {
                 let (job, setback) = *paused;
-                self.fail(key, job, setback).await;
+                self.fail(job, setback).await;
             }
+            Put::HeldBack(job) => self.return_to_queue(*job).await,
         }
     }
 
@@ -144,8 +184,35 @@ impl<Q: Queue> Runner<Q> {
         tokio::spawn(run_connection(Arc::clone(self), key, stop.clone()));
     }
 
+    /// Nothing goes there until the wait is over: its mail waits in the queue, with these jobs.
+    pub(crate) async fn hold_back(&self, hop: &NextHop, wait: Wait, mut jobs: Vec<Job>) {
+        tracing::debug!(%hop, %wait, "mail waits");
+        jobs.extend(self.desk.hold_back(hop, wait));
+        for job in jobs {
+            self.return_to_queue(job).await;
+        }
+    }
+
+    /// To wait there as it did. RFC 3461 §4.1: who wants to hear of delays hears of this one, too.
+    async fn return_to_queue(&self, job: Job) {
+        let now = self.clock.now();
+        let Job { key, mut items, .. } = job;
+        if let Some(wait) = self.desk.wait_of(&key.hop, now) {
+            let late = items.extract_if(.., |item| warning_is_due(&self.settings, item, now));
+            let late: Vec<_> = late.map(|item| (item, Fate::Waits(wait.clone()))).collect();
+            if !late.is_empty() {
+                let ended = Ended { items: late, peer: None, peer_reports: false, tries: vec![] };
+                self.end(&key, ended).await;
+            }
+        }
+        let custodies: Vec<_> = items.iter().map(|item| item.custody).collect();
+        self.give_back(&custodies).await;
+        self.desk.recorded(&key, custodies.len(), now);
+    }
+
     /// The same setback for all recipients of a job.
-    pub(crate) async fn fail(&self, key: &Key, job: Job, setback: Setback) {
+    pub(crate) async fn fail(&self, job: Job, setback: Setback) {
+        let key = job.key;
         let mut setback = match job.setback {
             Some(earlier) => earlier.over_hosts(setback),
             None => setback,
@@ -154,7 +221,7 @@ impl<Q: Queue> Runner<Q> {
         let peer = setback.peer.clone();
         let items =
             job.items.into_iter().map(|item| (item, Fate::Failed(setback.clone()))).collect();
-        self.end(key, Ended { items, peer, peer_reports: false, tries }).await;
+        self.end(&key, Ended { items, peer, peer_reports: false, tries }).await;
     }
 
     /// Mail whose connection ended with a panic: our trouble, and uncertain behind the dot.
@@ -167,9 +234,10 @@ impl<Q: Queue> Runner<Q> {
                 false => Fate::Failed(setback),
             };
             let tries = orphan.job.setback.map(|setback| setback.tries).unwrap_or_default();
+            let key = orphan.job.key;
             let items = orphan.job.items.into_iter().map(|item| (item, fate.clone())).collect();
             let ended = Ended { items, peer: None, peer_reports: false, tries };
-            self.end(&orphan.key, ended).await;
+            self.end(&key, ended).await;
         }
     }
 

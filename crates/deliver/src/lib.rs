@@ -13,10 +13,12 @@
 //! RFC 5321 §4.5.4 (sending strategy), §5 (hosts) · 1047 (duplicates) · 3461, 3464 (reports) ·
 //! 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS).
 
+mod asked;
 mod clock;
 mod connection;
 mod courier;
 mod desk;
+mod exchange;
 mod explain;
 mod familiar;
 mod feed;
@@ -26,35 +28,41 @@ mod look_up;
 mod pieces;
 mod protection;
 mod queue;
+mod rates;
 mod results;
 mod returns;
 mod setback;
 mod settings;
 mod settle;
+mod sites;
 mod sts;
 mod tries;
 mod window;
 mod words;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use net::{ClientTls, Resolver, Stop};
-use route::Routes;
+use route::{Relay, Routes};
 use tokio::sync::mpsc;
 
 pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use pieces::{Piece, Pieces};
 pub use queue::{
-    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Skip,
-    Taken,
+    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Sent,
+    Skip, Taken,
 };
-pub use settings::{HostLimit, Settings};
+pub use rates::Wait;
+pub use sasl::{Login, Secret};
+pub use settings::{HostLimit, Settings, WarmUp};
 pub use sts::{KeptPolicy, PolicyFiles, Sts, StsPolicies, StsSettings, StsTrouble};
 pub use tries::{Published, Try};
 
 use desk::Desk;
 use familiar::Familiar;
+use rates::Rates;
 use results::Settled;
 use returns::Returns;
 
@@ -84,7 +92,9 @@ pub struct Runner<Q: Queue> {
     clock: Arc<dyn Clock>,
     random: Box<dyn Fn() -> u64 + Send + Sync>,
     routes: RwLock<Routes>,
+    logins: RwLock<HashMap<Relay, Arc<Login>>>,
     desk: Desk,
+    rates: Rates,
     familiar: Familiar,
     returns: Returns,
     results: mpsc::Sender<Settled>,
@@ -100,6 +110,7 @@ impl<Q: Queue> Runner<Q> {
         let (results, to_record) = mpsc::channel(settings.results_max.max(1));
         Arc::new(Self {
             desk: Desk::new(&settings),
+            rates: Rates::new(&settings),
             familiar: Familiar::default(),
             returns: Returns::default(),
             settings,
@@ -110,6 +121,7 @@ impl<Q: Queue> Runner<Q> {
             clock,
             random,
             routes: RwLock::new(routes),
+            logins: RwLock::default(),
             results,
             to_record: Mutex::new(Some(to_record)),
         })
@@ -124,6 +136,7 @@ impl<Q: Queue> Runner<Q> {
         for host in self.queue.reached_lately(familiar::FAMILIAR_MAX).await {
             self.familiar.reached(&host);
         }
+        self.rates.remember(&self.queue.sent_lately().await);
         let recording = tokio::spawn(Arc::clone(&self).record_results(to_record, stop.clone()));
         let returning = tokio::spawn(Arc::clone(&self).give_back_again(stop.clone()));
         self.feed(&stop).await;
@@ -146,6 +159,16 @@ impl<Q: Queue> Runner<Q> {
         self.desk.forget_pauses();
     }
 
+    /// Who we are to smart hosts, for connections that are made from now on.
+    pub fn set_logins(&self, logins: HashMap<Relay, Arc<Login>>) {
+        *self.logins.write().unwrap_or_else(PoisonError::into_inner) = logins;
+        self.desk.forget_pauses();
+    }
+
+    fn login(&self, relay: &Relay) -> Option<Arc<Login>> {
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(relay).cloned()
+    }
+
     /// Forgets which destinations could not be reached: for a retry command, before the queue is
     /// told that its mail is due.
     pub fn forget_pauses(&self) {
@@ -156,6 +179,12 @@ impl<Q: Queue> Runner<Q> {
     pub async fn take_anew(&self) {
         let custodies = self.desk.take_all(self.clock.now());
         self.give_back(&custodies).await;
+    }
+
+    /// What mail for this host waits for, besides its due time.
+    #[must_use]
+    pub fn wait_of(&self, to: &mail_types::Host) -> Option<Wait> {
+        self.desk.wait_of(&self.next_hop(to), self.clock.now())
     }
 
     /// Connections now, those being made included.

@@ -1,4 +1,4 @@
-//! Large messages between the pieces that are sent of them.
+//! Messages between the pieces that are sent of them.
 //!
 //! A message is checked as a whole whenever it is read, so reading it anew for each piece would cost
 //! its length squared. As many as fit are kept whole; of each of the others the next part is, so
@@ -93,6 +93,15 @@ impl Pieces {
         self.kept.insert(mail, kept);
     }
 
+    /// A message was read, and is wanted again at once: kept where it fits whole.
+    pub fn keep_whole(&mut self, mail: MailId, message: &Arc<Vec<u8>>) {
+        if message.len() <= self.whole_octets_max.saturating_sub(self.whole_octets)
+            && !self.kept.contains_key(&mail)
+        {
+            self.keep(mail, message, 0);
+        }
+    }
+
     /// Nothing more is wanted of it for now.
     pub fn forget(&mut self, mail: MailId) {
         if let Some(kept) = self.kept.remove(&mail)
@@ -137,5 +146,12 @@ mod tests {
         assert!(pieces.whole(MailId(2)).is_some());
         pieces.forget(MailId(2));
         assert!(pieces.kept.is_empty() && pieces.whole_octets == 0);
+        // Where it does not fit, a message that is wanted whole is not kept in part.
+        pieces.keep(MailId(1), &message, 0);
+        pieces.keep_whole(MailId(2), &message);
+        assert!(pieces.get(MailId(2), 0..1).is_none());
+        pieces.forget(MailId(1));
+        pieces.keep_whole(MailId(2), &message);
+        assert!(pieces.get(MailId(2), 0..1).is_some());
     }
 }

@@ -135,6 +135,22 @@ impl Protection {
         }
     }
 
+    /// What it is for whichever domain has it, so that a connection made for one serves all; none
+    /// where it is this domain's own: a name of it may be what was verified (RFC 7672 §3.1.2), and
+    /// its sessions are reported to it (RFC 8460).
+    pub(crate) fn shared_by(&self) -> Option<&'static str> {
+        match self {
+            Self::Off => Some("off"),
+            Self::Opportunistic(None) => Some("opportunistic"),
+            Self::Opportunistic(Some(_))
+            | Self::Dane { .. }
+            | Self::Encrypted { .. }
+            | Self::DaneUnknown(_)
+            | Self::Sts { .. }
+            | Self::Waived(_) => None,
+        }
+    }
+
     /// What the certificate must be.
     pub(crate) fn demand(&self) -> Demand {
         match self {

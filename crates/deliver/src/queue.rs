@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{
@@ -94,9 +95,23 @@ pub trait Queue: Send + Sync + 'static {
     /// before the first mail is taken. Where they cannot be read there are none.
     fn reached_lately(&self, hosts_max: usize) -> impl Future<Output = Vec<Host>> + Send;
 
+    /// How many messages were sent lately: asked once, before the first mail is taken.
+    fn sent_lately(&self) -> impl Future<Output = Sent> + Send {
+        async { Sent::default() }
+    }
+
     /// Who is told of a failure that nobody else may be told of, because the message came from
     /// `<>`: the postmaster, where there is one here.
     fn postmaster(&self) -> Option<Address>;
+}
+
+/// How many messages were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Host name in lower case, when (to the minute), messages; of the last hour.
+    pub by_host: Vec<(String, Timestamp, u64)>,
+    /// An address of ours, the day's number since 1970-01-01 (UTC), messages; all days.
+    pub by_source: Vec<(IpAddr, i64, u64)>,
 }
 
 /// What to take.

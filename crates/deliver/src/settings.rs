@@ -26,6 +26,8 @@ pub struct Settings {
     pub messages_per_connection: u32,
     /// What hosts bear, the first that fits counts. Default: none.
     pub host_limits: Vec<HostLimit>,
+    /// For addresses of ours that are new. Default: none.
+    pub warm_up: Option<WarmUp>,
     /// Recipients of one message in one transaction (RFC 5321 §4.5.3.1.8: 100 are always taken).
     /// Default: 100.
     pub recipients_per_transaction: usize,
@@ -58,6 +60,8 @@ pub struct Settings {
     /// Octets of the message that a failure report returns; of a larger one only the header.
     /// Default: 256 KiB.
     pub report_returned_bytes_max: usize,
+    /// Whether content goes in chunks where CHUNKING is offered (RFC 3030). Default: true.
+    pub chunking: bool,
     /// Whether STARTTLS is used where it is offered. Default: true.
     pub starttls: bool,
     /// Whether TLSA records are heeded, where the resolver can prove them. Default: true.
@@ -73,6 +77,39 @@ pub struct HostLimit {
     pub connections: Option<usize>,
     /// Messages through one connection.
     pub messages: Option<u32>,
+    /// Messages to them in a minute, whatever domains they serve.
+    pub per_minute: Option<u32>,
+    /// Messages to them in an hour.
+    pub per_hour: Option<u32>,
+}
+
+/// How much an address of ours sends that the world does not know yet. Its first day is the first
+/// on which it has sent anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarmUp {
+    /// Messages on its first day (UTC).
+    pub first_day: u64,
+    /// Each day has so many percent of the day before.
+    pub growth_percent: u32,
+    /// Once a day would have so many, nothing is limited any more.
+    pub done_at: u64,
+}
+
+impl WarmUp {
+    /// Messages on a day, the first being 0; `None` where they are not limited any more.
+    #[must_use]
+    pub fn messages_on(&self, day: i64) -> Option<u64> {
+        let mut messages = self.first_day;
+        // Ends: each day has at least one more.
+        for _ in 0..day {
+            if messages >= self.done_at {
+                return None;
+            }
+            let grown = messages.saturating_mul(self.growth_percent.into()) / 100;
+            messages = grown.max(messages + 1);
+        }
+        (messages < self.done_at).then_some(messages)
+    }
 }
 
 impl HostLimit {
@@ -101,6 +138,7 @@ impl Settings {
             connections_per_destination_max: 10,
             messages_per_connection: 100,
             host_limits: Vec::new(),
+            warm_up: None,
             recipients_per_transaction: 100,
             hosts_per_attempt: 5,
             idle: Duration::from_secs(5),
@@ -114,6 +152,7 @@ impl Settings {
             results_max: 256,
             grace: Duration::from_secs(20),
             report_returned_bytes_max: 256 << 10,
+            chunking: true,
             starttls: true,
             dane: true,
         }

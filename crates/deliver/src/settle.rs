@@ -9,6 +9,7 @@ use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
 use route::{Class, Next};
 
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Queue, Report};
+use crate::rates::Wait;
 use crate::setback::Setback;
 use crate::tries::Try;
 use crate::{Runner, Settings, greylist};
@@ -31,6 +32,8 @@ pub(crate) enum Fate {
     Failed(Setback),
     /// The reply to the final dot was lost.
     Uncertain(Setback),
+    /// Not tried: its time has not come, and that is to be told.
+    Waits(Wait),
 }
 
 /// An attempt that is over: recipients of one message with their fates.
@@ -112,7 +115,7 @@ impl<Q: Queue> Runner<Q> {
                 reported: false,
                 may_be_duplicate: item.uncertain,
             },
-            Fate::Failed(_) => Outcome::Deferred {
+            Fate::Failed(_) | Fate::Waits(_) => Outcome::Deferred {
                 reason: reason(),
                 status: EnhancedStatus::new(4, 3, 0),
                 reply: None,
@@ -308,15 +311,24 @@ fn decide(
                     Some(wait) => now.after(wait),
                     None => due,
                 },
-                reported: !item.warned
-                    && settings
-                        .schedule
-                        .warning_due(item.since)
-                        .is_some_and(|warning| now >= warning)
-                    && wants_delay(item),
+                reported: warning_is_due(settings, item, now),
             },
         },
+        Fate::Waits(wait) => Outcome::Deferred {
+            reason: format!("it was not tried yet: it waits for {}", wait.what),
+            // RFC 3463 §3.5: X.4.5, mail system congestion.
+            status: EnhancedStatus::new(4, 4, 5),
+            reply: None,
+            due: wait.until,
+            reported: warning_is_due(settings, item, now),
+        },
     }
+}
+
+/// Whether the sender is to be told now that the mail is delayed.
+pub(crate) fn warning_is_due(settings: &Settings, item: &Item, now: Timestamp) -> bool {
+    let due = settings.schedule.warning_due(item.since);
+    !item.warned && due.is_some_and(|due| now >= due) && wants_delay(item)
 }
 
 /// RFC 3463 §3.5: X.4.7, delivery time expired.

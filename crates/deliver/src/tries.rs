@@ -117,6 +117,7 @@ fn phase(said: Said) -> Phase {
         Part::Hello => PhaseName::Hello,
         Part::StartTls => PhaseName::StartTls,
         Part::Handshake => PhaseName::Handshake,
+        Part::SignIn => PhaseName::SignIn,
         Part::Rset => PhaseName::Rset,
         Part::Mail => PhaseName::Mail,
         Part::Rcpt => PhaseName::Rcpt,

@@ -4,7 +4,7 @@ use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, S
 use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
 
 use mail_types::{Peer, Priority, ReversePath};
-use route::{Stage, Trouble};
+use route::{Stage, Then, Trouble};
 
 use crate::courier::End;
 use crate::queue::{Item, Notify};
@@ -77,6 +77,13 @@ fn end(outcome: Outcome, octets: u64, others_taken: bool, peer: &Peer) -> End {
             (Trouble::TooLarge { octets_max: *octets_max, octets }, false)
         }
         Outcome::Unreadable => (Trouble::Ours("the message cannot be read"), false),
+        // The next transaction with it is without chunks.
+        Outcome::NoChunking(reply) => {
+            let text = format!("it offers CHUNKING and does not know BDAT: {reply}");
+            let mut setback = Setback::new(Trouble::Ours(&text), Some(peer));
+            setback.verdict.then = Then::NextTransaction;
+            return End::Failed { setback, is_stale: false };
+        }
     };
     End::Failed { setback: Setback::new(trouble, Some(peer)), is_stale }
 }
@@ -97,11 +104,16 @@ fn loss_setback(stage: At, loss: &Loss, peer: &Peer) -> Setback {
     }
 }
 
+/// Whether the host has said that it does not know what it offers.
+pub(crate) fn lacks_chunking(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|outcome| matches!(outcome, Outcome::NoChunking(_)))
+}
+
 /// Whether it is for want of TLS.
 pub(crate) fn lacks_tls(why: &NoSession) -> bool {
     match why {
         NoSession::NoTls | NoSession::Refused { stage: At::StartTls, .. } => true,
-        NoSession::Refused { .. } | NoSession::Lost { .. } => false,
+        NoSession::Refused { .. } | NoSession::Lost { .. } | NoSession::NoSignIn(_) => false,
     }
 }
 
@@ -113,6 +125,11 @@ pub(crate) fn no_session(why: NoSession, peer: &Peer) -> Setback {
             Setback::new(Trouble::Reply { stage, reply: &reply, others_taken: false }, Some(peer))
         }
         NoSession::Lost { stage, loss } => loss_setback(stage, &loss, peer),
+        // Ours: somebody has to give us another password, and no mail comes back for that.
+        NoSession::NoSignIn(why) => {
+            tracing::error!(host = peer.host, why, "ALARM: cannot sign in to the smart host");
+            Setback::new(Trouble::Ours(&format!("no sign-in to {}: {why}", peer.host)), Some(peer))
+        }
         NoSession::NoTls => Setback::new(Trouble::Tls("it is not offered"), Some(peer)),
     }
 }

@@ -41,7 +41,7 @@ pub struct Phase {
     pub millis: u32,
 }
 
-/// The parts of a try, in the order they come.
+/// The parts of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PhaseName {
     /// MX records, addresses, policies.
@@ -68,6 +68,8 @@ pub enum PhaseName {
     Content,
     /// The reply to the final dot.
     Dot,
+    /// A reply to AUTH.
+    SignIn,
 }
 
 impl PhaseName {
@@ -87,6 +89,7 @@ impl PhaseName {
             Self::Data => "DATA",
             Self::Content => "content",
             Self::Dot => "final dot",
+            Self::SignIn => "AUTH",
         }
     }
 }

@@ -32,6 +32,7 @@ mod proxy;
 mod random;
 mod resolve;
 mod shown;
+mod source;
 mod stop;
 mod tls_client;
 mod tls_server;
@@ -64,6 +65,7 @@ pub use resolve::{
     Lookup, Mx, MxHost, NameServer, ResolveError, Resolver, ResolverSettings, Temporary,
 };
 pub use shown::{RecordKind, tlsa_data};
+pub use source::source_towards;
 pub use stop::{Stop, Stopper, stopper};
 pub use tls_client::ClientTls;
 pub use tls_server::{ServerTls, TlsError};

@@ -8,6 +8,7 @@ use mail_types::{Address, Domain};
 
 use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
+use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
@@ -71,6 +72,11 @@ enum Command {
     /// Tokens by which programs send over the HTTP API as an account
     #[command(subcommand)]
     Token(doors::Token),
+    /// The people who look after this server over its console and HTTP API
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// What operators did and looked at, over the console and on the command line
+    Audit(Audit),
     /// Smart hosts by domain
     #[command(subcommand)]
     Route(Route),
@@ -187,8 +193,14 @@ enum Route {
     Add {
         /// `example.org` or `*`
         domain: String,
-        /// HOST:PORT
+        /// HOST:PORT; with port 465 TLS comes first
         relay: String,
+        /// Sign in there under this name, with SCRAM-SHA-256, else with PLAIN over verified TLS
+        #[arg(long, requires = "password_file", value_name = "NAME")]
+        user: Option<String>,
+        /// A file with the password there, `-` for standard input; only its first line counts
+        #[arg(long, requires = "user", value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
     /// Back to MX records
     Remove {
@@ -197,6 +209,16 @@ enum Route {
     },
     /// List them
     List,
+}
+
+#[derive(Debug, Args)]
+struct Audit {
+    /// Only what this one did, as the list shows it: “ann (console)”
+    #[arg(long)]
+    who: Option<String>,
+    /// At most so many lines, the latest (default 100)
+    #[arg(long)]
+    limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -277,6 +299,18 @@ impl Cli {
                 let answer = control::ask(&data, request.clone())?;
                 doors::answer(&request, &answer, made.as_deref(), self.json);
                 return Ok(ExitCode::SUCCESS);
+            }
+            Command::Operator(command) => {
+                let Some((request, told)) = operator_command::request(command)? else {
+                    operator_command::print_scopes();
+                    return Ok(ExitCode::SUCCESS);
+                };
+                let answer = control::ask(&data, request.clone())?;
+                operator_command::answer(&request, &answer, &told, self.json);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Audit(audit) => {
+                Request::OperatorLog { before: None, who: audit.who, count_max: audit.limit }
             }
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
@@ -368,18 +402,34 @@ fn route(command: Route) -> anyhow::Result<Request> {
         Domain::new(text).map(Some).with_context(|| format!("“{text}” is no domain and not *"))
     };
     Ok(match command {
-        Route::Add { domain, relay } => {
+        Route::Add { domain, relay, user, password_file } => {
             let domain = pattern(&domain)?;
             let relay: route::Relay = relay.parse()?;
             let host = match relay.host {
                 mail_types::Host::Domain(host) => host.as_str().to_owned(),
                 mail_types::Host::Literal(ip) => ip.to_string(),
             };
-            Request::RouteAdd { domain, host, port: relay.port }
+            let login = match (user, password_file) {
+                (Some(name), Some(file)) => Some(relay_login(name, &file)?),
+                (_, _) => None,
+            };
+            Request::RouteAdd { domain, host, port: relay.port, login }
         }
         Route::Remove { domain } => Request::RouteRemove { domain: pattern(&domain)? },
         Route::List => Request::RouteList,
     })
+}
+
+fn relay_login(name: String, file: &std::path::Path) -> anyhow::Result<store::RelayLogin> {
+    let is_stdin = file.as_os_str() == "-";
+    let file = if is_stdin { std::path::Path::new("/dev/stdin") } else { file };
+    let password = read_passwords(file)?.swap_remove(0);
+    // RFC 4616 §2: neither can hold a NUL.
+    anyhow::ensure!(
+        !name.is_empty() && !name.chars().chain(password.chars()).any(char::is_control),
+        "a name and a password have no control characters"
+    );
+    Ok(store::RelayLogin { name, password: store::RelayPassword(password) })
 }
 
 fn trace(trace: Trace) -> anyhow::Result<Request> {

@@ -19,14 +19,16 @@ use crate::acme::Keeper;
 use crate::alarms::Alarms;
 use crate::backups;
 use crate::data_dir::DataDir;
+use crate::domain_dns::Names;
 use crate::heads;
 use crate::looking_after::LookingAfter;
 use crate::metrics::Metrics;
+use crate::operator_command;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
-use crate::tls;
+use crate::{queue_waits, tls};
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -69,6 +71,12 @@ pub struct Parts {
     pub reporter: Arc<Reporter>,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Who is signed in at the console.
+    pub sessions: Arc<web::Sessions>,
+    /// Looks domains up.
+    pub names: Arc<Names>,
+    /// Where everything lies.
+    pub data: DataDir,
     /// Looks after the data.
     pub looking_after: LookingAfter,
     /// The numbers.
@@ -107,16 +115,6 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
 }
 
 async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Result<()> {
-    let Parts {
-        runner,
-        keeper,
-        hooks,
-        reporter,
-        alarms,
-        looking_after,
-        metrics,
-        search,
-    } = parts;
     let user = stream.peer_cred()?.uid();
     let (reader, writer) = stream.into_split();
     let mut line = String::new();
@@ -129,12 +127,14 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         return transfer(store, account, reader.reunite(writer)).await;
     }
     if let Ok(Request::Backup { to }) = request {
+        let backups = Arc::clone(&parts.looking_after.backups);
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
         stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || looking_after.backups.serve(&to, stream));
+        let served = tokio::task::spawn_blocking(move || backups.serve(&to, stream));
         return served.await.map_err(std::io::Error::other)?;
     }
     if let Ok(Request::Search(request)) = request {
+        let search = parts.search.clone();
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
         stream.set_nonblocking(false)?;
         let served = tokio::task::spawn_blocking(move || {
@@ -143,58 +143,9 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         return served.await.map_err(std::io::Error::other)?;
     }
     let result = match request {
-        Ok(Request::Tls { ask: tls::Ask::Policy { domain } }) => {
-            tls::policy(&runner, &domain).await
-        }
-        Ok(Request::Tls { ask: tls::Ask::Renew }) => tls::renew(keeper.as_deref()).await,
-        Ok(Request::Metrics) => {
-            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
-            text.map(Value::from).map_err(|_| Failure {
-                what: "the server failed at it (a bug)".to_owned(),
-                mend: None,
-            })
-        }
-        Ok(Request::Reports { ask: Ask::Send }) => reporter.send_now().await,
-        Ok(Request::Proof { mail, check, hash_only }) => {
-            heads::command::answer(looking_after.heads, mail, check, hash_only).await
-        }
-        Ok(Request::Hook { ask }) => {
-            let actor = Actor::Operator { name: user_name(user) };
-            crate::hook_command::answer(&hooks, &store, ask, &actor).await
-        }
         Ok(request) => {
-            let changes_queue = matches!(
-                request,
-                Request::QueueChange { dry_run: false, .. }
-                    | Request::QueueUndo { .. }
-                    | Request::QueuePause { .. }
-            );
-            if changes_queue {
-                runner.forget_pauses();
-            }
-            let changes_routes = matches!(
-                request,
-                Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
-            );
-            let is_status = matches!(request, Request::Status);
-            let work = store.clone();
             let actor = Actor::Operator { name: user_name(user) };
-            let result = tokio::task::spawn_blocking(move || perform(&work, request, &actor)).await;
-            if changes_queue {
-                // What lies ready to be sent is not what it was.
-                runner.take_anew().await;
-            }
-            if changes_routes {
-                runner.set_routes(crate::serve::routes(&store));
-            }
-            let mut result = result.unwrap_or_else(|_| {
-                Err(Failure { what: "the server failed at it (a bug)".to_owned(), mend: None })
-            });
-            if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
-                answer.insert("alarms".to_owned(), alarms.view());
-                answer.extend(looking_after.view());
-            }
-            result
+            done(&store, &parts, request, actor).await
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };
@@ -203,6 +154,91 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         Err(failure) => serde_json::json!({ "error": failure }),
     };
     writer.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// Does what is asked, in the running server: whoever asks may ask it.
+pub async fn done(
+    store: &Store,
+    parts: &Parts,
+    request: Request,
+    actor: Actor,
+) -> Result<Value, Failure> {
+    let Parts { runner, keeper, hooks, reporter, alarms, looking_after, .. } = parts;
+    let Parts { metrics, sessions, names, data, .. } = parts;
+    match request {
+        Request::Tls { ask: tls::Ask::Policy { domain } } => {
+            return tls::policy(runner, &domain).await;
+        }
+        Request::Metrics => {
+            let metrics = Arc::clone(metrics);
+            let text = tokio::task::spawn_blocking(move || metrics.text()).await;
+            return text.map(Value::from).map_err(|_| bug());
+        }
+        Request::Tls { ask: tls::Ask::Renew } => return tls::renew(keeper.as_deref()).await,
+        Request::Reports { ask: Ask::Send } => return reporter.send_now().await,
+        Request::Hook { ask } => {
+            return crate::hook_command::answer(hooks, store, ask, &actor).await;
+        }
+        Request::Proof { mail, check, hash_only } => {
+            return heads::command::answer(looking_after.heads.clone(), mail, check, hash_only)
+                .await;
+        }
+        Request::DomainCheck { domain } => return names.check(store, domain).await,
+        Request::Operator { ask } => {
+            if let Some(answer) = operator_command::sessions(sessions, store, &ask) {
+                return answer;
+            }
+            return work(store, Request::Operator { ask }, actor).await;
+        }
+        _ => {}
+    }
+    let changes_queue = matches!(
+        request,
+        Request::QueueChange { dry_run: false, .. }
+            | Request::QueueUndo { .. }
+            | Request::QueuePause { .. }
+    );
+    if changes_queue {
+        runner.forget_pauses();
+    }
+    let changes_routes = matches!(
+        request,
+        Request::RouteAdd { .. } | Request::RouteRemove { .. } | Request::Acts { .. }
+    );
+    let is_status = matches!(request, Request::Status);
+    let asks_queue = matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
+    let is_flow = matches!(request, Request::Flow { .. });
+    let mut result = work(store, request, actor).await;
+    if asks_queue && let Ok(answer) = &mut result {
+        queue_waits::tell(answer, |to| runner.wait_of(to));
+    }
+    if changes_queue {
+        // What lies ready to be sent is not what it was.
+        runner.take_anew().await;
+    }
+    if changes_routes {
+        runner.set_routes(crate::serve::routes(store));
+        runner.set_logins(crate::serve::logins(store));
+    }
+    if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
+        answer.insert("alarms".to_owned(), alarms.view());
+        answer.extend(looking_after.view());
+    }
+    if let (true, Ok(Value::Object(answer))) = (is_flow, &mut result) {
+        answer.insert("storage".to_owned(), crate::overview::storage(data));
+    }
+    result
+}
+
+/// Does it on a thread that may wait.
+async fn work(store: &Store, request: Request, actor: Actor) -> Result<Value, Failure> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || perform(&store, request, &actor)).await;
+    done.unwrap_or_else(|_| Err(bug()))
+}
+
+fn bug() -> Failure {
+    Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
 }
 
 /// Serves a session of import or export on the rest of the connection.

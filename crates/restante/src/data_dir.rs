@@ -66,6 +66,10 @@ impl DataDir {
         options.journal = journal_options(config);
         options.index_commit_interval = config.store.index_commit_interval;
         options.alarm = Box::new(|error| tracing::error!(%error, "ALARM: the store is in trouble"));
+        let hostname = config.hostname.clone();
+        options.delivery_report = Some(std::sync::Arc::new(move |mail, custody, header| {
+            smtp::late_report(mail, custody, header, &hostname, net::now())
+        }));
         options
     }
 }

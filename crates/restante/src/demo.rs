@@ -47,6 +47,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         accounts: vec![Address::parse("ann@example.org")?, Address::parse("bob@example.org")?],
         password_file: None,
         listen: vec![localhost],
+        operator: Some("demo".to_owned()),
         port_base,
         resolver: None,
     };
@@ -57,6 +58,11 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     show::ports(&made.config);
     for (address, password) in &made.generated {
         show::line(&format!("Sign in as {address} with the password {password}"));
+    }
+    if let Some((name, password)) = &made.operator {
+        let port = made.config.port_of(Service::Https).unwrap_or_default();
+        let url = format!("https://127.0.0.1:{port}/admin");
+        show::line(&format!("Console: {url} as {name} with the password {password}"));
     }
     let (told, result) = mpsc::channel();
     let (exit, root) = (args.exit, data.path().to_owned());

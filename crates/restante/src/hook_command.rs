@@ -15,7 +15,7 @@ Examples:
   restante hook add https://shop.example.org/mail --event relayed --event returned
   restante hook test 1
   restante hook list
-  restante hook log 1
+  restante hook show 1
 
 Each event is a POST of JSON, signed as Standard Webhooks say (webhook-id, webhook-timestamp,
 webhook-signature). It is told until the answer is 2xx, in order and at least once: a receiver
@@ -45,8 +45,13 @@ pub enum Hook {
         /// Its number
         hook: u64,
     },
-    /// The latest tries of one since the server started
+    /// The latest tries of one
     Log {
+        /// Its number
+        hook: u64,
+    },
+    /// How one is, and its latest tries
+    Show {
         /// Its number
         hook: u64,
     },
@@ -63,6 +68,7 @@ pub enum Ask {
     List,
     Test { id: u64 },
     Log { id: u64 },
+    Show { id: u64 },
     Retry,
 }
 
@@ -85,6 +91,7 @@ pub fn request(command: Hook) -> anyhow::Result<(Request, Option<String>)> {
         Hook::List => Ask::List,
         Hook::Test { hook } => Ask::Test { id: hook },
         Hook::Log { hook } => Ask::Log { id: hook },
+        Hook::Show { hook } => Ask::Show { id: hook },
         Hook::Retry => Ask::Retry,
     };
     Ok((Request::Hook { ask }, made))
@@ -102,7 +109,9 @@ pub fn perform(store: &Store, ask: Ask, actor: Actor) -> Result<Value, Failure> 
             Ok(json!({ "did": format!("hook {id} is told nothing more") }))
         }
         Ask::List => list(store, None),
-        Ask::Test { .. } | Ask::Log { .. } | Ask::Retry => Err(Failure {
+        Ask::Log { id } => log(store, id),
+        Ask::Show { id } => one(store, None, id),
+        Ask::Test { .. } | Ask::Retry => Err(Failure {
             what: "only a running server tells hooks".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -118,7 +127,8 @@ pub async fn answer(
 ) -> Result<Value, Failure> {
     match ask {
         Ask::List => list(store, Some(hooks)),
-        Ask::Log { id } => Ok(Value::Array(hooks.log(id))),
+        Ask::Log { id } => log(store, id),
+        Ask::Show { id } => one(store, Some(hooks), id),
         Ask::Retry => {
             hooks.retry();
             Ok(json!({ "did": "what waits is tried now" }))
@@ -142,6 +152,28 @@ pub async fn answer(
             done.unwrap_or(Err(Failure { what, mend: None }))
         }
     }
+}
+
+/// The latest tries of a hook, newest first.
+fn log(store: &Store, id: u64) -> Result<Value, Failure> {
+    let show = |one: store::HookTry| {
+        json!({
+            "at": one.at.to_string(), "event": one.event, "kind": one.kind, "said": one.said,
+            "told": one.told,
+        })
+    };
+    Ok(store.hook_log(id)?.into_iter().map(show).collect())
+}
+
+/// How a hook is, with its latest tries.
+fn one(store: &Store, hooks: Option<&Arc<web::Hooks>>, id: u64) -> Result<Value, Failure> {
+    let mut all = list(store, hooks)?;
+    let all = all.as_array_mut().map(std::mem::take).unwrap_or_default();
+    let found = all.into_iter().find(|hook| hook["hook"] == id);
+    let what = format!("there is no hook {id}");
+    let mut found = found.ok_or(Failure { what, mend: None })?;
+    found["log"] = log(store, id)?;
+    Ok(found)
 }
 
 fn list(store: &Store, hooks: Option<&Arc<web::Hooks>>) -> Result<Value, Failure> {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use config::Config;
 use mail_types::{Address, Domain};
-use store::{Actor, Store};
+use store::{Actor, OperatorRole, Store};
 
 use crate::data_dir::DataDir;
+use crate::operator_command;
 use crate::request::{Request, perform};
 
 /// What a new installation is.
@@ -32,6 +33,9 @@ pub struct InitArgs {
     /// An address to listen on (repeatable); without it, all
     #[arg(long = "listen")]
     pub listen: Vec<IpAddr>,
+    /// An operator to make, who signs in at the console; the password is printed once
+    #[arg(long = "operator", value_name = "NAME")]
+    pub operator: Option<String>,
     /// Added to every standard port: 20000 makes 25 into 20025
     #[arg(long, default_value_t = 0)]
     pub port_base: u16,
@@ -45,6 +49,19 @@ pub struct Made {
     pub config: Config,
     /// Passwords that were generated, by account; nowhere else to be found.
     pub generated: BTreeMap<Address, String>,
+    /// The operator's name and password.
+    pub operator: Option<(String, String)>,
+}
+
+impl Made {
+    /// Where the console is.
+    pub fn console_url(&self) -> String {
+        let host = &self.config.hostname;
+        match self.config.port_of(config::Service::Https) {
+            None | Some(443) => format!("https://{host}/admin"),
+            Some(port) => format!("https://{host}:{port}/admin"),
+        }
+    }
 }
 
 pub fn init(data: &DataDir, args: &InitArgs) -> anyhow::Result<Made> {
@@ -68,6 +85,10 @@ pub fn init(data: &DataDir, args: &InitArgs) -> anyhow::Result<Made> {
     }
     check_accounts(args)?;
     let (passwords, generated) = passwords(args)?;
+    let operator = match &args.operator {
+        Some(name) => Some((name.clone(), generate_password()?)),
+        None => None,
+    };
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -76,11 +97,11 @@ pub fn init(data: &DataDir, args: &InitArgs) -> anyhow::Result<Made> {
     // It may have been there before, open to everybody: it holds people's mail.
     std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("cannot protect {}", data.path().display()))?;
-    fill_store(data, &config, args, passwords)?;
+    fill_store(data, &config, args, passwords, operator.as_ref())?;
     write_certificate(data, &config)?;
     // Last: a directory without settings is no installation, and `init` can be run again.
     write_file(&data.settings_path(), config.to_toml().as_bytes())?;
-    Ok(Made { config, generated })
+    Ok(Made { config, generated, operator })
 }
 
 /// Everything that could be refused later is refused before anything is made.
@@ -137,6 +158,7 @@ fn fill_store(
     config: &Config,
     args: &InitArgs,
     passwords: Vec<String>,
+    operator: Option<&(String, String)>,
 ) -> anyhow::Result<()> {
     let (store, started) = Store::open(data.path(), DataDir::store_options(config))?;
     if !started.created {
@@ -151,6 +173,11 @@ fn fill_store(
         args.domains.iter().map(|domain| Request::DomainAdd { domain: domain.clone() }).collect();
     for (address, password) in args.accounts.iter().zip(passwords) {
         requests.push(Request::AccountAdd { address: address.clone(), password });
+    }
+    if let Some((name, password)) = operator {
+        let (name, password, role) = (name.clone(), password.clone(), OperatorRole::Operator);
+        let ask = operator_command::Ask::Add { name, role, password };
+        requests.push(Request::Operator { ask });
     }
     if let Some(first) = args.accounts.first() {
         // RFC 5321 §4.5.1: every domain has a postmaster. The host's own name may be no mail domain.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Leaving, Mail, Piece, Pieces, Queue, QueueError, Taken};
+use deliver::{Attempt, Due, Item, Leaving, Mail, Piece, Pieces, Queue, QueueError, Sent, Taken};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
 use store::{
     Directory, Lane, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
@@ -35,8 +35,8 @@ struct Open {
     fronts: HashMap<MailId, Front>,
     /// Reverse-paths that forwarded messages leave with.
     forwarded: HashMap<MailId, ReversePath>,
-    /// Large messages of which pieces are being sent.
-    large: Pieces,
+    /// Messages that were read and of which more is wanted.
+    pieces: Pieces,
 }
 
 impl Default for Open {
@@ -47,7 +47,7 @@ impl Default for Open {
             items: HashMap::new(),
             fronts: HashMap::new(),
             forwarded: HashMap::new(),
-            large: Pieces::new(LARGE_KEPT_BYTES_MAX),
+            pieces: Pieces::new(KEPT_BYTES_MAX),
         }
     }
 }
@@ -97,14 +97,14 @@ impl Outbound {
         let large = facts.body_bytes >= SMALL_BYTES;
         let body = if large { blocking(read).await? } else { read() }.map_err(failed)?;
         if large {
-            self.open().large.keep(facts.receipt.mail, &body, start);
+            self.open().pieces.keep(facts.receipt.mail, &body, start);
         }
         Ok(body)
     }
 
     /// Part of a message as it is kept.
     async fn piece(&self, facts: MailFacts, range: Range<usize>) -> Result<Piece, QueueError> {
-        let known = self.open().large.get(facts.receipt.mail, range.clone());
+        let known = self.open().pieces.get(facts.receipt.mail, range.clone());
         match known {
             Some(piece) => Ok(piece),
             None => Ok(Piece::of(self.read_whole(facts, range.start).await?, range)),
@@ -113,7 +113,7 @@ impl Outbound {
 
     /// The same; where it is kept already, from there.
     async fn body(&self, kept: Kept) -> Result<Arc<Vec<u8>>, QueueError> {
-        let known = self.open().large.whole(kept.facts.receipt.mail);
+        let known = self.open().pieces.whole(kept.facts.receipt.mail);
         match known {
             Some(body) => Ok(body),
             None => self.read_whole(kept.facts, 0).await,
@@ -234,7 +234,7 @@ impl Open {
                 self.mails.remove(&mail);
                 self.fronts.remove(&mail);
                 self.forwarded.remove(&mail);
-                self.large.forget(mail);
+                self.pieces.forget(mail);
             }
         }
     }
@@ -291,7 +291,7 @@ impl Queue for Outbound {
         let end = start.saturating_add(bytes_max - in_front.len()).min(octets);
         let piece = self.piece(kept.facts, start..end).await?;
         if end == octets {
-            self.open().large.forget(mail);
+            self.open().pieces.forget(mail);
         }
         Ok([in_front, &piece].concat())
     }
@@ -334,6 +334,8 @@ impl Queue for Outbound {
             None => {
                 let kept = self.kept(mail.id)?;
                 let body = self.body(kept).await?;
+                // What was read to be signed is sent next.
+                self.open().pieces.keep_whole(mail.id, &body);
                 self.front(kept, &body).await?
             }
         };
@@ -347,6 +349,17 @@ impl Queue for Outbound {
             tracing::warn!(%error, "nothing is known of hosts that mail has reached");
             Vec::new()
         })
+    }
+
+    async fn sent_lately(&self) -> Sent {
+        let store = self.store.clone();
+        let read = blocking(move || store.sent_lately()).await;
+        let read = read.and_then(|sent| sent.map_err(failed));
+        let store::Sent { by_host, by_source } = read.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing is known of what was sent; rates begin anew");
+            store::Sent::default()
+        });
+        Sent { by_host, by_source }
     }
 
     fn postmaster(&self) -> Option<Address> {
@@ -385,8 +398,8 @@ fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
 
 /// Messages below this are read without a thread of their own.
 const SMALL_BYTES: u64 = 256 << 10;
-/// Large messages kept whole in memory while they are sent; beyond it a part of each is.
-const LARGE_KEPT_BYTES_MAX: usize = 64 << 20;
+/// Messages kept whole in memory while they are sent; beyond it a part of each large one is.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use mail_types::{Address, Domain, MailId, Timestamp};
+use mail_types::{Address, CustodyId, Domain, MailId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{CustodyState, Pattern, Store, WaitingFilter};
 
@@ -41,7 +41,7 @@ pub enum Queue {
         #[command(flatten)]
         change: Change,
     },
-    /// Send to another address
+    /// Send to another address; at once into its mailbox, where that is here
     EditRecipient {
         /// The right address
         #[arg(long = "into", value_name = "ADDRESS")]
@@ -98,6 +98,7 @@ pub struct Change {
 
 /// What is meant: everything given must hold.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// `all`, a receipt, a Message-ID, an address (from or to), or a domain (to)
     which: Option<String>,
@@ -137,6 +138,9 @@ pub struct Filter {
     /// Only what is not held
     #[arg(long)]
     queued: bool,
+    /// Only these recipients, by the numbers that `--json` lists as `custody`
+    #[arg(long = "custody", value_name = "NUMBER")]
+    custody: Vec<u64>,
 }
 
 /// What a change does, for the control socket.
@@ -172,7 +176,7 @@ impl What {
             Self::Release => "released",
             Self::Retry => "due now",
             Self::Reroute { .. } => "rerouted and due now",
-            Self::EditRecipient { .. } => "readdressed and due now",
+            Self::EditRecipient { .. } => "readdressed, and due now or delivered",
             Self::Purge { .. } => "held until they are purged",
             Self::Return => "on their way back to the sender",
         }
@@ -232,6 +236,11 @@ impl Queue {
 }
 
 impl Filter {
+    /// Whether a recipient is one of those that are named, or none are.
+    pub fn names(&self, custody: CustodyId) -> bool {
+        self.custody.is_empty() || self.custody.contains(&custody.0)
+    }
+
     /// As the store wants it.
     pub fn read(&self, store: &Store, now: Timestamp) -> Result<WaitingFilter, Failure> {
         let mut filter = WaitingFilter::default();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mail_types::CustodyId;
 use serde_json::{Value, json};
-use store::{Actor, ChangeOutcome, Query, Store, WaitingItem};
+use store::{Actor, ChangeOutcome, Query, Resolution, Store, WaitingItem};
 
 use crate::queue_command::{Filter, What};
 use crate::request::{Failure, did};
@@ -20,9 +20,9 @@ const DRY_RUN_SHOWN_MAX: usize = 20;
 pub fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
     let max = count_max.unwrap_or(LISTED_DEFAULT);
     let mut items: Vec<WaitingItem> = Vec::new();
-    let filter = filter.read(store, net::now())?;
-    store.find_waiting(&filter, true, &mut |item| {
-        if items.len() < max {
+    let read = filter.read(store, net::now())?;
+    store.find_waiting(&read, true, &mut |item| {
+        if items.len() < max && filter.names(item.custody) {
             items.push(item);
         }
         items.len() < max
@@ -34,9 +34,11 @@ pub fn list(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<
 pub fn show(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<Value, Failure> {
     let max = count_max.unwrap_or(STORIES_DEFAULT);
     let mut mails = BTreeSet::new();
-    let filter = filter.read(store, net::now())?;
-    store.find_waiting(&filter, false, &mut |item| {
-        mails.insert(item.mail.facts.receipt.mail);
+    let read = filter.read(store, net::now())?;
+    store.find_waiting(&read, false, &mut |item| {
+        if filter.names(item.custody) {
+            mails.insert(item.mail.facts.receipt.mail);
+        }
         mails.len() < max
     })?;
     let directory = store.directory();
@@ -57,17 +59,20 @@ pub fn change(
     dry_run: bool,
 ) -> Result<Value, Failure> {
     if let What::EditRecipient { recipient } = what
-        && recipient.domain().is_some_and(|domain| store.directory().is_local(domain))
+        && store.directory().resolve(recipient) == Resolution::UnknownUser
     {
         return Err(Failure {
-            what: format!("{recipient} is local here, and the queue is for mail that goes out"),
-            mend: Some("return the mail to its sender, who can send it there".to_owned()),
+            what: format!("{recipient} is nobody's address here"),
+            mend: Some("see restante account list and restante alias list".to_owned()),
         });
     }
-    let filter = filter.read(store, net::now())?;
+    let read = filter.read(store, net::now())?;
     let mut custodies: Vec<CustodyId> = Vec::new();
     let mut shown = Vec::new();
-    store.find_waiting(&filter, false, &mut |item| {
+    store.find_waiting(&read, false, &mut |item| {
+        if !filter.names(item.custody) {
+            return true;
+        }
         custodies.push(item.custody);
         if dry_run && shown.len() < DRY_RUN_SHOWN_MAX {
             shown.push(view::waiting(&item));

@@ -1,7 +1,7 @@
 //! What the command line asks, and how it is done: the same whether a running server does it (over
 //! the control socket) or the command itself on the open store.
 
-use mail_types::{Address, Domain, MailId, ReceiptId, Timestamp};
+use mail_types::{Address, Domain, MailId, ReceiptId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Actor, Pause, Query, Refused, Store, StoreError};
@@ -36,10 +36,12 @@ pub enum Request {
         address: Address,
         password: String,
     },
-    /// Sets the limits that are given; `Some(None)` is no limit.
+    /// Sets the limits that are given; `Some(None)`, in JSON `null`, is no limit.
     AccountQuota {
         address: Address,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
         storage_bytes: Option<Option<u64>>,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
         messages: Option<Option<u64>>,
     },
     Dkim {
@@ -65,6 +67,8 @@ pub enum Request {
         domain: Option<Domain>,
         host: String,
         port: u16,
+        #[serde(default)]
+        login: Option<store::RelayLogin>,
     },
     RouteRemove {
         domain: Option<Domain>,
@@ -146,6 +150,36 @@ pub enum Request {
     Hook {
         ask: crate::hook_command::Ask,
     },
+    /// The operators of the console.
+    Operator {
+        ask: crate::operator_command::Ask,
+    },
+    /// What operators did, the latest first, before this record.
+    OperatorLog {
+        before: Option<u64>,
+        who: Option<String>,
+        count_max: Option<usize>,
+    },
+    /// What went by in each of the last minutes, and the balance of today.
+    Flow {
+        minutes: Option<u32>,
+    },
+    /// The queue by senders and destinations.
+    QueueGroups {},
+    /// What of a domain is in the DNS; only a running server can tell.
+    DomainCheck {
+        domain: Domain,
+    },
+    /// What a message says.
+    Message {
+        receipt: String,
+        part: crate::message_view::Part,
+    },
+}
+
+/// A value that is there, be it `null`: that is another thing than none.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// What is asked of the keys that mail is signed with.
@@ -252,7 +286,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Metrics | Request::Tls { .. } => Err(Failure {
+        Request::Metrics | Request::Tls { .. } | Request::DomainCheck { .. } => Err(Failure {
             what: "only a running server can tell".to_owned(),
             mend: Some("start it with: restante serve".to_owned()),
         }),
@@ -311,10 +345,8 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("{alias} is no alias any more")))
         }
         Request::RouteList => Ok(view::routes(&store.directory())),
-        Request::RouteAdd { domain, host, port } => {
-            store.set_route(actor, domain.clone(), host.clone(), port).wait()?;
-            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
-            Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+        Request::RouteAdd { domain, host, port, login } => {
+            route_add(store, &actor, domain, &host, port, login)
         }
         Request::RouteRemove { domain } => {
             store.remove_route(actor, domain.clone()).wait()?;
@@ -334,6 +366,13 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         }
         Request::Acts { ask } => crate::history::perform(store, &actor, ask),
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
+        Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
+        Request::OperatorLog { before, who, count_max } => {
+            operator_log(store, before, who, count_max)
+        }
+        Request::Flow { minutes } => crate::overview::flow(store, minutes),
+        Request::QueueGroups {} => crate::overview::groups(store),
+        Request::Message { receipt, part } => message(store, &receipt, part),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Trace { which, since, until, count_max } => {
@@ -344,6 +383,51 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             traced(store, &query)
         }
     }
+}
+
+fn operator_log(
+    store: &Store,
+    before: Option<u64>,
+    who: Option<String>,
+    count_max: Option<usize>,
+) -> Result<Value, Failure> {
+    /// Lines if not asked for more, and at most.
+    const LINES_DEFAULT: usize = 100;
+    const LINES_MAX: usize = 1000;
+    let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
+    let directory = store.directory();
+    let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
+    Ok(events.iter().map(|event| crate::audit_view::view(event, &directory)).collect())
+}
+
+fn message(
+    store: &Store,
+    receipt: &str,
+    part: crate::message_view::Part,
+) -> Result<Value, Failure> {
+    let which = Which::parse(receipt).map_err(|what| Failure { what, mend: None })?;
+    let mut query = query_of(which)?;
+    query.count_max = 1;
+    match store.trace(&query)?.first() {
+        Some(story) => Ok(crate::message_view::view(store, story, part)?),
+        None => Err(Failure { what: "there is no such message".to_owned(), mend: None }),
+    }
+}
+
+fn route_add(
+    store: &Store,
+    actor: &Actor,
+    domain: Option<Domain>,
+    host: &str,
+    port: u16,
+    login: Option<store::RelayLogin>,
+) -> Result<Value, Failure> {
+    if let Some(login) = login {
+        store.set_relay_login(actor.clone(), host, port, login).wait()?;
+    }
+    store.set_route(actor.clone(), domain.clone(), host.to_owned(), port).wait()?;
+    let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
+    Ok(did(format!("mail for {of} goes to {host}, port {port}")))
 }
 
 fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Failure> {
@@ -427,7 +511,7 @@ fn queue_status(store: &Store) -> Result<Value, store::StoreError> {
     }))
 }
 
-fn query_of(which: Which) -> Result<Query, Failure> {
+pub fn query_of(which: Which) -> Result<Query, Failure> {
     let mut query = Query::default();
     match which {
         Which::All => {}

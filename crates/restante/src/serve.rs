@@ -1,11 +1,12 @@
 //! Starts every service, and stops them in the order that loses nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::{Config, Service};
-use deliver::{Parts, Runner, StsPolicies, StsSettings};
+use deliver::{Login, Parts, Runner, Secret, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
@@ -20,12 +21,14 @@ use crate::alarms::Alarms;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::desk::Desk;
 use crate::dkim;
+use crate::domain_dns::Names;
 use crate::file_limit;
 use crate::heads::Heads;
-use crate::looking_after::LookingAfter;
 use crate::incoming;
 use crate::introspection::Introspection;
+use crate::looking_after::LookingAfter;
 use crate::mail_access;
 use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
@@ -240,10 +243,13 @@ async fn run(
         reporter: Arc::clone(&reporter),
         alarms,
         looking_after: looking_after.clone(),
+        sessions: web_access::sessions(&config),
+        names: Names::new(data, &config, &outside.resolver),
+        data: data.clone(),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
     };
-    let control = control::listen(&data.control_path(), store.clone(), parts)?;
+    let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
@@ -254,7 +260,16 @@ async fn run(
     let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
     let api = web_access::api(&config, &store, Arc::new(submission));
     let pages = vec![mta_sts::source(&config, &store)?];
-    web_access::listen_https(&mut running, &config, pages, metrics.clone(), Some(api))?;
+    let desk = Desk::new(&store, &parts);
+    let console = web_access::console(&config, &store, &sign_in, &parts.sessions, desk);
+    web_access::listen_https(
+        &mut running,
+        &config,
+        pages,
+        metrics.clone(),
+        Some(api),
+        Some(console),
+    )?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -431,6 +446,7 @@ fn runner(
         }),
     };
     let runner = Runner::new(deliver_settings(config, report_from), parts, routes(store));
+    runner.set_logins(logins(store));
     Ok(runner)
 }
 
@@ -469,8 +485,15 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
             hosts: limit.hosts.clone(),
             connections: limit.connections,
             messages: limit.messages,
+            per_minute: limit.per_minute,
+            per_hour: limit.per_hour,
         })
         .collect();
+    settings.warm_up = (queue.warm_up_first_day > 0).then_some(deliver::WarmUp {
+        first_day: queue.warm_up_first_day,
+        growth_percent: queue.warm_up_growth_percent,
+        done_at: queue.warm_up_done_at,
+    });
     settings.recipients_per_transaction = queue.recipients_per_transaction;
     settings.hosts_per_attempt = queue.hosts_per_attempt;
     settings.idle = queue.connection_idle;
@@ -479,9 +502,21 @@ fn deliver_settings(config: &Config, report_from: Address) -> deliver::Settings 
     settings.data_end_timeout = queue.data_end_timeout;
     settings.unreachable_pause = queue.unreachable_pause;
     settings.grace = config.timeouts.shut_down;
+    settings.chunking = queue.chunking;
     settings.starttls = queue.starttls;
     settings.dane = config.outgoing_tls.dane;
     settings
+}
+
+/// Who we are to smart hosts, as `deliver` wants it.
+pub fn logins(store: &Store) -> HashMap<Relay, Arc<Login>> {
+    let directory = store.directory();
+    let known = directory.logins().filter_map(|(relay, login)| {
+        let password = Secret::new(login.password.0.clone());
+        let login = Arc::new(Login { name: login.name.clone(), password });
+        relay.parse().ok().map(|relay: Relay| (relay, login))
+    });
+    known.collect()
 }
 
 /// The store's routes as `deliver` wants them.

@@ -131,6 +131,8 @@ pub fn made(data: &DataDir, args: &InitArgs, made: &Made, as_json: bool) {
             "data": data.path(),
             "hostname": made.config.hostname,
             "accounts": args.accounts,
+            "operator": made.operator.as_ref().map(|(name, password)| serde_json::json!({
+                "name": name, "password": password, "console": made.console_url() })),
             "passwords": made.generated.iter().map(|(a, p)| (a.to_string(), p)).collect::<std::collections::BTreeMap<_, _>>(),
         }));
         return;
@@ -138,6 +140,10 @@ pub fn made(data: &DataDir, args: &InitArgs, made: &Made, as_json: bool) {
     println!("{} {} for {}", good("Made"), data.path().display(), made.config.hostname);
     for (address, password) in &made.generated {
         generated(address, password, false);
+    }
+    if let Some((name, password)) = &made.operator {
+        println!("Operator {name}, password (shown only now): {}", bold(password));
+        println!("Console: {}", made.console_url());
     }
     ports(&made.config);
     println!("\nStart it with: restante serve --data {}", data.path().display());
@@ -189,6 +195,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::Hook { ask: crate::hook_command::Ask::Log { .. } } => {
             rows(answer, &["at", "event", "kind", "told", "said"], "nothing was told yet");
         }
+        Request::Hook { ask: crate::hook_command::Ask::Show { .. } } => {
+            let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
+            rows(&Value::Array(vec![answer.clone()]), &columns, "no such hook");
+            rows(&answer["log"], &["at", "event", "kind", "told", "said"], "nothing was told yet");
+        }
         Request::Hook { .. } => {
             let columns = ["hook", "url", "events", "state", "tries", "next_try", "why"];
             rows(answer, &columns, "no hooks");
@@ -196,9 +207,12 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::TokenList => {
             rows(answer, &["token", "account", "label", "added"], "no tokens");
         }
+        Request::OperatorLog { .. } => {
+            rows(answer, &["at", "who", "ip", "what"], "no operator did anything yet");
+        }
         Request::DomainList => rows(answer, &["domain"], "no domains"),
         Request::AliasList => rows(answer, &["alias", "targets"], "no aliases"),
-        Request::RouteList => rows(answer, &["domain", "host", "port"], "no routes"),
+        Request::RouteList => rows(answer, &["domain", "host", "port", "user"], "no routes"),
         Request::QueueChange { .. } => would_change(answer),
         Request::Acts { ask: crate::history::Ask::Sessions { .. } } => rows(
             answer,

@@ -201,6 +201,7 @@ impl<'a> Teller<'a> {
                 vec![format!("offered to {} for {}", host(peer), to.join(", "))]
             }
             Record::Judged(judged) => story_judged::sentences(judged),
+            Record::Looked(looked) => vec![format!("{who} looked at {} of it", looked.at.word())],
             Record::Reported(report) => vec![story_changes::report(report)],
             Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
                 Some(secs) => format!(
@@ -306,6 +307,9 @@ pub fn who(actor: &Actor, directory: &Directory) -> String {
             format!("{} (over {via}{place})", account_name(*account, directory))
         }
         Actor::Operator { name } => format!("the operator ({name})"),
+        Actor::Console { operator, ip } => {
+            format!("the operator {operator} (over the console from {ip})")
+        }
         Actor::Server => "the server".to_owned(),
     }
 }

@@ -57,7 +57,16 @@ pub fn routes(directory: &Directory) -> Value {
         .routes()
         .map(|(domain, route)| {
             let domain = domain.map_or("*", mail_types::Domain::as_str);
-            json!({ "domain": domain, "host": route.host, "port": route.port })
+            let mut relays = directory.logins();
+            let login = relays.find(|(relay, _)| {
+                relay.parse().is_ok_and(|at: route::Relay| {
+                    let host = at.host.to_string();
+                    host.trim_matches(['[', ']']).trim_start_matches("IPv6:") == route.host
+                        && at.port == route.port
+                })
+            });
+            let user = login.map(|(_, login)| &login.name);
+            json!({ "domain": domain, "host": route.host, "port": route.port, "user": user })
         })
         .collect()
 }

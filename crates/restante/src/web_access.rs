@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use config::{Config, Service};
 use mail_types::{AccountId, ReceiptId};
+use sign_in::SignIn;
+use smtp::HoldFor;
 use store::{Query, Source, Store};
 
+use crate::desk::Desk;
 use crate::serve::Running;
 
 /// Serves HTTPS on its port.
@@ -15,12 +18,14 @@ pub fn listen_https(
     pages: Vec<web::PageSource>,
     health: Arc<dyn web::Health>,
     api: Option<Arc<web::Api>>,
+    console: Option<Arc<web::Console>>,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(web::Shared {
         limits: web_limits(config),
         pages,
         health: Some(health),
         api,
+        console,
         room: web::Shared::room(config.web.body_bytes_held_max),
     });
     let stop = running.stop();
@@ -38,6 +43,34 @@ pub fn api(config: &Config, store: &Store, submission: Arc<smtp::Shared>) -> Arc
         keys_kept_for: config.web.idempotency_keys_for,
         rates: web::Rates::new(config.web.sends_per_account, config.web.sends_per_token),
         doing: Box::new(Doing { store: store.clone(), submission }),
+    })
+}
+
+/// Who is signed in at the console: nobody, after a start.
+pub fn sessions(config: &Config) -> Arc<web::Sessions> {
+    let console = &config.console;
+    Arc::new(web::Sessions::new(web::SessionLimits {
+        idle: console.session_idle,
+        whole: console.session_max,
+        confirm_after: console.confirm_after,
+    }))
+}
+
+/// The console of operators.
+pub fn console(
+    config: &Config,
+    store: &Store,
+    sign_in: &Arc<SignIn>,
+    sessions: &Arc<web::Sessions>,
+    desk: Arc<Desk>,
+) -> Arc<web::Console> {
+    Arc::new(web::Console {
+        store: store.clone(),
+        sign_in: Arc::clone(sign_in),
+        sessions: Arc::clone(sessions),
+        desk,
+        trusted: crate::serve::trusted(&config.console.networks),
+        hostname: config.hostname.to_string(),
     })
 }
 
@@ -61,6 +94,11 @@ impl web::Doing for Doing {
                 tls: submission.tls,
                 reverse_path: submission.reverse_path,
                 envelope_id: submission.envelope_id,
+                hold: submission.leaves.map(|leaves| match leaves {
+                    web::Leaves::AfterSecs(secs) => HoldFor::Secs(secs),
+                    web::Leaves::At(at) => HoldFor::Until(at),
+                }),
+                priority: submission.priority,
                 recipients: submission.recipients,
                 content: &submission.content,
                 key: submission.key,

@@ -66,14 +66,14 @@ impl fmt::Debug for ScramKeys {
 
 struct ServerSignature([u8; HASH_OCTETS]);
 
-fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; HASH_OCTETS] {
+pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; HASH_OCTETS] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text);
     let mut value = [0; HASH_OCTETS];
     value.copy_from_slice(tag.as_ref());
     value
 }
 
-fn sha256(bytes: &[u8]) -> [u8; HASH_OCTETS] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; HASH_OCTETS] {
     let mut value = [0; HASH_OCTETS];
     value.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     value

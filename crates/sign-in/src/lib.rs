@@ -16,14 +16,19 @@
 //! It never keeps or logs a password or a token, opens no socket, reads no clock and draws no randomness of its
 //! own.
 //!
-//! RFCs: 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN), 7628 (OAUTHBEARER).
+//! Operators of the console sign in by themselves, with a code of an authenticator where they have
+//! one.
+//!
+//! RFCs: 6238 (TOTP), 9106 (Argon2id), 5802 and 7677 (SCRAM-SHA-256), 4616 (PLAIN), 7628 (OAUTHBEARER).
 
 mod counts;
 mod credentials;
 mod generations;
 mod hashing;
+mod operators;
 mod slowdown;
 mod tokens;
+mod totp;
 
 use std::io;
 use std::net::IpAddr;
@@ -37,13 +42,16 @@ use store::{Account, Credentials, Directory};
 use crate::counts::Counts;
 pub use crate::counts::Tries;
 use crate::credentials::SCRAM_ITERATIONS;
-pub use crate::credentials::{CredentialsError, credentials};
+pub use crate::credentials::{CredentialsError, credentials, operator_password};
 use crate::generations::Generations;
 use crate::hashing::Hashing;
+use crate::operators::StepsTaken;
+pub use crate::operators::{OperatorAnswer, OperatorClaim};
 pub use crate::slowdown::Limits;
 use crate::slowdown::{GuessKey, NameKey, Slowdown, TooMany, Try};
 use crate::tokens::{Claim, GoodToken, TOKENS_MAX, TokenKey};
 pub use crate::tokens::{TokenCheck, TokenFault, Tokens};
+pub use crate::totp::{totp_code, totp_step, totp_text};
 
 /// Verified passwords remembered: so many, or twice as many.
 const REMEMBERED_MAX: usize = 50_000;
@@ -69,6 +77,7 @@ pub struct SignIn {
     remember_for: Duration,
     hashing: Hashing,
     tokens: Option<Box<dyn Tokens>>,
+    steps: StepsTaken,
     state: Mutex<State>,
     counts: Counts,
 }
@@ -109,6 +118,7 @@ impl SignIn {
             remember_for,
             hashing: Hashing::start()?,
             tokens: None,
+            steps: StepsTaken::default(),
             state: Mutex::new(State {
                 remembered,
                 tokens: Generations::new(TOKENS_MAX),

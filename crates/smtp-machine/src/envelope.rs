@@ -1,6 +1,7 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
-use mail_types::{Address, Priority, ReversePath, Timestamp, TlsFacts};
+use mail_types::{Address, Priority, Refusal, ReversePath, Timestamp, TlsFacts};
 use sasl::SignedIn;
 
 /// RFC 6152 §2: what the client says the content is.
@@ -61,9 +62,22 @@ impl HoldFor {
     #[must_use]
     pub fn end(self, now: Timestamp) -> Timestamp {
         match self {
-            Self::Secs(secs) => now.after(std::time::Duration::from_secs(secs.into())),
+            Self::Secs(secs) => now.after(Duration::from_secs(secs.into())),
             Self::Until(at) => at,
         }
+    }
+
+    /// Whether a message may be held for so long.
+    ///
+    /// # Errors
+    /// 501 5.5.4, with the longest that it may be.
+    pub fn judge(self, max: Duration, now: Timestamp) -> Result<(), Refusal> {
+        let end = now.after(max);
+        if self.end(now) <= end {
+            return Ok(());
+        }
+        let text = format!("A message is held for at most {} seconds, until {end}", max.as_secs());
+        Err(Refusal::permanent(501, 5, 4, text))
     }
 }
 

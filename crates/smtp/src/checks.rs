@@ -176,7 +176,8 @@ impl Inquiry {
         self.header = None;
     }
 
-    fn forget_message(&mut self) {
+    /// Nothing is wanted any more of who the message would have been from.
+    pub fn forget_message(&mut self) {
         self.header = None;
         self.sender = None;
     }

@@ -5,7 +5,7 @@ use mail_types::{Address, Domain, EnhancedStatus, ReversePath, Timestamp};
 use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report, Returned};
 use smtp_machine::{Envelope, Notify};
-use store::{Directory, NewReport, Resolution};
+use store::{Directory, NewCustody, NewReport, QueuedMail, Resolution};
 
 /// Whether any recipient asks to be reported as delivered.
 pub fn is_wanted(envelope: &Envelope) -> bool {
@@ -40,26 +40,90 @@ pub fn report(
     about: (mail_types::MailId, &str),
     now: Timestamp,
 ) -> Option<NewReport> {
-    let to = envelope.sender.reverse_path.address()?;
-    let wanted: Vec<_> = envelope
+    let wanted = envelope
         .recipients
         .iter()
         .filter(|recipient| wants(recipient.notify))
-        .filter(|recipient| is_delivered_here(directory, &recipient.address))
+        .filter(|recipient| is_delivered_here(directory, &recipient.address));
+    let original = |orcpt: &smtp_machine::Orcpt| format!("{};{}", orcpt.addr_type, orcpt.address);
+    let recipients: Vec<(&Address, Option<String>)> = wanted
+        .map(|recipient| (&recipient.address, recipient.orcpt.as_ref().map(original)))
         .collect();
-    let at = MailDate { at: now, offset_minutes: 0 };
-    let originals: Vec<Option<String>> = wanted
+    build(
+        &Delivered {
+            to: envelope.sender.reverse_path.address()?,
+            recipients,
+            envelope_id: envelope.sender.params.envid.as_deref(),
+            about: about.0,
+            name: about.1,
+            mark: about.1.to_owned(),
+            arrival: now,
+            future_release: None,
+            header,
+        },
+        hostname,
+        now,
+    )
+}
+
+/// The report about a recipient that has the message only now; `None` where it did not ask for one.
+#[must_use]
+pub fn late_report(
+    mail: &QueuedMail,
+    custody: &NewCustody,
+    header: &[u8],
+    hostname: &Domain,
+    now: Timestamp,
+) -> Option<NewReport> {
+    let accepted = &mail.accepted;
+    if !custody.notify.is_some_and(|notify| notify.success && !notify.never) {
+        return None;
+    }
+    let receipt = mail.facts.receipt.to_string();
+    build(
+        &Delivered {
+            // RFC 5321 §4.5.5: nobody is told about a message from <>.
+            to: accepted.reverse_path.address()?,
+            recipients: vec![(&custody.recipient, custody.original_recipient.clone())],
+            envelope_id: accepted.envelope_id.as_deref(),
+            about: accepted.mail,
+            name: &receipt,
+            // Each recipient is told of by itself, perhaps at the same moment.
+            mark: format!("{receipt}.{}", custody.custody),
+            arrival: mail.facts.accepted,
+            future_release: mail.facts.future_release.map(|later| later.request()),
+            header,
+        },
+        hostname,
+        now,
+    )
+}
+
+/// A delivery that somebody wants to hear of.
+struct Delivered<'a> {
+    to: &'a Address,
+    /// Each with its ORCPT.
+    recipients: Vec<(&'a Address, Option<String>)>,
+    envelope_id: Option<&'a str>,
+    about: mail_types::MailId,
+    /// What it is known by here.
+    name: &'a str,
+    /// What makes the report's own names unique.
+    mark: String,
+    arrival: Timestamp,
+    /// RFC 4865 §6: how its sender asked for it to leave later.
+    future_release: Option<String>,
+    header: &'a [u8],
+}
+
+fn build(delivered: &Delivered<'_>, hostname: &Domain, now: Timestamp) -> Option<NewReport> {
+    let Delivered { to, recipients, envelope_id, about, name, mark, .. } = delivered;
+    let Delivered { arrival, future_release, header, .. } = delivered;
+    let date = |at| MailDate { at, offset_minutes: 0 };
+    let recipients: Vec<Recipient<'_>> = recipients
         .iter()
-        .map(|recipient| {
-            let original = recipient.orcpt.as_ref()?;
-            Some(format!("{};{}", original.addr_type, original.address))
-        })
-        .collect();
-    let recipients: Vec<Recipient<'_>> = wanted
-        .iter()
-        .zip(&originals)
-        .map(|(recipient, original)| Recipient {
-            address: &recipient.address,
+        .map(|(address, original)| Recipient {
+            address,
             original: original.as_deref(),
             action: Action::Delivered,
             status: EnhancedStatus::new(2, 1, 5),
@@ -75,21 +139,20 @@ pub fn report(
         return None;
     }
     let from = Address::parse(&format!("postmaster@{hostname}")).ok()?;
-    let (mail, name) = about;
-    let message_id = format!("{name}.{}.delivered@{hostname}", now.millis());
+    let message_id = format!("{mark}.{}.delivered@{hostname}", now.millis());
     let report = Report {
         kind: Action::Delivered,
         reporting_mta: hostname,
         from: &from,
         to,
         reader: Reader::Sender,
-        at,
+        at: date(now),
         message_id: &format!("<{message_id}>"),
-        boundary: &format!("delivered-{name}-{}", now.millis()),
-        future_release: None,
-        envelope_id: envelope.sender.params.envid.as_deref(),
+        boundary: &format!("delivered-{mark}-{}", now.millis()),
+        future_release: future_release.as_deref(),
+        envelope_id: *envelope_id,
         receipt: Some(name),
-        arrival: Some(at),
+        arrival: Some(date(*arrival)),
         recipients: &recipients,
         original: header,
         // RFC 3461 §4.3: RET counts for failures alone; a success returns headers.
@@ -100,5 +163,6 @@ pub fn report(
     let subject = message::HeaderFacts::read(&bytes, &message::Limits::default()).subject;
     // Far below the limit of a body in the journal: a header and a few words.
     let body = journal::Body::from_bytes(&bytes).ok()?;
-    Some(NewReport { to: to.clone(), about: mail, body, subject, message_id: Some(message_id) })
+    let (to, about) = ((*to).clone(), *about);
+    Some(NewReport { to, about, body, subject, message_id: Some(message_id) })
 }

@@ -26,8 +26,10 @@ use smtp_machine::server::{Config, Limits, Role, Server, Tls};
 use store::Store;
 
 pub use crate::checks::Checks;
+pub use crate::delivered::late_report;
 use crate::session::Session;
 pub use crate::submitted::{NotTaken, Submitted, submit};
+pub use smtp_machine::HoldFor;
 
 /// What every connection of a port shares.
 pub struct Shared {

@@ -61,6 +61,12 @@ impl Service for Session {
                 self.forget();
                 Answer::Ok
             }
+            Question::Reset => {
+                if let Some(inquiry) = &mut self.inquiry {
+                    inquiry.forget_message();
+                }
+                Answer::Ok
+            }
         }
     }
 }

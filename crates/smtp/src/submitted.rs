@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use mail_types::{AccountId, Address, Priority, Refusal, ReversePath, TlsFacts};
 use sasl::{Mechanism, SignedIn};
 use sign_in::Standing;
 use smtp_machine::data::ChunkReader;
-use smtp_machine::{BodyType, Envelope, MailParams, Recipient, Sender};
+use smtp_machine::{BodyType, Envelope, HoldFor, MailParams, Recipient, Sender};
 use store::{Receipt, Refused, SendKey};
 
 use crate::Shared;
@@ -33,6 +33,10 @@ pub struct Submitted<'a> {
     pub reverse_path: ReversePath,
     /// RFC 3461 §4.4.
     pub envelope_id: Option<String>,
+    /// When it is to leave, where that is not at once (RFC 4865).
+    pub hold: Option<HoldFor>,
+    /// How urgent it is (RFC 6710); what is more than an account gets is lowered.
+    pub priority: Option<Priority>,
     /// RCPT TO, at least one.
     pub recipients: Vec<Address>,
     /// The message, line ends CRLF.
@@ -65,6 +69,14 @@ pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Re
     if let Some(fault) = reader.fault() {
         return Err(NotTaken::Refused(fault.refusal()));
     }
+    match (submitted.hold, shared.hold_max) {
+        (Some(hold), Some(max)) => hold.judge(max, net::now()).map_err(NotTaken::Refused)?,
+        (Some(_), None) => {
+            let text = "This server holds no mail for later";
+            return Err(NotTaken::Refused(Refusal::permanent(555, 5, 4, text)));
+        }
+        (None, _) => {}
+    }
     let mut session = Session::new(Arc::clone(shared), submitted.peer);
     session.signed_in_elsewhere(submitted.standing, submitted.key);
     let utf8 = submitted.recipients.iter().any(|one| !one.to_string().is_ascii())
@@ -79,8 +91,8 @@ pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Re
             requiretls: false,
             ret: None,
             envid: submitted.envelope_id,
-            hold: None,
-            priority: None,
+            hold: submitted.hold,
+            priority: submitted.priority.map(|asked| asked.min(shared.priority_max)),
         },
         // RFC 5321 §4.1.4: who has no name gives its address.
         helo: match submitted.peer {

@@ -2,23 +2,19 @@
 //! give back; and the undoing of it. One command is one change with a number, in records of at most
 //! [`CUSTODIES_PER_JOB`] custodies, each with what it was before.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use journal::Disk;
-use mail_types::{AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Timestamp, Uid};
+use mail_types::{Address, CustodyId, MailId, RecordSeq, Timestamp};
 
-use crate::accept::next_in;
 use crate::commit::Work;
-use crate::custody::CustodyState;
-use crate::directory::Resolution;
 use crate::queue::CUSTODIES_PER_JOB;
-use crate::read::read_facts;
 use crate::record::{Actor, Place, Record};
 use crate::record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
+use crate::released::{Reports, at_once, let_go, sent_on};
 use crate::sql::{Executor, Row, SqlError};
 use crate::{Pending, Refused, Store, StoreError};
 
@@ -70,10 +66,10 @@ pub struct ChangeOutcome {
 
 /// A custody as it stands, as far as it can be changed.
 pub struct Standing {
-    mail: MailId,
+    pub mail: MailId,
     /// The recipient that was accepted.
-    recipient: Address,
-    condition: Condition,
+    pub recipient: Address,
+    pub condition: Condition,
     /// A host may be about to take it.
     begun: bool,
 }
@@ -82,7 +78,7 @@ pub struct Standing {
 pub type Skip = String;
 
 const SENDING: &str = "being sent at this moment";
-const SETTLED: &str = "settled already";
+pub const SETTLED: &str = "settled already";
 
 /// A destination whose mail waits by an operator's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +121,14 @@ impl<D: Disk> Store<D> {
             };
             let (wish, custodies) = (wish.clone(), custodies.to_vec());
             let why = reason.map(str::to_owned);
+            let reports = match &wish {
+                Wish::Release | Wish::EditRecipient(_) => self.delivery_reports(&custodies)?,
+                Wish::Hold(_) | Wish::Retry | Wish::Reroute(_) | Wish::Purge(_) | Wish::Return => {
+                    Reports::new()
+                }
+            };
             let done = self.change_part(part, move |work, change| {
+                change.reports = reports;
                 for custody in custodies {
                     change.one(work, custody, |work, standing| {
                         next_condition(work, &wish, why.as_deref(), standing)
@@ -140,7 +143,7 @@ impl<D: Disk> Store<D> {
 
     /// Undoes a change (the last one that is not undone): every custody that is still as the change
     /// left it is again what it was before. Blocks until all of it is durable. What a crash in the
-    /// middle leaves is undone by naming the change once more.
+    /// middle leaves is undone by undoing the same change once more.
     ///
     /// # Errors
     /// [`Refused::Missing`] where there is none; else as [`Store::change_custodies`].
@@ -156,9 +159,20 @@ impl<D: Disk> Store<D> {
             return Err(Refused::Missing("a change of the queue that can be undone".to_owned()));
         };
         let mut outcome = ChangeOutcome { undone: Some(undone), ..ChangeOutcome::default() };
-        for at in parts {
-            let entry = self.entry_at(at).map_err(unavailable)?;
-            let Record::CustodiesChanged(changed) = entry.record else { continue };
+        let mut parts = parts.into_iter().peekable();
+        // Ends: each turn takes a part. What is delivered has a part of its own for each recipient.
+        loop {
+            let mut items = Vec::new();
+            while items.len() < CUSTODIES_PER_JOB
+                && let Some((seq, at)) = parts.next()
+            {
+                let entry = self.entry_at(at).map_err(unavailable)?;
+                let Record::CustodiesChanged(changed) = entry.record else { continue };
+                for item in changed.items {
+                    let since = self.since_release(&item, seq).map_err(unavailable)?;
+                    items.push((item, since));
+                }
+            }
             let part = Part {
                 actor: actor.clone(),
                 kind: ChangeKind::Undo,
@@ -166,17 +180,30 @@ impl<D: Disk> Store<D> {
                 undoes: Some(undone),
                 reason: reason.map(str::to_owned),
             };
+            let is_last = parts.peek().is_none();
             let done = self.change_part(part, move |work, change| {
-                for item in changed.items {
-                    change.one(work, item.custody, |_, standing| {
-                        Ok(former_condition(&item, &standing.condition))
-                    })?;
+                for (item, since) in items {
+                    match since {
+                        Some(since) => change.take_back(work, item, &since)?,
+                        None => change.one(work, item.custody, |_, standing| {
+                            Ok(former_condition(&item, &standing.condition))
+                        })?,
+                    }
                 }
-                Ok(())
+                change.flush(work)?;
+                match is_last {
+                    // Not before: what a crash leaves half undone is the last change still.
+                    true => {
+                        work.record(&change.part.actor, Record::ChangeUndone { change: undone })
+                    }
+                    false => Ok(()),
+                }
             });
             outcome.add(done.wait()?);
+            if is_last {
+                return Ok(outcome);
+            }
         }
-        Ok(outcome)
     }
 
     /// What was to be purged, and whose time is over, is gone for good. Answers how many; asks for
@@ -245,7 +272,8 @@ impl<D: Disk> Store<D> {
         self.change(move |work| {
             let number = part.change.unwrap_or(work.next_seq().0);
             let (items, outcome) = (Vec::new(), ChangeOutcome::default());
-            let mut change = Change { part, number, items, outcome };
+            let (reports, added) = (Reports::new(), HashMap::new());
+            let mut change = Change { part, number, items, outcome, reports, added };
             fill(work, &mut change)?;
             change.flush(work)?;
             Ok(change.outcome)
@@ -282,10 +310,14 @@ impl Part {
 
 /// A record while it is filled.
 pub struct Change {
-    part: Part,
+    pub part: Part,
     number: u64,
-    items: Vec<Changed>,
-    outcome: ChangeOutcome,
+    pub items: Vec<Changed>,
+    pub outcome: ChangeOutcome,
+    /// For those that are delivered.
+    pub reports: Reports,
+    /// Records that this job has added to the stories of messages that it took back.
+    pub added: HashMap<MailId, u64>,
 }
 
 impl Change {
@@ -312,6 +344,10 @@ impl Change {
                 self.items.push(Changed { custody, was: standing.condition, is });
                 if flush {
                     self.flush(work)?;
+                    if let Some((mail, report)) = self.reports.remove(&custody) {
+                        // A sender that does not exist here is told nothing.
+                        crate::queue::accept_report(work, mail, report)?;
+                    }
                 }
             }
             (_, Err(why)) => *self.outcome.skipped.entry(why).or_default() += 1,
@@ -320,7 +356,7 @@ impl Change {
         Ok(())
     }
 
-    fn flush(&mut self, work: &mut Work<'_>) -> Result<(), Refused> {
+    pub fn flush(&mut self, work: &mut Work<'_>) -> Result<(), Refused> {
         if self.items.is_empty() {
             return Ok(());
         }
@@ -371,11 +407,14 @@ fn next_condition(
         (Wish::Hold(_) | Wish::Purge(_), Condition::Held { then, .. }) => {
             Ok(Condition::Held { hold: hold_for(wish, reason, now), then: then.clone() })
         }
-        (Wish::Release, Condition::Held { then: Some(waiting), .. }) => {
-            Ok(Condition::Queued(waiting.clone()))
+        (Wish::Release, _) => return let_go(work, standing),
+        (Wish::EditRecipient(_), Condition::Queued(waiting)) => {
+            return sent_on(work, standing, edited(wish, reason, waiting, now));
         }
-        (Wish::Release, Condition::Held { then: None, .. }) => return released(work, standing),
-        (Wish::Release, Condition::Queued(_)) => return same("not held"),
+        (Wish::EditRecipient(_), Condition::Held { hold, then: None }) => {
+            let then = Some(edited(wish, reason, &at_once(now), now));
+            Ok(Condition::Held { hold: hold.clone(), then })
+        }
         (wish, Condition::Queued(waiting)) => {
             Ok(Condition::Queued(edited(wish, reason, waiting, now)))
         }
@@ -411,73 +450,6 @@ fn edited(wish: &Wish, reason: Option<&str>, waiting: &Waiting, now: Timestamp) 
     waiting
 }
 
-/// Where mail goes that was held as it came: by the directory of now.
-pub fn released(
-    work: &mut Work<'_>,
-    standing: &Standing,
-) -> Result<Result<Condition, Skip>, Refused> {
-    let now = work.now;
-    let directory = Arc::clone(&work.index.directory);
-    match directory.resolve(&standing.recipient) {
-        Resolution::Remote => {
-            let (recipient, relay, give_back) = (None, None, None);
-            Ok(Ok(Condition::Queued(Waiting { due: now, recipient, relay, give_back })))
-        }
-        Resolution::Account(account) => {
-            let inbox = work.index.mailbox_names.get(&account);
-            let inbox = inbox.and_then(|names| names.get(crate::mailboxes::INBOX)).copied();
-            let Some(mailbox) = inbox else { return Ok(Err("without an inbox".to_owned())) };
-            let facts = match read_facts(&mut work.index.sql, standing.mail) {
-                Ok(Some(facts)) => facts,
-                Ok(None) => return Ok(Err("without its message".to_owned())),
-                Err(error) => return Err(work.fail(error.into())),
-            };
-            let had =
-                place_in(work, standing.mail, account).map_err(|error| work.fail(error.into()))?;
-            let (mailbox, (uid, mod_seq)) = match had {
-                // Several recipients lead to one account, which has the message once.
-                Some((mailbox, uid, mod_seq)) => (mailbox, (uid, mod_seq)),
-                None => (mailbox, next_in(work, mailbox)?),
-            };
-            Ok(Ok(Condition::Delivered {
-                mailbox,
-                uid,
-                mod_seq,
-                flags: Flags::default(),
-                // RFC 3501 §2.3.3: the date of final delivery, where that was not to be at once.
-                internal_date: facts
-                    .future_release
-                    .map_or(facts.accepted, |later| later.until.min(now)),
-                bytes: facts.body_bytes,
-                mail: standing.mail,
-            }))
-        }
-        Resolution::UnknownUser | Resolution::Alias(_) | Resolution::SenderOf(_) => {
-            Ok(Err("to an address that is no account any more".to_owned()))
-        }
-    }
-}
-
-/// Where an account got a message as another of its recipients, though it may have moved it since.
-fn place_in(
-    work: &mut Work<'_>,
-    mail: MailId,
-    account: AccountId,
-) -> Result<Option<(MailboxId, Uid, ModSeq)>, SqlError> {
-    let mut places = Vec::new();
-    let query = "SELECT mailbox, uid FROM custody WHERE mail = $1 AND state = $2 \
-                 AND mailbox IS NOT NULL AND uid IS NOT NULL ORDER BY id";
-    let params = [mail.0.into(), CustodyState::Delivered.code().into()];
-    work.index.sql.query(query, &params, &mut |row| {
-        places.push((MailboxId(row.id(0)?), u32::try_from(row.int(1)?).unwrap_or_default()));
-        Ok(())
-    })?;
-    Ok(places.into_iter().find_map(|(id, uid)| {
-        let mailbox = work.index.mailboxes.get(&id).filter(|known| known.account == account)?;
-        Some((id, Uid::new(uid)?, mailbox.mod_seq))
-    }))
-}
-
 /// What undoing makes of a custody: what it was, as far as nothing came in between.
 fn former_condition(changed: &Changed, now_is: &Condition) -> Result<Condition, Skip> {
     let gone_on = || Err("changed again since, or went on".to_owned());
@@ -495,15 +467,24 @@ fn former_condition(changed: &Changed, now_is: &Condition) -> Result<Condition, 
     }
 }
 
-/// The number of a change that can be undone, and its records in order.
+/// A segment and an offset, from this column and the one behind it.
+pub fn place(row: &dyn Row, column: usize) -> Result<Place, SqlError> {
+    let segment = u32::try_from(row.int(column)?).unwrap_or(u32::MAX);
+    Ok(Place { segment, offset: row.id(column + 1)? })
+}
+
+/// The records of a change in order.
+type Parts = Vec<(RecordSeq, Place)>;
+
+/// The number of a change that can be undone, and its records.
 fn last_change(
     sql: &mut impl Executor,
     change: Option<u64>,
-) -> Result<Option<(u64, Vec<Place>)>, SqlError> {
+) -> Result<Option<(u64, Parts)>, SqlError> {
     let last = "SELECT max(id) FROM queue_change WHERE undone = 0 \
                 AND kind NOT IN ('undo', 'purge-due', 'release-due')";
-    // A change that is named may be undone already in part, where the server stopped in between: what
-    // is undone of it is as it was, and passed over.
+    // What is undone of it already, where the server stopped in between, is as it was, and passed
+    // over.
     let this = "SELECT id FROM queue_change WHERE id = $1 \
                 AND kind NOT IN ('undo', 'purge-due', 'release-due')";
     let found = match change {
@@ -512,10 +493,9 @@ fn last_change(
     };
     let Some(found) = found else { return Ok(None) };
     let mut parts = Vec::new();
-    let query = "SELECT segment, place FROM queue_change_part WHERE id = $1 ORDER BY seq";
+    let query = "SELECT seq, segment, place FROM queue_change_part WHERE id = $1 ORDER BY seq";
     sql.query(query, &[found.into()], &mut |row| {
-        let segment = u32::try_from(row.int(0)?).unwrap_or(u32::MAX);
-        parts.push(Place { segment, offset: row.id(1)? });
+        parts.push((RecordSeq(row.id(0)?), place(row, 1)?));
         Ok(())
     })?;
     Ok(Some((found.cast_unsigned(), parts)))

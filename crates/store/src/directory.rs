@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, Domain, MailId, Timestamp};
 
-use crate::record::Credentials;
+use crate::operators::{Operator, OperatorToken, operator_name};
+use crate::record::{Credentials, RelayLogin};
 
 /// How deep aliases may point to aliases.
 const ALIAS_DEPTH_MAX: usize = 10;
@@ -78,12 +79,16 @@ pub struct Directory {
     /// By [`Address::folded`].
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) routes: BTreeMap<Option<Domain>, Route>,
+    pub(crate) logins: BTreeMap<String, RelayLogin>,
     /// The one that rewrites first.
     pub(crate) srs_keys: Vec<Arc<crate::dkim_keys::PrivateKey>>,
     /// By selector.
     pub(crate) dkim_keys: BTreeMap<Domain, Vec<Arc<crate::dkim_keys::DkimKey>>>,
     /// By their hash.
     pub(crate) tokens: HashMap<[u8; 32], Token>,
+    pub(crate) operators: BTreeMap<u64, Arc<Operator>>,
+    /// The highest number of an operator's token.
+    pub(crate) operator_token_last: u64,
 }
 
 impl Directory {
@@ -110,6 +115,33 @@ impl Directory {
     #[must_use]
     pub fn token(&self, text: &str) -> Option<&Token> {
         self.tokens.get(blake3::hash(text.as_bytes()).as_bytes())
+    }
+
+    /// The operators, in the order they were added.
+    pub fn operators(&self) -> impl Iterator<Item = &Arc<Operator>> {
+        self.operators.values()
+    }
+
+    /// The operator of this name, in any case of its letters.
+    #[must_use]
+    pub fn operator(&self, name: &str) -> Option<&Arc<Operator>> {
+        let name = operator_name(name);
+        self.operators.values().find(|known| known.name == name)
+    }
+
+    /// The operator of this number.
+    #[must_use]
+    pub fn operator_of(&self, id: u64) -> Option<&Arc<Operator>> {
+        self.operators.get(&id)
+    }
+
+    /// The operator whose token has this text, and the token.
+    #[must_use]
+    pub fn operator_token(&self, text: &str) -> Option<(&Arc<Operator>, &OperatorToken)> {
+        let hash = *blake3::hash(text.as_bytes()).as_bytes();
+        self.operators.values().find_map(|operator| {
+            Some((operator, operator.tokens.iter().find(|token| token.hash == hash)?))
+        })
     }
 
     /// The accounts, by address.
@@ -143,6 +175,11 @@ impl Directory {
     /// The aliases with their addresses, sorted.
     pub fn aliases(&self) -> impl Iterator<Item = (&str, &Alias)> {
         self.aliases.iter().map(|(address, alias)| (address.as_str(), alias))
+    }
+
+    /// Who we are to smart hosts, by `HOST:PORT`.
+    pub fn logins(&self) -> impl Iterator<Item = (&str, &RelayLogin)> {
+        self.logins.iter().map(|(relay, login)| (relay.as_str(), login))
     }
 
     /// The smart hosts by domain; `None` is the default route.

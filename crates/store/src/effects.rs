@@ -45,9 +45,11 @@ impl Effects {
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. }
             | Record::TokenAdded { .. }
             | Record::TokenRemoved { .. }
             | Record::KeyChanged(_) => self.directory = true,
+            Record::OperatorChanged(_) => self.directory |= record.changes_operators(),
             Record::HookSet { .. } | Record::HookRemoved { .. } => self.events = true,
             Record::Rescheduled { .. } => self.queue = true,
             Record::Attempted { .. } | Record::Tried(_) => {
@@ -80,11 +82,14 @@ impl Effects {
             | Record::SendKeyUsed { .. }
             | Record::Imported { .. }
             | Record::HookReached { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. }
             | Record::QuotaSet { .. }
             | Record::MetadataSet { .. }
             | Record::UrlKeySet { .. }
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
+            | Record::Looked(_)
             | Record::Undone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}

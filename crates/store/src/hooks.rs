@@ -2,9 +2,10 @@
 //! which it was told everything; the journal itself is the queue of what it was not told yet.
 
 use journal::{Disk, Head};
+use mail_types::Timestamp;
 
 use crate::commit::Work;
-use crate::record::{Actor, HookSecret, Record};
+use crate::record::{Actor, HookSecret, HookTry, Record};
 use crate::sql::Executor;
 use crate::{Pending, Refused, Store, StoreError};
 
@@ -66,10 +67,42 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Everything up to `head` was told, or is of a kind that the hook does not hear of.
-    pub fn hook_reached(&self, hook: u64, head: &Head) -> Pending<()> {
+    /// Everything up to `head` was told by these tries, or is of a kind that the hook does not hear
+    /// of.
+    pub fn hook_reached(&self, hook: u64, head: &Head, tries: Vec<HookTry>) -> Pending<()> {
         let head = head.to_bytes().to_vec();
-        self.change(move |work| work.record(&Actor::Server, Record::HookReached { hook, head }))
+        self.change(move |work| {
+            tried(work, hook, tries)?;
+            work.record(&Actor::Server, Record::HookReached { hook, head })
+        })
+    }
+
+    /// Keeps what a hook has said so far.
+    pub fn hook_tried(&self, hook: u64, tries: Vec<HookTry>) -> Pending<()> {
+        self.change(move |work| tried(work, hook, tries))
+    }
+
+    /// The latest tries of a hook, newest first.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn hook_log(&self, hook: u64) -> Result<Vec<HookTry>, StoreError> {
+        self.read(|sql| {
+            let mut tries = Vec::new();
+            let query = "SELECT at, event, kind, said, told FROM hook_log WHERE hook = $1 \
+                         ORDER BY at DESC, seq DESC, place DESC";
+            sql.query(query, &[hook.into()], &mut |row| {
+                tries.push(HookTry {
+                    at: Timestamp(row.int(0)?),
+                    event: row.text(1)?.to_owned(),
+                    kind: row.text(2)?.to_owned(),
+                    said: row.text(3)?.to_owned(),
+                    told: row.int(4)? != 0,
+                });
+                Ok(())
+            })?;
+            Ok(tries)
+        })
     }
 
     /// The hooks, by id.
@@ -94,6 +127,17 @@ impl<D: Disk> Store<D> {
             Ok(hooks)
         })
     }
+}
+
+/// A hook that is gone meanwhile has no log.
+fn tried(work: &mut Work<'_>, hook: u64, tries: Vec<HookTry>) -> Result<(), Refused> {
+    let query = "SELECT 1 FROM hook WHERE id = $1 AND removed = 0";
+    let found = work.index.sql.number(query, &[hook.into()]);
+    let is_there = found.map_err(|error| work.fail(error.into()))?.is_some();
+    if !is_there || tries.is_empty() {
+        return Ok(());
+    }
+    work.record(&Actor::Server, Record::HookTried { hook, tries })
 }
 
 /// One above the highest number that `query` finds.

@@ -4,18 +4,20 @@
 //! has it sooner than people elsewhere. Then each recipient goes on as if it were accepted at that
 //! moment. What an operator does with held mail can be done with this, too.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use journal::Disk;
 use mail_types::{CustodyId, MailId, RecordSeq, Timestamp};
 
 use crate::accept::{Arrived, Placement, Senders, fates, held, record};
-use crate::changes::{Part, released};
+use crate::changes::Part;
 use crate::commit::Work;
 use crate::index::Index;
 use crate::queue::CUSTODIES_PER_JOB;
 use crate::record::{Place, Record};
 use crate::record_held::{ChangeKind, Condition, HeldBy, Hold, Waiting};
+use crate::released::let_go;
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, Store, StoreError};
 
@@ -65,20 +67,8 @@ impl<D: Disk> Store<D> {
         while self.shared.release_at.load(Ordering::Acquire) <= (self.clock)().0 {
             // Put on before it is looked: what comes meanwhile puts it back.
             self.shared.release_at.store(i64::MAX, Ordering::Release);
-            let done = self.change_part(Part::when_due(ChangeKind::ReleaseDue), |work, change| {
-                for custody in due_for_release(work)? {
-                    change.one(work, custody, |work, standing| {
-                        let now = work.now;
-                        Ok(Ok(match released(work, standing)? {
-                            Ok(condition) => condition,
-                            Err(why) => given_back(&why, now),
-                        }))
-                    })?;
-                }
-                Ok(())
-            });
-            let done = match done.wait() {
-                Ok(outcome) => outcome.changed,
+            let done = match self.release_some() {
+                Ok(done) => done,
                 Err(refused) => {
                     self.shared.release_at.store(0, Ordering::Release);
                     return Err(refused);
@@ -96,6 +86,32 @@ impl<D: Disk> Store<D> {
         }
         Ok(count)
     }
+
+    /// Lets go on as many as one job may have.
+    fn release_some(&self) -> Result<u64, Refused> {
+        let now = (self.clock)();
+        let due = self.read(|sql| due_for_release(sql, now)).map_err(unavailable)?;
+        let reports = self.delivery_reports(&due)?;
+        let part = Part::when_due(ChangeKind::ReleaseDue);
+        let done = self.change_part(part, move |work, change| {
+            change.reports = reports;
+            let due_yet = due_for_release(&mut work.index.sql, now);
+            let due_yet: BTreeSet<CustodyId> =
+                due_yet.map_err(|error| work.fail(error.into()))?.into_iter().collect();
+            // Those whose report is there, if one is due.
+            for custody in due.into_iter().filter(|custody| due_yet.contains(custody)) {
+                change.one(work, custody, |work, standing| {
+                    let now = work.now;
+                    Ok(Ok(match let_go(work, standing)? {
+                        Ok(condition) => condition,
+                        Err(why) => given_back(&why, now),
+                    }))
+                })?;
+            }
+            Ok(())
+        });
+        Ok(done.wait()?.changed)
+    }
 }
 
 fn unavailable(error: StoreError) -> Refused {
@@ -108,16 +124,15 @@ fn given_back(why: &str, now: Timestamp) -> Condition {
     Condition::Queued(Waiting { due: now, recipient: None, relay: None, give_back: Some(why) })
 }
 
-fn due_for_release(work: &mut Work<'_>) -> Result<Vec<CustodyId>, Refused> {
+fn due_for_release(sql: &mut impl Executor, now: Timestamp) -> Result<Vec<CustodyId>, SqlError> {
     let mut due = Vec::new();
     let query =
         "SELECT custody FROM held WHERE release_at <= $1 ORDER BY release_at, custody LIMIT $2";
-    let params = [work.now.0.into(), (CUSTODIES_PER_JOB as u64).into()];
-    let found = work.index.sql.query(query, &params, &mut |row| {
+    let params = [now.0.into(), (CUSTODIES_PER_JOB as u64).into()];
+    sql.query(query, &params, &mut |row| {
         due.push(CustodyId(row.id(0)?));
         Ok(())
-    });
-    found.map_err(|error| work.fail(error.into()))?;
+    })?;
     Ok(due)
 }
 
@@ -128,8 +143,24 @@ pub fn next_release(sql: &mut impl Executor) -> Result<Option<Timestamp>, SqlErr
 }
 
 impl<E: Executor> Index<E> {
+    pub(crate) fn apply_later(
+        &mut self,
+        record: &Record,
+        seq: RecordSeq,
+        at: Place,
+    ) -> Result<(), SqlError> {
+        match record {
+            Record::FutureRelease { mail, until, asked_secs } => {
+                let (until, asked_secs) = (*until, *asked_secs);
+                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            }
+            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
+            _ => Ok(()),
+        }
+    }
+
     /// The message of a record before is held until then.
-    pub(crate) fn future_release(
+    fn future_release(
         &mut self,
         mail: MailId,
         FutureRelease { until, asked_secs }: FutureRelease,
@@ -150,7 +181,7 @@ impl<E: Executor> Index<E> {
     }
 
     /// The message of a record before is more or less urgent than others.
-    pub(crate) fn priority_set(
+    fn priority_set(
         &mut self,
         mail: MailId,
         priority: mail_types::Priority,

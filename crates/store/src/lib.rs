@@ -30,6 +30,7 @@ mod events;
 mod extracted;
 mod extracting;
 mod flags;
+mod flow;
 mod found;
 mod hooks;
 mod imported;
@@ -43,6 +44,7 @@ mod metadata;
 mod naming;
 mod open;
 mod operator;
+mod operators;
 mod pending;
 mod places;
 mod proved;
@@ -55,13 +57,17 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_doors;
 mod record_held;
 mod record_judged;
+mod record_operator;
 mod record_report;
 mod record_tried;
+mod released;
 mod reports;
 mod schema;
 mod send_key;
+mod sent;
 mod shared;
 mod sql;
 mod sqlite;
@@ -95,6 +101,7 @@ pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
 pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
+pub use flow::{FlowKind, FlowMinute};
 pub use found::KnownBy;
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
@@ -107,6 +114,7 @@ pub use mailboxes::{INBOX, SessionActor, Transferred, UidRanges};
 pub use metadata::{METADATA_BYTES_MAX, MetadataChange, may_annotate};
 pub use naming::MAILBOXES_MAX;
 pub use open::{Options, Started, Store, rebuild};
+pub use operators::{Operator, OperatorToken, audited};
 pub use pending::Pending;
 pub use places::{Gone, Left, Lies};
 pub use proved::ProvedRecord;
@@ -115,17 +123,23 @@ pub use quota::Usage;
 pub use read::MailFacts;
 pub use receipt::Receipt;
 pub use record::{
-    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, ImportKey, NewCustody, Notice,
-    Notify, Outcome, Place, Quota, Record, SessionId, Source, Via,
+    Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
+    Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
+    Via,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };
 pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
+pub use record_operator::{
+    Looked, LookedAt, OperatorAct, OperatorChange, OperatorPassword, OperatorRole, TotpSecret,
+};
 pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
+pub use released::DeliveryReport;
 pub use reports::{Observation, Observed, ReportMail, SentReport};
 pub use send_key::{SendKey, SentBefore};
+pub use sent::Sent;
 pub use shared::{AcceptedWake, Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
 pub use trace::{CustodyStory, Event, Query, Story};

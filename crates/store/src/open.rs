@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::extracting::{Extracting, extract_path};
 use crate::index::Index;
 use crate::live::Live;
+use crate::released::DeliveryReport;
 use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
@@ -34,6 +35,9 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Hears of every failure of the store's own.
     pub alarm: Alarm,
+    /// Makes the reports that are due when held mail is released into a mailbox; none: nobody is
+    /// told.
+    pub delivery_report: Option<DeliveryReport>,
 }
 
 impl Options {
@@ -45,6 +49,7 @@ impl Options {
             index_commit_interval: Duration::from_secs(1),
             clock,
             alarm: Box::new(|_| {}),
+            delivery_report: None,
         }
     }
 }
@@ -80,6 +85,7 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whose changes these are; see [`Store::by`].
     pub(crate) origin: Option<u64>,
+    pub(crate) delivery_report: Option<DeliveryReport>,
 }
 
 impl<D: Disk> Clone for Store<D> {
@@ -94,6 +100,7 @@ impl<D: Disk> Clone for Store<D> {
             lanes: Arc::clone(&self.lanes),
             writer: Arc::clone(&self.writer),
             origin: self.origin,
+            delivery_report: self.delivery_report.clone(),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -251,6 +258,7 @@ impl<D: Disk> Store<D> {
             writer: Arc::new(Mutex::new(Some(thread))),
             clock: options.clock,
             origin: None,
+            delivery_report: options.delivery_report,
         };
         started.uncertain = begun.len() as u64;
         for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {

@@ -4,7 +4,7 @@ use journal::Disk;
 use mail_types::{AccountId, Address, Domain, SpecialUse};
 
 use crate::directory::{ALIAS_TARGETS_MAX, Resolution};
-use crate::record::{Actor, Credentials, Record};
+use crate::record::{Actor, Credentials, Record, RelayLogin};
 use crate::{Pending, Refused, Store};
 
 impl<D: Disk> Store<D> {
@@ -127,14 +127,45 @@ impl<D: Disk> Store<D> {
         self.change(move |work| work.record(&actor, Record::RouteSet { domain, host, port }))
     }
 
-    /// The route is gone.
+    /// Who we are to a smart host from now on.
+    pub fn set_relay_login(
+        &self,
+        actor: Actor,
+        host: &str,
+        port: u16,
+        login: RelayLogin,
+    ) -> Pending<()> {
+        let relay = relay_of(&crate::Route { host: host.to_owned(), port });
+        self.change(move |work| {
+            work.record(&actor, Record::RelayLoginSet { relay, login: Some(login) })
+        })
+    }
+
+    /// The route is gone; with the last one to a smart host, who we are to it, too.
     pub fn remove_route(&self, actor: Actor, domain: Option<Domain>) -> Pending<()> {
         self.change(move |work| {
             if !work.index.directory.routes.contains_key(&domain) {
                 return Err(Refused::Missing("such a route".to_owned()));
             }
-            work.record(&actor, Record::RouteRemoved { domain })
+            let routes = &work.index.directory.routes;
+            let relay = routes.get(&domain).map(relay_of);
+            let used = routes.iter().filter(|(other, _)| **other != domain);
+            let is_used = used.map(|(_, route)| relay_of(route)).any(|one| Some(one) == relay);
+            let known = relay.filter(|relay| work.index.directory.logins.contains_key(relay));
+            work.record(&actor, Record::RouteRemoved { domain })?;
+            match known.filter(|_| !is_used) {
+                Some(relay) => work.record(&actor, Record::RelayLoginSet { relay, login: None }),
+                None => Ok(()),
+            }
         })
+    }
+}
+
+/// A route's smart host, as logins name it.
+fn relay_of(route: &crate::Route) -> String {
+    match route.host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V6(ip)) => format!("[{ip}]:{}", route.port),
+        _ => format!("{}:{}", route.host, route.port),
     }
 }
 

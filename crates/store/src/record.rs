@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::dkim_keys::KeyChange;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
+use crate::record_operator::{Looked, OperatorChange};
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
 pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
+pub use crate::record_doors::{HookSecret, HookTry, ImportKey, RelayLogin, RelayPassword};
 
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,13 @@ pub enum Actor {
         via: Via,
         /// Which of all sessions.
         session: SessionId,
+    },
+    /// An operator over the console or the HTTP API.
+    Console {
+        /// Its name.
+        operator: String,
+        /// Where the connection came from.
+        ip: IpAddr,
     },
 }
 
@@ -490,20 +499,29 @@ pub enum Record {
         /// What took it back.
         by: Vec<RecordSeq>,
     },
-}
-
-/// What a message of another system is known by: a hash of the account and all that names it there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ImportKey(pub [u8; 16]);
-
-/// What signs the events of a hook. Kept as it is, since it has to be used.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HookSecret(pub Vec<u8>);
-
-impl std::fmt::Debug for HookSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HookSecret(..)")
-    }
+    /// Who we are to a smart host (`HOST:PORT`) from now on; none: nobody.
+    RelayLoginSet {
+        /// The smart host.
+        relay: String,
+        /// Name and password there.
+        login: Option<RelayLogin>,
+    },
+    /// A hook was told of events, or could not be.
+    HookTried {
+        /// Its id.
+        hook: u64,
+        /// In their order.
+        tries: Vec<HookTry>,
+    },
+    /// All of a change of the queue is undone that could be.
+    ChangeUndone {
+        /// Its number.
+        change: u64,
+    },
+    /// Something was done about an operator.
+    OperatorChanged(Box<OperatorChange>),
+    /// An operator looked at mail.
+    Looked(Box<Looked>),
 }
 
 /// How much an account may keep (RFC 9208 §5).

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 17;
+pub const VERSION: i64 = 18;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -14,6 +14,8 @@ CREATE TABLE account (
   removed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE alias (address TEXT PRIMARY KEY, targets TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE route (domain TEXT PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE relay_login (
+  relay TEXT PRIMARY KEY, name TEXT NOT NULL, password BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mailbox (
   id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL,
   uid_validity INTEGER NOT NULL, special_use TEXT, uid_next INTEGER NOT NULL,
@@ -79,6 +81,12 @@ CREATE TABLE held (
   recipient TEXT, relay TEXT, give_back TEXT,
   since INTEGER NOT NULL, held_by TEXT NOT NULL, reason TEXT NOT NULL, purge_at INTEGER,
   was_queued INTEGER NOT NULL, release_at INTEGER);
+CREATE TABLE released (
+  custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
+  account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
+  due INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL, delay_told INTEGER NOT NULL, accepted INTEGER NOT NULL,
+  recipient TEXT, relay TEXT, give_back TEXT, since INTEGER NOT NULL);
 CREATE INDEX held_purge ON held (purge_at);
 CREATE INDEX held_release ON held (release_at);
 CREATE TABLE queue_change (
@@ -88,6 +96,12 @@ CREATE TABLE queue_change_part (
   id INTEGER NOT NULL, seq INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   PRIMARY KEY (id, seq)) WITHOUT ROWID;
 CREATE TABLE pause (destination TEXT PRIMARY KEY, since INTEGER NOT NULL, reason TEXT) WITHOUT ROWID;
+CREATE TABLE sent (
+  host TEXT NOT NULL, minute INTEGER NOT NULL, messages INTEGER NOT NULL,
+  PRIMARY KEY (minute, host)) WITHOUT ROWID;
+CREATE TABLE sent_daily (
+  source TEXT NOT NULL, day INTEGER NOT NULL, messages INTEGER NOT NULL,
+  PRIMARY KEY (source, day)) WITHOUT ROWID;
 CREATE TABLE lookup (
   fingerprint INTEGER NOT NULL, mail INTEGER NOT NULL,
   PRIMARY KEY (fingerprint, mail)) WITHOUT ROWID;
@@ -113,6 +127,10 @@ CREATE TABLE imported (key BLOB PRIMARY KEY, mail INTEGER NOT NULL) WITHOUT ROWI
 CREATE TABLE hook (
   id INTEGER PRIMARY KEY, url TEXT NOT NULL, secret BLOB NOT NULL, kinds TEXT NOT NULL,
   head BLOB NOT NULL, removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE hook_log (
+  hook INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, at INTEGER NOT NULL,
+  event TEXT NOT NULL, kind TEXT NOT NULL, said TEXT NOT NULL, told INTEGER NOT NULL,
+  PRIMARY KEY (hook, seq, place)) WITHOUT ROWID;
 CREATE TABLE report (
   kind INTEGER NOT NULL, about TEXT NOT NULL, begins INTEGER NOT NULL, dest TEXT NOT NULL,
   at INTEGER NOT NULL, mail INTEGER, report BLOB NOT NULL,
@@ -124,16 +142,27 @@ CREATE TABLE report_span (
 CREATE TABLE tls_policy (
   domain TEXT NOT NULL, host TEXT NOT NULL, at INTEGER NOT NULL, policy BLOB NOT NULL,
   PRIMARY KEY (domain, host)) WITHOUT ROWID;
+CREATE TABLE operator (
+  id INTEGER PRIMARY KEY, kept BLOB NOT NULL, token_last INTEGER NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, segment INTEGER NOT NULL,
+  place INTEGER NOT NULL);
+CREATE INDEX audit_who ON audit (who, seq);
+CREATE TABLE flow (
+  minute INTEGER NOT NULL, kind INTEGER NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (minute, kind)) WITHOUT ROWID;
 CREATE TABLE body_file (
   serial INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (serial, hash)) WITHOUT ROWID;
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 35] = [
+pub const TABLES: [(&str, &str); 43] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
     ("route", "SELECT domain, host, port FROM route ORDER BY domain"),
+    ("relay_login", "SELECT relay, name, password FROM relay_login ORDER BY relay"),
     (
         "mailbox",
         "SELECT id, account, name, uid_validity, special_use, uid_next, mod_seq, messages, unseen, \
@@ -184,9 +213,16 @@ pub const TABLES: [(&str, &str); 35] = [
          delay_told, accepted, recipient, relay, give_back, since, held_by, reason, purge_at, \
          was_queued, release_at FROM held ORDER BY custody",
     ),
+    (
+        "released",
+        "SELECT custody, mail, destination, account, priority, again, due, attempts, uncertain, \
+         delay_told, accepted, recipient, relay, give_back, since FROM released ORDER BY custody",
+    ),
     ("queue_change", "SELECT id, at, kind, items, undoes, undone FROM queue_change ORDER BY id"),
     ("queue_change_part", "SELECT id, seq, segment, place FROM queue_change_part ORDER BY id, seq"),
     ("pause", "SELECT destination, since, reason FROM pause ORDER BY destination"),
+    ("sent", "SELECT host, minute, messages FROM sent ORDER BY minute, host"),
+    ("sent_daily", "SELECT source, day, messages FROM sent_daily ORDER BY source, day"),
     ("lookup", "SELECT fingerprint, mail FROM lookup ORDER BY fingerprint, mail"),
     ("story", "SELECT mail, seq, segment, place FROM story ORDER BY mail, seq"),
     ("url_key", "SELECT account, mailbox, key FROM url_key ORDER BY account, mailbox"),
@@ -197,11 +233,19 @@ pub const TABLES: [(&str, &str); 35] = [
     ("imported", "SELECT key, mail FROM imported ORDER BY key"),
     ("hook", "SELECT id, url, secret, kinds, head, removed FROM hook ORDER BY id"),
     (
+        "hook_log",
+        "SELECT hook, seq, place, at, event, kind, said, told FROM hook_log \
+         ORDER BY hook, seq, place",
+    ),
+    (
         "report",
         "SELECT kind, about, begins, dest, at, mail, report FROM report \
          ORDER BY kind, about, begins, dest",
     ),
     ("report_span", "SELECT place, begins, ends, head FROM report_span ORDER BY place"),
     ("tls_policy", "SELECT domain, host, at, policy FROM tls_policy ORDER BY domain, host"),
+    ("operator", "SELECT id, kept, token_last, removed FROM operator ORDER BY id"),
+    ("audit", "SELECT seq, at, who, segment, place FROM audit ORDER BY seq"),
+    ("flow", "SELECT minute, kind, count FROM flow ORDER BY minute, kind"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use mail_types::{AccountId, Address, Refusal, ReversePath, TlsFacts};
+use mail_types::{AccountId, Address, Priority, Refusal, ReversePath, Timestamp, TlsFacts};
 use serde_json::Value;
 use sign_in::{SignIn, Standing};
 use store::{Receipt, SendKey, Store};
@@ -62,12 +62,25 @@ pub struct Submission {
     pub reverse_path: ReversePath,
     /// RFC 3461 ENVID.
     pub envelope_id: Option<String>,
+    /// When it is to leave, where that is not at once.
+    pub leaves: Option<Leaves>,
+    /// How urgent it is.
+    pub priority: Option<Priority>,
     /// RCPT TO; none twice, at least one.
     pub recipients: Vec<Address>,
     /// The message, line ends CRLF.
     pub content: Bytes,
     /// What keeps it from being done twice.
     pub key: Option<SendKey>,
+}
+
+/// When a message is to leave (RFC 4865).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// So many seconds from now on, 1 to 999,999,999.
+    AfterSecs(u32),
+    /// Then; at once where that is over.
+    At(Timestamp),
 }
 
 /// Why a message was not taken.

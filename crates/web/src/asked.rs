@@ -101,6 +101,15 @@ impl Asked {
         host.to_ascii_lowercase()
     }
 
+    /// The host that was asked, with its port where it has one (RFC 9110 §7.2).
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        match self.request.uri().authority() {
+            Some(authority) => authority.as_str(),
+            None => self.header(&HOST).unwrap_or_default(),
+        }
+    }
+
     /// A field's first value, where it is text.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {

@@ -3,10 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
-use mail_types::{Address, ReversePath};
+use mail_types::{Address, Priority, ReversePath};
 use serde::Deserialize;
 
 use crate::Problem;
+use crate::api::Leaves;
 use crate::mime::{Attachment, Letter, Mailbox};
 
 /// Fields that the caller may not write: they are made here, or are others' to write.
@@ -29,6 +30,8 @@ pub(crate) const OWN_FIELDS: [&str; 17] = [
     "arc-authentication-results",
     "sender",
 ];
+/// RFC 4865 §4.2: the longest that may be asked.
+const HOLD_SECS_MAX: u32 = 999_999_999;
 /// RFC 5322 §2.1.1: octets of a line without its end.
 const LINE_BYTES_MAX: usize = 998;
 /// Fields of its own that a message may have.
@@ -60,6 +63,10 @@ struct Document {
     headers: std::collections::BTreeMap<String, String>,
     #[serde(default)]
     envelope: Envelope,
+    /// RFC 3339.
+    release_at: Option<String>,
+    hold_seconds: Option<i64>,
+    priority: Option<i64>,
 }
 
 /// `ann@example.org` or `{"name": "Ann", "email": "ann@example.org"}`.
@@ -109,6 +116,8 @@ pub struct Wanted {
     pub reverse_path: ReversePath,
     pub recipients: Vec<Address>,
     pub envelope_id: Option<String>,
+    pub leaves: Option<Leaves>,
+    pub priority: Option<Priority>,
     /// Line ends CRLF.
     pub content: Vec<u8>,
 }
@@ -143,6 +152,8 @@ pub(crate) fn read_json(bytes: &[u8]) -> Result<(Letter, Wanted), Problem> {
     {
         return Err(Problem::bad_request("envelope.id has 1 to 100 printable ASCII characters"));
     }
+    let leaves = leaves(document.release_at.as_deref(), document.hold_seconds)?;
+    let priority = document.priority.map(priority).transpose()?;
     let letter = Letter {
         fields: fields(document.headers)?,
         from: vec![from],
@@ -155,12 +166,12 @@ pub(crate) fn read_json(bytes: &[u8]) -> Result<(Letter, Wanted), Problem> {
         attachments: attachments(document.attachments)?,
     };
     let recipients = once(recipients)?;
-    let wanted = Wanted { reverse_path, recipients, envelope_id: envelope.id, content: Vec::new() };
-    Ok((letter, wanted))
+    let (envelope_id, content) = (envelope.id, Vec::new());
+    Ok((letter, Wanted { reverse_path, recipients, envelope_id, leaves, priority, content }))
 }
 
 /// Reads the raw form: the message is the body, its envelope in the query (`from`, `to` as often as
-/// needed), else in From, To, Cc and Bcc.
+/// needed), else in From, To, Cc and Bcc. The query also has `release_at`, `hold_seconds`, `priority`.
 ///
 /// # Errors
 /// 400, or 422 where SMTP could not carry it, with what is wrong.
@@ -172,8 +183,8 @@ pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         return Err(Problem { enhanced_status: Some("5.6.0".to_owned()), ..problem });
     }
-    let mut from = None;
-    let mut to = Vec::new();
+    let (mut from, mut to) = (None, Vec::new());
+    let (mut release_at, mut hold_secs, mut urgency) = (None, None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_decoded(value)?;
@@ -181,6 +192,9 @@ pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
             "from" if value.is_empty() => from = Some(ReversePath::Null),
             "from" => from = Some(ReversePath::Address(address(&value)?)),
             "to" => to.push(address(&value)?),
+            "release_at" => release_at = Some(value),
+            "hold_seconds" => hold_secs = Some(number(name, &value)?),
+            "priority" => urgency = Some(priority(number(name, &value)?)?),
             _ => return Err(Problem::bad_request(format!("“{name}” is no parameter here"))),
         }
     }
@@ -203,7 +217,35 @@ pub fn from_raw(bytes: &[u8], query: &str) -> Result<Wanted, Problem> {
             .flat_map(|l| addresses(l))
             .collect();
     }
-    Ok(Wanted { reverse_path, recipients: once(to)?, envelope_id: None, content })
+    let leaves = leaves(release_at.as_deref(), hold_secs)?;
+    let (recipients, envelope_id, priority) = (once(to)?, None, urgency);
+    Ok(Wanted { reverse_path, recipients, envelope_id, leaves, priority, content })
+}
+
+/// RFC 4865 §4: one of both, and HOLDFOR of 1 to 999,999,999.
+fn leaves(release_at: Option<&str>, hold_secs: Option<i64>) -> Result<Option<Leaves>, Problem> {
+    match (release_at, hold_secs) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request("Give release_at or hold_seconds, not both"))
+        }
+        (Some(text), None) => match text.parse() {
+            Ok(at) => Ok(Some(Leaves::At(at))),
+            Err(error) => Err(Problem::bad_request(format!("release_at: “{text}” is {error}"))),
+        },
+        (None, Some(secs)) => match u32::try_from(secs) {
+            Ok(secs @ 1..=HOLD_SECS_MAX) => Ok(Some(Leaves::AfterSecs(secs))),
+            _ => Err(Problem::bad_request(format!("hold_seconds is 1 to {HOLD_SECS_MAX}"))),
+        },
+    }
+}
+
+fn priority(number: i64) -> Result<Priority, Problem> {
+    Priority::new(number).ok_or_else(|| Problem::bad_request("priority is -9 to 9"))
+}
+
+fn number(name: &str, text: &str) -> Result<i64, Problem> {
+    text.parse().map_err(|_| Problem::bad_request(format!("{name}: “{text}” is no number")))
 }
 
 fn once(all: Vec<Address>) -> Result<Vec<Address>, Problem> {

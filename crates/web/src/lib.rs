@@ -1,6 +1,8 @@
 //! Port 443: HTTP/1.1 and HTTP/2 over TLS, with the API below `/api/v1/` and pages that other parts
 //! of the server put there.
 //!
+//! Operators have the console at `/admin` and their part of the API.
+//!
 //! What it needs of others are the traits of [`Shared`]: it imports no other service. It never says
 //! that a message is taken without the store's word for it; our own trouble is always 5xx, try again.
 //! Every request has limits: its header, its body, its time, and what all bodies together take.
@@ -11,6 +13,7 @@
 mod api;
 mod asked;
 pub mod check;
+mod console;
 mod health;
 mod hooks;
 mod letter;
@@ -26,8 +29,9 @@ mod send;
 mod serve;
 mod signed;
 
-pub use api::{Api, Doing, Future_, NotTaken, Submission};
+pub use api::{Api, Doing, Future_, Leaves, NotTaken, Submission};
 pub use asked::{Asked, Limits};
+pub use console::{Console, Desk, SessionLimits, Sessions, Trouble, Who, totp_url};
 pub use health::Health;
 pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};

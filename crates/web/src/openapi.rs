@@ -23,6 +23,11 @@ pub fn document() -> Value {
             "envelope": { "type": "object", "additionalProperties": false, "properties": {
                 "from": text, "to": { "type": "array", "items": text },
                 "id": { "type": "string", "maxLength": 100 } } },
+            "release_at": { "type": "string", "format": "date-time",
+                "description": "It leaves then, not at once (and not with hold_seconds)" },
+            "hold_seconds": { "type": "integer", "minimum": 1, "maximum": 999_999_999 },
+            "priority": { "type": "integer", "minimum": -9, "maximum": 9,
+                "description": "More is more urgent; lowered to what an account gets" },
         }
     });
     let problem = json!({ "description": "What is wrong (RFC 9457)", "content": {
@@ -38,13 +43,15 @@ pub fn document() -> Value {
         json!({ "name": name, "in": "query", "schema": text,
         "description": what })
     };
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": "Restante", "version": env!("CARGO_PKG_VERSION") },
         "security": [{ "password": [] }, { "token": [] }],
         "components": { "securitySchemes": {
             "password": { "type": "http", "scheme": "basic" },
-            "token": { "type": "http", "scheme": "bearer" } } },
+            "token": { "type": "http", "scheme": "bearer" },
+            "operator": { "type": "http", "scheme": "bearer",
+                "description": "restante operator token add" } } },
         "paths": {
             "/api/v1/send": { "post": {
                 "summary": "Send a message",
@@ -54,6 +61,9 @@ pub fn document() -> Value {
                       "description": "The same request sent again with it is not done again" },
                     query("from", "With message/rfc822: MAIL FROM"),
                     query("to", "With message/rfc822: RCPT TO, as often as needed"),
+                    query("release_at", "With message/rfc822: when it leaves (RFC 3339)"),
+                    query("hold_seconds", "With message/rfc822: after how long it leaves"),
+                    query("priority", "With message/rfc822: -9 to 9"),
                 ],
                 "requestBody": { "required": true, "content": {
                     "application/json": { "schema": letter },
@@ -69,5 +79,10 @@ pub fn document() -> Value {
             "/api/v1/health": { "get": { "security": [], "summary": "Whether the server answers",
                 "responses": { "200": { "description": "It does" } } } },
         }
-    })
+    });
+    let of_operators = crate::console::api_paths(&problem);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(of_operators);
+    }
+    document
 }

@@ -53,7 +53,8 @@ pub fn problem(problem: &Problem) -> Reply {
     reply
 }
 
-fn with_type(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Reply {
+/// Anything.
+pub fn with_type(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();

@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 
 use crate::reply::{self, Reply};
-use crate::{Asked, Problem, Shared, health, openapi, send};
+use crate::{Asked, Problem, Shared, console, health, openapi, send};
 
 /// Answers a request.
 pub async fn answer(shared: &Shared, mut asked: Asked) -> Reply {
@@ -29,6 +29,14 @@ async fn route(shared: &Shared, asked: &mut Asked) -> Result<Reply, Problem> {
         && let Some(answer) = health::answer(health, asked).await
     {
         return answer;
+    }
+    if let Some(console) = &shared.console {
+        if asked.path() == "/admin" || asked.path().starts_with("/admin/") {
+            return Ok(console::answer(shared, console, asked).await);
+        }
+        if let Some(answer) = console::answer_api(shared, console, asked).await {
+            return answer;
+        }
     }
     let Some(api) = &shared.api else { return Err(Problem::not_found("Nothing is here")) };
     match asked.path() {

@@ -136,6 +136,8 @@ fn submission(
         tls,
         reverse_path: wanted.reverse_path,
         envelope_id: wanted.envelope_id,
+        leaves: wanted.leaves,
+        priority: wanted.priority,
         recipients: wanted.recipients,
         content: wanted.content.into(),
         key,
@@ -186,7 +188,7 @@ async fn told(api: &Arc<Api>, account: AccountId, name: &str) -> Result<Reply, P
     let story = story(api, account, name.to_owned()).await?;
     let story = story.ok_or_else(|| Problem::unavailable("The message is not to be found now"))?;
     let recipients = story["recipients"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let waits = recipients.iter().any(|one| one["state"] == "queued");
+    let waits = recipients.iter().any(|one| one["state"] == "queued" || one["state"] == "held");
     let states: Vec<Value> = recipients
         .iter()
         .map(|one| json!({ "recipient": one["recipient"], "state": one["state"] }))

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::asked::ROOM_UNIT_BYTES;
-use crate::{Api, Asked, Health, Limits, PageSource, router};
+use crate::{Api, Asked, Console, Health, Limits, PageSource, router};
 
 /// What every connection shares.
 pub struct Shared {
@@ -25,6 +25,8 @@ pub struct Shared {
     pub health: Option<Arc<dyn Health>>,
     /// What is below `/api/v1/`; none where pages are all that is served.
     pub api: Option<Arc<Api>>,
+    /// What operators have; none where there is no console.
+    pub console: Option<Arc<Console>>,
     /// What bodies of requests may take together, in KiB.
     pub room: Arc<Semaphore>,
 }

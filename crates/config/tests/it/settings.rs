@@ -55,8 +55,13 @@ fn every_kind_of_value_survives_writing_and_reading() {
         Network { ip: "127.0.0.0".parse().unwrap(), prefix_bits: 8 },
         Network { ip: "::1".parse().unwrap(), prefix_bits: 128 },
     ];
-    config.queue.host_limits =
-        vec![HostLimit { hosts: "*.example.net".to_owned(), connections: Some(2), messages: None }];
+    config.queue.host_limits = vec![HostLimit {
+        hosts: "*.example.net".to_owned(),
+        connections: Some(2),
+        messages: None,
+        per_minute: None,
+        per_hour: Some(500),
+    }];
     config.journal.inline_body_bytes_max = 0;
     config.journal.compression_level = 3;
     config.lmtp.socket = Some(PathBuf::from("/run/lmtp.sock"));

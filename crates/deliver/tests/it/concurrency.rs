@@ -5,6 +5,11 @@ use peers::{Act, Script, Sink, Stage};
 
 use crate::world::{LIMIT, NewMail, START, World, short, sinks};
 
+pub fn limit(hosts: &str) -> HostLimit {
+    let hosts = hosts.to_owned();
+    HostLimit { hosts, connections: None, messages: None, per_minute: None, per_hour: None }
+}
+
 #[tokio::test]
 async fn connections_to_one_destination_are_limited() {
     let sink = Sink::start(Script::accept().on(Stage::Dot, Act::Hold)).await;
@@ -190,8 +195,8 @@ async fn domains_at_the_same_hosts_share_the_connections_these_bear() {
 async fn a_setting_says_what_hosts_bear() {
     let sink = Sink::start(Script::accept()).await;
     let world = World::with(sink.addr().port(), |s| {
-        let hosts = "*.a.test".to_owned();
-        s.host_limits = vec![HostLimit { hosts, connections: Some(1), messages: Some(2) }];
+        s.host_limits =
+            vec![HostLimit { connections: Some(1), messages: Some(2), ..limit("*.a.test") }];
     })
     .await;
     world.domain("a.test", &sink);

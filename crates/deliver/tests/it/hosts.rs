@@ -39,6 +39,21 @@ async fn every_temporary_no_leads_to_the_next_host() {
     }
 }
 
+/// They come in another order at each look-up.
+#[tokio::test]
+async fn each_host_of_equal_preference_is_asked_once() {
+    let script = Script::accept().reply(Stage::Rcpt, "451 4.3.0 later");
+    let [first, second] = sinks([script, Script::accept()]).await;
+    let world = World::with(first.addr().port(), |s| s.messages_per_connection = 1).await;
+    world.dns.mx("a.test", 10, "b.a.test").address("b.a.test", second.addr().ip());
+    world.dns.mx("a.test", 10, "a.a.test").address("a.a.test", first.addr().ip());
+    for _ in 0..20 {
+        let custody = world.add_to("one@a.test");
+        assert_eq!(short(&world.outcome(custody).await), "relayed");
+    }
+    assert!(first.state().connections > 0, "the other one was always the first");
+}
+
 #[tokio::test]
 async fn a_final_no_and_an_uncertain_end_ask_no_other_host() {
     for (stage, act, wanted) in [

@@ -9,6 +9,7 @@ mod faults;
 mod hosts;
 mod memory_queue;
 mod outcomes;
+mod rates;
 mod relay;
 mod reports;
 mod require_tls;

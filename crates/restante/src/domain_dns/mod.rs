@@ -5,15 +5,22 @@ mod rua;
 mod wanted;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use config::Config;
 use mail_types::Domain;
+use net::Resolver;
 use serde_json::{Value, json};
+use store::{Actor, Store};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::check::Asking;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::mta_sts;
-use crate::request::{DkimRequest, Request};
+use crate::request::{DkimRequest, Failure, Request};
 use crate::show;
 use look::{Found, Looking};
 use rua::Kept;
@@ -74,6 +81,82 @@ pub fn run(data: &DataDir, args: &Args, as_json: bool) -> anyhow::Result<ExitCod
         summary(&records, &found);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever waits for a page about a domain waits no longer.
+const LOOK_MAX: Duration = Duration::from_secs(12);
+
+/// Looks domains up for a running server.
+pub struct Names {
+    data: DataDir,
+    config: Config,
+    resolver: Arc<Resolver>,
+}
+
+impl Names {
+    pub fn new(data: &DataDir, config: &Config, resolver: &Arc<Resolver>) -> Arc<Self> {
+        let (data, config) = (data.clone(), config.clone());
+        Arc::new(Self { data, config, resolver: Arc::clone(resolver) })
+    }
+
+    /// What a domain should have in the DNS, and what of it is there.
+    pub async fn check(&self, store: &Store, domain: Domain) -> Result<Value, Failure> {
+        if !store.directory().is_local(&domain) {
+            return Err(Failure {
+                what: format!("{domain} is no domain of this server"),
+                mend: Some(format!("add it first: restante domain add {domain}")),
+            });
+        }
+        let request = DkimRequest::List { domain: Some(domain.clone()) };
+        let keys = crate::dkim::perform(store, request, &Actor::Server)?;
+        let certificate = self.data.resolve(&self.config.tls.certificate);
+        let certificate = tokio::fs::read(certificate).await.unwrap_or_default();
+        let host = &self.config.hostname;
+        let mut records = wanted::records(&domain, &self.config, &keys, &certificate);
+        let deadline = Instant::now() + LOOK_MAX;
+        let reverse = look::reverse(&self.resolver, host);
+        records.extend(timeout_at(deadline, reverse).await.unwrap_or_default());
+        let records: Vec<Arc<Wanted>> = records.into_iter().map(Arc::new).collect();
+        let found = self.look_all(store, &domain, &records, deadline).await;
+        let told = records.iter().zip(&found).map(|(record, found)| {
+            let mut told = told(record, found.as_ref());
+            if found.is_none() {
+                told["state"] = json!("unknown");
+                told["trouble"] = json!("the DNS did not answer in time");
+            }
+            told
+        });
+        let (told, policy) = (told.collect::<Vec<_>>(), mta_sts::policy(&self.config));
+        Ok(json!({ "domain": domain, "records": told, "mta_sts_policy": policy }))
+    }
+
+    /// All at once; what is not known at the deadline is none.
+    async fn look_all(
+        &self,
+        store: &Store,
+        domain: &Domain,
+        records: &[Arc<Wanted>],
+        deadline: Instant,
+    ) -> Vec<Option<Found>> {
+        let kept = Arc::new(Kept::of(&store.directory()));
+        let mut looks = JoinSet::new();
+        for (place, record) in records.iter().cloned().enumerate() {
+            let (resolver, kept) = (Arc::clone(&self.resolver), Arc::clone(&kept));
+            let (domain, host) = (domain.clone(), self.config.hostname.clone());
+            looks.spawn(async move {
+                let looking =
+                    Looking { resolver: &resolver, domain: &domain, host: &host, kept: &kept };
+                (place, look::look(&looking, &record).await)
+            });
+        }
+        let mut found: Vec<Option<Found>> = records.iter().map(|_| None).collect();
+        while let Ok(Some(done)) = timeout_at(deadline, looks.join_next()).await {
+            if let Ok((place, one)) = done {
+                found[place] = Some(one);
+            }
+        }
+        found
+    }
 }
 
 fn told(record: &Wanted, found: Option<&Found>) -> Value {

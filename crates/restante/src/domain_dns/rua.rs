@@ -7,6 +7,7 @@ use mail_types::{Address, Domain};
 use net::{Authority, Resolver};
 use sender_auth::{DmarcRecord, report_destinations};
 use serde_json::Value;
+use store::Directory;
 use tls_report::{ReportUri, TlsReportRecord};
 
 use super::look::PATIENCE;
@@ -35,6 +36,17 @@ impl Kept {
             domains: texts(Request::DomainList, "domain")?.into_iter().collect(),
             addresses: addresses.iter().filter_map(folded).collect(),
         })
+    }
+
+    /// The same of a directory.
+    pub fn of(directory: &Directory) -> Self {
+        let accounts = directory.accounts();
+        let accounts = accounts.iter().map(|account| account.address.folded());
+        let aliases = directory.aliases().map(|(alias, _)| alias.to_owned());
+        Self {
+            domains: directory.domains().map(ToString::to_string).collect(),
+            addresses: accounts.chain(aliases).collect(),
+        }
     }
 
     /// Why mail to this address would not arrive; `None` where it would, or is for others to say.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use mail_types::{Flags, Keyword, SystemFlag};
 
+use crate::transfer::imap_sign_in::Proof;
 use crate::transfer::source::{CHUNK_MESSAGES, Chunk, Folder, Found, Source, Trouble, key};
 
 /// A server that says nothing for so long is gone.
@@ -23,7 +24,7 @@ pub struct Login {
     pub host: String,
     pub port: u16,
     pub user: String,
-    pub password: String,
+    pub proof: Proof,
     /// From the first byte; else STARTTLS.
     pub implicit_tls: bool,
     /// No TLS at all; only to this machine itself.
@@ -36,7 +37,7 @@ trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
 pub struct ImapServer {
-    login: Login,
+    pub login: Login,
     stream: BufReader<Box<dyn Stream>>,
     tag: u32,
     /// Folders by readable name: as the server writes them.
@@ -51,8 +52,8 @@ struct Open {
 }
 
 /// One response: its text with `{n}` where literals stood, and these.
-struct Response {
-    text: String,
+pub struct Response {
+    pub text: String,
     literals: Vec<Vec<u8>>,
 }
 
@@ -83,23 +84,19 @@ impl ImapServer {
                 bail!("{} does not greet: {}", server.login.host, greeting.text);
             }
         }
-        let (user, password) = (quoted(&server.login.user)?, quoted(&server.login.password)?);
         let who = format!("{} cannot sign in to {}", server.login.user, server.login.host);
-        server.command(&format!("LOGIN {user} {password}"), |_| Ok(())).context(who)?;
+        let proof = std::mem::replace(&mut server.login.proof, Proof::Password(String::new()));
+        server.sign_in(&proof).context(who)?;
         Ok(server)
     }
 
     /// Sends a command; `each` sees every untagged response before its end.
-    fn command(
+    pub fn command(
         &mut self,
         command: &str,
         mut each: impl FnMut(Response) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        self.tag += 1;
-        let tag = format!("r{}", self.tag);
-        let stream = self.stream.get_mut();
-        stream.write_all(format!("{tag} {command}\r\n").as_bytes())?;
-        stream.flush()?;
+        let tag = self.send(command)?;
         loop {
             let response = self.response()?;
             match response.text.strip_prefix(&tag).map(str::trim_start) {
@@ -110,7 +107,21 @@ impl ImapServer {
         }
     }
 
-    fn response(&mut self) -> anyhow::Result<Response> {
+    /// Sends a command; its tag.
+    pub fn send(&mut self, command: &str) -> anyhow::Result<String> {
+        self.tag += 1;
+        let tag = format!("r{}", self.tag);
+        self.send_line(&format!("{tag} {command}"))?;
+        Ok(tag)
+    }
+
+    pub fn send_line(&mut self, line: &str) -> anyhow::Result<()> {
+        let stream = self.stream.get_mut();
+        stream.write_all(format!("{line}\r\n").as_bytes())?;
+        Ok(stream.flush()?)
+    }
+
+    pub fn response(&mut self) -> anyhow::Result<Response> {
         let (mut text, mut literals) = (String::new(), Vec::new());
         loop {
             let mut line = Vec::new();
@@ -165,7 +176,7 @@ fn started(mut tcp: TcpStream, login: &Login) -> anyhow::Result<impl Stream + us
 }
 
 /// RFC 3501 §4.3: a quoted string.
-fn quoted(text: &str) -> anyhow::Result<String> {
+pub fn quoted(text: &str) -> anyhow::Result<String> {
     if text.contains(['\r', '\n', '\0']) {
         bail!("a name or password may not contain line ends");
     }

@@ -14,6 +14,7 @@ use crate::show;
 use crate::transfer::client::Client;
 use crate::transfer::folders::Mapping;
 use crate::transfer::imap::{ImapServer, Login};
+use crate::transfer::imap_sign_in::Proof;
 use crate::transfer::maildir::Maildir;
 use crate::transfer::mbox::MboxFiles;
 use crate::transfer::source::{Chunk, Folder, Found, Source, Trouble};
@@ -29,6 +30,7 @@ Examples:
   restante import ann@example.org maildir:/home/ann/Maildir
   restante import ann@example.org mbox:/home/ann/mail --into Old
   restante import ann@example.org imaps://ann@old.example.org --password-file old-password
+  restante import ann@example.org imaps://ann@big.example.com --token-file access-token
   restante import ann@example.org mbox:all.mbox --map all=Archive/2024 --dry-run
 
 What was imported once is never imported again, from wherever it is read: an import that was
@@ -52,8 +54,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "MAILBOX")]
     into: Option<String>,
     /// A file with the password of an IMAP source
-    #[arg(long)]
+    #[arg(long, conflicts_with = "token_file")]
     password_file: Option<PathBuf>,
+    /// A file with an access token for an IMAP source (OAuth 2.0), instead of a password
+    #[arg(long)]
+    token_file: Option<PathBuf>,
     /// Take any certificate of an IMAP source
     #[arg(long)]
     insecure: bool,
@@ -153,13 +158,20 @@ fn imap_login(args: &ImportArgs) -> anyhow::Result<Option<Login>> {
         Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
         None => (at, standard),
     };
-    let file = args.password_file.as_ref();
-    let file = file.context("name a file with the password of the source: --password-file")?;
+    let first_line = |file| Ok::<_, anyhow::Error>(read_passwords(file)?.swap_remove(0));
+    let proof = match (&args.password_file, &args.token_file) {
+        (Some(file), _) => Proof::Password(first_line(file)?),
+        (None, Some(file)) => Proof::Token(first_line(file)?.trim().to_owned()),
+        (None, None) => bail!(
+            "name a file with the password of the source (--password-file), or with an access \
+             token (--token-file)"
+        ),
+    };
     Ok(Some(Login {
         host: host.to_owned(),
         port,
         user: user.to_owned(),
-        password: read_passwords(file)?.swap_remove(0),
+        proof,
         implicit_tls,
         plain: args.plain && !implicit_tls,
         insecure: args.insecure,

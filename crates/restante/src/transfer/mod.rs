@@ -10,6 +10,7 @@ mod export;
 pub mod export_files;
 mod folders;
 mod imap;
+mod imap_sign_in;
 mod import;
 mod maildir;
 mod mbox;

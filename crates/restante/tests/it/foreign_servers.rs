@@ -14,6 +14,10 @@ use crate::harness::{message_id, tool, until};
 /// The other server's domain: all mail for it goes into one Maildir.
 pub const FAR: &str = "far.test";
 
+/// Who may send to `only-signed-in` there (Exim alone knows).
+pub const RELAY_USER: &str = "restante";
+pub const RELAY_PASSWORD: &str = "four-quiet-lanes-at-noon";
+
 /// Of its log, where a test failed.
 const LOG_LINES_SHOWN: usize = 40;
 
@@ -227,7 +231,7 @@ fn configure_exim(path: &Path, address: SocketAddr, ours: SocketAddr) {
          tls_advertise_hosts = *\ntls_certificate = {root}/etc/pem\n\
          host_lookup =\nrfc1413_hosts =\nsmtp_accept_max = 0\nqueue_only\n\
          queue_run_max = 4\nlog_selector = +tls_cipher +tls_peerdn\n\n\
-         begin acl\nall:\n  accept\n\n\
+         begin acl\nall:\n  deny\n    local_parts = only-signed-in\n    !authenticated = *\n  accept\n\n\
          begin routers\n\
          here:\n  driver = accept\n  domains = +local_domains\n  transport = maildir\n\
          ours:\n  driver = manualroute\n  domains = example.test\n  \
@@ -236,7 +240,12 @@ fn configure_exim(path: &Path, address: SocketAddr, ours: SocketAddr) {
          maildir:\n  driver = appendfile\n  directory = {root}/mail/all\n  maildir_format\n\
          ours:\n  driver = smtp\n  port = {}\n  hosts_try_chunking = *\n  \
          hosts_avoid_tls =\n  tls_verify_certificates =\n\n\
-         begin retry\n* * F,1h,1s\n",
+         begin retry\n* * F,1h,1s\n\n\
+         begin authenticators\n\
+         plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
+         server_advertise_condition = ${{if def:tls_in_cipher}}\n  \
+         server_condition = ${{if and{{{{eq{{$auth2}}{{{RELAY_USER}}}}}{{eq{{$auth3}}{{{RELAY_PASSWORD}}}}}}}}}\n  \
+         server_set_id = $auth2\n",
         program.display(),
         address.ip(),
         address.port(),

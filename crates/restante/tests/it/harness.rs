@@ -143,20 +143,25 @@ impl House {
 
     /// Runs a script of tests/py, which finds the ports in its environment.
     pub fn python(&self, script: &str) -> String {
-        self.python_by("python3".as_ref(), script)
+        self.python_by("python3".as_ref(), script, &[])
     }
 
     /// The same with the clients of tests/py/requirements.txt, where ./test put them.
     pub fn python_with_clients(&self, script: &str) -> String {
-        let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python/bin/python3");
-        self.python_by(&python, script)
+        self.python_with_clients_and(script, &[])
     }
 
-    fn python_by(&self, python: &Path, script: &str) -> String {
+    /// The same, told more in its environment.
+    pub fn python_with_clients_and(&self, script: &str, more: &[(&str, &str)]) -> String {
+        let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python/bin/python3");
+        self.python_by(&python, script, more)
+    }
+
+    fn python_by(&self, python: &Path, script: &str, more: &[(&str, &str)]) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(script);
         let mut command = Command::new(python);
         command.arg(path).env("PASSWORD", PASSWORD).env("DATA", &self.installation.data);
-        command.env("BINARY", RESTANTE);
+        command.env("BINARY", RESTANTE).envs(more.iter().copied());
         let ports = [("SMTP", 25), ("SUBMISSION", 587), ("SUBMISSIONS", 465), ("IMAP", 143)];
         for (name, port) in ports.into_iter().chain([
             ("IMAPS", 993),

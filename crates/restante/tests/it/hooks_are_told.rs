@@ -84,6 +84,14 @@ fn everything_is_told_signed_also_after_a_kill() {
     for number in 0..5 {
         assert!(ids.contains(&format!("later-{number}@outside.test")), "{ids:?}");
     }
+    // What it said outlasts the server: what was told and what could not be, before the kill too.
+    house.kill();
+    house.start();
+    let shown = house.restante_json(&["hook", "show", "1"]);
+    let tries = shown["log"].as_array().unwrap();
+    let count = |told: bool| tries.iter().filter(|one| one["told"] == told).count();
+    assert!(count(true) >= 2 && count(false) >= 1, "{shown}");
+    assert!(house.restante(&["hook", "show", "1"]).contains(tries[0]["event"].as_str().unwrap()));
     house.restante(&["hook", "remove", "1"]);
     assert!(house.restante(&["hook", "list"]).contains("no hooks"));
 }

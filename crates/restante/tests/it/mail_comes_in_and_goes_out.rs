@@ -165,7 +165,8 @@ impl Dovecot {
         let (base, maildir) = (base.display(), maildir.display());
         let config = format!(
             "base_dir = {base}\nlog_path = {base}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
-             ssl = no\ndisable_plaintext_auth = no\nfirst_valid_uid = {nobody}\n\
+             ssl = no\ndisable_plaintext_auth = no\nauth_mechanisms = plain scram-sha-256\n\
+             first_valid_uid = {nobody}\n\
              mail_location = maildir:{maildir}\n\
              passdb {{\n driver = static\n args = password=secret\n}}\n\
              userdb {{\n driver = static\n args = uid={nobody} gid={nobody} home=/tmp\n}}\n\
@@ -206,6 +207,9 @@ fn from_dovecot_over_imap_the_same_as_from_its_files() {
     let again = import(&house, ALICE, &source, &more);
     assert_eq!((sum(&again, "new"), sum(&again, "equal")), (0, 90), "{again}");
     drop(dovecot);
+    // A server that can prove itself hears no password.
+    let log = std::fs::read_to_string(house.path().join("dovecot/log")).unwrap();
+    assert!(log.contains("method=SCRAM-SHA-256") && !log.contains("method=PLAIN"), "{log}");
     import(&house, BOB, &maildir.display().to_string(), &[]);
     for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
         assert_eq!(messages(&house, ALICE, mailbox), messages(&house, BOB, mailbox));
@@ -236,4 +240,48 @@ fn from_another_restante_over_tls() {
         assert_eq!((sum(&report, "equal"), sum(&report, "new")), (3, 3), "{report}");
         assert_eq!(messages(&here, account, "INBOX").len(), 3);
     }
+}
+
+/// As with large providers, which take no passwords.
+#[test]
+fn from_a_server_that_wants_a_token() {
+    let (here, mut there) = (House::new(), House::made("127.0.0.1:1"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!(
+        "import http.server, json, urllib.parse\n\
+         class Endpoint(http.server.BaseHTTPRequestHandler):\n\
+         \x20def do_POST(self):\n\
+         \x20 form = self.rfile.read(int(self.headers['Content-Length'])).decode()\n\
+         \x20 good = urllib.parse.parse_qs(form)['token'] == ['good']\n\
+         \x20 said = json.dumps({{'active': good, 'username': '{ALICE}', 'scope': 'mail'}})\n\
+         \x20 self.send_response(200)\n\
+         \x20 self.end_headers()\n\
+         \x20 self.wfile.write(said.encode())\n\
+         http.server.HTTPServer(('127.0.0.1', {port}), Endpoint).serve_forever()\n"
+    );
+    let mut endpoint = Command::new("python3").args(["-c", &script]).spawn().unwrap();
+    until("the endpoint", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    there.set("oauth", &format!("introspection_url = \"http://127.0.0.1:{port}/\""));
+    there.set("oauth", "client_id = \"restante\"\nclient_secret_file = \"oauth-secret\"");
+    std::fs::write(there.installation.data.join("oauth-secret"), "secret\n").unwrap();
+    there.start();
+    there.deliver(&[ALICE], &crate::harness::message("moved", "moved-by-token"));
+    let token = here.path().join("token");
+    let source = format!("imaps://{ALICE}@{}", there.address(993));
+    let token_file = token.display().to_string();
+    let more = ["--token-file", token_file.as_str(), "--insecure"];
+    std::fs::write(&token, "stale\n").unwrap();
+    let refused = here.installation.command(&[&["import", BOB, &source], &more[..]].concat());
+    let refused = refused.unwrap();
+    let why = crate::harness::words(&refused);
+    assert!(!refused.status.success() && why.contains("invalid_token"), "{why}");
+    std::fs::write(&token, "good\n").unwrap();
+    let report = import(&here, BOB, &source, &more);
+    endpoint.kill().unwrap();
+    endpoint.wait().unwrap();
+    assert_eq!((sum(&report, "equal"), sum(&report, "new")), (1, 1), "{report}");
+    // A password is not what this server is asked for.
+    let both = ["--password-file", more[1], "--token-file", more[1]];
+    let refused = here.installation.command(&[&["import", BOB, &source], &both[..]].concat());
+    assert!(crate::harness::words(&refused.unwrap()).contains("cannot be used with"));
 }

@@ -69,6 +69,21 @@ async fn held_mail_leaves_when_its_time_has_come_and_not_sooner() {
     tokio::task::block_in_place(|| drop(house));
 }
 
+#[test]
+fn its_sender_hears_of_the_delivery_when_that_is_made() {
+    let house = House::new();
+    let (mut smtp, _) = signed_in(&house);
+    smtp.expect(&format!("MAIL FROM:<{ALICE}> HOLDFOR=2 ENVID=Q2"), "250");
+    smtp.expect(&format!("RCPT TO:<{BOB}> NOTIFY=SUCCESS"), "250");
+    smtp.send(&[], &from_alice(&message("Later", "told-later")));
+    assert!(house.mailbox(ALICE, "INBOX").is_empty());
+    house.await_message(BOB, "told-later");
+    let told = house.await_message(ALICE, "Action: delivered");
+    for part in ["Future-Release-Request: for;2", "Original-Envelope-Id: Q2", BOB] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_that_is_over_holds_nothing_and_one_too_far_is_refused() {
     let house = House::new();

@@ -74,6 +74,47 @@ fn a_request_is_done_once() {
     assert_eq!(house.mailbox(BOB, "INBOX").len(), 2);
 }
 
+/// As with FUTURERELEASE and MT-PRIORITY on the submission port.
+#[test]
+fn a_letter_leaves_later_and_sooner_than_others() {
+    let house = House::new();
+    let with = |more: &str| letter("later").replacen('{', &format!("{{{more}, "), 1);
+    for (wrong, why) in [
+        (r#""hold_seconds": 0"#, "hold_seconds is 1 to"),
+        (r#""priority": 10"#, "priority is -9 to 9"),
+        (r#""release_at": "tomorrow""#, "not a time"),
+        (r#""hold_seconds": 5, "release_at": "2027-01-31T08:00:00Z""#, "not both"),
+    ] {
+        let (status, answer) = send(&house, &with(wrong), &[]);
+        let detail = answer["detail"].as_str().unwrap_or_default();
+        assert!(status == 400 && detail.contains(why), "{wrong}: {answer}");
+    }
+    let (status, answer) = send(&house, &with(r#""hold_seconds": 999999999"#), &[]);
+    assert_eq!((status, &answer["enhanced_status"]), (422, &"5.5.4".into()), "{answer}");
+    let (status, answer) = send(&house, &with(r#""hold_seconds": 4, "priority": 9"#), &[]);
+    assert_eq!((status, &answer["recipients"][0]["state"]), (202, &"held".into()), "{answer}");
+    let id = answer["receipt"].as_str().unwrap();
+    assert!(house.mailbox(BOB, "INBOX").is_empty());
+    let story = house.restante(&["trace", id]);
+    // More than an account gets is lowered.
+    for part in ["4 seconds after it came", "it has priority 4"] {
+        assert!(story.contains(part), "{part} in {story}");
+    }
+    house.await_message(BOB, "X-Kind: test");
+    // A message as it is has its envelope, and this, in the query.
+    let user = format!("{ALICE}:{PASSWORD}");
+    let raw = format!("From: <{ALICE}>\r\nSubject: raw\r\n\r\nraw\r\n");
+    let more = ["-u", &user, "-H", "Content-Type: message/rfc822", "--data-binary", &raw];
+    let path = format!("send?to={BOB}&release_at=2099-01-01T00:00:00Z");
+    let (status, answer) = curl(&house, &path, &more);
+    assert_eq!(status, 422, "{answer}");
+    let path = format!("send?to={BOB}&hold_seconds=86400&priority=-3");
+    let (status, answer) = curl(&house, &path, &more);
+    assert_eq!((status, &answer["recipients"][0]["state"]), (202, &"held".into()), "{answer}");
+    house.restante(&["queue", "release", answer["receipt"].as_str().unwrap()]);
+    house.await_message(BOB, "Subject: raw");
+}
+
 #[test]
 fn a_token_signs_in_until_it_is_taken_away() {
     let house = House::new();

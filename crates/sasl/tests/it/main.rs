@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bearer;
+mod client;
 mod login;
 mod plain;
 mod scram;

@@ -4,4 +4,5 @@
 mod guessing;
 mod passwords;
 mod tokens;
+mod totp;
 mod world;

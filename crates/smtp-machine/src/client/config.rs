@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::Domain;
+use sasl::Login;
 
 /// What the client wants of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,15 @@ pub struct Config {
     /// Whether that mail is to go to this very host is proven, by DNSSEC, by a policy, or by the
     /// operator's word: without it no message that requires TLS goes there (RFC 8689 §4.2.1).
     pub is_proven: bool,
+    /// Who we are to the server (RFC 4954); nobody where it needs not to know. No mail goes before
+    /// the sign-in.
+    pub login: Option<Arc<Login>>,
+    /// The server is on this machine: a password may be told to it over TLS that proves nothing.
+    pub is_near: bool,
+    /// Fresh printable randomness without commas, for SCRAM (RFC 5802 §5.1).
+    pub nonce: String,
+    /// Whether content goes in chunks where the server offers it (RFC 3030).
+    pub chunking: bool,
     /// How long to wait for the server.
     pub waits: Waits,
 }

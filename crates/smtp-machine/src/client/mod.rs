@@ -13,6 +13,7 @@ mod transaction;
 use std::sync::Arc;
 
 use mail_types::{Machine, Reply, Step, Timestamp, TlsFacts};
+use sasl::SignIn;
 
 use crate::input::{Front, Input};
 use crate::reply::{REPLY_LINE_OCTETS_MAX, ReplyError, ReplyReader};
@@ -60,6 +61,8 @@ enum State {
     TlsDue,
     /// The handshake runs.
     TlsAwaited,
+    /// A reply to AUTH is due.
+    SignIn(Box<SignIn>),
     /// The session stands, and is idle.
     Ready,
     /// A message is on its way.
@@ -128,6 +131,7 @@ impl Client {
                     return true;
                 }
                 match transaction.content {
+                    Content::Open | Content::DotDue if !transaction.may_write() => return false,
                     Content::Open => self.ask(Asked::Body, Question::Body),
                     Content::DotDue => {
                         let taken = transaction.taken().to_vec();
@@ -142,6 +146,7 @@ impl Client {
             | State::StartTls
             | State::TlsDue
             | State::TlsAwaited
+            | State::SignIn(_)
             | State::Quit
             | State::Closing => return false,
         }
@@ -167,10 +172,12 @@ impl Client {
 
     fn reply(&mut self, reply: Reply, now: Timestamp) {
         self.wait_until = None;
-        if let Some(phase) = self.phase() {
+        let good = reply.code / 100 == 2;
+        // That a chunk was taken says little, and there may be many.
+        let is_chunk = matches!(&self.state, State::Message(at) if at.awaits_chunk());
+        if let Some(phase) = self.phase().filter(|_| !is_chunk || !good) {
             self.sayings.over(phase, Some(&reply), now);
         }
-        let good = reply.code / 100 == 2;
         match &mut self.state {
             State::Greeting if good => {
                 let name = reply.lines.first().and_then(|line| line.split(' ').next());
@@ -196,8 +203,9 @@ impl Client {
                 self.state = State::TlsDue;
             }
             State::StartTls if self.config.tls == Tls::Opportunistic && reply.code != 421 => {
-                self.state = State::Ready;
+                self.hello_done();
             }
+            State::SignIn(_) => self.sign_in_answered(&reply),
             State::StartTls => self.refused(Stage::StartTls, reply),
             State::Message(transaction) => {
                 let after = transaction.reply(reply, &mut self.out);
@@ -217,6 +225,7 @@ impl Client {
         match &self.state {
             State::Greeting => Some(Phase::Greeting),
             State::Ehlo | State::Helo => Some(Phase::Hello),
+            State::SignIn(_) => Some(Phase::SignIn),
             State::StartTls => Some(Phase::StartTls),
             State::TlsDue | State::TlsAwaited => Some(Phase::Handshake),
             State::Message(transaction) => Some(transaction.phase()),
@@ -248,7 +257,56 @@ impl Client {
         if self.config.tls == Tls::Required && self.peer.tls.is_none() {
             self.quit();
             self.ask(Asked::Report, Question::NoSession(Setback::NoTls));
+            return;
         }
+        if let Some(login) = self.config.login.clone() {
+            self.sign_in(&login);
+        }
+    }
+
+    /// RFC 4954 §4.
+    fn sign_in(&mut self, login: &sasl::Login) {
+        let tls = self.peer.tls.as_ref();
+        // A password is for a host that has proved its name, in a channel that others cannot read.
+        let may_tell = tls.is_some_and(|tls| tls.server_name.is_some() || self.config.is_near);
+        let chosen = SignIn::choose(&self.peer.auth, login, &self.config.nonce, may_tell);
+        let Some(mut sign_in) = chosen else {
+            let why = match (self.peer.auth.is_empty(), may_tell) {
+                (true, _) => "it offers no sign-in (AUTH)".to_owned(),
+                (false, true) => format!("it offers only {}", self.peer.auth),
+                (false, false) => format!(
+                    "it offers only {}, and a password is not told to a host whose certificate \
+                     is not verified",
+                    self.peer.auth
+                ),
+            };
+            return self.not_signed_in(why);
+        };
+        let command = format!("AUTH {} {}", sign_in.mechanism(), sign_in.initial());
+        self.say(&command);
+        self.state = State::SignIn(Box::new(sign_in));
+    }
+
+    fn sign_in_answered(&mut self, reply: &Reply) {
+        let State::SignIn(sign_in) = &mut self.state else { return };
+        match reply.code {
+            334 => {
+                let challenge = reply.lines.first().map_or("", String::as_str);
+                match sign_in.respond(challenge) {
+                    Ok(response) => self.say(&response),
+                    Err(error) => self.not_signed_in(error.to_string()),
+                }
+            }
+            // RFC 5802 §3: with SCRAM a server that does not prove itself is somebody else's.
+            235 if sign_in.is_done() => self.state = State::Ready,
+            235 => self.not_signed_in("it has not proved that it knows the password".to_owned()),
+            _ => self.not_signed_in(format!("it does not let us sign in: {reply}")),
+        }
+    }
+
+    fn not_signed_in(&mut self, why: String) {
+        self.quit();
+        self.ask(Asked::Report, Question::NoSession(Setback::NoSignIn(why)));
     }
 
     /// The server does not want us.
@@ -296,6 +354,7 @@ impl Client {
             State::Greeting => Stage::Greeting,
             State::Ehlo | State::Helo => Stage::Hello,
             State::StartTls | State::TlsDue | State::TlsAwaited => Stage::StartTls,
+            State::SignIn(_) => Stage::Hello,
             State::Ready | State::Quit | State::Closing => {
                 self.state = State::Closing;
                 return;
@@ -326,6 +385,7 @@ impl Client {
             | State::StartTls
             | State::TlsDue
             | State::TlsAwaited
+            | State::SignIn(_)
             | State::Ready
             | State::Closing => waits.command,
         }
@@ -335,11 +395,10 @@ impl Client {
         let State::Message(transaction) = &mut self.state else { return };
         match (asked, answer) {
             (Asked::Body, Answer::Bytes(bytes)) => {
-                transaction.writer.write(&bytes, &mut self.out);
+                transaction.write(bytes, &mut self.out);
             }
             (Asked::Body, Answer::End) => {
-                transaction.writer.end_line(&mut self.out);
-                transaction.content = Content::DotDue;
+                transaction.end_content(&mut self.out);
             }
             // Where the connection is gone already, nothing is uncertain.
             (Asked::FinalDot, Answer::Go) if self.peer_closed => {}
@@ -369,6 +428,7 @@ impl Machine for Client {
             | State::Ehlo
             | State::Helo
             | State::StartTls
+            | State::SignIn(_)
             | State::Ready
             | State::Message(_)
             | State::Quit => self.input.take(bytes),
@@ -416,7 +476,8 @@ impl Machine for Client {
                 Answer::Send(message) => {
                     self.sayings.begin(now);
                     let reset = std::mem::take(&mut self.reset_due);
-                    let mut transaction = Transaction::new(*message, &self.peer, reset);
+                    let mut transaction =
+                        Transaction::new(*message, &self.peer, reset, self.config.chunking);
                     self.reset_due = reset && !transaction.begins();
                     transaction.send(&self.peer, &mut self.out);
                     self.state = State::Message(Box::new(transaction));

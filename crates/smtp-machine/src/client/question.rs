@@ -100,6 +100,9 @@ pub enum Outcome {
     Lacks(Lack),
     /// Our own trouble: the content could not be read.
     Unreadable,
+    /// It has not: the server offers CHUNKING (RFC 3030) and does not know BDAT. On another
+    /// connection, without chunks, it may.
+    NoChunking(Reply),
 }
 
 /// What there was to reply to.
@@ -170,6 +173,8 @@ pub enum Setback {
     },
     /// TLS is required, and not offered.
     NoTls,
+    /// We are to sign in, and cannot or may not: why, in words.
+    NoSignIn(String),
 }
 
 /// What a server has told of itself.
@@ -193,6 +198,10 @@ pub struct Peer {
     pub requiretls: bool,
     /// RFC 6710.
     pub mt_priority: bool,
+    /// RFC 3030.
+    pub chunking: bool,
+    /// RFC 4954: the mechanisms, separated by spaces.
+    pub auth: String,
     /// That it is the host that mail is to go to is proven ([`super::Config::is_proven`]).
     pub is_proven: bool,
     /// RFC 1870.
@@ -216,7 +225,8 @@ impl Peer {
     pub(super) fn read_hello(&mut self, reply: &Reply) {
         (self.pipelining, self.eight_bit_mime, self.smtputf8) = (false, false, false);
         (self.dsn, self.starttls, self.size) = (false, false, Size::NotOffered);
-        (self.requiretls, self.mt_priority) = (false, false);
+        (self.requiretls, self.mt_priority, self.chunking) = (false, false, false);
+        self.auth.clear();
         for line in reply.lines.iter().skip(1) {
             let (keyword, params) = line.split_once(' ').unwrap_or((line, ""));
             match keyword.to_ascii_uppercase().as_str() {
@@ -227,6 +237,8 @@ impl Peer {
                 "STARTTLS" => self.starttls = true,
                 "REQUIRETLS" => self.requiretls = true,
                 "MT-PRIORITY" => self.mt_priority = true,
+                "CHUNKING" => self.chunking = true,
+                "AUTH" => params.clone_into(&mut self.auth),
                 // RFC 1870 §4: 0 or none means no fixed limit.
                 "SIZE" => {
                     self.size = match params.trim().parse() {

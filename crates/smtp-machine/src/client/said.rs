@@ -15,6 +15,8 @@ pub enum Phase {
     StartTls,
     /// The handshake.
     Handshake,
+    /// AUTH.
+    SignIn,
     /// RSET.
     Rset,
     /// MAIL.

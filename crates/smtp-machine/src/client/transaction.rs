@@ -26,7 +26,11 @@ pub(super) struct Transaction {
     begins: bool,
     mail_refused: bool,
     pub(super) content: Content,
-    pub(super) writer: DotWriter,
+    writer: DotWriter,
+    /// The content goes in chunks (RFC 3030), not behind DATA.
+    chunked: bool,
+    /// The last piece of it: sent once it is known whether it is the last.
+    piece: Vec<u8>,
     dsn: bool,
     window: usize,
 }
@@ -38,6 +42,9 @@ enum Awaited {
     Mail,
     Rcpt(usize),
     Data,
+    /// BDAT without LAST.
+    Chunk,
+    /// The final dot, or BDAT with LAST.
     Dot,
 }
 
@@ -77,8 +84,9 @@ pub(super) enum After {
 }
 
 impl Transaction {
-    /// `reset`: whether the server still knows of another message.
-    pub(super) fn new(message: Message, peer: &Peer, reset: bool) -> Self {
+    /// `reset`: whether the server still knows of another message. `may_chunk`: whether BDAT is used
+    /// where it is offered.
+    pub(super) fn new(message: Message, peer: &Peer, reset: bool, may_chunk: bool) -> Self {
         let lack = lack_of_all(&message, peer);
         let outcomes = message
             .recipients
@@ -101,6 +109,8 @@ impl Transaction {
             mail_refused: false,
             content: Content::NotYet,
             writer: DotWriter::default(),
+            chunked: may_chunk && peer.chunking,
+            piece: Vec::new(),
             dsn: peer.dsn,
             window: if peer.pipelining { UNANSWERED_MAX } else { 1 },
         }
@@ -122,7 +132,7 @@ impl Transaction {
             (Content::Sent, _) | (_, Some(Awaited::Dot)) => Stage::Dot,
             (_, Some(Awaited::Rset)) => Stage::Between,
             (_, Some(Awaited::Rcpt(_))) => Stage::Rcpt,
-            (_, Some(Awaited::Data)) => Stage::Data,
+            (_, Some(Awaited::Data | Awaited::Chunk)) => Stage::Data,
             (_, Some(Awaited::Mail) | None) => Stage::Mail,
         }
     }
@@ -135,6 +145,7 @@ impl Transaction {
             (_, Some(Awaited::Rset)) => Phase::Rset,
             (_, Some(Awaited::Rcpt(_))) => Phase::Rcpt,
             (_, Some(Awaited::Data)) => Phase::Data,
+            (_, Some(Awaited::Chunk)) => Phase::Content,
             (_, Some(Awaited::Mail) | None) => Phase::Mail,
         }
     }
@@ -164,6 +175,14 @@ impl Transaction {
                         }
                     }
                 },
+                // RFC 3030 §4.2: the octets follow BDAT at once, so it waits for a recipient.
+                Next::Data if self.chunked && !self.awaited.is_empty() => return,
+                Next::Data if self.chunked => {
+                    self.next = Next::Nothing;
+                    if !self.taken.is_empty() && !self.mail_refused {
+                        self.content = Content::Open;
+                    }
+                }
                 Next::Data => {
                     self.next = Next::Nothing;
                     let hope = !self.awaited.is_empty() || !self.taken.is_empty();
@@ -208,6 +227,19 @@ impl Transaction {
             }
             (Awaited::Data, 3) => self.content = Content::Open,
             (Awaited::Data, 4 | 5) => self.decide_rest(&Outcome::Refused { stage, reply }),
+            (Awaited::Chunk, 2) => {}
+            // It offers CHUNKING and does not know BDAT. Nothing of the message counts, since none
+            // of it was marked as the last; it may go behind DATA.
+            (Awaited::Chunk | Awaited::Dot, 5)
+                if self.chunked && matches!(reply.code, 500 | 502 | 504) =>
+            {
+                self.decide_rest(&Outcome::NoChunking(reply));
+                return After::DoneClose;
+            }
+            (Awaited::Chunk, 4 | 5) => {
+                self.decide_rest(&Outcome::Refused { stage: Stage::Data, reply });
+                return After::DoneClose;
+            }
             (Awaited::Dot, 2 | 4 | 5) if self.content == Content::Void => {}
             (Awaited::Dot, 2) => self.decide_rest(&Outcome::Taken(reply)),
             (Awaited::Dot, 4 | 5) => self.decide_rest(&Outcome::Refused { stage, reply }),
@@ -243,9 +275,48 @@ impl Transaction {
         matches!(self.after(), After::Done)
     }
 
-    /// Sends the final dot: from here on a lost connection leaves the outcome uncertain.
+    /// Whether more of the content may go out: without PIPELINING a chunk waits for the reply to the
+    /// one before.
+    pub(super) fn may_write(&self) -> bool {
+        self.awaited.len() < self.window
+    }
+
+    /// Whether the next reply is to a chunk that is not the last.
+    pub(super) fn awaits_chunk(&self) -> bool {
+        self.awaited.front() == Some(&Awaited::Chunk)
+    }
+
+    /// The next octets of the content.
+    pub(super) fn write(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
+        if !self.chunked {
+            return self.writer.write(&bytes, out);
+        }
+        let piece = std::mem::replace(&mut self.piece, bytes);
+        if !piece.is_empty() {
+            out.extend_from_slice(format!("BDAT {}\r\n", piece.len()).as_bytes());
+            out.extend_from_slice(&piece);
+            self.awaited.push_back(Awaited::Chunk);
+        }
+    }
+
+    /// That was all of the content.
+    pub(super) fn end_content(&mut self, out: &mut Vec<u8>) {
+        if !self.chunked {
+            self.writer.end_line(out);
+        }
+        self.content = Content::DotDue;
+    }
+
+    /// Sends the final dot, or the last chunk: from here on a lost connection leaves the outcome
+    /// uncertain.
     pub(super) fn final_dot(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b".\r\n");
+        if self.chunked {
+            let piece = std::mem::take(&mut self.piece);
+            out.extend_from_slice(format!("BDAT {} LAST\r\n", piece.len()).as_bytes());
+            out.extend_from_slice(&piece);
+        } else {
+            out.extend_from_slice(b".\r\n");
+        }
         self.content = Content::Sent;
         self.awaited.push_back(Awaited::Dot);
     }

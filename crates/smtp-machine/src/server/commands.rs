@@ -63,16 +63,7 @@ impl<R: Acceptance> Server<R> {
                 HoldFor::Until(_) => "HOLDUNTIL",
             }));
         };
-        let end = self.now.after(max);
-        match hold.end(self.now) > end {
-            false => Ok(()),
-            true => Err(Refusal::permanent(
-                501,
-                5,
-                4,
-                format!("A message is held for at most {} seconds, until {end}", max.as_secs()),
-            )),
-        }
+        hold.judge(max, self.now)
     }
 
     pub(super) fn sender_answered(

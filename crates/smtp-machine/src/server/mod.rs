@@ -36,6 +36,8 @@ pub struct Server<R> {
     asked: Option<Asked>,
     /// The service holds a message that will not be completed.
     abort_due: bool,
+    /// The service is to be told that there will be no message from this sender.
+    reset_due: bool,
     hello: Option<Hello>,
     tls: Option<TlsFacts>,
     signed_in: Option<SignedIn>,
@@ -100,6 +102,7 @@ enum Asked {
     BodyBytes,
     BodyEnd,
     BodyAborted,
+    Reset,
 }
 
 /// HELO or EHLO as last given.
@@ -148,6 +151,7 @@ impl<R: Acceptance> Server<R> {
             queued: None,
             asked: None,
             abort_due: false,
+            reset_due: false,
             hello: None,
             tls,
             signed_in: None,
@@ -270,6 +274,12 @@ impl<R: Acceptance> Server<R> {
         self.transaction = None;
     }
 
+    /// The same by the client's wish: what is under way for its sender is wanted no more.
+    fn begin_anew(&mut self) {
+        self.reset_due |= self.transaction.is_some();
+        self.reset();
+    }
+
     fn abort_body(&mut self) {
         if let Some(body) = self.body.take() {
             self.abort_due |= body.at_service();
@@ -314,6 +324,10 @@ impl<R: Acceptance> Machine for Server<R> {
                 self.asked = Some(Asked::BodyAborted);
                 return Step::Ask(Question::BodyAborted);
             }
+            if std::mem::take(&mut self.reset_due) {
+                self.asked = Some(Asked::Reset);
+                return Step::Ask(Question::Reset);
+            }
             if let Some((asked, question)) = self.queued.take() {
                 self.asked = Some(asked);
                 return Step::Ask(question);
@@ -338,7 +352,7 @@ impl<R: Acceptance> Machine for Server<R> {
             Some(Asked::BodyBegin) => self.body_begun(answer, now),
             Some(Asked::BodyBytes) => self.body_bytes_answered(answer),
             Some(Asked::BodyEnd) => self.body_ended(answer),
-            Some(Asked::BodyAborted) | None => {}
+            Some(Asked::BodyAborted | Asked::Reset) | None => {}
         }
     }
 

@@ -21,6 +21,8 @@ pub enum Question {
     BodyEnd,
     /// The message that began with `BodyBegin` will not be completed: forget it. Answer `Ok`.
     BodyAborted,
+    /// There will be no message from the last `Sender`: the client has begun anew. Answer `Ok`.
+    Reset,
 }
 
 /// Octets in one [`Question::BodyBytes`].

@@ -163,7 +163,7 @@ impl<R: Acceptance> Server<R> {
             Command::StartTls => self.start_tls(),
             Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
             Command::Rset => {
-                self.reset();
+                self.begin_anew();
                 self.say("250 2.0.0 Reset");
             }
             Command::Noop => self.say("250 2.0.0 OK"),
@@ -180,7 +180,7 @@ impl<R: Acceptance> Server<R> {
 
     /// RFC 5321 §4.1.1.1, §4.1.4: HELO and EHLO reset like RSET.
     fn hello(&mut self, name: &str, extended: bool) {
-        self.reset();
+        self.begin_anew();
         self.hello = Some(Hello { name: name.to_owned(), extended });
         let hostname = &self.config.hostname;
         // RFC 2034 §4: no enhanced status codes here.
@@ -259,7 +259,7 @@ impl<R: Acceptance> Server<R> {
         if self.hello.is_none() {
             return self.refuse_with(503, 5, 1, "Say EHLO first");
         }
-        self.reset();
+        self.begin_anew();
         self.say("220 2.0.0 Ready for the TLS handshake");
         self.state = State::TlsDue;
     }

@@ -20,6 +20,10 @@ pub fn config(tls: Tls) -> Config {
         hostname: Domain::new("mx.example.org").unwrap(),
         tls,
         is_proven: false,
+        login: None,
+        is_near: false,
+        nonce: "nonce".to_owned(),
+        chunking: true,
         waits: Waits::default(),
     }
 }
@@ -90,6 +94,7 @@ fn outcome_text(outcome: &Outcome) -> String {
         Outcome::Uncertain(loss) => format!("uncertain: {}", loss_text(loss)),
         Outcome::Lacks(lack) => format!("lacks {lack:?}"),
         Outcome::Unreadable => "unreadable".into(),
+        Outcome::NoChunking(reply) => format!("no chunking: {reply}"),
     }
 }
 

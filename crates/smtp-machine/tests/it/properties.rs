@@ -92,7 +92,8 @@ fn agree(question: &server::Question) -> server::Answer<Receipt> {
         | server::Question::Recipient(_)
         | server::Question::BodyBegin(_)
         | server::Question::BodyBytes(_)
-        | server::Question::BodyAborted => server::Answer::Ok,
+        | server::Question::BodyAborted
+        | server::Question::Reset => server::Answer::Ok,
     }
 }
 
@@ -224,6 +225,10 @@ pub fn smtp_replies(octets: &[u8]) {
         hostname: "mx.example.org".parse().unwrap(),
         tls: client::Tls::Opportunistic,
         is_proven: false,
+        login: None,
+        is_near: false,
+        nonce: "nonce".to_owned(),
+        chunking: true,
         waits: client::Waits::default(),
     };
     let mut client = client::Client::new(config);

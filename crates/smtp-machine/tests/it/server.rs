@@ -206,6 +206,22 @@ fn the_peers_time_does_not_run_while_a_question_is_open() {
 }
 
 #[test]
+fn who_begins_anew_is_no_sender_any_more() {
+    for command in ["RSET\r\n", "EHLO again\r\n", "STARTTLS\r\n"] {
+        let mut server = fed("EHLO a\r\nMAIL FROM:<c@d.example>\r\n");
+        assert!(matches!(asked(&mut server), Question::Sender(_)));
+        server.answer(Answer::Ok, NOW);
+        assert_eq!(server.step(NOW), Step::NeedInput);
+        server.input(command.as_bytes(), NOW);
+        assert_eq!(asked(&mut server), Question::Reset, "{command}");
+        server.answer(Answer::Ok, NOW);
+        // Once is enough.
+        server.input(b"RSET\r\n", NOW);
+        assert!(!matches!(server.step(NOW), Step::Ask(_)), "{command}");
+    }
+}
+
+#[test]
 fn a_message_has_a_time_as_a_whole() {
     let mut server = in_data();
     let mut now = NOW;

@@ -142,6 +142,10 @@ impl Service {
                 self.log.push("aborted".into());
                 Answer::Ok
             }
+            Question::Reset => {
+                assert!(self.begun.is_none(), "begun anew within a message");
+                Answer::Ok
+            }
         }
     }
 

@@ -182,7 +182,12 @@ impl<E: Executor> Index<E> {
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
             | Record::TlsPolicySeen(_)
-            | Record::Undone { .. } => return Ok(None),
+            | Record::OperatorChanged(_)
+            | Record::Looked(_)
+            | Record::Undone { .. }
+            | Record::RelayLoginSet { .. }
+            | Record::HookTried { .. }
+            | Record::ChangeUndone { .. } => return Ok(None),
         };
         Ok(Some(noted))
     }
@@ -369,6 +374,9 @@ const fn doer(actor: &Actor) -> Option<Doer> {
         }
         Actor::Session { account, ip, via, session } => {
             Some(Doer { account: account.0, session: Some(session), ip, via: Some(via) })
+        }
+        Actor::Console { ip, .. } => {
+            Some(Doer { account: 0, session: None, ip: Some(ip), via: None })
         }
         Actor::Operator { .. } => Some(Doer { account: 0, session: None, ip: None, via: None }),
         Actor::Peer { .. } | Actor::Server => None,

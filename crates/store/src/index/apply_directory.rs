@@ -7,7 +7,7 @@ use mail_types::{AccountId, Domain};
 use super::load::account_from;
 use super::{Index, broken};
 use crate::directory::{Account, Alias, Route};
-use crate::record::Record;
+use crate::record::{Record, RelayLogin};
 use crate::sql::{Executor, Param, SqlError};
 
 impl<E: Executor> Index<E> {
@@ -95,8 +95,28 @@ impl<E: Executor> Index<E> {
                 let name = domain.as_ref().map_or("*", Domain::as_str);
                 self.sql.execute("DELETE FROM route WHERE domain = $1", &[name.into()])?;
             }
+            Record::RelayLoginSet { relay, login } => {
+                return self.relay_login_set(relay, login.as_ref());
+            }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn relay_login_set(&mut self, relay: &str, login: Option<&RelayLogin>) -> Result<(), SqlError> {
+        let logins = &mut Arc::make_mut(&mut self.directory).logins;
+        let Some(login) = login else {
+            logins.remove(relay);
+            let remove = "DELETE FROM relay_login WHERE relay = $1";
+            return self.sql.execute(remove, &[relay.into()]).map(drop);
+        };
+        logins.insert(relay.to_owned(), login.clone());
+        let password = Param::Blob(login.password.0.as_bytes());
+        self.sql.execute(
+            "INSERT INTO relay_login (relay, name, password) VALUES ($1, $2, $3) \
+             ON CONFLICT (relay) DO UPDATE SET name = excluded.name, password = excluded.password",
+            &[relay.into(), login.name.as_str().into(), password],
+        )?;
         Ok(())
     }
 

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use mail_types::{AccountId, Timestamp};
+use mail_types::{AccountId, RecordSeq, Timestamp};
 
 use super::{Index, broken};
 use crate::directory::Token;
-use crate::record::{Entry, Record};
+use crate::record::{Entry, HookTry, Record};
 use crate::sql::{Executor, Param, SqlError};
 
 /// A key of a request is forgotten when another one is used so long after it; settings may ask for
 /// less.
 const SEND_KEY_KEPT_MS: i64 = 31 * 24 * 3600 * 1000;
+
+/// Tries of each hook that are kept.
+const HOOK_TRIES_KEPT: i64 = 100;
 
 impl<E: Executor> Index<E> {
     pub(super) fn apply_door(&mut self, entry: &Entry) -> Result<(), SqlError> {
@@ -77,6 +80,8 @@ impl<E: Executor> Index<E> {
                 // What signed is of no use any more.
                 let remove = "UPDATE hook SET removed = 1, secret = $2 WHERE id = $1";
                 self.sql.execute(remove, &[(*hook).into(), Param::Blob(&[])])?;
+                let forget = "DELETE FROM hook_log WHERE hook = $1";
+                self.sql.execute(forget, &[(*hook).into()])?;
             }
             Record::HookReached { hook, head } => {
                 let reached = "UPDATE hook SET head = $2 WHERE id = $1";
@@ -84,6 +89,37 @@ impl<E: Executor> Index<E> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Keeps the latest tries of a hook.
+    pub(super) fn hook_tried(
+        &mut self,
+        hook: u64,
+        tries: &[HookTry],
+        seq: RecordSeq,
+    ) -> Result<(), SqlError> {
+        for (place, one) in (0_u64..).zip(tries) {
+            self.sql.execute(
+                "INSERT INTO hook_log (hook, seq, place, at, event, kind, said, told) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &[
+                    hook.into(),
+                    seq.0.into(),
+                    place.into(),
+                    one.at.0.into(),
+                    one.event.as_str().into(),
+                    one.kind.as_str().into(),
+                    one.said.as_str().into(),
+                    i64::from(one.told).into(),
+                ],
+            )?;
+        }
+        self.sql.execute(
+            "DELETE FROM hook_log WHERE hook = $1 AND (seq, place) NOT IN (SELECT seq, place \
+             FROM hook_log WHERE hook = $1 ORDER BY seq DESC, place DESC LIMIT $2)",
+            &[hook.into(), HOOK_TRIES_KEPT.into()],
+        )?;
         Ok(())
     }
 

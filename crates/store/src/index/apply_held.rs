@@ -7,7 +7,7 @@ use super::apply_mailbox::NewMessage;
 use super::{Index, parsed};
 use crate::custody::CustodyState;
 use crate::record::{Accepted, NewCustody, Place};
-use crate::record_held::{Condition, CustodiesChanged, Hold, Waiting};
+use crate::record_held::{ChangeKind, Condition, CustodiesChanged, Hold, Waiting};
 use crate::sql::{Executor, SqlError};
 
 /// The columns that a custody keeps while it is held.
@@ -71,14 +71,21 @@ impl<E: Executor> Index<E> {
             "INSERT INTO queue_change_part (id, seq, segment, place) VALUES ($1, $2, $3, $4)",
             &[change.change.into(), seq.0.into(), at.segment.into(), at.offset.into()],
         )?;
-        if let Some(undone) = change.undoes {
-            let undo = "UPDATE queue_change SET undone = 1 WHERE id = $1";
-            self.sql.execute(undo, &[undone.into()])?;
-        }
         for item in &change.items {
             self.set_condition(now, item.custody, &item.is)?;
+            if change.kind == ChangeKind::ReleaseDue {
+                // Nobody undoes that.
+                self.forget_wait(item.custody)?;
+            }
             self.tell_story_of_custody(item.custody, seq, at)?;
         }
+        Ok(())
+    }
+
+    /// All of a change is undone that could be.
+    pub(super) fn change_undone(&mut self, change: u64) -> Result<(), SqlError> {
+        let undone = "UPDATE queue_change SET undone = 1 WHERE id = $1";
+        self.sql.execute(undone, &[change.into()])?;
         Ok(())
     }
 
@@ -88,6 +95,9 @@ impl<E: Executor> Index<E> {
         custody: CustodyId,
         is: &Condition,
     ) -> Result<(), SqlError> {
+        if let Condition::Queued(_) | Condition::Held { .. } = is {
+            self.back_from_mailbox(custody)?;
+        }
         match is {
             Condition::Queued(waiting) => {
                 self.sql.execute(
@@ -119,42 +129,9 @@ impl<E: Executor> Index<E> {
                 self.moved_in_queue(custody)?;
                 self.set_state(custody, CustodyState::Queued)
             }
-            Condition::Held { hold, then } => {
-                self.sql.execute(
-                    concat!(
-                        "INSERT INTO held (",
-                        kept!(),
-                        ", since, held_by, reason, was_queued) SELECT ",
-                        kept!(),
-                        ", $2, '', '', 1 FROM queue WHERE custody = $1"
-                    ),
-                    &[custody.0.into(), now.0.into()],
-                )?;
-                self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
-                self.sql.execute(
-                    "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5, \
-                     release_at = CASE WHEN $2 = 'future' THEN (SELECT until FROM future_release \
-                     WHERE future_release.mail = held.mail) END WHERE custody = $1",
-                    &[
-                        custody.0.into(),
-                        hold.by.word().into(),
-                        hold.reason.as_str().into(),
-                        hold.purge_at.map(|at| at.0).into(),
-                        i64::from(then.is_some()).into(),
-                    ],
-                )?;
-                if let Some(waiting) = then {
-                    self.set_waiting(
-                        "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
-                         give_back = $6 WHERE custody = $1",
-                        custody,
-                        waiting,
-                    )?;
-                }
-                self.set_state(custody, CustodyState::Held)
-            }
+            Condition::Held { hold, then } => self.hold(now, custody, hold, then.as_ref()),
             Condition::Delivered { mailbox, uid, mod_seq, flags, internal_date, bytes, mail } => {
-                self.forget_hold(custody)?;
+                self.remember_wait(now, custody)?;
                 // Two recipients may lead to one account, which then has the message once.
                 if self.mailboxes.get(mailbox).is_some_and(|known| uid.get() >= known.uid_next) {
                     let arrival = NewMessage {
@@ -180,6 +157,95 @@ impl<E: Executor> Index<E> {
                 self.set_state(custody, CustodyState::Purged)
             }
         }
+    }
+
+    /// Out of the queue, if it was there, and kept back.
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        custody: CustodyId,
+        hold: &Hold,
+        then: Option<&Waiting>,
+    ) -> Result<(), SqlError> {
+        self.sql.execute(
+            concat!(
+                "INSERT INTO held (",
+                kept!(),
+                ", since, held_by, reason, was_queued) SELECT ",
+                kept!(),
+                ", $2, '', '', 1 FROM queue WHERE custody = $1"
+            ),
+            &[custody.0.into(), now.0.into()],
+        )?;
+        self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
+        self.sql.execute(
+            "UPDATE held SET held_by = $2, reason = $3, purge_at = $4, was_queued = $5, \
+             release_at = CASE WHEN $2 = 'future' THEN (SELECT until FROM future_release \
+             WHERE future_release.mail = held.mail) END WHERE custody = $1",
+            &[
+                custody.0.into(),
+                hold.by.word().into(),
+                hold.reason.as_str().into(),
+                hold.purge_at.map(|at| at.0).into(),
+                i64::from(then.is_some()).into(),
+            ],
+        )?;
+        if let Some(waiting) = then {
+            self.set_waiting(
+                "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
+                 give_back = $6 WHERE custody = $1",
+                custody,
+                waiting,
+            )?;
+        }
+        self.set_state(custody, CustodyState::Held)
+    }
+
+    /// Out of the queue or the hold, into a mailbox: how it waited is kept, in case that was a slip.
+    fn remember_wait(&mut self, now: Timestamp, custody: CustodyId) -> Result<(), SqlError> {
+        let held = concat!(
+            "INSERT INTO released (",
+            kept!(),
+            ", since) SELECT ",
+            kept!(),
+            ", since FROM held WHERE custody = $1"
+        );
+        self.sql.execute(held, &[custody.0.into()])?;
+        let queued = concat!(
+            "INSERT INTO released (",
+            kept!(),
+            ", since) SELECT ",
+            kept!(),
+            ", $2 FROM queue WHERE custody = $1"
+        );
+        self.sql.execute(queued, &[custody.0.into(), now.0.into()])?;
+        self.sql.execute("DELETE FROM queue WHERE custody = $1", &[custody.0.into()])?;
+        self.forget_hold(custody)
+    }
+
+    /// What was released into a mailbox is held as it was, before it becomes what else it is to be.
+    fn back_from_mailbox(&mut self, custody: CustodyId) -> Result<(), SqlError> {
+        let back = concat!(
+            "INSERT INTO held (",
+            kept!(),
+            ", since, held_by, reason, was_queued) SELECT ",
+            kept!(),
+            ", since, '', '', 0 FROM released WHERE custody = $1 AND EXISTS (SELECT 1 FROM custody \
+             WHERE custody.id = released.custody AND custody.state = $2)"
+        );
+        let delivered = CustodyState::Delivered.code();
+        let found = self.sql.execute(back, &[custody.0.into(), delivered.into()])?;
+        if found > 0 {
+            let out = "UPDATE custody SET mailbox = NULL, uid = NULL WHERE id = $1";
+            self.sql.execute(out, &[custody.0.into()])?;
+            self.forget_wait(custody)?;
+        }
+        Ok(())
+    }
+
+    fn forget_wait(&mut self, custody: CustodyId) -> Result<(), SqlError> {
+        let forget = "DELETE FROM released WHERE custody = $1";
+        self.sql.execute(forget, &[custody.0.into()]).map(drop)
     }
 
     fn forget_hold(&mut self, custody: CustodyId) -> Result<(), SqlError> {

@@ -7,7 +7,7 @@ use mail_types::{AccountId, Address, MailboxId, ModSeq, SpecialUse};
 use super::{Index, Mailbox, broken, parsed};
 use crate::directory::{Account, Alias, Directory, Route};
 use crate::dkim_keys::PrivateKey;
-use crate::record::Credentials;
+use crate::record::{Credentials, RelayLogin, RelayPassword};
 use crate::sql::{Executor, Row, SqlError};
 
 impl<E: Executor> Index<E> {
@@ -39,6 +39,12 @@ impl<E: Executor> Index<E> {
             };
             let port = u16::try_from(row.int(2)?).map_err(broken)?;
             directory.routes.insert(domain, Route { host: row.text(1)?.to_owned(), port });
+            Ok(())
+        })?;
+        self.sql.query("SELECT relay, name, password FROM relay_login", &[], &mut |row| {
+            let password = String::from_utf8(row.blob(2)?.to_vec()).map_err(broken)?;
+            let (name, password) = (row.text(1)?.to_owned(), RelayPassword(password));
+            directory.logins.insert(row.text(0)?.to_owned(), RelayLogin { name, password });
             Ok(())
         })?;
         let keys = "SELECT domain, selector, key, since FROM dkim_key ORDER BY domain, selector";

@@ -9,6 +9,7 @@ mod apply_doors;
 mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
+mod apply_operators;
 mod apply_queue;
 mod apply_quota;
 mod apply_restored;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use journal::{BodyFile, Head};
 use mail_types::{AccountId, MailboxId, ModSeq, RecordSeq, SpecialUse, Timestamp};
 
-use crate::FutureRelease;
 use crate::acl::AclEntry;
 use crate::directory::Directory;
 use crate::lanes::Lane;
@@ -28,6 +28,7 @@ use crate::quota::Usage;
 use crate::record::{Entry, Place, Quota, Record};
 use crate::record_report::ReportOutcome;
 use crate::schema;
+use crate::sent::SentNews;
 use crate::sql::{Executor, Param, SqlError};
 pub use apply_act::NewAct;
 pub use apply_held::EVERYWHERE;
@@ -98,12 +99,16 @@ pub struct Index<E> {
     pub pauses: HashSet<String>,
     /// Lanes of the queue in which something has become due; nobody asks while it is replayed.
     pub queue_news: Option<Vec<(Lane, Timestamp)>>,
+    /// How much mail went by, where its table does not have it yet.
+    flow: apply_operators::FlowNews,
     /// What accounts keep; their mailboxes are not counted here.
     pub usage: HashMap<AccountId, Usage>,
     /// Accounts whose quota, or what is used of it, has changed.
     quota_news: HashSet<AccountId>,
     /// Mailboxes whose row is behind what is in memory.
     dirty: HashSet<MailboxId>,
+    /// Messages that were sent and are not yet counted in the tables.
+    pub(crate) sent_news: SentNews,
     /// The last ids in use.
     pub last: LastIds,
 }
@@ -147,9 +152,11 @@ impl<E: Executor> Index<E> {
             quotas: HashMap::new(),
             pauses: HashSet::new(),
             queue_news: None,
+            flow: apply_operators::FlowNews::default(),
             usage: HashMap::new(),
             quota_news: HashSet::new(),
             dirty: HashSet::new(),
+            sent_news: SentNews::default(),
             last: LastIds::default(),
         }
     }
@@ -172,6 +179,7 @@ impl<E: Executor> Index<E> {
         let mut index = Self::empty(sql);
         index.load_directory()?;
         index.load_tokens()?;
+        index.load_operators()?;
         index.load_mailboxes()?;
         index.load_acl()?;
         index.load_quotas()?;
@@ -212,6 +220,8 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's; the index must then be loaded anew.
     pub fn commit(&mut self, head: &Head) -> Result<(), SqlError> {
+        self.write_flow()?;
+        self.write_sent()?;
         for id in std::mem::take(&mut self.dirty) {
             let Some(mailbox) = self.mailboxes.get(&id) else { continue };
             self.sql.execute(
@@ -292,6 +302,7 @@ impl<E: Executor> Index<E> {
     /// # Errors
     /// The engine's.
     pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
+        self.note(entry, seq, at)?;
         self.note_act(entry, seq, at)?;
         match &entry.record {
             Record::DomainAdded { .. }
@@ -303,7 +314,8 @@ impl<E: Executor> Index<E> {
             | Record::AliasSet { .. }
             | Record::AliasRemoved { .. }
             | Record::RouteSet { .. }
-            | Record::RouteRemoved { .. } => self.apply_directory(&entry.record),
+            | Record::RouteRemoved { .. }
+            | Record::RelayLoginSet { .. } => self.apply_directory(&entry.record),
             Record::KeyChanged(change) => self.apply_key(change, entry.at),
             Record::MailboxCreated { mailbox, account, name, uid_validity, special_use } => {
                 let name = name.clone();
@@ -355,14 +367,15 @@ impl<E: Executor> Index<E> {
                 self.tell_story_of_custody(*custody, seq, at)
             }
             Record::Tried(tried) => {
+                self.note_sent(tried, entry.at);
                 self.add_hosts(tried)?;
-                for (custody, outcome) in &tried.outcomes {
+                tried.outcomes.iter().try_for_each(|(custody, outcome)| {
                     self.attempted(*custody, outcome)?;
-                    self.tell_story_of_custody(*custody, seq, at)?;
-                }
-                Ok(())
+                    self.tell_story_of_custody(*custody, seq, at)
+                })
             }
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
+            Record::ChangeUndone { change } => self.change_undone(*change),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
             }
@@ -383,6 +396,9 @@ impl<E: Executor> Index<E> {
             | Record::HookSet { .. }
             | Record::HookRemoved { .. }
             | Record::HookReached { .. } => self.apply_door(entry),
+            Record::OperatorChanged(change) => self.apply_operator(entry, change),
+            Record::Looked(looked) => self.apply_looked(looked, seq, at),
+            Record::HookTried { hook, tries } => self.hook_tried(*hook, tries, seq),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {
                 crate::metadata::apply(&mut self.sql, *mailbox, *account, entry, value.as_deref())
@@ -409,11 +425,9 @@ impl<E: Executor> Index<E> {
                 let insert = "INSERT INTO tls_optional (mail) VALUES ($1)";
                 self.sql.execute(insert, &[mail.0.into()]).map(drop)
             }
-            Record::FutureRelease { mail, until, asked_secs } => {
-                let (until, asked_secs) = (*until, *asked_secs);
-                self.future_release(*mail, FutureRelease { until, asked_secs }, seq, at)
+            Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
+                self.apply_later(&entry.record, seq, at)
             }
-            Record::PrioritySet { mail, priority } => self.priority_set(*mail, *priority, seq, at),
             // What was turned away has no story.
             Record::Judged(judged) => match judged.mail {
                 Some(mail) => self.tell_story(mail, seq, at),

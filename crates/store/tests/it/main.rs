@@ -13,6 +13,7 @@ mod mended;
 mod model;
 mod power;
 mod quotas;
+mod released;
 mod reports;
 mod review;
 mod rights;

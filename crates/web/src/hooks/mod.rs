@@ -7,7 +7,7 @@
 mod event;
 mod sign;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use hyper::header::HeaderValue;
 use mail_types::Timestamp;
 use net::{Bell, HttpClient, HttpLimits, HttpRequest, Reach, Stop};
 use serde_json::{Value, json};
-use store::{Hook, Store};
+use store::{Hook, HookTry, Store};
 use tokio::task::JoinHandle;
 
 use event::Event;
@@ -42,8 +42,8 @@ const ANSWER_OCTETS_MAX: usize = 64 << 10;
 const RECORDS_MAX: usize = 256;
 /// Records without anything to tell after which a hook's place is kept all the same.
 const RECORDS_UNKEPT_MAX: u64 = 10_000;
-/// Tries of each hook that `hook log` shows.
-const TRIES_KEPT_MAX: usize = 100;
+/// Octets of what a receiver said that are kept.
+const SAID_OCTETS_MAX: usize = 200;
 /// A hook that is so far behind is told to the operator, once in so long.
 const BEHIND_ALARM: Duration = Duration::from_secs(900);
 
@@ -63,18 +63,7 @@ pub struct Hooks {
 #[derive(Default)]
 struct State {
     task: Option<JoinHandle<()>>,
-    tries: VecDeque<Try>,
     failing: Option<Failing>,
-}
-
-/// One try.
-#[derive(Clone, Debug)]
-struct Try {
-    at: Timestamp,
-    id: String,
-    kind: &'static str,
-    said: String,
-    is_told: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -148,20 +137,6 @@ impl Hooks {
         told.collect()
     }
 
-    /// The latest tries of a hook, newest first.
-    #[must_use]
-    pub fn log(&self, hook: u64) -> Vec<Value> {
-        let state = self.state();
-        let tries = state.get(&hook).map(|state| state.tries.iter().rev()).into_iter().flatten();
-        let show = |one: &Try| {
-            json!({
-                "at": one.at.to_string(), "event": one.id, "kind": one.kind, "said": one.said,
-                "told": one.is_told,
-            })
-        };
-        tries.map(show).collect()
-    }
-
     /// Tells a hook an event of no consequence, once; what it said.
     ///
     /// # Errors
@@ -218,13 +193,14 @@ impl Hooks {
             }
         };
         let told = !events.is_empty();
+        let mut tries = Vec::with_capacity(events.len());
         for event in events {
-            self.tell(hook, &event).await;
+            tries.push(self.tell(hook, &event).await);
         }
         hook.head = head;
         // Only now: what is told twice is better than what is never told.
         if told || head.last_seq.0 > *kept + RECORDS_UNKEPT_MAX {
-            match self.store.hook_reached(hook.id, &head).await {
+            match self.store.hook_reached(hook.id, &head, tries).await {
                 Ok(()) => *kept = head.last_seq.0,
                 Err(refused) => tracing::warn!(%refused, hook = hook.id, "its place is not kept"),
             }
@@ -232,35 +208,38 @@ impl Hooks {
         more
     }
 
-    /// Tells one event, as often as it takes.
-    async fn tell(&self, hook: &Hook, event: &Event) {
+    /// Tells one event, as often as it takes; the try by which it was told. Those before it are kept
+    /// at once: the next may be an hour away.
+    async fn tell(&self, hook: &Hook, event: &Event) -> HookTry {
         let mut tries: usize = 0;
         loop {
             let said = self.post(hook, event).await;
-            let (is_told, text) = match &said {
-                Ok(said) => (true, said.clone()),
-                Err(why) => (false, why.clone()),
+            let (told, mut said) = match said {
+                Ok(said) => (true, said),
+                Err(why) => (false, why),
             };
+            let end = (0..=SAID_OCTETS_MAX).rev().find(|&end| said.is_char_boundary(end));
+            said.truncate(end.unwrap_or(0));
+            let (at, kind) = (net::now(), event.kind.to_owned());
+            let one = HookTry { at, event: event.id.clone(), kind, said, told };
             let wait = WAITS[tries.min(WAITS.len() - 1)];
-            self.note(hook, event, is_told, text, wait);
-            if is_told {
-                return;
+            self.note(hook, &one, wait);
+            if told {
+                return one;
+            }
+            if let Err(refused) = self.store.hook_tried(hook.id, vec![one]).await {
+                tracing::warn!(%refused, hook = hook.id, "a try of a hook is not kept");
             }
             tries += 1;
             self.wait(wait).await;
         }
     }
 
-    fn note(&self, hook: &Hook, event: &Event, is_told: bool, said: String, wait: Duration) {
-        let now = net::now();
+    fn note(&self, hook: &Hook, one: &HookTry, wait: Duration) {
+        let now = one.at;
         let mut all = self.state();
         let Some(state) = all.get_mut(&hook.id) else { return };
-        if state.tries.len() >= TRIES_KEPT_MAX {
-            state.tries.pop_front();
-        }
-        let (id, kind) = (event.id.clone(), event.kind);
-        state.tries.push_back(Try { at: now, id, kind, said: said.clone(), is_told });
-        if is_told {
+        if one.told {
             state.failing = None;
             return;
         }
@@ -273,7 +252,7 @@ impl Hooks {
         });
         failing.tries += 1;
         failing.next = now.after(wait);
-        failing.why = said;
+        failing.why.clone_from(&one.said);
         let due = failing.alarmed.unwrap_or(failing.since);
         if now.since(due) >= BEHIND_ALARM {
             failing.alarmed = Some(now);

@@ -27,6 +27,7 @@ async fn server(pages: Vec<PageSource>) -> SocketAddr {
         pages,
         health: None,
         api: None,
+        console: None,
         room: Shared::room(4 << 20),
     });
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

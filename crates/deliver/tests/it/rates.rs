@@ -1,0 +1,141 @@
+//! Rates of providers, warm-up, and one connection for domains with the same hosts.
+
+use std::time::Duration;
+
+use deliver::{HostLimit, WarmUp};
+use peers::{Script, Sink};
+
+use crate::concurrency::limit;
+use crate::world::{LIMIT, World, short};
+
+/// Domains whose mail this sink takes as `mx.shared.test`.
+fn domains(world: &World, sink: &Sink, count: usize) -> Vec<String> {
+    world.dns.address("mx.shared.test", sink.addr().ip());
+    let domains: Vec<String> = (0..count).map(|number| format!("d{number}.test")).collect();
+    for domain in &domains {
+        world.dns.mx(domain, 10, "mx.shared.test");
+    }
+    domains
+}
+
+async fn until_none_is_taken(world: &World) {
+    world
+        .queue
+        .wait_for("nothing to be taken", |state| {
+            state.custodies.values().all(|custody| !custody.taken)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_provider_gets_no_more_than_its_rate_and_the_rest_waits_in_the_queue() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.host_limits = vec![HostLimit { per_minute: Some(3), ..limit("*.shared.test") }];
+    })
+    .await;
+    let domains = domains(&world, &sink, 2);
+    let custodies: Vec<_> =
+        (0..8).map(|number| world.add_to(&format!("u{number}@{}", domains[number % 2]))).collect();
+    sink.wait_for(LIMIT, |state| state.count == 3).await;
+    until_none_is_taken(&world).await;
+    let waits: Vec<String> = domains
+        .iter()
+        .filter_map(|domain| {
+            let host = mail_types::Address::parse(&format!("x@{domain}")).unwrap().host;
+            world.runner.wait_of(&host).map(|wait| wait.to_string())
+        })
+        .collect();
+    assert!(!waits.is_empty());
+    for wait in waits {
+        assert!(
+            wait.starts_with("waits for the rate to *.shared.test (3 a minute) until "),
+            "{wait}"
+        );
+    }
+    for wanted in [6, 8] {
+        world.advance(Duration::from_secs(62));
+        sink.wait_for(LIMIT, |state| state.count == wanted).await;
+        until_none_is_taken(&world).await;
+    }
+    world.wait_all_closed().await;
+    // To wait is no failure, and no attempt.
+    world.queue.read(|state| {
+        for custody in &custodies {
+            let outcomes = &state.custodies[custody].outcomes;
+            assert_eq!(outcomes.iter().map(short).collect::<Vec<_>>(), ["relayed"]);
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_new_address_of_ours_sends_little_on_its_first_day() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.warm_up = Some(WarmUp { first_day: 2, growth_percent: 200, done_at: 8 });
+    })
+    .await;
+    let domains = domains(&world, &sink, 3);
+    for number in 0..9 {
+        world.add_to(&format!("u{number}@{}", domains[number % 3]));
+    }
+    for wanted in [2, 6, 9] {
+        sink.wait_for(LIMIT, |state| state.count == wanted).await;
+        until_none_is_taken(&world).await;
+        assert_eq!(sink.count(), wanted);
+        world.advance(Duration::from_secs(86_400));
+    }
+    world.wait_all_closed().await;
+}
+
+#[tokio::test]
+async fn one_connection_carries_the_mail_of_domains_with_the_same_hosts() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| s.idle = LIMIT).await;
+    for domain in domains(&world, &sink, 5) {
+        let custody = world.add_to(&format!("one@{domain}"));
+        assert_eq!(short(&world.outcome(custody).await), "relayed");
+    }
+    assert_eq!((sink.state().connections, sink.count()), (1, 5));
+    // With another preference the hosts are not the same ones.
+    world.dns.mx("other.test", 20, "mx.shared.test");
+    let custody = world.add_to("one@other.test");
+    assert_eq!(short(&world.outcome(custody).await), "relayed");
+    assert_eq!(sink.state().connections, 2);
+}
+
+/// RFC 3461 §4.1: it waits as any other mail, and its sender hears of it once.
+#[tokio::test]
+async fn who_wants_to_hear_of_delays_hears_of_those_by_rates() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.warm_up = Some(WarmUp { first_day: 2, growth_percent: 1000, done_at: 20 });
+        // A page is smaller than what waits.
+        s.items_per_destination_max = 8;
+    })
+    .await;
+    let domain = domains(&world, &sink, 1).remove(0);
+    for number in 0..12 {
+        world.add_to(&format!("u{number}@{domain}"));
+    }
+    sink.wait_for(LIMIT, |state| state.count == 2).await;
+    until_none_is_taken(&world).await;
+    assert!(world.queue.read(|state| state.reports.is_empty()));
+    // START is 8 in the morning; the warning is due after four hours.
+    world.advance(Duration::from_secs(5 * 3600));
+    let told = "the ten that wait to be told of";
+    world.queue.wait_for(told, |state| state.reports.len() == 10).await;
+    until_none_is_taken(&world).await;
+    world.queue.read(|state| {
+        let text = String::from_utf8_lossy(&state.reports[0].body);
+        for part in ["Action: delayed", "Status: 4.4.5", "waits for the warm-up of 127.0.0.1"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    });
+    world.advance(Duration::from_secs(3600));
+    until_none_is_taken(&world).await;
+    assert_eq!(sink.count(), 2);
+    world.advance(Duration::from_secs(86_400));
+    world.wait_all_closed().await;
+    assert_eq!((sink.count(), world.queue.read(|state| state.reports.len())), (12, 10));
+}

@@ -1,0 +1,196 @@
+//! What operators ask over HTTP: permitted here, done as for the command line, and every look at
+//! mail written down before anything of it is shown.
+
+use std::sync::Arc;
+
+use mail_types::Domain;
+use serde_json::Value;
+use store::{Actor, Looked, LookedAt, OperatorAct, OperatorRole, Store, Story};
+
+use crate::control::{self, Parts};
+use crate::mailbox_command;
+use crate::message_view::{self, Part};
+use crate::narrow;
+use crate::permit::{self, Asker, Denied};
+use crate::request::{Failure, Request, Which, query_of};
+use crate::view;
+
+/// Stories that one request tells.
+const STORIES_MAX: usize = 200;
+const STORIES_DEFAULT: usize = 20;
+
+/// The desk where operators ask.
+pub struct Desk {
+    store: Store,
+    parts: Parts,
+}
+
+impl Desk {
+    pub fn new(store: &Store, parts: &Parts) -> Arc<Self> {
+        Arc::new(Self { store: store.clone(), parts: parts.clone() })
+    }
+
+    async fn done(&self, who: web::Who, asked: Value) -> Result<Value, web::Trouble> {
+        let request = read(asked)?;
+        let asker = Asker {
+            role: &who.operator.role,
+            scopes: who.scopes.as_deref(),
+            is_confirmed: who.is_confirmed,
+        };
+        permit::may(&asker, &request).map_err(|denied| match denied {
+            Denied::Never(why) => web::Trouble::Forbidden(why),
+            Denied::Confirm => web::Trouble::Confirm,
+        })?;
+        let actor = Actor::Console { operator: who.operator.name.clone(), ip: who.ip };
+        let domains = match &who.operator.role {
+            OperatorRole::DomainAdmin { domains } => Some(domains.clone()),
+            OperatorRole::Operator | OperatorRole::Auditor => None,
+        };
+        if let Request::Trace { .. } | Request::Message { .. } | Request::QueueShow { .. } = request
+        {
+            let store = self.store.clone();
+            let work = move || look(&store, request, actor, domains.as_deref());
+            let done = tokio::task::spawn_blocking(work).await;
+            return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
+        if let Request::Mailbox { ask: mailbox_command::Ask::Show { account, mailbox, .. } } =
+            &request
+        {
+            let asked = format!("the mailbox {mailbox} of {account}");
+            let looked = Looked { at: LookedAt::Story, asked, mails: Vec::new() };
+            let pending = self.store.looked(actor.clone(), looked);
+            pending.await.map_err(|refused| told(Failure::from(refused)))?;
+        }
+        let narrowed = match &request {
+            Request::AccountList => Some("address"),
+            Request::AliasList => Some("alias"),
+            Request::DomainList => Some("domain"),
+            _ => None,
+        };
+        let answer = control::done(&self.store, &self.parts, request, actor).await.map_err(told)?;
+        Ok(match (narrowed, domains) {
+            (Some(name), Some(domains)) => narrow::rows(answer, name, &domains),
+            _ => answer,
+        })
+    }
+}
+
+impl web::Desk for Desk {
+    fn perform(
+        &self,
+        who: web::Who,
+        request: Value,
+    ) -> web::Future_<'_, Result<Value, web::Trouble>> {
+        Box::pin(self.done(who, request))
+    }
+
+    fn note(&self, who: web::Who, act: OperatorAct) -> web::Future_<'_, Result<(), web::Trouble>> {
+        let actor = Actor::Console { operator: who.operator.name.clone(), ip: who.ip };
+        let pending = self.store.change_operator(actor, &who.operator.name, act);
+        Box::pin(async move { pending.await.map_err(|refused| told(Failure::from(refused))) })
+    }
+}
+
+/// A request as JSON; one to trace may say what is looked for as a person types it (`text`).
+fn read(mut asked: Value) -> Result<Request, web::Trouble> {
+    if asked["do"] == "trace" {
+        let text = asked["text"].as_str().unwrap_or_default().trim().to_owned();
+        if asked["which"].is_null() {
+            let which = if text.is_empty() { Ok(Which::All) } else { Which::parse(&text) };
+            let which = which.map_err(web::Trouble::Invalid)?;
+            asked["which"] = serde_json::to_value(which).unwrap_or_default();
+        }
+        for name in ["since", "until"] {
+            if let Some(text) = asked[name].as_str().map(str::to_owned) {
+                let time = match text.is_empty() {
+                    true => Ok(Value::Null),
+                    false => crate::cli::parse_time(&text).map(Value::from),
+                };
+                asked[name] = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
+            }
+        }
+    }
+    serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
+}
+
+/// Looks at mail: written down first, shown then.
+fn look(
+    store: &Store,
+    request: Request,
+    actor: Actor,
+    domains: Option<&[Domain]>,
+) -> Result<Value, Failure> {
+    let asked = match &request {
+        Request::Trace { which, .. } => asked_words(which),
+        Request::Message { receipt, .. } => receipt.clone(),
+        _ => "the queue".to_owned(),
+    };
+    let (at, part) = match &request {
+        Request::Message { part, .. } => (part.looked_at(), Some(*part)),
+        _ => (LookedAt::Story, None),
+    };
+    let stories = match request {
+        Request::QueueShow { .. } => {
+            // Roles with domains do not get here; the queue is shown as it is.
+            let shown = crate::request::perform(store, request, &actor)?;
+            store.looked(actor, Looked { at, asked, mails: Vec::new() }).wait()?;
+            return Ok(shown);
+        }
+        Request::Trace { which, since, until, count_max } => {
+            let mut query = query_of(which)?;
+            query.since = since.map(mail_types::Timestamp);
+            query.until = until.map(mail_types::Timestamp);
+            query.count_max = count_max.unwrap_or(STORIES_DEFAULT).min(STORIES_MAX);
+            found(store, &query, domains)?
+        }
+        Request::Message { receipt, .. } => {
+            let which = Which::parse(&receipt).map_err(|what| Failure { what, mend: None })?;
+            let mut query = query_of(which)?;
+            query.count_max = 1;
+            found(store, &query, domains)?
+        }
+        _ => Vec::new(),
+    };
+    let mails = stories.iter().map(|story| story.facts.receipt.mail).collect();
+    store.looked(actor, Looked { at, asked, mails }).wait()?;
+    match (part, stories.first()) {
+        (Some(part), Some(story)) => Ok(message_view::view(store, story, part)?),
+        (Some(Part::Text | Part::Html | Part::Whole), None) => {
+            Err(Failure { what: "there is no such message".to_owned(), mend: None })
+        }
+        (None, _) => {
+            let directory = store.directory();
+            Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+        }
+    }
+}
+
+fn found(
+    store: &Store,
+    query: &store::Query,
+    domains: Option<&[Domain]>,
+) -> Result<Vec<Story>, Failure> {
+    let stories = store.trace(query)?;
+    let Some(domains) = domains else { return Ok(stories) };
+    let directory = store.directory();
+    let own = stories.into_iter();
+    Ok(own.filter_map(|story| narrow::story(story, domains, &directory)).collect())
+}
+
+fn asked_words(which: &Which) -> String {
+    match which {
+        Which::All => "the latest".to_owned(),
+        Which::Mail { number, .. } => crate::story::short_receipt(mail_types::MailId(*number)),
+        Which::MessageId(id) => format!("<{id}>"),
+        Which::Address(address) => address.to_string(),
+        Which::Destination(domain) => domain.clone(),
+    }
+}
+
+fn told(failure: Failure) -> web::Trouble {
+    web::Trouble::Failed { what: failure.what, mend: failure.mend }
+}
+
+fn bug() -> Failure {
+    Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
+}
