@@ -14,7 +14,7 @@ use store::Store;
 
 use super::{Backups, extract, view};
 use crate::control;
-use crate::data_dir::{DataDir, journal_options};
+use crate::data_dir::DataDir;
 use crate::request::{Failure, Request};
 use crate::show;
 
@@ -193,7 +193,10 @@ fn restored(from: &Path, to: &Path, at: Option<&str>) -> anyhow::Result<Value> {
     ledger::cut_heads(&heads_path(to), restored.head.last_seq)?;
     let data = DataDir::new(to);
     let config = data.config()?;
-    let (records, damage) = store::rebuild(to, journal_options(&config))?;
+    // As a start does: the index is made, and body files of later records than these are removed.
+    let (store, started) = Store::open(to, DataDir::store_options(&config))?;
+    store.close();
+    let (records, damage) = (restored.point.records, started.damage);
     show::progress("");
     Ok(json!({
         "data": to,
