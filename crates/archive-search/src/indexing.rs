@@ -192,6 +192,7 @@ impl Indexer {
             kept = kept::anew(&self.path)?;
         }
         self.state.searchable.store(kept.count()?, Ordering::Release);
+        forget_purged(&self.store, &mut kept, &mut *self.reader)?;
         self.catch_up(&mut kept)?;
         while !self.state.is_stopping() {
             self.state.wait(None, true);
@@ -307,6 +308,7 @@ pub fn catch_up(
         drop(kept);
         kept = kept::anew(path)?;
     }
+    forget_purged(store, &mut kept, reader)?;
     let messages = store.mail_count()?;
     let progress = |kept: &Kept| Ok(Progress { searchable: kept.count()?, messages });
     let mut from = kept.floor()?;
@@ -324,6 +326,27 @@ pub fn catch_up(
     }
     kept.set_floor(from)?;
     progress(&kept)
+}
+
+/// The words of messages that were purged while nobody told of it here: what is left of them is what
+/// the journal says.
+fn forget_purged(
+    store: &Store,
+    kept: &mut Kept,
+    reader: &mut dyn Reader,
+) -> Result<(), SearchError> {
+    let mut from = kept.purged()?;
+    while let Some((last, mut mails)) = store.gone_behind(from)? {
+        mails.sort_unstable();
+        let missing = kept.missing(&mails)?;
+        let known: Vec<MailId> = mails.into_iter().filter(|mail| !missing.contains(mail)).collect();
+        for batch in known.chunks(BATCH_MAILS_MAX) {
+            kept.put(&documents(store, batch, reader)?)?;
+        }
+        from = last;
+        kept.set_purged(from)?;
+    }
+    Ok(())
 }
 
 /// Whether the last messages here are those of the archive under their ids.

@@ -12,8 +12,9 @@ use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
 use crate::request::{Request, Which};
 use crate::{
-    backups, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command,
-    mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
+    archive_command, backups, check, control, demo, dkim, domain_dns, doors, heads, history,
+    hook_command, mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer,
+    verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -100,6 +101,14 @@ enum Command {
     /// Mailboxes as they are, or as they were at a time; bring back what is gone since
     #[command(subcommand)]
     Mailbox(mailbox_command::Mailbox),
+    /// How long mail is kept that lies in no mailbox any more
+    #[command(subcommand)]
+    Retention(archive_command::Retention),
+    /// Legal holds: mail that is kept whatever else says
+    #[command(subcommand)]
+    Hold(archive_command::HoldCommand),
+    /// Let mail go for good: what is over its time, or one message
+    Purge(archive_command::Purge),
     /// Bring mail in from a Maildir, mbox files or an IMAP server: nothing twice, all of it compared
     Import(transfer::ImportArgs),
     /// Write an account's mail out as Maildir or mbox
@@ -319,6 +328,9 @@ impl Cli {
             Command::History(command) => command.request()?,
             Command::Undo(command) => command.request()?,
             Command::Mailbox(command) => command.request()?,
+            Command::Retention(command) => command.request()?,
+            Command::Hold(command) => command.request()?,
+            Command::Purge(command) => command.request()?,
         };
         let answer = control::ask(&data, request.clone())?;
         show::answer(&request, &answer, self.json);

@@ -124,7 +124,8 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     (&mut lines).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
     let request = serde_json::from_str::<Request>(&line);
     if let Ok(Request::Transfer { account }) = &request {
-        return transfer(store, account, reader.reunite(writer)).await;
+        let operator = Actor::Operator { name: user_name(user) };
+        return transfer(store, account, operator, reader.reunite(writer)).await;
     }
     if let Ok(Request::Backup { to }) = request {
         let backups = Arc::clone(&parts.looking_after.backups);
@@ -245,6 +246,7 @@ fn bug() -> Failure {
 async fn transfer(
     store: Store,
     address: &mail_types::Address,
+    operator: Actor,
     stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
 ) -> std::io::Result<()> {
     let mut stream = stream.map_err(std::io::Error::other)?;
@@ -256,8 +258,9 @@ async fn transfer(
     };
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    let served =
-        tokio::task::spawn_blocking(move || crate::transfer::serve(store, account, stream));
+    let served = tokio::task::spawn_blocking(move || {
+        crate::transfer::serve(store, account, operator, stream)
+    });
     served.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)
 }
 
@@ -285,7 +288,7 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             let config = data.config()?;
             let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
                 .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
-            let actor = Actor::Operator { name: user_name(own_uid(data)) };
+            let actor = own_actor(data);
             let result = match request {
                 Request::Proof { mail, check, hash_only } => {
                     heads::command::prove_alone(data, &store, mail, check, hash_only)
@@ -300,6 +303,11 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             format!("cannot reach the server at {}", data.control_path().display())
         }),
     }
+}
+
+/// Whoever runs this command, where no server does.
+pub fn own_actor(data: &DataDir) -> Actor {
+    Actor::Operator { name: user_name(own_uid(data)) }
 }
 
 /// Who runs this command: whoever owns this process's entry in /proc.

@@ -4,6 +4,8 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod archive_command;
+mod archiving;
 mod audit_view;
 mod auditing;
 mod background;

@@ -111,6 +111,10 @@ pub enum Request {
     Mailbox {
         ask: crate::mailbox_command::Ask,
     },
+    /// How long mail is kept, and how it goes.
+    Archive {
+        ask: crate::archive_command::Ask,
+    },
     /// What the reports of others say.
     ReportsReceived(crate::reports::Which),
     /// What this server reports to others.
@@ -366,6 +370,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         }
         Request::Acts { ask } => crate::history::perform(store, &actor, ask),
         Request::Mailbox { ask } => crate::mailbox_command::perform(store, &actor, ask),
+        Request::Archive { ask } => crate::archive_command::perform(store, &actor, ask),
         Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
         Request::OperatorLog { before, who, count_max } => {
             operator_log(store, before, who, count_max)
@@ -397,7 +402,7 @@ fn operator_log(
     let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
     let directory = store.directory();
     let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
-    Ok(events.iter().map(|event| crate::audit_view::view(event, &directory)).collect())
+    Ok(events.iter().map(|event| crate::audit_view::view(event, store, &directory)).collect())
 }
 
 fn message(
@@ -441,7 +446,17 @@ fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Fa
 fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {
     let directory = store.directory();
     let stories = store.trace(query)?;
-    Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+    let rules = store.retention_rules()?;
+    let mut told = Vec::with_capacity(stories.len());
+    for story in &stories {
+        let mut view = view::story(story, &directory);
+        let kept = store.kept(story.facts.receipt.mail, &rules)?;
+        if let (Some(now), Some(kept)) = (view["now"].as_array_mut(), kept) {
+            now.extend(crate::archive_command::kept_words(&kept).map(Value::String));
+        }
+        told.push(view);
+    }
+    Ok(told.into())
 }
 
 /// Changes the limits that are named, and shows them.

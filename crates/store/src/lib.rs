@@ -17,6 +17,7 @@ mod accept;
 mod accept_many;
 mod acl;
 mod act;
+mod archive;
 mod audit;
 mod boxes;
 mod changes;
@@ -57,6 +58,7 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_archive;
 mod record_doors;
 mod record_held;
 mod record_judged;
@@ -80,6 +82,7 @@ mod url_key;
 mod verify;
 mod verify_extract;
 mod verify_heads;
+mod verify_purged;
 mod verify_rows;
 mod waiting;
 mod watch;
@@ -92,6 +95,7 @@ pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
+pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
 pub use audit::{Audit, Auditor};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use changes::{ChangeOutcome, Pause, Wish};
@@ -126,6 +130,9 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
     Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
     Via,
+};
+pub use record_archive::{
+    HoldsEnded, Keep, LegalHold, PurgeRule, Purged, RetentionOf, RetentionRule,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,

@@ -337,7 +337,10 @@ fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
 
-fn read_story(sql: &mut impl Executor, mail: MailId) -> Result<Vec<(RecordSeq, Place)>, SqlError> {
+pub(crate) fn read_story(
+    sql: &mut impl Executor,
+    mail: MailId,
+) -> Result<Vec<(RecordSeq, Place)>, SqlError> {
     let mut places = Vec::new();
     sql.query(
         "SELECT seq, segment, place FROM story WHERE mail = $1 ORDER BY seq",

@@ -1,5 +1,6 @@
 //! `restante search`: any message ever accepted, found, shown, and written out with proofs.
 
+mod collect;
 mod export;
 mod reader;
 mod session;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::data_dir::DataDir;
 use crate::show;
 
+pub use collect::collect;
 pub use reader::{ReaderArgs, read_attachments, start};
 pub use session::serve;
 

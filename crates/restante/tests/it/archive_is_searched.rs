@@ -249,3 +249,27 @@ fn what_was_found_is_written_out_with_a_manifest() {
     assert_eq!(text.lines().filter(|line| line.starts_with("From ")).count(), 2, "{text}");
     assert!(words(&export(&mbox, "export")).contains("exists"));
 }
+
+/// What was purged is found by what its record says, and by its words no more: also where it went
+/// while no server ran.
+#[test]
+fn what_is_purged_has_no_words_any_more() {
+    let mut house = House::new();
+    let one = house.deliver(&[ALICE], &letter("First subject", "p1", "confidential zebra"));
+    let two = house.deliver(&[ALICE], &letter("Second subject", "p2", "confidential giraffe"));
+    await_searchable(&house, 2);
+    finds(&house, "confidential", &[&one, &two]);
+    let purge = |house: &House, receipt| {
+        let receipt = receipt_id(receipt);
+        house.restante(&["purge", receipt, "--reason", "a test", "--yes", "--from-mailboxes"]);
+    };
+    purge(&house, &one);
+    until("it is forgotten", || found(&house, "zebra").is_empty().then_some(()));
+    finds(&house, "subject:first", &[&one]);
+    house.stop();
+    purge(&house, &two);
+    house.start();
+    until("it is forgotten", || found(&house, "giraffe").is_empty().then_some(()));
+    finds(&house, "confidential", &[]);
+    finds(&house, "subject:second", &[&two]);
+}

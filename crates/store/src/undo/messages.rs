@@ -151,11 +151,16 @@ pub(super) fn bring_back(
     let mut taken = Taken::default();
     let Some(mailbox) = act.mailbox else { return Ok(Ok(taken)) };
     let mut uids: Vec<Uid> = Vec::new();
+    let mut purged = 0;
     let read = work.index.sql.query(
-        "SELECT uid FROM expunged WHERE mailbox = $1 AND seq = $2 ORDER BY uid",
+        "SELECT uid, purged FROM expunged JOIN mail ON mail.id = expunged.mail \
+         WHERE mailbox = $1 AND seq = $2 ORDER BY uid",
         &[mailbox.0.into(), act.seq.0.into()],
         &mut |row| {
-            uids.extend(u32::try_from(row.int(0)?).ok().and_then(Uid::new));
+            match row.int_or_null(1)? {
+                None => uids.extend(u32::try_from(row.int(0)?).ok().and_then(Uid::new)),
+                Some(_) => purged += 1,
+            }
             Ok(())
         },
     );
@@ -170,6 +175,7 @@ pub(super) fn bring_back(
         }
     }
     taken.skip("messages back already", there);
+    taken.skip("messages purged since", purged);
     if gone.is_empty() {
         return Ok(Ok(taken));
     }
