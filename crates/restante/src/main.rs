@@ -10,6 +10,8 @@ mod audit_view;
 mod auditing;
 mod background;
 mod backups;
+mod balance;
+mod bring_back;
 mod certificates;
 mod check;
 mod cli;
