@@ -135,7 +135,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         return served.await.map_err(std::io::Error::other)?;
     }
     if let Ok(Request::Search(request)) = request {
-        let (search, heads) = (parts.search.clone(), parts.heads.clone());
+        let (search, heads) = (parts.search.clone(), parts.looking_after.heads.clone());
         return searched(store, search, heads, request, reader.reunite(writer)).await;
     }
     let result = match request {
@@ -241,7 +241,7 @@ fn bug() -> Failure {
 async fn searched(
     store: Store,
     search: Option<Arc<archive_search::Search>>,
-    heads: Option<Arc<Heads>>,
+    heads: Option<Arc<heads::Heads>>,
     request: crate::search::SearchRequest,
     stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
 ) -> std::io::Result<()> {
