@@ -39,6 +39,7 @@ mod mail_programs_read;
 mod mbsync_keeps_both_sides;
 mod other_opinions;
 mod other_servers;
+mod owners_help_themselves;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
 mod python_clients;
