@@ -37,6 +37,7 @@ mod mail_comes_in_and_goes_out;
 mod mail_is_kept_and_purged;
 mod mail_programs_read;
 mod mbsync_keeps_both_sides;
+mod operators_over_http;
 mod other_opinions;
 mod other_servers;
 mod owners_help_themselves;

@@ -304,7 +304,6 @@ impl<E: Executor> Index<E> {
     /// The engine's.
     pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
         self.note(entry, seq, at)?;
-        self.note_act(entry, seq, at)?;
         match &entry.record {
             Record::DomainAdded { .. }
             | Record::DomainRemoved { .. }
