@@ -135,8 +135,8 @@ pub fn need(request: &Request) -> Need {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),
         },
-        // It takes the whole connection, which only the socket of this machine has.
-        Request::Transfer { .. } => ("mail", Grave),
+        // They take the whole connection, which only the socket of this machine has.
+        Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {
             operator_command::Ask::List | operator_command::Ask::Sessions => ("audit", Look),
