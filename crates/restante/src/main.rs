@@ -42,6 +42,7 @@ mod operator_command;
 mod outbound;
 mod outside;
 mod overview;
+mod own_mail;
 mod permit;
 mod queue_command;
 mod queue_perform;
