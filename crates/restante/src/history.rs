@@ -124,12 +124,21 @@ impl Which {
     }
 }
 
-pub fn parse_range(text: &str) -> Result<(u64, u64), String> {
+fn parse_range(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (first.parse(), last.parse()) {
         (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
         _ => Err("write the numbers as the undo told them, like 48301-48377".to_owned()),
     }
+}
+
+/// Runs of records that one undo is taken back by: as many as it has jobs at most.
+const RUNS_MAX: usize = 10_000;
+
+/// The same with commas between, as an undo of much told them.
+pub fn parse_ranges(text: &str) -> Result<Vec<(RecordSeq, RecordSeq)>, String> {
+    let runs = text.split(',').take(RUNS_MAX);
+    runs.map(|run| parse_range(run).map(|(a, b)| (RecordSeq(a), RecordSeq(b)))).collect()
 }
 
 impl History {

@@ -134,8 +134,7 @@ pub fn restore(
         take(&ActFilter { seq: Some(RecordSeq(act)), ..own.clone() }).map_err(trouble)?;
     }
     if let Some(redo) = redo {
-        let (first, last) = crate::history::parse_range(redo).map_err(Problem::bad_request)?;
-        let undoing = Some((RecordSeq(first), RecordSeq(last)));
+        let undoing = crate::history::parse_ranges(redo).map_err(Problem::bad_request)?;
         take(&ActFilter { undoing, ..own.clone() }).map_err(trouble)?;
     }
     if wanted.is_empty() {
@@ -144,7 +143,10 @@ pub fn restore(
     let actor = Actor::Account { account, ip: Some(peer), via: Via::Http };
     let outcome = store.undo(&actor, Some(account), &wanted);
     let outcome = outcome.map_err(|refused| Problem::unavailable(refused.to_string()))?;
-    Ok(told(&outcome))
+    told(&outcome).map_err(|failure| {
+        let mend = failure.mend.map(|mend| format!(" ({mend})"));
+        Problem::unavailable(format!("{}{}", failure.what, mend.unwrap_or_default()))
+    })
 }
 
 /// Where messages are that came to an account, or that it has sent.
