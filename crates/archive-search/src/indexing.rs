@@ -7,15 +7,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mail_types::MailId;
-use store::{Store, StoreError};
+use store::Store;
 
-use crate::document::documents;
-use crate::kept::{self, Kept};
+use crate::document::document;
+use crate::kept::{self, Document, Kept};
 use crate::reading::Reader;
 use crate::{SearchError, Settings};
 
 /// Messages in one transaction.
 const BATCH_MAILS_MAX: usize = 128;
+/// Octets of words and texts in one transaction, but for the message that passes it: what strangers
+/// attach is held in memory no further, and the log on the disk is moved into the file in between.
+const BATCH_OCTETS_MAX: usize = 8 << 20;
 /// Messages looked for at a time.
 const LOOK_MAILS: u32 = 1024;
 /// How long the first new message waits for others.
@@ -173,7 +176,7 @@ impl Indexer {
         let mut remake = false;
         while !self.state.is_stopping() {
             match self.work(remake) {
-                Ok(()) => return,
+                Ok(()) | Err(SearchError::Stopped) => return,
                 Err(error) => {
                     self.state.caught_up.store(false, Ordering::Release);
                     remake = error.is_broken();
@@ -282,14 +285,55 @@ impl Indexer {
         if mails.is_empty() {
             return Ok(());
         }
-        has_room(&self.path)?;
+        let state = Arc::clone(&self.state);
+        let stopping = || state.is_stopping();
         // What is extracted need not be made here once more.
-        self.store.wait_extracted();
-        let documents = documents(&self.store, mails, &mut *self.reader)?;
-        kept.put(&documents)?;
-        self.state.searchable.store(kept.count()?, Ordering::Release);
-        Ok(())
+        self.store.wait_extracted_unless(&stopping);
+        let put = put_each(&self.store, &self.path, kept, mails, &mut *self.reader, &stopping);
+        state.searchable.store(kept.count()?, Ordering::Release);
+        put
     }
+}
+
+/// Makes one message after the other and puts them in, as many together as may be held.
+fn put_each(
+    store: &Store,
+    path: &Path,
+    kept: &mut Kept,
+    mails: &[MailId],
+    reader: &mut dyn Reader,
+    stopping: &dyn Fn() -> bool,
+) -> Result<(), SearchError> {
+    let (mut held, mut octets) = (Vec::new(), 0);
+    let mut made = Ok(());
+    for mail in mails {
+        let one = match document(store, *mail, reader, stopping) {
+            _ if stopping() => Err(SearchError::Stopped),
+            one => one,
+        };
+        match one {
+            Ok(one) => {
+                octets += one.as_ref().map_or(0, Document::octets);
+                held.extend(one);
+            }
+            Err(error) => {
+                made = Err(error);
+                break;
+            }
+        }
+        if octets >= BATCH_OCTETS_MAX {
+            has_room(path)?;
+            kept.put(&held)?;
+            held.clear();
+            octets = 0;
+        }
+    }
+    // What was made is not lost by what could not be.
+    if !held.is_empty() {
+        has_room(path)?;
+        kept.put(&held)?;
+    }
+    made
 }
 
 /// Puts in everything that is missing, while nobody else does: where no server runs.
@@ -317,8 +361,7 @@ pub fn catch_up(
             if let Pace::Stop = each(progress(&kept)?) {
                 return progress(&kept);
             }
-            has_room(path)?;
-            kept.put(&documents(store, batch, reader)?)?;
+            put_each(store, path, &mut kept, batch, reader, &|| false)?;
         }
         from = *last;
     }
@@ -327,11 +370,11 @@ pub fn catch_up(
 }
 
 /// Whether the last messages here are those of the archive under their ids.
-fn belongs(kept: &Kept, store: &Store) -> Result<bool, StoreError> {
+fn belongs(kept: &Kept, store: &Store) -> Result<bool, SearchError> {
     let last = match kept.last(COMPARED) {
         Ok(last) => last,
-        // What cannot be read is no file of this archive.
-        Err(_) => return Ok(false),
+        Err(error) if error.is_broken() => return Ok(false),
+        Err(error) => return Err(error),
     };
     let mails: Vec<MailId> = last.iter().map(|row| row.mail).collect();
     let facts = store.mail_facts(&mails)?;
