@@ -102,7 +102,7 @@ impl State {
         let waiting = self.waiting();
         let idle = |waiting: &mut Waiting| {
             let has_mail = !waiting.mails.is_empty() || waiting.overflowed;
-            !self.is_stopping() && !(for_mail && has_mail)
+            !(self.is_stopping() || for_mail && has_mail)
         };
         match at_most {
             Some(time) => drop(self.news.wait_timeout_while(waiting, time, idle)),
@@ -195,6 +195,8 @@ impl Indexer {
             kept = kept::anew(&self.path)?;
         }
         self.state.searchable.store(kept.count()?, Ordering::Release);
+        let state = Arc::clone(&self.state);
+        forget_purged(&self.store, &mut kept, &mut *self.reader, &|| state.is_stopping())?;
         self.catch_up(&mut kept)?;
         while !self.state.is_stopping() {
             self.state.wait(None, true);
@@ -289,7 +291,8 @@ impl Indexer {
         let stopping = || state.is_stopping();
         // What is extracted need not be made here once more.
         self.store.wait_extracted_unless(&stopping);
-        let put = put_each(&self.store, &self.path, kept, mails, &mut *self.reader, &stopping);
+        let room = || has_room(&self.path);
+        let put = put_each(&self.store, &room, kept, mails, &mut *self.reader, &stopping);
         state.searchable.store(kept.count()?, Ordering::Release);
         put
     }
@@ -298,7 +301,7 @@ impl Indexer {
 /// Makes one message after the other and puts them in, as many together as may be held.
 fn put_each(
     store: &Store,
-    path: &Path,
+    has_room: &dyn Fn() -> Result<(), SearchError>,
     kept: &mut Kept,
     mails: &[MailId],
     reader: &mut dyn Reader,
@@ -322,7 +325,7 @@ fn put_each(
             }
         }
         if octets >= BATCH_OCTETS_MAX {
-            has_room(path)?;
+            has_room()?;
             kept.put(&held)?;
             held.clear();
             octets = 0;
@@ -330,7 +333,7 @@ fn put_each(
     }
     // What was made is not lost by what could not be.
     if !held.is_empty() {
-        has_room(path)?;
+        has_room()?;
         kept.put(&held)?;
     }
     made
@@ -351,6 +354,7 @@ pub fn catch_up(
         drop(kept);
         kept = kept::anew(path)?;
     }
+    forget_purged(store, &mut kept, reader, &|| false)?;
     let messages = store.mail_count()?;
     let progress = |kept: &Kept| Ok(Progress { searchable: kept.count()?, messages });
     let mut from = kept.floor()?;
@@ -361,12 +365,35 @@ pub fn catch_up(
             if let Pace::Stop = each(progress(&kept)?) {
                 return progress(&kept);
             }
-            put_each(store, path, &mut kept, batch, reader, &|| false)?;
+            put_each(store, &|| has_room(path), &mut kept, batch, reader, &|| false)?;
         }
         from = *last;
     }
     kept.set_floor(from)?;
     progress(&kept)
+}
+
+/// The words of messages that were purged while nobody told of it here: what is left of them is what
+/// the journal says.
+fn forget_purged(
+    store: &Store,
+    kept: &mut Kept,
+    reader: &mut dyn Reader,
+    stopping: &dyn Fn() -> bool,
+) -> Result<(), SearchError> {
+    let mut from = kept.purged()?;
+    while let Some((last, mut mails)) = store.gone_behind(from)? {
+        mails.sort_unstable();
+        let missing = kept.missing(&mails)?;
+        let known: Vec<MailId> = mails.into_iter().filter(|mail| !missing.contains(mail)).collect();
+        for batch in known.chunks(BATCH_MAILS_MAX) {
+            // Also where the disk is nearly full: it is less afterwards.
+            put_each(store, &|| Ok(()), kept, batch, reader, stopping)?;
+        }
+        from = last;
+        kept.set_purged(from)?;
+    }
+    Ok(())
 }
 
 /// Whether the last messages here are those of the archive under their ids.

@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
-use mail_types::{AccountId, MailId, Timestamp};
+use mail_types::{AccountId, MailId, RecordSeq, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::SearchError;
@@ -249,6 +249,22 @@ impl Kept {
     /// SQLite's.
     pub fn set_floor(&self, floor: MailId) -> Result<(), SearchError> {
         self.set("floor", floor.0.cast_signed())
+    }
+
+    /// What was purged up to this record is known here.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn purged(&self) -> Result<RecordSeq, SearchError> {
+        Ok(RecordSeq(number(&self.sql, "purged")?.unwrap_or_default().cast_unsigned()))
+    }
+
+    /// See [`Kept::purged`].
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_purged(&self, purged: RecordSeq) -> Result<(), SearchError> {
+        self.set("purged", purged.0.cast_signed())
     }
 
     fn set(&self, name: &str, number: i64) -> Result<(), SearchError> {

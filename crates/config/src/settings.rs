@@ -475,6 +475,18 @@ settings! {
         inward_networks: Vec<Network> as Networks = Vec::new();
     }
 
+    /// How long mail is kept that lies in no mailbox any more and that nobody is to get. Rules for
+    /// domains and accounts (`restante retention`) and legal holds (`restante hold`) go before.
+    archive: Archive {
+        /// For so long, counted from when nobody has it any more. Then its body is purged.
+        retention: Duration as Time = 365 * DAY, secs(1)..=36_500 * DAY;
+        /// The same for what was judged to be junk, and what nobody took out of the folders for junk
+        /// and trash.
+        spam_retention: Duration as Time = 30 * DAY, secs(1)..=36_500 * DAY;
+        /// How often the server looks for mail that is over its time.
+        sweep_interval: Duration as Time = 6 * HOUR, secs(1)..=30 * DAY;
+    }
+
     /// The journal, which is the truth.
     journal: Journal {
         /// Size of a segment file, taken from the disk at once.

@@ -135,6 +135,29 @@ impl Appender {
         }
     }
 
+    /// Takes what is kept of messages off the disk: their bodies are purged. Erasing again is
+    /// harmless. It is not synced: after a power cut it is to be asked for again.
+    ///
+    /// # Errors
+    /// What the system says; of some, all may be erased.
+    pub fn erase(&mut self, mails: &[MailId]) -> Result<(), ExtractError> {
+        let slots = self.extract.slots(mails);
+        for (mail, slot) in mails.iter().zip(slots) {
+            let Some(slot) = slot else { continue };
+            for stream in [Stream::Head, Stream::Header, Stream::Text] {
+                if let Some(span) = slot.span(stream) {
+                    let files = self.extract.files(stream);
+                    files.write_at(span.file, span.offset, &vec![0; span.bytes])?;
+                }
+            }
+            // Last: who finds no slot does not look for entries, and does not erase them again.
+            if let Some(span) = slot_span(*mail) {
+                self.extract.shared.slots.write_at(span.file, span.offset, &[0; SLOT_BYTES])?;
+            }
+        }
+        Ok(())
+    }
+
     fn write(&mut self) -> Result<(), ExtractError> {
         let shared = &self.extract.shared;
         self.head.write(&shared.head)?;

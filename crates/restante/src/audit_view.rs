@@ -1,7 +1,7 @@
 //! What operators did, in sentences: the audit log.
 
 use serde_json::{Value, json};
-use store::{Actor, Directory, Entry, Event, OperatorAct, Record};
+use store::{Actor, Directory, Entry, Event, KeyChange, OperatorAct, Record, Store};
 
 use crate::story::short_receipt;
 
@@ -9,7 +9,7 @@ use crate::story::short_receipt;
 const NAMED_MAX: usize = 5;
 
 /// One thing that was done.
-pub fn view(event: &Event, directory: &Directory) -> Value {
+pub fn view(event: &Event, store: &Store, directory: &Directory) -> Value {
     let entry = &event.entry;
     let ip = match &entry.actor {
         Actor::Console { ip, .. } => Some(ip.to_string()),
@@ -26,14 +26,18 @@ pub fn view(event: &Event, directory: &Directory) -> Value {
         "who": store::audited(entry),
         "ip": ip,
         "look": is_look,
-        "what": sentence(entry, directory),
+        "what": sentence(entry, store, directory),
     })
 }
 
-fn sentence(entry: &Entry, directory: &Directory) -> String {
+fn sentence(entry: &Entry, store: &Store, directory: &Directory) -> String {
     let account = |id| match directory.account(id) {
         Some(account) => account.address.to_string(),
-        None => format!("removed account {id}"),
+        // It is told of as it was called, also when it is gone.
+        None => match store.account_address(id) {
+            Ok(Some(address)) => address,
+            Ok(None) | Err(_) => format!("account {id}"),
+        },
     };
     match &entry.record {
         Record::DomainAdded { domain } => format!("added the domain {domain}"),
@@ -87,7 +91,7 @@ fn sentence(entry: &Entry, directory: &Directory) -> String {
         Record::TokenRemoved { token } => format!("made token {token} worthless"),
         Record::HookSet { url, .. } => format!("added a hook at {url}"),
         Record::HookRemoved { hook } => format!("removed hook {hook}"),
-        Record::KeyChanged(_) => "changed a signing key".to_owned(),
+        Record::KeyChanged(change) => key_act(change),
         Record::MailboxCreated { name, account: id, .. } => {
             format!("made the mailbox {name} of {}", account(*id))
         }
@@ -113,6 +117,19 @@ fn sentence(entry: &Entry, directory: &Directory) -> String {
             format!("looked for “{}” ({}) and {found}", looked.asked, looked.at.word())
         }
         _ => "changed something else".to_owned(),
+    }
+}
+
+fn key_act(change: &KeyChange) -> String {
+    match change {
+        KeyChange::DkimAdded { domain, key } => {
+            format!("made the signing key {} of {domain}", key.selector)
+        }
+        KeyChange::DkimStateSet { domain, selector, state } => {
+            let word = state.as_str();
+            format!("made the signing key {selector} of {domain} {word}")
+        }
+        KeyChange::SrsAdded { .. } => "made a new key for forwarded mail".to_owned(),
     }
 }
 

@@ -128,16 +128,12 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     (&mut lines).take(REQUEST_BYTES_MAX).read_line(&mut line).await?;
     let request = serde_json::from_str::<Request>(&line);
     if let Ok(Request::Transfer { account }) = &request {
-        return transfer(store, account, reader.reunite(writer)).await;
+        let operator = Actor::Operator { name: user_name(user) };
+        return transfer(store, account, operator, reader.reunite(writer)).await;
     }
     if let Ok(Request::Search(request)) = request {
-        let search = parts.search.clone();
-        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
-        stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || {
-            crate::search::serve(&store, search.as_deref(), &request, stream)
-        });
-        return served.await.map_err(std::io::Error::other)?;
+        let (search, heads) = (parts.search.clone(), parts.heads.clone());
+        return searched(store, search, heads, request, reader.reunite(writer)).await;
     }
     let result = match request {
         Ok(request) => {
@@ -238,10 +234,27 @@ fn bug() -> Failure {
     Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
 }
 
+/// Serves a search on the rest of the connection.
+async fn searched(
+    store: Store,
+    search: Option<Arc<archive_search::Search>>,
+    heads: Option<Arc<Heads>>,
+    request: crate::search::SearchRequest,
+    stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
+) -> std::io::Result<()> {
+    let stream = stream.map_err(std::io::Error::other)?.into_std()?;
+    stream.set_nonblocking(false)?;
+    let served = tokio::task::spawn_blocking(move || {
+        crate::search::serve(&store, search.as_deref(), heads.as_deref(), &request, stream)
+    });
+    served.await.map_err(std::io::Error::other)?
+}
+
 /// Serves a session of import or export on the rest of the connection.
 async fn transfer(
     store: Store,
     address: &mail_types::Address,
+    operator: Actor,
     stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
 ) -> std::io::Result<()> {
     let mut stream = stream.map_err(std::io::Error::other)?;
@@ -253,8 +266,9 @@ async fn transfer(
     };
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    let served =
-        tokio::task::spawn_blocking(move || crate::transfer::serve(store, account, stream));
+    let served = tokio::task::spawn_blocking(move || {
+        crate::transfer::serve(store, account, operator, stream)
+    });
     served.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)
 }
 
@@ -282,7 +296,7 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             let config = data.config()?;
             let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
                 .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
-            let actor = Actor::Operator { name: user_name(own_uid(data)) };
+            let actor = own_actor(data);
             let result = match request {
                 Request::Proof { mail, check, hash_only } => {
                     heads::command::prove_alone(data, &store, mail, check, hash_only)
@@ -296,6 +310,11 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
             format!("cannot reach the server at {}", data.control_path().display())
         }),
     }
+}
+
+/// Whoever runs this command, where no server does.
+pub fn own_actor(data: &DataDir) -> Actor {
+    Actor::Operator { name: user_name(own_uid(data)) }
 }
 
 /// Who runs this command: whoever owns this process's entry in /proc.

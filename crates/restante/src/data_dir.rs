@@ -65,6 +65,10 @@ impl DataDir {
         let mut options = store::Options::new(std::sync::Arc::new(net::now));
         options.journal = journal_options(config);
         options.index_commit_interval = config.store.index_commit_interval;
+        options.retention = store::Retention {
+            keep: config.archive.retention,
+            spam: config.archive.spam_retention,
+        };
         options.alarm = Box::new(|error| tracing::error!(%error, "ALARM: the store is in trouble"));
         let hostname = config.hostname.clone();
         options.delivery_report = Some(std::sync::Arc::new(move |mail, custody, header| {

@@ -61,6 +61,12 @@ impl Desk {
             let pending = self.store.looked(actor.clone(), looked);
             pending.await.map_err(|refused| told(Failure::from(refused)))?;
         }
+        if let Request::Search(search) = request {
+            let (store, finder) = (self.store.clone(), self.parts.search.clone());
+            let work = move || crate::search::collect(&store, finder.as_deref(), &search, actor);
+            let done = tokio::task::spawn_blocking(work).await;
+            return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
         let narrowed = match &request {
             Request::AccountList => Some("address"),
             Request::AliasList => Some("alias"),
@@ -100,17 +106,32 @@ fn read(mut asked: Value) -> Result<Request, web::Trouble> {
             let which = which.map_err(web::Trouble::Invalid)?;
             asked["which"] = serde_json::to_value(which).unwrap_or_default();
         }
-        for name in ["since", "until"] {
-            if let Some(text) = asked[name].as_str().map(str::to_owned) {
-                let time = match text.is_empty() {
-                    true => Ok(Value::Null),
-                    false => crate::cli::parse_time(&text).map(Value::from),
-                };
-                asked[name] = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
+    }
+    times(&mut asked, 0)?;
+    serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
+}
+
+/// Deeper than any request.
+const DEPTH_MAX: usize = 8;
+
+/// Times as people write them (`2h`, `2026-11-21`) become those of requests.
+fn times(value: &mut Value, depth: usize) -> Result<(), web::Trouble> {
+    let Value::Object(members) = value else { return Ok(()) };
+    for (name, member) in members {
+        match (name.as_str(), &*member) {
+            ("since" | "until" | "at", Value::String(text)) if text.is_empty() => {
+                *member = Value::Null;
             }
+            ("since" | "until" | "at", Value::String(text)) => {
+                let time = crate::cli::parse_time(text);
+                let time = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
+                *member = time.into();
+            }
+            (_, Value::Object(_)) if depth < DEPTH_MAX => times(member, depth + 1)?,
+            _ => {}
         }
     }
-    serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
+    Ok(())
 }
 
 /// Looks at mail: written down first, shown then.
@@ -136,18 +157,20 @@ fn look(
             store.looked(actor, Looked { at, asked, mails: Vec::new() }).wait()?;
             return Ok(shown);
         }
-        Request::Trace { which, since, until, count_max } => {
+        Request::Trace { which, since, until, count_max, keys } => {
             let mut query = query_of(which)?;
+            keys.add_to(&mut query);
             query.since = since.map(mail_types::Timestamp);
             query.until = until.map(mail_types::Timestamp);
             query.count_max = count_max.unwrap_or(STORIES_DEFAULT).min(STORIES_MAX);
-            found(store, &query, domains)?
+            let stories = keys.stories(store, &query)?;
+            narrowed(stories, store, domains)
         }
         Request::Message { receipt, .. } => {
             let which = Which::parse(&receipt).map_err(|what| Failure { what, mend: None })?;
             let mut query = query_of(which)?;
             query.count_max = 1;
-            found(store, &query, domains)?
+            narrowed(store.trace(&query)?, store, domains)
         }
         _ => Vec::new(),
     };
@@ -165,16 +188,11 @@ fn look(
     }
 }
 
-fn found(
-    store: &Store,
-    query: &store::Query,
-    domains: Option<&[Domain]>,
-) -> Result<Vec<Story>, Failure> {
-    let stories = store.trace(query)?;
-    let Some(domains) = domains else { return Ok(stories) };
+fn narrowed(stories: Vec<Story>, store: &Store, domains: Option<&[Domain]>) -> Vec<Story> {
+    let Some(domains) = domains else { return stories };
     let directory = store.directory();
     let own = stories.into_iter();
-    Ok(own.filter_map(|story| narrow::story(story, domains, &directory)).collect())
+    own.filter_map(|story| narrow::story(story, domains, &directory)).collect()
 }
 
 fn asked_words(which: &Which) -> String {

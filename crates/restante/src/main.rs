@@ -4,9 +4,13 @@
 mod acme;
 mod alarms;
 mod arc_sealing;
+mod archive_command;
+mod archiving;
 mod audit_view;
 mod auditing;
 mod background;
+mod balance;
+mod bring_back;
 mod certificates;
 mod check;
 mod cli;

@@ -7,7 +7,7 @@ use store::OperatorRole;
 use crate::operator_command;
 use crate::queue_command::What;
 use crate::request::{DkimRequest, Failure, Request};
-use crate::{history, hook_command, mailbox_command, reporting, tls};
+use crate::{archive_command, history, hook_command, mailbox_command, reporting, tls};
 
 /// How much a request weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +21,12 @@ pub enum Weight {
 }
 
 /// The areas of scopes, and what is in them.
-pub const AREAS: [(&str, &str); 9] = [
+pub const AREAS: [(&str, &str); 10] = [
     ("status", "how the server is, how much mail goes by"),
     ("trace", "stories of messages"),
     ("mail", "what messages say"),
     ("history", "what people did with their mail, and taking it back"),
+    ("archive", "how long mail is kept, legal holds, purging"),
     ("queue", "what waits and what is held"),
     ("accounts", "accounts, aliases, tokens of accounts"),
     ("domains", "domains, routes, keys, certificates, hooks"),
@@ -123,11 +124,23 @@ pub fn need(request: &Request) -> Need {
             mailbox_command::Ask::List { .. } | mailbox_command::Ask::Show { .. } => ("mail", Look),
             mailbox_command::Ask::Restore { .. } => ("history", Change),
         },
+        Request::Archive { ask } => match ask {
+            archive_command::Ask::Retention
+            | archive_command::Ask::Holds { .. }
+            | archive_command::Ask::Over { dry_run: true, .. } => ("archive", Look),
+            archive_command::Ask::AddHold { .. } => ("archive", Change),
+            // Mail may go for good by each of these, at once or with the next purge.
+            archive_command::Ask::SetRetention { .. }
+            | archive_command::Ask::RemoveHold { .. }
+            | archive_command::Ask::Over { dry_run: false, .. }
+            | archive_command::Ask::Purge { .. } => ("archive", Grave),
+        },
         Request::Message { part, .. } => match part {
             crate::message_view::Part::Whole => ("mail", Grave),
             crate::message_view::Part::Text | crate::message_view::Part::Html => ("mail", Look),
         },
-        Request::ReportsReceived(_) => ("reports", Look),
+        Request::BringBack { .. } => ("history", Change),
+        Request::Balance(_) | Request::ReportsReceived(_) => ("reports", Look),
         Request::Reports { ask } => match ask {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),

@@ -11,7 +11,6 @@ use mail_types::{Address, Domain, Host};
 use net::{Link, LinkLimits, ListenLimits, Listener, Places, Security, ServerTls, Stop, Stopped};
 use route::{Pattern, Relay, Routes};
 use sign_in::SignIn;
-use smtp_machine::server::Role;
 use store::{Started, Store};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +21,6 @@ use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
-use crate::desk::Desk;
 use crate::dkim;
 use crate::domain_dns::Names;
 use crate::file_limit;
@@ -37,7 +35,7 @@ use crate::reporting::Reporter;
 use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
-use crate::{acme, certificates, mta_sts};
+use crate::{acme, certificates};
 
 /// Runs the server until it is asked to stop (SIGTERM or SIGINT); SIGHUP reads the certificate
 /// anew. `ready` is called once everything listens.
@@ -221,9 +219,7 @@ async fn run(
         places: Places::default(),
         tls: tls.clone(),
     };
-    let accounts = net::Bell::default();
-    let bell = accounts.clone();
-    store.on_directory(Box::new(move || bell.ring()));
+    let accounts = directory_bell(&store);
     // What can fail comes before mail is taken or sent.
     let outside = Outside::new(data, &config)?;
     let sign_in = sign_in(data, &config, &store, &outside)?;
@@ -258,23 +254,13 @@ async fn run(
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
-    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    if let Some(search) = search {
+        background.run("making messages searchable", crate::search::until(search, stop.clone()));
+    }
+    keep_house(&mut background, &store, &config, &stop);
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
-    background.run("releasing held mail", release(store.clone(), stop.clone()));
-    let submission = incoming::shared(&config, &store, &sign_in, Role::Submission);
-    let api = web_access::api(&config, &store, Arc::new(submission));
-    let pages = vec![mta_sts::source(&config, &store)?];
-    let desk = Desk::new(&store, &parts);
-    let console = web_access::console(&config, &store, &sign_in, &parts.sessions, desk);
-    web_access::listen_https(
-        &mut running,
-        &config,
-        pages,
-        metrics.clone(),
-        Some(api),
-        Some(console),
-    )?;
+    web_access::listen(&mut running, &config, &store, &sign_in, &parts)?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
@@ -292,8 +278,6 @@ async fn run(
         background.run("renewing certificates", keeper.keep(stop.clone()));
     }
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
-    let (keyed, until) = (store.clone(), stop.clone());
-    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
     let sent = tokio::select! {
@@ -312,13 +296,17 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    if let Some(search) = search {
-        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
-        ended.context("making messages searchable ended by a bug")?;
-    }
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
+}
+
+/// Rung when accounts change.
+fn directory_bell(store: &Store) -> net::Bell {
+    let accounts = net::Bell::default();
+    let rung = accounts.clone();
+    store.on_directory(Box::new(move || rung.ring()));
+    accounts
 }
 
 fn listen_limits(config: &Config) -> ListenLimits {
@@ -334,6 +322,17 @@ fn listen_limits(config: &Config) -> ListenLimits {
             grace: config.timeouts.shut_down,
         },
     }
+}
+
+/// What happens to mail when its time has come.
+fn keep_house(background: &mut Background, store: &Store, config: &Config, stop: &Stop) {
+    background.run("purging held mail", purge(store.clone(), stop.clone()));
+    background.run("releasing held mail", release(store.clone(), stop.clone()));
+    let every = config.archive.sweep_interval;
+    let sweeping = crate::archiving::sweep(store.clone(), every, stop.clone());
+    background.run("purging mail that is over its time", sweeping);
+    let (keyed, until) = (store.clone(), stop.clone());
+    background.run_blocking("making DKIM keys", move || dkim::ensure_all(&keyed, &until));
 }
 
 /// Ends the holds whose time is over, until the stop.

@@ -218,6 +218,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::Mailbox { ask: crate::mailbox_command::Ask::List { .. } } => {
             rows(answer, &["mailbox", "messages", "gone_since"], "there was no mailbox");
         }
+        Request::Archive { ask } => archive(ask, answer),
         Request::Mailbox { .. } => rows(
             answer,
             &["uid", "date", "from", "subject", "flags", "bytes", "gone", "act"],
@@ -233,6 +234,30 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
 }
 
 /// A value as people read it.
+fn archive(ask: &crate::archive_command::Ask, answer: &Value) {
+    use crate::archive_command::Ask;
+    match ask {
+        Ask::Retention => rows(answer, &["of", "keep", "spam"], "nothing is set"),
+        Ask::Holds { .. } => {
+            let columns = ["hold", "account", "from", "to", "since", "reason", "ended"];
+            rows(answer, &columns, "no legal holds");
+        }
+        Ask::Over { .. } => {
+            let (due, on_hold) = (text(&answer["due"]), text(&answer["on_hold"]));
+            println!(
+                "{} {due} messages would be purged; {on_hold} are kept by legal holds.",
+                bold("Trial run:")
+            );
+            let columns = ["receipt", "accepted", "nobody_has_it_since", "bytes", "rule"];
+            rows(&answer["first"], &columns, "nothing is over its time");
+        }
+        Ask::SetRetention { .. }
+        | Ask::AddHold { .. }
+        | Ask::RemoveHold { .. }
+        | Ask::Purge { .. } => json(answer),
+    }
+}
+
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),

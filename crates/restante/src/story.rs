@@ -279,6 +279,10 @@ impl<'a> Teller<'a> {
             Record::Restored { to, .. } => {
                 vec![format!("{who} brought it back into {}", self.mailbox(*to))]
             }
+            Record::Purged(purged) => {
+                let by = crate::archive_command::rule_words(&purged.rule, self.directory);
+                vec![format!("{who} purged its body, by {by}; this record stays")]
+            }
             Record::MailboxRestored { name, .. } => {
                 vec![format!("{who} brought the mailbox {name} back with it")]
             }

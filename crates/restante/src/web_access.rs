@@ -6,13 +6,33 @@ use config::{Config, Service};
 use mail_types::{AccountId, ReceiptId};
 use sign_in::SignIn;
 use smtp::HoldFor;
+use smtp_machine::server::Role;
 use store::{Query, Source, Store};
 
+use crate::control;
 use crate::desk::Desk;
+use crate::incoming;
+use crate::mta_sts;
 use crate::serve::Running;
 
-/// Serves HTTPS on its port.
-pub fn listen_https(
+/// Serves HTTPS on its port: the API, the console, pages and numbers.
+pub fn listen(
+    running: &mut Running,
+    config: &Config,
+    store: &Store,
+    sign_in: &Arc<SignIn>,
+    parts: &control::Parts,
+) -> anyhow::Result<()> {
+    let submission = incoming::shared(config, store, sign_in, Role::Submission);
+    let api = api(config, store, Arc::new(submission));
+    let pages = vec![mta_sts::source(config, store)?];
+    let desk = Desk::new(store, parts);
+    let console = console(config, store, sign_in, &parts.sessions, desk);
+    let numbers = Arc::clone(&parts.metrics);
+    listen_https(running, config, pages, numbers, Some(api), Some(console))
+}
+
+fn listen_https(
     running: &mut Running,
     config: &Config,
     pages: Vec<web::PageSource>,

@@ -16,7 +16,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use journal::{Body, DamageKind, Disk, Entry as JournalEntry, Head, Journal, Reader, SyncError};
+use journal::{
+    Body, DamageKind, Disk, Entry as JournalEntry, Head, Journal, Position, PunchError, Reader,
+    SyncError,
+};
 use mail_types::{RecordSeq, Timestamp};
 
 use crate::effects::Effects;
@@ -68,6 +71,13 @@ pub enum Request {
     Job(Job),
     /// Make everything acknowledged visible to readers.
     Publish(oneshot::Sender<()>),
+    /// Take bodies off the disk, whose purge is durable.
+    Punch {
+        /// Their places.
+        bodies: Vec<Position>,
+        /// Hears when it is done, or why it could not be.
+        done: oneshot::Sender<Result<(), String>>,
+    },
     /// Stop when everything asked before is done.
     Stop,
 }
@@ -203,11 +213,38 @@ impl<D: Disk> Writer<D> {
                     // Nobody waits any more: then nobody needs to know.
                     done.send(()).ok();
                 }
+                Request::Punch { bodies, done } => {
+                    // Nobody waits any more: the next start asks again.
+                    done.send(self.punch(&bodies)).ok();
+                }
                 Request::Stop => break,
             }
         }
         self.seal();
         self.publish();
+    }
+
+    /// Takes purged bodies off the disk. One whose frame is damaged has no bytes that anybody could
+    /// read; it is told of by `verify`, and keeps no other one.
+    fn punch(&mut self, bodies: &[Position]) -> Result<(), String> {
+        let punched = match self.journal.punch_all(bodies) {
+            Err(PunchError::Read(_)) => {
+                bodies.iter().try_for_each(|&at| match self.journal.punch(at) {
+                    Err(PunchError::Read(error)) => {
+                        tracing::warn!(%error, "a purged body cannot be taken off the disk");
+                        Ok(())
+                    }
+                    punched => punched,
+                })
+            }
+            punched => punched,
+        };
+        punched.map_err(|error| {
+            if let PunchError::Poisoned(poisoned) = &error {
+                self.shared.stop(&poisoned.to_string());
+            }
+            error.to_string()
+        })
     }
 
     /// Proves the last group durable, so that damage to it can never be taken for a torn write.
@@ -240,7 +277,7 @@ impl<D: Disk> Writer<D> {
     /// Performs `first` and everything that waits behind it as one group. False: asked to stop.
     fn group(&mut self, first: Job) -> bool {
         let mut group = Group::default();
-        let mut publish = Vec::new();
+        let (mut publish, mut punches) = (Vec::new(), Vec::new());
         let mut waits = 0;
         let mut go_on = true;
         if let Err(error) = self.begin() {
@@ -257,6 +294,7 @@ impl<D: Disk> Writer<D> {
                 match self.one_more(group.finishes.len(), &mut waits) {
                     Some(Request::Job(job)) => next = Some(job),
                     Some(Request::Publish(done)) => publish.push(done),
+                    Some(Request::Punch { bodies, done }) => punches.push((bodies, done)),
                     Some(Request::Stop) => go_on = false,
                     None => {}
                 }
@@ -264,6 +302,9 @@ impl<D: Disk> Writer<D> {
         }
         self.note_size(group.finishes.len());
         self.finish_group(group);
+        for (bodies, done) in punches {
+            done.send(self.punch(&bodies)).ok();
+        }
         if !publish.is_empty() {
             self.publish();
             publish.into_iter().for_each(|done| {

@@ -91,6 +91,11 @@ impl Effects {
             | Record::Judged(_)
             | Record::Looked(_)
             | Record::Undone { .. }
+            | Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. }
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }

@@ -49,6 +49,8 @@ enum Told {
     Accepted(MailId, Place),
     /// What is kept of a message cannot be believed.
     Again(MailId),
+    /// These are purged: nothing is kept of them any more. Say when that is so.
+    Forget(Vec<MailId>, Sender<()>),
     /// Say when all that was told before is done.
     Ask(Sender<()>),
     /// Nothing more will come.
@@ -118,6 +120,20 @@ impl Extracting {
         let caught_up = self.state.caught_up.load(Ordering::Acquire);
         if caught_up && self.state.waiting.load(Ordering::Relaxed) < LOOK_MAILS {
             self.tell(Told::Again(mail));
+        }
+    }
+
+    /// What is kept of purged messages goes; waits for it where that is wanted.
+    pub fn forget(&self, mails: Vec<MailId>, wait: bool) {
+        if mails.is_empty() {
+            return;
+        }
+        let (done, answer) = mpsc::channel();
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        // A thread that is gone forgets nothing; the next start has it do so.
+        self.told.send(Told::Forget(mails, done)).ok();
+        if wait {
+            answer.recv().ok();
         }
     }
 
@@ -322,6 +338,14 @@ impl<D: Disk> Extractor<D> {
                         self.mail(mail, at);
                     }
                     Told::Again(mail) => self.again(mail),
+                    Told::Forget(mails, done) => {
+                        self.flush();
+                        if let Err(error) = self.appender.erase(&mails) {
+                            tracing::warn!(%error, "what is kept of purged messages is not erased");
+                        }
+                        // Whoever asked may be gone.
+                        done.send(()).ok();
+                    }
                     Told::Ask(done) => {
                         self.flush();
                         // Whoever asked may be gone.

@@ -40,8 +40,8 @@ impl KnownBy<'_> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Has `wake` called with the messages of each group that was accepted, behind the sync. It is
-    /// on the writer's way: it only notes them.
+    /// Has `wake` called with the messages of each group that was accepted, behind the sync, and
+    /// with those whose bodies were purged. It is on the writer's way: it only notes them.
     pub fn on_accepted(&self, wake: AcceptedWake) {
         self.shared.set_accepted_wake(wake);
     }

@@ -17,8 +17,11 @@ mod accept;
 mod accept_many;
 mod acl;
 mod act;
+mod archive;
 mod audit;
+mod balance;
 mod boxes;
+mod bring_back;
 mod changes;
 mod commit;
 mod counts;
@@ -57,6 +60,7 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_archive;
 mod record_doors;
 mod record_held;
 mod record_judged;
@@ -80,6 +84,7 @@ mod url_key;
 mod verify;
 mod verify_extract;
 mod verify_heads;
+mod verify_purged;
 mod verify_rows;
 mod waiting;
 mod watch;
@@ -93,8 +98,10 @@ pub use accept::{Arrived, Beside, Recipient};
 pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, NewMessage};
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
+pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
 pub use audit::{Audit, Auditor};
 pub use boxes::{DeletedCounts, MailboxListed};
+pub use bring_back::BroughtBack;
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
 pub use custody::CustodyState;
@@ -127,6 +134,9 @@ pub use record::{
     Accepted, Actor, Credentials, Entry, Fate, Grantee, HookSecret, HookTry, ImportKey, NewCustody,
     Notice, Notify, Outcome, Place, Quota, Record, RelayLogin, RelayPassword, SessionId, Source,
     Via,
+};
+pub use record_archive::{
+    HoldsEnded, Keep, LegalHold, PurgeRule, Purged, RetentionOf, RetentionRule,
 };
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,

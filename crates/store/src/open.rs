@@ -10,6 +10,7 @@ use extract::Extract;
 use journal::{Arrival, Arrivals, Disk, Journal, Reader, RealDisk};
 use mail_types::{MailId, Timestamp};
 
+use crate::archive::Retention;
 use crate::commit::{Finish, Job, Replayed, Request, Synced, Work, Writer, replay};
 use crate::counts::Counted;
 use crate::directory::Directory;
@@ -35,6 +36,8 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Hears of every failure of the store's own.
     pub alarm: Alarm,
+    /// How long mail is kept in the archive; default a year, junk thirty days.
+    pub retention: Retention,
     /// Makes the reports that are due when held mail is released into a mailbox; none: nobody is
     /// told.
     pub delivery_report: Option<DeliveryReport>,
@@ -49,6 +52,7 @@ impl Options {
             index_commit_interval: Duration::from_secs(1),
             clock,
             alarm: Box::new(|_| {}),
+            retention: Retention::default(),
             delivery_report: None,
         }
     }
@@ -85,6 +89,7 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whose changes these are; see [`Store::by`].
     pub(crate) origin: Option<u64>,
+    pub(crate) retention: Retention,
     pub(crate) delivery_report: Option<DeliveryReport>,
 }
 
@@ -100,6 +105,7 @@ impl<D: Disk> Clone for Store<D> {
             lanes: Arc::clone(&self.lanes),
             writer: Arc::clone(&self.writer),
             origin: self.origin,
+            retention: self.retention,
             delivery_report: self.delivery_report.clone(),
             clock: Arc::clone(&self.clock),
         }
@@ -228,6 +234,7 @@ impl<D: Disk> Store<D> {
         shared.release_at.store(release_at.map_or(i64::MAX, |at| at.0), Ordering::Release);
         index.queue_news = Some(Vec::new());
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
+        let retention = options.retention;
         let (requests, inbox) = mpsc::channel();
         let writer = Writer {
             journal,
@@ -258,6 +265,7 @@ impl<D: Disk> Store<D> {
             writer: Arc::new(Mutex::new(Some(thread))),
             clock: options.clock,
             origin: None,
+            retention,
             delivery_report: options.delivery_report,
         };
         started.uncertain = begun.len() as u64;
@@ -266,6 +274,9 @@ impl<D: Disk> Store<D> {
             if let Err(refused) = store.mark_uncertain(begun.to_vec()).wait() {
                 tracing::warn!(%refused, "attempts of the last run are not marked uncertain yet");
             }
+        }
+        if let Err(error) = store.punch_again() {
+            tracing::warn!(%error, "purged bodies are not off the disk yet: the next purge goes on");
         }
         Ok(store)
     }
@@ -403,6 +414,14 @@ impl<D: Disk> Store<D> {
                 return Err(StoreError::IndexBehind);
             }
         }
+        self.read_committed(read)
+    }
+
+    /// Reads the index as of its last commit.
+    pub(crate) fn read_committed<T>(
+        &self,
+        read: impl FnOnce(&mut Sqlite) -> Result<T, SqlError>,
+    ) -> Result<T, StoreError> {
         let mut sql = match self.shared.take_reader() {
             Some(sql) => sql,
             None => Sqlite::open_reader(&self.shared.index_path)?,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use journal::Disk;
-use mail_types::{RecordSeq, Timestamp};
+use mail_types::{AccountId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Work;
@@ -154,6 +154,22 @@ impl<D: Disk> Store<D> {
         looked.asked = shortened(looked.asked);
         looked.mails.truncate(LOOKED_MAX);
         self.change(move |work| work.record(&actor, Record::Looked(Box::new(looked))))
+    }
+
+    /// The address of an account, also of one that is removed.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn account_address(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        self.read(|sql| {
+            let mut address = None;
+            let query = "SELECT address FROM account WHERE id = $1";
+            sql.query(query, &[account.0.into()], &mut |row| {
+                address = Some(row.text(0)?.to_owned());
+                Ok(())
+            })?;
+            Ok(address)
+        })
     }
 
     /// What operators did, over the console and on the command line: the latest first, at most so

@@ -12,6 +12,7 @@ use mail_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::dkim_keys::KeyChange;
+use crate::record_archive::{HoldsEnded, LegalHold, Purged, RetentionRule};
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
 use crate::record_operator::{Looked, OperatorChange};
@@ -463,8 +464,7 @@ pub enum Record {
         /// Not 0.
         priority: Priority,
     },
-    /// Messages that were taken out of a mailbox are in one again, with their flags (but
-    /// `\Deleted`) and dates.
+    /// What was taken out of a mailbox is in one again, with flags (but `\Deleted`) and dates.
     Restored {
         /// What they were taken out of.
         from: MailboxId,
@@ -475,8 +475,7 @@ pub enum Record {
         /// UID there, UID here.
         messages: Vec<(Uid, Uid)>,
     },
-    /// A deleted mailbox is there again, with the messages that it was deleted with, under their
-    /// UIDs.
+    /// A deleted mailbox is there again, with its messages under their UIDs.
     MailboxRestored {
         /// The mailbox.
         mailbox: MailboxId,
@@ -522,6 +521,19 @@ pub enum Record {
     OperatorChanged(Box<OperatorChange>),
     /// An operator looked at mail.
     Looked(Box<Looked>),
+    /// How long mail of somebody is kept from now on.
+    RetentionSet(Box<RetentionRule>),
+    /// Mail of an account is kept whatever else says that it may go.
+    LegalHoldSet(Box<LegalHold>),
+    /// Legal holds are over.
+    HoldsEnded(Box<HoldsEnded>),
+    /// Bodies are gone for good.
+    Purged(Box<Purged>),
+    /// Everything that the records up to this one purged is off the disk.
+    BodiesGone {
+        /// The last of them.
+        through: RecordSeq,
+    },
 }
 
 /// How much an account may keep (RFC 9208 §5).

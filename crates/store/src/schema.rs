@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 18;
+pub const VERSION: i64 = 19;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -36,7 +36,18 @@ CREATE TABLE quota (
 CREATE TABLE mail (
   id INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, receipt_check INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL,
-  body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL);
+  body_segment INTEGER NOT NULL, body_place INTEGER NOT NULL, body_bytes INTEGER NOT NULL,
+  purged INTEGER);
+CREATE TABLE purge (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
+  done INTEGER NOT NULL);
+CREATE TABLE retention (
+  domain TEXT NOT NULL, account INTEGER NOT NULL, keep INTEGER, spam INTEGER, seq INTEGER NOT NULL,
+  PRIMARY KEY (domain, account)) WITHOUT ROWID;
+CREATE TABLE legal_hold (
+  seq INTEGER PRIMARY KEY, since INTEGER NOT NULL, name TEXT NOT NULL, account INTEGER NOT NULL,
+  from_at INTEGER, until_at INTEGER, reason TEXT NOT NULL, ended INTEGER, ended_seq INTEGER,
+  ended_reason TEXT);
 CREATE INDEX mail_accepted ON mail (accepted);
 CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
@@ -157,7 +168,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 43] = [
+pub const TABLES: [(&str, &str); 46] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -180,8 +191,18 @@ pub const TABLES: [(&str, &str); 43] = [
     ("quota", "SELECT account, storage, messages FROM quota ORDER BY account"),
     (
         "mail",
-        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes \
-         FROM mail ORDER BY id",
+        "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes, \
+         purged FROM mail ORDER BY id",
+    ),
+    ("purge", "SELECT seq, at, segment, place, done FROM purge ORDER BY seq"),
+    (
+        "retention",
+        "SELECT domain, account, keep, spam, seq FROM retention ORDER BY domain, account",
+    ),
+    (
+        "legal_hold",
+        "SELECT seq, since, name, account, from_at, until_at, reason, ended, ended_seq, \
+         ended_reason FROM legal_hold ORDER BY seq",
     ),
     ("tls_required", "SELECT mail FROM tls_required ORDER BY mail"),
     ("tls_optional", "SELECT mail FROM tls_optional ORDER BY mail"),

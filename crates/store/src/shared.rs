@@ -171,6 +171,13 @@ impl Shared {
         *self.directory_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 
+    /// Tells of messages that are new, or not what they were.
+    pub fn tell_accepted(&self, mails: &[MailId]) {
+        if let Some(wake) = &*self.accepted_wake.read().unwrap_or_else(PoisonError::into_inner) {
+            wake(mails);
+        }
+    }
+
     pub fn set_accepted_wake(&self, wake: AcceptedWake) {
         *self.accepted_wake.write().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
@@ -213,10 +220,8 @@ impl Shared {
         for &(mail, at) in &accepted {
             self.extracting.accepted(mail, at);
         }
-        if !accepted.is_empty()
-            && let Some(wake) = &*self.accepted_wake.read().unwrap_or_else(PoisonError::into_inner)
-        {
-            wake(&accepted.iter().map(|(mail, _)| *mail).collect::<Vec<_>>());
+        if !accepted.is_empty() {
+            self.tell_accepted(&accepted.iter().map(|(mail, _)| *mail).collect::<Vec<_>>());
         }
         if directory {
             let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);

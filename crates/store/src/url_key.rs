@@ -149,8 +149,20 @@ fn read_key(
     Ok(key)
 }
 
+/// Applies a record about keys.
+///
+/// # Errors
+/// The engine's.
+pub fn apply(sql: &mut impl Executor, record: &Record) -> Result<(), SqlError> {
+    match record {
+        Record::UrlKeySet { account, mailbox, key } => set(sql, *account, *mailbox, key),
+        Record::UrlKeysReset { account, mailbox } => reset(sql, *account, *mailbox),
+        _ => Ok(()),
+    }
+}
+
 /// Applies [`Record::UrlKeySet`].
-pub fn set(
+fn set(
     sql: &mut impl Executor,
     account: AccountId,
     mailbox: MailboxId,
@@ -165,7 +177,7 @@ pub fn set(
 }
 
 /// Applies [`Record::UrlKeysReset`].
-pub fn reset(
+fn reset(
     sql: &mut impl Executor,
     account: AccountId,
     mailbox: Option<MailboxId>,

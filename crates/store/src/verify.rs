@@ -19,6 +19,7 @@ use crate::record::{Entry, Outcome, Record};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
 use crate::verify_heads;
+use crate::verify_purged::{self, Holes};
 use crate::verify_rows::compare;
 
 /// Violations told one by one; the rest is counted.
@@ -45,6 +46,8 @@ pub enum Invariant {
     AttemptOutcome,
     /// I9: UIDs grow, UIDNEXT is above all, and counts equal recomputed ones.
     Counts,
+    /// I10: nothing in retention or legal hold is purged, nor anything that somebody has.
+    PurgedRightly,
     /// I11: accepted = delivered + relayed + returned + held + expanded + purged + open.
     Balance,
     /// I13: an index rebuilt from the journal equals the live one, row for row.
@@ -55,7 +58,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// Every invariant that is checked.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalWhole,
         Self::OneState,
         Self::OpenIsQueued,
@@ -65,6 +68,7 @@ impl Invariant {
         Self::RelayedReply,
         Self::AttemptOutcome,
         Self::Counts,
+        Self::PurgedRightly,
         Self::Balance,
         Self::IndexEqual,
         Self::ExtractEqual,
@@ -83,6 +87,7 @@ impl Invariant {
             Self::RelayedReply => "I7",
             Self::AttemptOutcome => "I8",
             Self::Counts => "I9",
+            Self::PurgedRightly => "I10",
             Self::Balance => "I11",
             Self::IndexEqual => "I13",
             Self::ExtractEqual => "I14",
@@ -104,6 +109,7 @@ impl Invariant {
             Self::RelayedReply => "every relayed message has the remote's 2yz reply",
             Self::AttemptOutcome => "every attempt has an outcome",
             Self::Counts => "UIDs and counts are right",
+            Self::PurgedRightly => "what is purged was nobody's, and kept long enough",
             Self::Balance => "the sums of all states balance",
             Self::IndexEqual => "the index equals one rebuilt from the journal",
             Self::ExtractEqual => "what is kept of messages is what their bodies give",
@@ -245,11 +251,13 @@ fn verify_all<D: Disk>(
         live: &mut live,
         report: &mut report,
         heads,
+        holes: Holes::new(),
     };
     let head = reading.journal(progress)?;
-    let heads = reading.heads;
+    let (heads, holes) = (reading.heads, reading.holes);
     verify_heads::finish(heads, &mut report);
     rebuilt.commit(&head)?;
+    verify_purged::check_end(holes, &reader, &mut rebuilt.sql, &mut report)?;
     check_custodies(&mut rebuilt.sql, &mut report)?;
     check_mailboxes(&mut rebuilt.sql, &mut report)?;
     check_usage(&mut rebuilt, &mut report)?;
@@ -292,6 +300,8 @@ struct Reading<'a, D: Disk> {
     live: &'a mut Option<Live>,
     report: &'a mut Report,
     heads: Option<HeadsCheck>,
+    /// Bodies that are purged on the disk.
+    holes: Holes,
 }
 
 /// The bodies of the group that is read, by place.
@@ -320,7 +330,7 @@ impl<D: Disk> Reading<'_, D> {
                         progress(self.report.records);
                     }
                 }
-                JournalEntry::Body { hash, size, at, purged, file } => {
+                JournalEntry::Body { hash, size, at, file, .. } => {
                     frames += 1;
                     if let Some(file) = file {
                         self.rebuilt.body_file(file)?;
@@ -328,7 +338,8 @@ impl<D: Disk> Reading<'_, D> {
                     self.report.bodies += 1;
                     self.report.body_bytes += size;
                     bodies.insert((at.segment, at.offset), (hash, size));
-                    if !purged && let Err(error) = self.reader.check(at) {
+                    if let Err(error) = verify_purged::check_body(self.reader, at, &mut self.holes)
+                    {
                         self.report.add(Invariant::BodyThere, error.to_string());
                     }
                 }
@@ -379,6 +390,7 @@ impl<D: Disk> Reading<'_, D> {
         match Entry::decode(payload) {
             Ok(entry) => {
                 check_entry(&entry, bodies, report);
+                verify_purged::check_record(&entry, self.reader, &mut self.rebuilt.sql, report)?;
                 if let Err(error) = self.rebuilt.apply(&entry, seq, at.into()) {
                     let what = format!("record {seq} contradicts those before it: {error}");
                     report.add(Invariant::JournalWhole, what);

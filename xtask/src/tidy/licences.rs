@@ -54,6 +54,8 @@ pub fn check(deny: &str, metadata: &str) -> Result<Vec<Finding>, ChoreError> {
     for package in packages.into_iter().flatten() {
         let text = |key| package.get(key).and_then(serde_json::Value::as_str);
         let (name, licence) = (text("name").unwrap_or("?"), text("license").unwrap_or("none"));
+        let mut allowed = allowed.clone();
+        allowed.extend(exceptions(&table, name));
         if !allows(&allowed, licence) {
             findings.push(Finding {
                 rule: "licences",
@@ -75,6 +77,17 @@ fn strings<'a>(table: &'a toml::Table, section: &str, key: &str) -> Vec<&'a str>
     let list = table.get(section).and_then(|section| section.get(key));
     let list = list.and_then(toml::Value::as_array);
     list.into_iter().flatten().filter_map(toml::Value::as_str).collect()
+}
+
+/// What deny.toml allows of one crate alone.
+fn exceptions<'a>(table: &'a toml::Table, name: &str) -> Vec<&'a str> {
+    let all = table.get("licenses").and_then(|section| section.get("exceptions"));
+    let all = all.and_then(toml::Value::as_array).into_iter().flatten();
+    all.filter(|one| one.get("crate").and_then(toml::Value::as_str) == Some(name))
+        .filter_map(|one| one.get("allow").and_then(toml::Value::as_array))
+        .flatten()
+        .filter_map(toml::Value::as_str)
+        .collect()
 }
 
 /// Whether an SPDX expression can be satisfied by allowed licences alone. `/` is how OR was once

@@ -65,6 +65,9 @@ pub fn lost(lost: &Lost) -> Value {
         "receipt": lost.facts.receipt.to_string(),
         "accepted": lost.facts.accepted.to_string(),
         "bytes": lost.facts.body_bytes,
+        "recipients": [],
+        "attachments": [],
+        "places": [],
         "lost": lost.why,
     })
 }

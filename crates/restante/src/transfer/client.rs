@@ -55,9 +55,9 @@ impl Client {
         let found = store.directory().sign_in_name(&address.to_string()).map(|found| found.id);
         let Some(account) = found else { bail!("account {address} does not exist") };
         let (here, there) = UnixStream::pair()?;
-        let served = store.clone();
+        let (served, operator) = (store.clone(), crate::control::own_actor(data));
         let thread = std::thread::Builder::new().name("transfer".to_owned()).spawn(move || {
-            if let Err(error) = super::serve(served, account, there) {
+            if let Err(error) = super::serve(served, account, operator, there) {
                 tracing::warn!(%error, "the session ended early");
             }
         })?;

@@ -1,12 +1,15 @@
 //! The store's side of a session.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use mail_types::{AccountId, MailId, Timestamp};
 use serde_json::{Value, json};
-use store::{Import, ImportKey, NewMessage, Refused, SessionActor, Store, Via};
+use store::{
+    Actor, Import, ImportKey, Looked, LookedAt, NewMessage, Refused, SessionActor, Store, Via,
+};
 
 use crate::request::Failure;
 use crate::transfer::words::{
@@ -30,6 +33,10 @@ type Broken = anyhow::Error;
 struct Session {
     store: Store,
     account: AccountId,
+    /// Whose session it is.
+    operator: Actor,
+    /// What was listed last, and so may be read.
+    listed: HashSet<MailId>,
     reader: BufReader<UnixStream>,
     writer: BufWriter<UnixStream>,
     batch: Vec<(ImportKey, NewMessage)>,
@@ -39,12 +46,28 @@ struct Session {
 }
 
 /// Serves a session of this account until the other side hangs up.
-pub fn serve(store: Store, account: AccountId, stream: UnixStream) -> anyhow::Result<()> {
+pub fn serve(
+    store: Store,
+    account: AccountId,
+    operator: Actor,
+    stream: UnixStream,
+) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     let reader = BufReader::new(stream.try_clone()?);
     let (writer, batch) = (BufWriter::new(stream), Vec::new());
-    let (batch_bytes, batch_failure) = (0, None);
-    Session { store, account, reader, writer, batch, batch_bytes, batch_failure }.run()
+    let (batch_bytes, batch_failure, listed) = (0, None, HashSet::new());
+    let session = Session {
+        store,
+        account,
+        operator,
+        listed,
+        reader,
+        writer,
+        batch,
+        batch_bytes,
+        batch_failure,
+    };
+    session.run()
 }
 
 impl Session {
@@ -224,7 +247,9 @@ impl Session {
         Ok(json!(checked))
     }
 
-    fn list(&self, folder: &str, behind: u32) -> Result<Value, Failure> {
+    /// The next messages, each of which may be read then: that somebody looks at them is on disk
+    /// before they are shown.
+    fn list(&mut self, folder: &str, behind: u32) -> Result<Value, Failure> {
         let found = self.store.mailbox(self.account, folder)?;
         let found = found.ok_or_else(|| Refused::Missing(format!("mailbox {folder}")))?;
         let Some((_, rows)) = self.store.snapshot(found.id)? else { return Ok(json!([])) };
@@ -249,11 +274,22 @@ impl Session {
                 hash: accepted.body_hash.to_string(),
             });
         }
+        let mails: Vec<MailId> = listed.iter().map(|one| MailId(one.mail)).collect();
+        self.listed = mails.iter().copied().collect();
+        if !mails.is_empty() {
+            let directory = self.store.directory();
+            let owner = directory.account(self.account);
+            let owner = owner.map_or_else(String::new, |account| account.address.to_string());
+            let asked = format!("the export of {folder} of {owner}");
+            let looked = Looked { at: LookedAt::Whole, asked, mails };
+            self.store.looked(self.operator.clone(), looked).wait()?;
+        }
         Ok(json!(listed))
     }
 
     fn body(&mut self, mail: MailId) -> Result<(), Broken> {
         let read = self.store.mail_facts(&[mail]).and_then(|facts| match facts.first() {
+            Some(_) if !self.listed.contains(&mail) => Ok(None),
             Some(facts) => self.store.body(facts).map(Some),
             None => Ok(None),
         });

@@ -48,3 +48,8 @@ fn hostile_mail_runs_nothing_and_loads_nothing() {
 fn other_sites_and_stolen_passwords_get_nowhere() {
     browse(&House::new(), "console_forged.py");
 }
+
+#[test]
+fn what_a_thief_deleted_is_found_and_put_back() {
+    browse(&House::new(), "console_rescue.py");
+}

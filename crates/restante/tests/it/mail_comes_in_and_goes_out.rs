@@ -126,6 +126,11 @@ fn what_goes_out_comes_back_the_same() {
         let report = import(&house, account, &format!("{format}:{to}"), &[]);
         assert_eq!((sum(&report, "equal"), sum(&report, "new")), (90, 90), "{report}");
     }
+    // Whoever reads others' mail leaves a record.
+    for mailbox in ["INBOX", "Sent", "Old/Bücher"] {
+        let log = house.restante(&["audit"]);
+        assert!(log.contains(&format!("the export of {mailbox} of {ALICE}")), "{log}");
+    }
     house.start();
     for mailbox in ["INBOX", "Sent", "Old/B&APw-cher"] {
         for account in [BOB, CAROL] {

@@ -153,7 +153,7 @@ impl<E: Executor> Index<E> {
             | Record::RouteSet { .. }
             | Record::RouteRemoved { .. }
             | Record::QuotaSet { .. } => self.of_directory(record)?,
-            // The queue has its own undoing, keys theirs. A password or a token that was taken
+            // The queue has its own undoing, keys and rules of the archive theirs. A password or a token that was taken
             // away was taken away for a reason. Mail that comes in is nobody's act.
             Record::CredentialsSet { .. }
             | Record::Accepted(_)
@@ -182,6 +182,11 @@ impl<E: Executor> Index<E> {
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
             | Record::TlsPolicySeen(_)
+            | Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. }
             | Record::OperatorChanged(_)
             | Record::Looked(_)
             | Record::Undone { .. }

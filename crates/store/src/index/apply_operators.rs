@@ -21,7 +21,7 @@ pub struct FlowNews {
 }
 
 impl<E: Executor> Index<E> {
-    /// Notes what any record is for the audit log and the flow.
+    /// Notes what any record is for the flow, the log of operators and the acts.
     pub(super) fn note(
         &mut self,
         entry: &Entry,
@@ -36,6 +36,7 @@ impl<E: Executor> Index<E> {
                 *self.flow.counts.entry((minute, kind)).or_default() += count;
             }
         }
+        self.note_act(entry, seq, at)?;
         let Some(who) = audited(entry) else { return Ok(()) };
         self.sql.execute(
             "INSERT INTO audit (seq, at, who, segment, place) VALUES ($1, $2, $3, $4, $5)",

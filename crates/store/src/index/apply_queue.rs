@@ -1,12 +1,28 @@
 //! What the queue's records make due.
 
-use mail_types::{CustodyId, Priority, Timestamp};
+use mail_types::{CustodyId, Priority, RecordSeq, Timestamp};
 
 use super::Index;
 use crate::lanes::Lane;
+use crate::record::Place;
+use crate::record_tried::Tried;
 use crate::sql::{Executor, SqlError};
 
 impl<E: Executor> Index<E> {
+    pub(super) fn tried(
+        &mut self,
+        tried: &Tried,
+        when: Timestamp,
+        (seq, at): (RecordSeq, Place),
+    ) -> Result<(), SqlError> {
+        self.note_sent(tried, when);
+        self.add_hosts(tried)?;
+        tried.outcomes.iter().try_for_each(|(custody, outcome)| {
+            self.attempted(*custody, outcome)?;
+            self.tell_story_of_custody(*custody, seq, at)
+        })
+    }
+
     /// Lanes in which something has become due since this was asked last.
     pub fn take_queue_news(&mut self) -> Vec<(Lane, Timestamp)> {
         self.queue_news.as_mut().map(std::mem::take).unwrap_or_default()

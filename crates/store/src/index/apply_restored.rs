@@ -92,7 +92,8 @@ impl<E: Executor> Index<E> {
         self.sql.execute(
             "INSERT INTO story (mail, seq, segment, place) \
              SELECT DISTINCT mail, $3, $4, $5 FROM expunged \
-             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL AND \
+             NOT EXISTS (SELECT 1 FROM mail WHERE mail.id = expunged.mail AND purged IS NOT NULL)",
             &[id.0.into(), deleted.0.into(), seq.0.into(), at.segment.into(), at.offset.into()],
         )?;
         let key = [id.0.into(), deleted.0.into()];
@@ -101,11 +102,14 @@ impl<E: Executor> Index<E> {
              bytes, saved, first_flags, first_keywords) \
              SELECT mailbox, uid, mail, $3, flags, keywords, internal_date, bytes, saved, \
              first_flags, first_keywords FROM expunged \
-             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL AND \
+             NOT EXISTS (SELECT 1 FROM mail WHERE mail.id = expunged.mail AND purged IS NOT NULL)",
             &[key[0], key[1], mod_seq.0.into()],
         )?;
         self.sql.execute(
-            "DELETE FROM expunged WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL",
+            "DELETE FROM expunged \
+             WHERE mailbox = $1 AND seq = $2 AND next_mailbox IS NULL AND \
+             NOT EXISTS (SELECT 1 FROM mail WHERE mail.id = expunged.mail AND purged IS NOT NULL)",
             &key,
         )?;
         self.sql.execute(

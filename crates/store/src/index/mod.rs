@@ -4,6 +4,7 @@
 
 mod apply_acl;
 mod apply_act;
+mod apply_archive;
 mod apply_directory;
 mod apply_doors;
 mod apply_held;
@@ -303,7 +304,6 @@ impl<E: Executor> Index<E> {
     /// The engine's.
     pub fn apply(&mut self, entry: &Entry, seq: RecordSeq, at: Place) -> Result<(), SqlError> {
         self.note(entry, seq, at)?;
-        self.note_act(entry, seq, at)?;
         match &entry.record {
             Record::DomainAdded { .. }
             | Record::DomainRemoved { .. }
@@ -360,31 +360,26 @@ impl<E: Executor> Index<E> {
             Record::Restored { .. } | Record::MailboxRestored { .. } | Record::Undone { .. } => {
                 self.apply_restoring(entry, seq, at)
             }
+            Record::RetentionSet(_)
+            | Record::LegalHoldSet(_)
+            | Record::HoldsEnded(_)
+            | Record::Purged(_)
+            | Record::BodiesGone { .. } => self.apply_archive(entry, seq, at),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {
                 self.attempted(*custody, outcome)?;
                 self.tell_story_of_custody(*custody, seq, at)
             }
-            Record::Tried(tried) => {
-                self.note_sent(tried, entry.at);
-                self.add_hosts(tried)?;
-                tried.outcomes.iter().try_for_each(|(custody, outcome)| {
-                    self.attempted(*custody, outcome)?;
-                    self.tell_story_of_custody(*custody, seq, at)
-                })
-            }
+            Record::Tried(tried) => self.tried(tried, entry.at, (seq, at)),
             Record::CustodiesChanged(change) => self.custodies_changed(entry.at, change, seq, at),
             Record::ChangeUndone { change } => self.change_undone(*change),
             Record::QueuePaused { destination, paused, reason } => {
                 self.queue_paused(entry.at, destination.as_deref(), *paused, reason.as_deref())
             }
             Record::Rescheduled { custodies, due } => self.rescheduled(custodies, *due, seq, at),
-            Record::UrlKeySet { account, mailbox, key } => {
-                crate::url_key::set(&mut self.sql, *account, *mailbox, key)
-            }
-            Record::UrlKeysReset { account, mailbox } => {
-                crate::url_key::reset(&mut self.sql, *account, *mailbox)
+            Record::UrlKeySet { .. } | Record::UrlKeysReset { .. } => {
+                crate::url_key::apply(&mut self.sql, &entry.record)
             }
             Record::AclSet { mailbox, grantee, rights } => {
                 self.acl_set(*mailbox, *grantee, *rights)

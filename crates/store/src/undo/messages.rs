@@ -17,7 +17,7 @@ use crate::sql::{Executor, SqlError};
 const STEPS_MAX: usize = 10_000;
 
 /// Where a message has got to.
-pub(super) enum Now {
+pub enum Now {
     /// It is in this mailbox.
     In(MailboxId, Uid),
     /// It was taken out of this one.
@@ -25,7 +25,7 @@ pub(super) enum Now {
 }
 
 /// Follows a message from a place where it was.
-pub(super) fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
+pub fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
     follow(&mut work.index.sql, mailbox, uid).map_err(|error| work.fail(error.into()))
 }
 
@@ -151,11 +151,16 @@ pub(super) fn bring_back(
     let mut taken = Taken::default();
     let Some(mailbox) = act.mailbox else { return Ok(Ok(taken)) };
     let mut uids: Vec<Uid> = Vec::new();
+    let mut purged = 0;
     let read = work.index.sql.query(
-        "SELECT uid FROM expunged WHERE mailbox = $1 AND seq = $2 ORDER BY uid",
+        "SELECT uid, purged FROM expunged JOIN mail ON mail.id = expunged.mail \
+         WHERE mailbox = $1 AND seq = $2 ORDER BY uid",
         &[mailbox.0.into(), act.seq.0.into()],
         &mut |row| {
-            uids.extend(u32::try_from(row.int(0)?).ok().and_then(Uid::new));
+            match row.int_or_null(1)? {
+                None => uids.extend(u32::try_from(row.int(0)?).ok().and_then(Uid::new)),
+                Some(_) => purged += 1,
+            }
             Ok(())
         },
     );
@@ -170,6 +175,7 @@ pub(super) fn bring_back(
         }
     }
     taken.skip("messages back already", there);
+    taken.skip("messages purged since", purged);
     if gone.is_empty() {
         return Ok(Ok(taken));
     }

@@ -4,6 +4,7 @@
 mod accounts;
 mod annotations;
 mod appends;
+mod archive;
 mod audited;
 mod changes;
 mod extracted;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::{Form, encoded};
 use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
@@ -48,8 +48,11 @@ fn row(visit: &Visit<'_>, account: &Value) -> Markup {
     let used = account["storage_bytes"].as_u64().unwrap_or(0);
     html! {
         tr {
-            th.address scope="row" { (address) }
-            td.number { (count(account["messages"].as_u64().unwrap_or(0))) }
+            th.address scope="row" {
+                @if visit.is_domain_admin() { (address) }
+                @else { a href={ (PATH) "/" (encoded(address)) } { (address) } }
+            }
+            td.number data-label=(visit.t(Phrase::Messages)) { (count(account["messages"].as_u64().unwrap_or(0))) }
             td {
                 (bytes(&account["storage_bytes"]))
                 @match account["storage_bytes_max"].as_u64() {

@@ -47,7 +47,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
 fn row(visit: &Visit<'_>, line: &Value) -> maud::Markup {
     let who = text(&line["who"]);
     let (phrase, sign, class) = match line["look"].as_bool() {
-        Some(true) => (Phrase::Look, "👁", "plain"),
+        Some(true) => (Phrase::Look, "◎", "plain"),
         _ => (Phrase::Change, "✎", "warn"),
     };
     html! {

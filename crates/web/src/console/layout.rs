@@ -43,9 +43,11 @@ impl<'a> Frame<'a> {
 }
 
 /// The sections, and whether a domain-admin has them.
-const SECTIONS: [(&str, Phrase, bool); 9] = [
+const SECTIONS: [(&str, Phrase, bool); 11] = [
     ("/admin", Phrase::Overview, false),
     ("/admin/trace", Phrase::Trace, true),
+    ("/admin/archive", Phrase::Archive, false),
+    ("/admin/history", Phrase::History, false),
     ("/admin/queue", Phrase::Queue, false),
     ("/admin/held", Phrase::HeldMail, false),
     ("/admin/accounts", Phrase::Accounts, true),
@@ -147,6 +149,13 @@ fn told(frame: &Frame<'_>, notice: &Notice) -> Markup {
             p { (notice.text) }
             @if let Some(secret) = &notice.secret {
                 p { (frame.t(Phrase::ShownOnce)) " " code.secret { (secret) } }
+            }
+            @if let (Some(redo), Some(visit)) = (&notice.redo, frame.visit) {
+                form method="post" action="/admin/history/undo" {
+                    (key(visit))
+                    input type="hidden" name="redo" value=(redo);
+                    button type="submit" { (frame.t(Phrase::Undo)) }
+                }
             }
             @if let (Some(change), Some(visit)) = (notice.undo, frame.visit) {
                 form method="post" action="/admin/queue/undo" {

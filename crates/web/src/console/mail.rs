@@ -55,7 +55,7 @@ fn attachments(visit: &Visit<'_>, all: &Value) -> Markup {
                 h2 #attachments { (visit.t(Phrase::Attachments)) }
                 ul.plain {
                     @for one in all {
-                        li { "📎 " bdi { (one["name"].as_str().unwrap_or("–")) } " "
+                        li { "▤ " bdi { (one["name"].as_str().unwrap_or("–")) } " "
                             span.quiet { (text_of(&one["type"])) ", " (bytes(&one["bytes"])) } }
                     }
                 }

@@ -8,13 +8,16 @@
 mod accounts;
 mod aliases;
 mod api;
+mod archive;
 mod assets;
 mod audit;
 mod domains;
 mod form;
+mod history;
 mod html_mail;
 mod layout;
 mod mail;
+mod mailboxes;
 mod overview;
 mod phrases;
 mod plot;

@@ -36,6 +36,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
             (balance(visit, &flow))
             div.columns {
                 (queue(visit, &status))
+                (accounted(visit, &status))
                 (storage(visit, &flow["storage"]))
             }
         }
@@ -118,7 +119,7 @@ fn queue(visit: &Visit<'_>, status: &Value) -> Markup {
                 div { dt { a href="/admin/held" { (visit.t(Phrase::Held)) } } dd { (count(held)) } }
             }
             @for pause in status["paused"].as_array().into_iter().flatten() {
-                p.notice.warn { "⏸ " (visit.t(Phrase::Paused)) ": " (text(&pause["destination"])) }
+                p.notice.warn { "‖ " (visit.t(Phrase::Paused)) ": " (text(&pause["destination"])) }
             }
             @if !rows.is_empty() {
                 ul.bars {
@@ -126,6 +127,29 @@ fn queue(visit: &Visit<'_>, status: &Value) -> Markup {
                         li { span { (name) } span.number { (count(waiting)) } }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What the auditor and the scrubber of the running server say.
+fn accounted(visit: &Visit<'_>, status: &Value) -> Markup {
+    let (lost, scrub) = (status["unaccounted"].as_u64(), &status["scrub"]);
+    html! {
+        section.card aria-labelledby="accounted" {
+            h2 #accounted { (visit.t(Phrase::Accounted)) }
+            @match lost {
+                Some(0) => p { span.state.good { "✓" } " " (visit.t(Phrase::AllAccounted)) },
+                Some(lost) => p.notice.bad role="alert" {
+                    (count(lost)) " " (visit.t(Phrase::Unaccounted)) },
+                None => p.quiet { "–" },
+            }
+            @if let Some(at) = status["audit"]["at"].as_str() {
+                p.quiet { (visit.t(Phrase::AuditedAt)) " " (moment(at)) }
+            }
+            @if scrub.is_object() {
+                p.quiet { (visit.t(Phrase::Scrub)) ": " (scrub["percent"]) " %, "
+                    (scrub["damaged"]) " " (visit.t(Phrase::Damaged)) }
             }
         }
     }

@@ -90,7 +90,7 @@ pub(super) async fn page(visit: &Visit<'_>, of: Of) -> Result<Answer, Trouble> {
 fn paused(visit: &Visit<'_>, pause: &Value) -> Markup {
     html! {
         div.notice.warn {
-            p { "⏸ " (visit.t(Phrase::Paused)) ": " strong { (text(&pause["destination"])) } " "
+            p { "‖ " (visit.t(Phrase::Paused)) ": " strong { (text(&pause["destination"])) } " "
                 (time(&pause["since"])) " " (text(&pause["reason"])) }
             @if visit.may_change() {
                 form method="post" action="/admin/queue/resume" {

@@ -3,7 +3,10 @@
 use super::form::Form;
 use super::visit::Visit;
 use super::{Answer, Trouble};
-use super::{accounts, aliases, audit, domains, mail, overview, queue, sessions_page, trace, you};
+use super::{
+    accounts, aliases, archive, audit, domains, history, mail, mailboxes, overview, queue,
+    sessions_page, trace, you,
+};
 
 /// A page to look at.
 pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trouble> {
@@ -11,6 +14,8 @@ pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trou
         [] if visit.is_domain_admin() => Ok(Answer::To("/admin/accounts".to_owned())),
         [] => overview::page(visit).await,
         ["trace"] => trace::page(visit).await,
+        ["archive"] => archive::page(visit).await,
+        ["history"] => history::page(visit).await,
         ["mail", receipt] => trace::story_page(visit, receipt).await,
         ["mail", receipt, "text"] => mail::text(visit, receipt).await,
         ["mail", receipt, "html"] => Ok(mail::html_page(visit, receipt)),
@@ -18,6 +23,7 @@ pub(super) async fn get(visit: &Visit<'_>, path: &[&str]) -> Result<Answer, Trou
         ["queue"] => queue::page(visit, queue::Of::Queue).await,
         ["held"] => queue::page(visit, queue::Of::Held).await,
         ["accounts"] => accounts::page(visit).await,
+        ["accounts", account] => mailboxes::page(visit, account).await,
         ["aliases"] => aliases::page(visit).await,
         ["domains"] => domains::page(visit).await,
         ["domains", domain] => domains::dns(visit, domain).await,
@@ -34,11 +40,13 @@ pub(super) async fn post(visit: &Visit<'_>, path: &[&str], form: &Form) -> Resul
     match path {
         ["sign-out"] => sessions_page::sign_out(visit).await,
         ["mail", receipt, "download"] => mail::download(visit, receipt).await,
+        ["history", "undo"] => history::undo(visit, form).await,
         ["queue", "undo"] => queue::undo(visit, form).await,
         ["queue", "pause"] => queue::pause(visit, form, true).await,
         ["queue", "resume"] => queue::pause(visit, form, false).await,
         ["queue", "change"] => queue::change(visit, form).await,
         ["accounts", what] => accounts::change(visit, what, form).await,
+        ["accounts", account, "restore"] => mailboxes::restore(visit, account, form).await,
         ["aliases", what] => aliases::change(visit, what, form).await,
         ["domains", what] => domains::change(visit, what, form).await,
         ["sessions", "end"] => sessions_page::end(visit, form).await,

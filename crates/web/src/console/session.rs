@@ -68,6 +68,8 @@ pub struct Notice {
     pub secret: Option<String>,
     /// The change of the queue that can be undone.
     pub undo: Option<u64>,
+    /// The acts of an undo, which can be taken back itself.
+    pub redo: Option<String>,
 }
 
 /// A session as one request sees it.

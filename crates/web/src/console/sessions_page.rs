@@ -30,9 +30,9 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
                     tr {
                         th scope="row" { (text(&one["operator"])) div.quiet { (text(&one["ip"])) } }
                         td.agent { (text(&one["agent"])) }
-                        td { (time(&one["began"])) }
-                        td { (time(&one["used"])) }
-                        td { (time(&one["ends"])) }
+                        td data-label=(visit.t(Phrase::Began)) { (time(&one["began"])) }
+                        td data-label=(visit.t(Phrase::LastUsed)) { (time(&one["used"])) }
+                        td data-label=(visit.t(Phrase::Ends)) { (time(&one["ends"])) }
                         td.act {
                             @if is_this { span.badge { (visit.t(Phrase::ThisSession)) } }
                             @else if visit.may_change() {

@@ -79,11 +79,17 @@ impl Notice {
             (Some((before, _)), Some((_, behind))) => format!("{before}{behind}"),
             _ => did.to_owned(),
         };
-        Self { good: true, text, secret: None, undo: answer["change"].as_u64() }
+        Self {
+            good: true,
+            text,
+            secret: None,
+            undo: answer["change"].as_u64(),
+            redo: answer["redo"].as_str().map(str::to_owned),
+        }
     }
 
     /// Words, and whether they are good ones.
     pub fn words(good: bool, text: impl Into<String>) -> Self {
-        Self { good, text: text.into(), secret: None, undo: None }
+        Self { good, text: text.into(), secret: None, undo: None, redo: None }
     }
 }

@@ -1,6 +1,9 @@
 // The console is whole without this. It renews what says so, and ticks all boxes at once.
 "use strict";
 
+// On a phone the sections are a row that is longer than the screen.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 // <div data-renew="10">: every so many seconds its content is taken from the page anew.
 for (const part of document.querySelectorAll("[data-renew]")) {
   const wait = Number(part.dataset.renew) * 1000;
