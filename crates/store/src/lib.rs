@@ -90,6 +90,7 @@ mod waiting;
 mod watch;
 
 use mail_types::Address;
+use rustix::io::Errno;
 
 pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
@@ -251,6 +252,38 @@ pub enum StoreError {
     /// A change ended in a panic, which is a bug.
     #[error("a change failed in a way that it should not have (a bug); nothing of it was kept")]
     Panicked,
+}
+
+impl StoreError {
+    /// Only what was asked for is damaged or gone, as far as can be told: asking again does not
+    /// help, and other messages can be read. Otherwise the system may be out of something for a
+    /// while, or nothing can be read.
+    #[must_use]
+    pub fn is_of_one_message(&self) -> bool {
+        use journal::ReadError;
+        match self {
+            Self::Read(ReadError::Io { source, .. }) => {
+                let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN];
+                Errno::from_io_error(source).is_none_or(|errno| !passing.contains(&errno))
+            }
+            Self::Read(
+                ReadError::Damaged { .. } | ReadError::Purged { .. } | ReadError::BodyFile { .. },
+            )
+            | Self::Record(_)
+            | Self::Damaged(_) => true,
+            Self::Open(_)
+            | Self::Append(_)
+            | Self::Sync(_)
+            | Self::Index(_)
+            | Self::IndexMissing
+            | Self::IndexAhead(_)
+            | Self::Io { .. }
+            | Self::Stopped(_)
+            | Self::HalfDone(_)
+            | Self::IndexBehind
+            | Self::Panicked => false,
+        }
+    }
 }
 
 /// An error with its causes on one line.

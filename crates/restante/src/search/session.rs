@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use archive_search::{Asked, Found, Pace, Query, Search, SearchError, search_path};
+use archive_search::{Asked, Found, Pace, Query, Search, SearchError, TIME_MAX, Told, search_path};
 use serde_json::{Value, json};
 use store::{Store, Visit};
 
@@ -82,17 +82,31 @@ fn find(
     let query = Query::parse(text, net::now())
         .map_err(|error| Ending::Told(Failure { what: error.to_string(), mend: None }))?;
     let count_max = request.count_max.unwrap_or(usize::MAX);
-    let asked = Asked { query: &query, within: None, count_max, excerpts: request.excerpts };
+    let (within, excerpts) = (None, request.excerpts);
+    let asked = Asked { query: &query, within, count_max, excerpts, time: TIME_MAX };
     let directory = store.directory();
     let mut gone = None;
     let mut first = None;
-    let ended = search.find(store, &asked, &mut |found| {
-        first.get_or_insert_with(|| began.elapsed());
-        let mut hit = view::hit(&found, &directory);
-        if request.bodies {
-            hit["inclusion_proof"] = proof(heads, &found);
+    let ended = search.find(store, &asked, &mut |told| {
+        if !matches!(told, Told::Looking) {
+            first.get_or_insert_with(|| began.elapsed());
         }
-        match tell(store, hit, &found, request.bodies, out) {
+        let told = match told {
+            Told::Found(found) => {
+                let mut hit = view::hit(&found, &directory);
+                if request.bodies {
+                    hit["inclusion_proof"] = proof(heads, &found);
+                }
+                tell(store, hit, &found, request.bodies, out)
+            }
+            Told::Lost(lost) => line(out, &json!({ "ok": { "hit": view::lost(&lost) } })),
+            // By this it is noticed that whoever asked is gone.
+            Told::Looking => {
+                line(out, &json!({ "ok": { "looking": true } })).and_then(|()| out.flush())
+            }
+        };
+        // Whoever waits sees it at once; an export is only taken.
+        match told.and_then(|()| if request.bodies { Ok(()) } else { out.flush() }) {
             Ok(()) => Visit::GoOn,
             Err(error) => {
                 gone = Some(error);
@@ -128,9 +142,7 @@ fn tell(
     out: &mut BufWriter<UnixStream>,
 ) -> std::io::Result<()> {
     if !with_body {
-        line(out, &json!({ "ok": { "hit": hit } }))?;
-        // Whoever waits sees it at once.
-        return out.flush();
+        return line(out, &json!({ "ok": { "hit": hit } }));
     }
     match store.body(&found.story.facts) {
         Ok(body) => {
@@ -233,6 +245,9 @@ impl Client {
             }
             if let Some(progress) = ok.get("progress") {
                 view::show_progress(progress);
+                continue;
+            }
+            if ok.get("looking").is_some() {
                 continue;
             }
             let mut body =
