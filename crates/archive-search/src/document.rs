@@ -1,16 +1,18 @@
 //! What of a message is put in: everybody it is from and to, its texts, what is attached.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use attachment_text::Kind;
 use mail_types::{AccountId, MailId};
 use message::{Envelope, EnvelopeAddress, Limits, Structure, Summary, decode_words, decoded_body};
 use store::{Accepted, Fate, JudgedAct, MailFacts, Part, Source, Store, StoreError, Visit};
 
+use crate::SearchError;
 use crate::kept::{Attachment, Document};
 use crate::query::{Direction, Verdict};
-use crate::reading::Reader;
-use crate::words::write_words;
+use crate::reading::{NotRead, Patience, Reader};
+use crate::words::{cut_words, fold_words, write_words};
 
 /// Attachments of a message that are looked at; those behind them are counted for nothing.
 const ATTACHMENTS_MAX: usize = 64;
@@ -18,56 +20,77 @@ const ATTACHMENTS_MAX: usize = 64;
 const FILES_TEXT_MAX: usize = 4 << 20;
 /// Octets of a message whose attachments are read.
 const BODY_BYTES_MAX: u64 = 128 << 20;
+/// Octets of the words of one column: folding can make eleven times as many of a text, and pairs of
+/// characters are more than twice as long as it.
+const COLUMN_OCTETS_MAX: usize = 8 << 20;
+/// How long the attachments of one message may take together.
+const READ_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// Makes documents of messages, in their order; one that is lost is left out, which is logged.
+/// Makes a document of a message. One whose record is damaged is found by what the index knows of it,
+/// which is logged; `None` where there is no such message.
 ///
 /// # Errors
-/// The index's: nothing was made.
-pub fn documents(
+/// Where it cannot be read now: the index's and the system's.
+pub fn document(
     store: &Store,
-    mails: &[MailId],
+    mail: MailId,
     reader: &mut dyn Reader,
-) -> Result<Vec<Document>, StoreError> {
-    let facts = store.mail_facts(mails)?;
-    let ids: Vec<MailId> = facts.iter().map(|facts| facts.receipt.mail).collect();
-    let mut summaries: Vec<Option<Summary>> = vec![None; ids.len()];
-    store.heads(&ids, |at, head| {
-        summaries[at] = head.and_then(|head| Summary::decode(head.part(Part::Summary)).ok());
-        Visit::GoOn
-    })?;
-    let mut bodies = vec![String::new(); ids.len()];
-    store.texts(&ids, |at, text| {
-        write_words(text.unwrap_or_default(), &mut bodies[at]);
-        Visit::GoOn
-    })?;
-    let mut documents = Vec::with_capacity(ids.len());
-    for ((facts, summary), body) in facts.iter().zip(summaries).zip(bodies) {
-        match document(store, facts, summary, body, reader) {
-            Ok(document) => documents.push(document),
-            Err(error) => {
-                tracing::error!(%error, mail = %facts.receipt, "a message cannot be searched");
-            }
+    stopping: &dyn Fn() -> bool,
+) -> Result<Option<Document>, SearchError> {
+    let Some(facts) = store.mail_facts(&[mail])?.pop() else { return Ok(None) };
+    let known = store.accepted(&facts).and_then(|(_, accepted)| {
+        let parties = parties(store, &accepted)?;
+        Ok((accepted, parties))
+    });
+    match known {
+        Ok((accepted, parties)) => {
+            whole(store, &facts, &accepted, parties, reader, stopping).map(Some)
         }
+        Err(error) if error.is_of_one_message() => {
+            tracing::error!(%error, mail = %facts.receipt, "a message's words cannot be searched");
+            Ok(Some(bare(&facts)))
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(documents)
 }
 
-fn document(
+fn bare(facts: &MailFacts) -> Document {
+    Document {
+        mail: facts.receipt.mail,
+        check: facts.receipt.check,
+        accepted: facts.accepted,
+        bytes: facts.body_bytes,
+        direction: Direction::Internal,
+        verdict: Verdict::None,
+        parties: Vec::new(),
+        attachments: Vec::new(),
+        columns: Default::default(),
+    }
+}
+
+fn whole(
     store: &Store,
     facts: &MailFacts,
-    summary: Option<Summary>,
-    body: String,
+    accepted: &Accepted,
+    parties: Vec<AccountId>,
     reader: &mut dyn Reader,
-) -> Result<Document, StoreError> {
+    stopping: &dyn Fn() -> bool,
+) -> Result<Document, SearchError> {
     let mail = facts.receipt.mail;
-    let (_, accepted) = store.accepted(facts)?;
     let verdict = store.judged(mail)?;
+    let mut summary = None;
+    store.heads(&[mail], |_, head| {
+        summary = head.and_then(|head| Summary::decode(head.part(Part::Summary)).ok());
+        Visit::GoOn
+    })?;
     let (envelope, structure) = match summary {
         Some(summary) => (summary.envelope, Some(summary.structure)),
         None => (Envelope::default(), None),
     };
-    let attachments =
-        structure.map_or_else(Vec::new, |structure| attachments(store, facts, &structure, reader));
+    let attachments = match structure {
+        Some(structure) => attachments(store, facts, &structure, reader, stopping)?,
+        None => Vec::new(),
+    };
     let mut columns: [String; 6] = Default::default();
     let [sender, recipients, subject, words, names, files] = &mut columns;
     put_people(sender, [&envelope.from, &envelope.sender]);
@@ -80,7 +103,12 @@ fn document(
     }
     let full = envelope.subject.as_deref().map(decode_words);
     put(subject, full.or_else(|| accepted.subject.clone()).as_deref().unwrap_or_default());
-    *words = body;
+    store.texts(&[mail], |_, text| {
+        let text = text.unwrap_or_default();
+        write_words(&text[..text.floor_char_boundary(COLUMN_OCTETS_MAX)], words);
+        cut_words(words, COLUMN_OCTETS_MAX);
+        Visit::GoOn
+    })?;
     for attachment in &attachments {
         put(names, &attachment.name);
         put(files, &attachment.text);
@@ -90,21 +118,21 @@ fn document(
         check: facts.receipt.check,
         accepted: facts.accepted,
         bytes: facts.body_bytes,
-        direction: direction(&accepted),
+        direction: direction(accepted),
         verdict: match verdict {
             None => Verdict::None,
             Some(JudgedAct::Deliver | JudgedAct::Reject) => Verdict::Ham,
             Some(JudgedAct::Junk) => Verdict::Spam,
             Some(JudgedAct::Hold) => Verdict::Held,
         },
-        parties: parties(store, &accepted)?,
+        parties,
         attachments,
         columns,
     })
 }
 
 fn put(words: &mut String, text: &str) {
-    write_words(&message::fold(text), words);
+    fold_words(text, words, COLUMN_OCTETS_MAX);
 }
 
 fn put_people<'a>(words: &mut String, lists: impl IntoIterator<Item = &'a Vec<EnvelopeAddress>>) {
@@ -168,43 +196,71 @@ fn attachments(
     facts: &MailFacts,
     structure: &Structure,
     reader: &mut dyn Reader,
-) -> Vec<Attachment> {
+    stopping: &dyn Fn() -> bool,
+) -> Result<Vec<Attachment>, SearchError> {
     let parts = structure.parts().iter().filter(|part| is_attachment(part));
     let parts: Vec<&message::Part> = parts.take(ATTACHMENTS_MAX).collect();
     let mut attachments = Vec::with_capacity(parts.len());
     let mut body = None;
     let mut room = FILES_TEXT_MAX;
+    let patience = Patience { until: Instant::now() + READ_TIME_MAX, stopping };
     for part in parts {
+        if stopping() {
+            return Err(SearchError::Stopped);
+        }
         let name = part.content.filename().unwrap_or_default();
         let media_type = format!("{}/{}", part.content.media_type, part.content.subtype);
-        let (mut unread, mut text) = (None, String::new());
-        let bytes = match Kind::of(&media_type, &name) {
-            None => part.body.len(),
+        let (mut unread, mut text, mut bytes) = (None, String::new(), part.body.len());
+        match Kind::of(&media_type, &name) {
+            None => {}
             Some(_) if facts.body_bytes > BODY_BYTES_MAX => {
                 unread = Some("the message is too large".to_owned());
-                part.body.len()
             }
             Some(kind) => {
-                let body = body.get_or_insert_with(|| {
-                    let read = store.body(facts);
-                    let mail = facts.receipt;
-                    read.inspect_err(|error| tracing::error!(%error, %mail, "a message is lost"))
-                        .unwrap_or_default()
-                });
-                let limits = attachment_text::Limits::default();
-                let decoded = decoded_body(part, body, limits.bytes_max + 1);
-                match reader.read(kind, &decoded) {
-                    Ok(read) => text = read,
-                    Err(error) => unread = Some(error.to_string()),
+                let body = match &mut body {
+                    Some(body) => body,
+                    None => body.insert(read_body(store, facts)?),
+                };
+                match body {
+                    Ok(body) => {
+                        let limits = attachment_text::Limits::default();
+                        let decoded = decoded_body(part, body, limits.bytes_max + 1);
+                        bytes = decoded.len();
+                        match reader.read(kind, &decoded, &patience) {
+                            Ok(read) => text = read,
+                            // Nothing is said of the attachment: the message comes again.
+                            Err(NotRead::Stopped) => return Err(SearchError::Stopped),
+                            Err(NotRead::NotStarted(why)) => return Err(SearchError::Reader(why)),
+                            Err(
+                                error @ (NotRead::Unreadable(_)
+                                | NotRead::Said(_)
+                                | NotRead::TooLong
+                                | NotRead::Ended
+                                | NotRead::Off),
+                            ) => unread = Some(error.to_string()),
+                        }
+                    }
+                    Err(why) => unread = Some(why.clone()),
                 }
-                decoded.len()
             }
-        };
+        }
         text.truncate(text.floor_char_boundary(room));
         room -= text.len();
         attachments.push(Attachment { name, media_type, bytes: bytes as u64, unread, text });
     }
-    attachments
+    Ok(attachments)
+}
+
+/// The octets of a message, or why there are none any more.
+fn read_body(store: &Store, facts: &MailFacts) -> Result<Result<Vec<u8>, String>, StoreError> {
+    match store.body(facts) {
+        Ok(body) => Ok(Ok(body)),
+        Err(error) if error.is_of_one_message() => {
+            tracing::error!(%error, mail = %facts.receipt, "a message is lost");
+            Ok(Err(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What people call an attachment: what has a name, is said to be one, or is no text that is shown.

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use mail_types::{AccountId, MailId};
-use rusqlite::Connection;
-use store::{CustodyState, KnownBy, Left, Store, Story, Visit};
+use rusqlite::{Connection, OptionalExtension};
+use store::{CustodyState, KnownBy, Left, MailFacts, Store, Story, Visit};
 
 use crate::document::shown_text;
 use crate::excerpt::{Excerpt, excerpt};
@@ -18,8 +18,15 @@ use crate::query::{Direction, Fact, Place, Query, Verdict};
 use crate::words::Wanted;
 use crate::{Progress, SEARCHES_MAX, Search, SearchError};
 
-/// How long one search may look.
-const TIME_MAX: Duration = Duration::from_secs(30);
+/// How long one search may look where nothing else is wanted.
+pub const TIME_MAX: Duration = Duration::from_secs(30);
+/// How much longer for each message that is found: an export finds many.
+const TIME_PER_HIT: Duration = Duration::from_millis(100);
+/// Between two questions whether it is still wanted.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Between two interruptions of a search whose time is over: what SQLite begins after one is not
+/// ended by it.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(100);
 /// Candidates looked at in one search.
 const LOOKED_AT_MAX: usize = 2_000_000;
 /// Candidates looked at together, first and at most.
@@ -41,6 +48,29 @@ pub struct Asked<'a> {
     pub count_max: usize,
     /// With the place in the text.
     pub excerpts: bool,
+    /// How long it may look, without the time that whoever asked takes; each message that is found
+    /// adds a little.
+    pub time: Duration,
+}
+
+/// What a search tells while it looks; the answer says whether it goes on.
+#[derive(Debug)]
+pub enum Told {
+    /// A message was found.
+    Found(Box<Found>),
+    /// A message was found, and what is kept of it is damaged.
+    Lost(Lost),
+    /// Nothing for a while: is it still wanted?
+    Looking,
+}
+
+/// A message that was found and cannot be told of.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// What the index knows of it.
+    pub facts: MailFacts,
+    /// What is wrong.
+    pub why: String,
 }
 
 /// Where in a message something was found.
@@ -78,6 +108,8 @@ pub struct Ended {
     pub gave_up: bool,
     /// Parts of words that stand for so many words that not all were looked up.
     pub cut: Vec<String>,
+    /// Of words that came lately only their beginnings and wholes are found: there are too many.
+    pub parts_full: bool,
     /// How many messages can be found.
     pub progress: Progress,
 }
@@ -107,7 +139,7 @@ impl Search {
         &self,
         store: &Store,
         asked: &Asked<'_>,
-        found: &mut dyn FnMut(Found) -> Visit,
+        tell: &mut dyn FnMut(Told) -> Visit,
     ) -> Result<Ended, SearchError> {
         let _place = self.place()?;
         let sql =
@@ -116,16 +148,18 @@ impl Search {
                 _ => SearchError::Sql(error),
             })?;
         let progress = self.progress(store)?;
-        let over = Over::start(&sql)?;
+        let over = Over::start(&sql, asked.time)?;
+        let parts_full = kept::is_vocabulary_full(&sql)?;
         let directory = store.directory();
         let accounts = |address: &mail_types::Address| {
             directory.sign_in_name(&address.to_string()).map(|account| account.id)
         };
         let ready = Ready::new(&sql, asked.query, asked.within, &accounts)?;
         let now = Now::new(store, asked.query, &accounts)?;
-        let mut looking = Looking { store, sql: &sql, asked, ready: &ready, now, found: 0 };
-        let looked = looking.look(found);
-        drop(over);
+        let told = Instant::now();
+        let (sql, ready) = (&sql, &ready);
+        let mut looking = Looking { store, sql, asked, ready, now, over, told, found: 0 };
+        let looked = looking.look(tell);
         let (more, gave_up) = match looked {
             Ok(ended) => ended,
             Err(SearchError::Sql(error))
@@ -135,28 +169,58 @@ impl Search {
             }
             Err(error) => return Err(error),
         };
-        Ok(Ended { found: looking.found, more, gave_up, cut: ready.cut.clone(), progress })
+        let (found, cut) = (looking.found, ready.cut.clone());
+        Ok(Ended { found, more, gave_up, cut, parts_full, progress })
     }
 }
 
-/// Ends a search whose time is over.
+/// The time of a search. SQLite is interrupted when it is over; all else asks.
 struct Over {
+    /// None: whoever asked is at it.
+    until: Arc<Mutex<Option<Instant>>>,
     _done: mpsc::Sender<()>,
 }
 
+fn lock(until: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    until.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Over {
-    fn start(sql: &Connection) -> Result<Self, SearchError> {
+    fn start(sql: &Connection, time: Duration) -> Result<Self, SearchError> {
+        let until = Arc::new(Mutex::new(Some(Instant::now() + time)));
         let interrupt = sql.get_interrupt_handle();
         let (done, waited) = mpsc::channel::<()>();
+        let watched = Arc::clone(&until);
         std::thread::Builder::new()
             .name("search-time".to_owned())
             .spawn(move || {
-                if waited.recv_timeout(TIME_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    interrupt.interrupt();
+                loop {
+                    let until = *lock(&watched);
+                    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        interrupt.interrupt();
+                    }
+                    let wait = left.filter(|left| !left.is_zero()).unwrap_or(INTERRUPT_EVERY);
+                    if waited.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+                        return;
+                    }
                 }
             })
             .map_err(SearchError::Thread)?;
-        Ok(Self { _done: done })
+        Ok(Self { until, _done: done })
+    }
+
+    fn is_over(&self) -> bool {
+        lock(&self.until).is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Time that does not count, and so much more of it.
+    fn paused<T>(&self, more: Duration, work: impl FnOnce() -> T) -> T {
+        let until = lock(&self.until).take();
+        let began = Instant::now();
+        let done = work();
+        *lock(&self.until) = until.map(|until| until + began.elapsed() + more);
+        done
     }
 }
 
@@ -243,18 +307,24 @@ struct Looking<'a> {
     asked: &'a Asked<'a>,
     ready: &'a Ready,
     now: Now<'a>,
+    over: Over,
+    /// When whoever asked was last told something.
+    told: Instant,
     found: usize,
 }
 
 impl Looking<'_> {
     /// Whether there may be more, and whether it gave up.
-    fn look(&mut self, found: &mut dyn FnMut(Found) -> Visit) -> Result<(bool, bool), SearchError> {
+    fn look(&mut self, tell: &mut dyn FnMut(Told) -> Visit) -> Result<(bool, bool), SearchError> {
         let mut before = MailId(i64::MAX as u64);
         let (mut page, mut looked_at) = (PAGE_FIRST, 0);
         // What is known by a key is few, where no words say which.
         let leads = self.now.keys.iter().find(|(_, not)| !not).map(|(key, _)| *key);
         let leads = leads.filter(|_| !self.ready.has_words());
         while looked_at < LOOKED_AT_MAX {
+            if let Some(ended) = self.ended(tell) {
+                return Ok(ended);
+            }
             let (candidates, last, count) = match leads {
                 Some(key) => {
                     let mails = self.store.known_by(key, before, page as u32)?;
@@ -274,9 +344,13 @@ impl Looking<'_> {
                 if self.found >= self.asked.count_max {
                     return Ok((true, false));
                 }
+                if let Some(ended) = self.ended(tell) {
+                    return Ok(ended);
+                }
                 let Some(one) = self.found(mail)? else { continue };
                 self.found += 1;
-                if found(one) == Visit::Stop {
+                self.told = Instant::now();
+                if self.over.paused(TIME_PER_HIT, || tell(one)) == Visit::Stop {
                     return Ok((true, false));
                 }
             }
@@ -288,24 +362,47 @@ impl Looking<'_> {
         Ok((true, true))
     }
 
-    fn found(&self, mail: MailId) -> Result<Option<Found>, SearchError> {
+    /// How it ends where its time is over, or nobody wants it any more.
+    fn ended(&mut self, tell: &mut dyn FnMut(Told) -> Visit) -> Option<(bool, bool)> {
+        if self.over.is_over() {
+            return Some((true, true));
+        }
+        if self.told.elapsed() < ASK_EVERY {
+            return None;
+        }
+        self.told = Instant::now();
+        let wanted = self.over.paused(Duration::ZERO, || tell(Told::Looking));
+        (wanted == Visit::Stop).then_some((true, false))
+    }
+
+    fn found(&self, mail: MailId) -> Result<Option<Told>, SearchError> {
         let all = store::Query::default();
-        let Some(story) = self.store.stories(&[mail], &all)?.pop() else { return Ok(None) };
+        let story = match self.store.stories(&[mail], &all) {
+            Ok(mut stories) => stories.pop(),
+            // One that is damaged does not end the search for others.
+            Err(error) if error.is_of_one_message() => {
+                let facts = self.store.mail_facts(&[mail])?.pop();
+                let lost = |facts| Told::Lost(Lost { facts, why: error.to_string() });
+                return Ok(facts.map(lost));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(story) = story else { return Ok(None) };
         if !self.now.is_deleted(&story) {
             return Ok(None);
         }
         let select = "SELECT direction, verdict FROM mail WHERE id = ?1";
-        let (direction, verdict) =
-            self.sql.prepare_cached(select)?.query_row([mail.0.cast_signed()], |row| {
-                Ok((row.get::<_, u16>(0)?, row.get::<_, u16>(1)?))
-            })?;
+        let row = self.sql.prepare_cached(select)?.query_row([mail.0.cast_signed()], |row| {
+            Ok((row.get::<_, u16>(0)?, row.get::<_, u16>(1)?))
+        });
+        let Some((direction, verdict)) = row.optional()? else { return Ok(None) };
         let mut attachments = kept::attachments(self.sql, mail, self.asked.excerpts)?;
         let excerpt = match self.asked.excerpts {
             true => self.excerpt(&story, &attachments)?,
             false => None,
         };
         attachments.iter_mut().for_each(|attachment| attachment.text.clear());
-        Ok(Some(Found {
+        Ok(Some(Told::Found(Box::new(Found {
             story,
             direction: Direction::ALL
                 .get(usize::from(direction))
@@ -314,7 +411,7 @@ impl Looking<'_> {
             verdict: Verdict::ALL.get(usize::from(verdict)).copied().unwrap_or(Verdict::None),
             attachments,
             excerpt,
-        }))
+        }))))
     }
 
     fn excerpt(

@@ -7,15 +7,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mail_types::MailId;
-use store::{Store, StoreError};
+use store::Store;
 
-use crate::document::documents;
-use crate::kept::{self, Kept};
+use crate::document::document;
+use crate::kept::{self, Document, Kept};
 use crate::reading::Reader;
 use crate::{SearchError, Settings};
 
 /// Messages in one transaction.
 const BATCH_MAILS_MAX: usize = 128;
+/// Octets of words and texts in one transaction, but for the message that passes it: what strangers
+/// attach is held in memory no further, and the log on the disk is moved into the file in between.
+const BATCH_OCTETS_MAX: usize = 8 << 20;
 /// Messages looked for at a time.
 const LOOK_MAILS: u32 = 1024;
 /// How long the first new message waits for others.
@@ -99,7 +102,7 @@ impl State {
         let waiting = self.waiting();
         let idle = |waiting: &mut Waiting| {
             let has_mail = !waiting.mails.is_empty() || waiting.overflowed;
-            !self.is_stopping() && !(for_mail && has_mail)
+            !(self.is_stopping() || for_mail && has_mail)
         };
         match at_most {
             Some(time) => drop(self.news.wait_timeout_while(waiting, time, idle)),
@@ -173,7 +176,7 @@ impl Indexer {
         let mut remake = false;
         while !self.state.is_stopping() {
             match self.work(remake) {
-                Ok(()) => return,
+                Ok(()) | Err(SearchError::Stopped) => return,
                 Err(error) => {
                     self.state.caught_up.store(false, Ordering::Release);
                     remake = error.is_broken();
@@ -192,7 +195,8 @@ impl Indexer {
             kept = kept::anew(&self.path)?;
         }
         self.state.searchable.store(kept.count()?, Ordering::Release);
-        forget_purged(&self.store, &mut kept, &mut *self.reader)?;
+        let state = Arc::clone(&self.state);
+        forget_purged(&self.store, &mut kept, &mut *self.reader, &|| state.is_stopping())?;
         self.catch_up(&mut kept)?;
         while !self.state.is_stopping() {
             self.state.wait(None, true);
@@ -283,14 +287,56 @@ impl Indexer {
         if mails.is_empty() {
             return Ok(());
         }
-        has_room(&self.path)?;
+        let state = Arc::clone(&self.state);
+        let stopping = || state.is_stopping();
         // What is extracted need not be made here once more.
-        self.store.wait_extracted();
-        let documents = documents(&self.store, mails, &mut *self.reader)?;
-        kept.put(&documents)?;
-        self.state.searchable.store(kept.count()?, Ordering::Release);
-        Ok(())
+        self.store.wait_extracted_unless(&stopping);
+        let room = || has_room(&self.path);
+        let put = put_each(&self.store, &room, kept, mails, &mut *self.reader, &stopping);
+        state.searchable.store(kept.count()?, Ordering::Release);
+        put
     }
+}
+
+/// Makes one message after the other and puts them in, as many together as may be held.
+fn put_each(
+    store: &Store,
+    has_room: &dyn Fn() -> Result<(), SearchError>,
+    kept: &mut Kept,
+    mails: &[MailId],
+    reader: &mut dyn Reader,
+    stopping: &dyn Fn() -> bool,
+) -> Result<(), SearchError> {
+    let (mut held, mut octets) = (Vec::new(), 0);
+    let mut made = Ok(());
+    for mail in mails {
+        let one = match document(store, *mail, reader, stopping) {
+            _ if stopping() => Err(SearchError::Stopped),
+            one => one,
+        };
+        match one {
+            Ok(one) => {
+                octets += one.as_ref().map_or(0, Document::octets);
+                held.extend(one);
+            }
+            Err(error) => {
+                made = Err(error);
+                break;
+            }
+        }
+        if octets >= BATCH_OCTETS_MAX {
+            has_room()?;
+            kept.put(&held)?;
+            held.clear();
+            octets = 0;
+        }
+    }
+    // What was made is not lost by what could not be.
+    if !held.is_empty() {
+        has_room()?;
+        kept.put(&held)?;
+    }
+    made
 }
 
 /// Puts in everything that is missing, while nobody else does: where no server runs.
@@ -308,7 +354,7 @@ pub fn catch_up(
         drop(kept);
         kept = kept::anew(path)?;
     }
-    forget_purged(store, &mut kept, reader)?;
+    forget_purged(store, &mut kept, reader, &|| false)?;
     let messages = store.mail_count()?;
     let progress = |kept: &Kept| Ok(Progress { searchable: kept.count()?, messages });
     let mut from = kept.floor()?;
@@ -319,8 +365,7 @@ pub fn catch_up(
             if let Pace::Stop = each(progress(&kept)?) {
                 return progress(&kept);
             }
-            has_room(path)?;
-            kept.put(&documents(store, batch, reader)?)?;
+            put_each(store, &|| has_room(path), &mut kept, batch, reader, &|| false)?;
         }
         from = *last;
     }
@@ -334,6 +379,7 @@ fn forget_purged(
     store: &Store,
     kept: &mut Kept,
     reader: &mut dyn Reader,
+    stopping: &dyn Fn() -> bool,
 ) -> Result<(), SearchError> {
     let mut from = kept.purged()?;
     while let Some((last, mut mails)) = store.gone_behind(from)? {
@@ -341,7 +387,8 @@ fn forget_purged(
         let missing = kept.missing(&mails)?;
         let known: Vec<MailId> = mails.into_iter().filter(|mail| !missing.contains(mail)).collect();
         for batch in known.chunks(BATCH_MAILS_MAX) {
-            kept.put(&documents(store, batch, reader)?)?;
+            // Also where the disk is nearly full: it is less afterwards.
+            put_each(store, &|| Ok(()), kept, batch, reader, stopping)?;
         }
         from = last;
         kept.set_purged(from)?;
@@ -350,11 +397,11 @@ fn forget_purged(
 }
 
 /// Whether the last messages here are those of the archive under their ids.
-fn belongs(kept: &Kept, store: &Store) -> Result<bool, StoreError> {
+fn belongs(kept: &Kept, store: &Store) -> Result<bool, SearchError> {
     let last = match kept.last(COMPARED) {
         Ok(last) => last,
-        // What cannot be read is no file of this archive.
-        Err(_) => return Ok(false),
+        Err(error) if error.is_broken() => return Ok(false),
+        Err(error) => return Err(error),
     };
     let mails: Vec<MailId> = last.iter().map(|row| row.mail).collect();
     let facts = store.mail_facts(&mails)?;

@@ -20,8 +20,11 @@ const CHECKPOINT_PAGES: u32 = 4096;
 /// Characters of a word whose parts are found: shorter ones have no parts worth it, longer ones are
 /// no words that people type.
 const PARTS_OF: std::ops::RangeInclusive<usize> = 4..=32;
-/// Words whose parts are found. Those beyond are found whole.
+/// Words whose parts are found. Those beyond are found whole, and every search says so.
 const VOCABULARY_MAX: i64 = 4_000_000;
+/// Words of one message that come new among them, those of people, subject and text first: whoever
+/// sends random letters must send many messages.
+const NEW_WORDS_MAX: usize = 2000;
 /// Words of which it is remembered that they are in the vocabulary.
 const REMEMBERED_MAX: usize = 1 << 20;
 
@@ -106,13 +109,18 @@ pub struct Row {
 /// Opens it for the one writer, making it where there is none that can be used.
 ///
 /// # Errors
-/// Where the file cannot be made.
+/// Where the file cannot be read now, or not be made.
 pub fn open(path: &Path) -> Result<Kept, SearchError> {
     match usable(path) {
         Ok(Some(sql)) => Kept::new(sql),
         Ok(None) => anew(path),
         Err(error) => {
-            tracing::warn!(%error, "what is searched in cannot be read: it is made anew");
+            let error = SearchError::Sql(error);
+            // Making it anew can take days: not because the system is out of something for a while.
+            if !error.is_broken() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "what is searched in is broken: it is made anew");
             anew(path)
         }
     }
@@ -200,10 +208,30 @@ pub fn count(sql: &Connection) -> Result<u64, rusqlite::Error> {
     Ok(number(sql, "mails")?.unwrap_or_default().cast_unsigned())
 }
 
+/// Whether no more words come among those whose parts are found.
+///
+/// # Errors
+/// SQLite's.
+pub fn is_vocabulary_full(sql: &Connection) -> Result<bool, rusqlite::Error> {
+    Ok(vocabulary(sql)? >= VOCABULARY_MAX)
+}
+
+fn vocabulary(sql: &Connection) -> Result<i64, rusqlite::Error> {
+    sql.query_row("SELECT coalesce(max(id), 0) FROM vocabulary", [], |row| row.get(0))
+}
+
+impl Document {
+    /// About so many octets of memory.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        let attached = self.attachments.iter().map(|one| one.name.len() + one.text.len());
+        self.columns.iter().map(String::len).chain(attached).sum()
+    }
+}
+
 impl Kept {
     fn new(sql: Connection) -> Result<Self, SearchError> {
-        let vocabulary =
-            sql.query_row("SELECT coalesce(max(id), 0) FROM vocabulary", [], |row| row.get(0))?;
+        let vocabulary = vocabulary(&sql)?;
         Ok(Self { sql, hashes: RandomState::new(), remembered: HashSet::new(), vocabulary })
     }
 
@@ -337,8 +365,9 @@ impl Kept {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![id, sender, recipients, subject, body, filename, files])?;
+        let mut room = NEW_WORDS_MAX;
         for column in &document.columns {
-            self.learn(column)?;
+            self.learn(column, &mut room)?;
         }
         self.set("mails", self.count()?.cast_signed() + 1)
     }
@@ -382,9 +411,12 @@ impl Kept {
         self.set("mails", self.count()?.cast_signed() - 1)
     }
 
-    /// Has parts of these words found.
-    fn learn(&mut self, words: &str) -> Result<(), SearchError> {
+    /// Has parts of these words found, of so many new ones.
+    fn learn(&mut self, words: &str, room: &mut usize) -> Result<(), SearchError> {
         for word in words.split_terminator(' ') {
+            if *room == 0 || self.vocabulary >= VOCABULARY_MAX {
+                return Ok(());
+            }
             // Pairs of characters are found as they are.
             if word.len() < *PARTS_OF.start() || word.chars().next().is_none_or(is_spaceless) {
                 continue;
@@ -397,14 +429,18 @@ impl Kept {
                 self.remembered.clear();
             }
             self.remembered.insert(hash);
-            if self.vocabulary >= VOCABULARY_MAX {
-                continue;
-            }
             let insert = "INSERT INTO vocabulary (word) VALUES (?1) ON CONFLICT (word) DO NOTHING";
             if self.sql.prepare_cached(insert)?.execute([word])? == 0 {
                 continue;
             }
+            *room -= 1;
             self.vocabulary = self.sql.last_insert_rowid();
+            if self.vocabulary >= VOCABULARY_MAX {
+                tracing::warn!(
+                    words = self.vocabulary,
+                    "parts of words that come new are not found"
+                );
+            }
             let insert = "INSERT INTO parts (rowid, word) VALUES (?1, ?2)";
             self.sql.prepare_cached(insert)?.execute(params![self.vocabulary, word])?;
         }

@@ -31,14 +31,14 @@ use store::{Store, StoreError};
 
 pub use dates::Span;
 pub use excerpt::Excerpt;
-pub use find::{Asked, Ended, Found, Where};
+pub use find::{Asked, Ended, Found, Lost, TIME_MAX, Told, Where};
 pub use indexing::{Pace, Progress};
 pub use kept::Attachment;
 pub use query::{
     Direction, Fact, Place, QUERY_OCTETS_MAX, Query, QueryError, TERMS_MAX, Term, Verdict, Words,
 };
-pub use reading::{NoReader, NotRead, Reader, ReaderProcess, serve_reader};
-pub use words::{WORD_OCTETS_MAX, Wanted, write_words};
+pub use reading::{NoReader, NotRead, Patience, Reader, ReaderProcess, serve_reader};
+pub use words::{WORD_OCTETS_MAX, Wanted, fold_words, write_words};
 
 use crate::indexing::{Indexer, State};
 
@@ -94,6 +94,12 @@ pub enum SearchError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
+    /// Attachments cannot be read now.
+    #[error("the reader of attachments cannot be started: {0}")]
+    Reader(String),
+    /// It was to stop.
+    #[error("making messages searchable was stopped")]
+    Stopped,
     /// The disk has no room for what is only derived.
     #[error("the disk is nearly full")]
     DiskFull,

@@ -1,27 +1,53 @@
 //! Reading attachments in a process of its own: whatever is in them, it can be ended.
+//!
+//! What is said of an attachment is kept, so it must be the attachment's own doing: whoever starts the
+//! process limits its CPU time (`RLIMIT_CPU`), which a busy machine does not use up, and one that
+//! ended over an attachment is asked once more, from the start.
 
 use std::io::{BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use attachment_text::{Kind, Limits, Unreadable};
+use rustix::process::Signal;
 
-/// How long one attachment may take.
-const TIME_MAX: Duration = Duration::from_secs(10);
+/// How long it may overlook that it is to stop.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Octets of an answer: a text, or why there is none.
 const ANSWER_BYTES_MAX: u32 = 8 << 20;
 /// Attachments that one process reads: whatever it does not give back comes back with its end.
 const READ_MAX: u32 = 1000;
+
+/// How long whoever asks waits.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// Until then.
+    pub until: Instant,
+    /// Whether to end now.
+    pub stopping: &'a dyn Fn() -> bool,
+}
+
+impl Patience<'_> {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
 
 /// Reads attachments.
 pub trait Reader: Send {
     /// What is written in one.
     ///
     /// # Errors
-    /// Why nothing was read, to be shown.
-    fn read(&mut self, kind: Kind, bytes: &[u8]) -> Result<String, NotRead>;
+    /// Why nothing was read.
+    fn read(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        patience: &Patience<'_>,
+    ) -> Result<String, NotRead>;
 }
 
 /// Why an attachment was not read.
@@ -42,6 +68,12 @@ pub enum NotRead {
     /// Attachments are not to be read.
     #[error("attachments are not read")]
     Off,
+    /// No reader could be started: nothing is said of the attachment.
+    #[error("the reader of attachments cannot be started: {0}")]
+    NotStarted(String),
+    /// It was to stop: nothing is said of the attachment.
+    #[error("reading was stopped")]
+    Stopped,
 }
 
 /// Reads none.
@@ -49,7 +81,7 @@ pub enum NotRead {
 pub struct NoReader;
 
 impl Reader for NoReader {
-    fn read(&mut self, _kind: Kind, _bytes: &[u8]) -> Result<String, NotRead> {
+    fn read(&mut self, _: Kind, _: &[u8], _: &Patience<'_>) -> Result<String, NotRead> {
         Err(NotRead::Off)
     }
 }
@@ -102,11 +134,57 @@ impl ReaderProcess {
         Ok(Running { child, questions, answers: heard, read: 0 })
     }
 
-    fn end(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            // One that has ended cannot be killed, and needs not.
-            running.child.kill().ok();
-            running.child.wait().ok();
+    fn end(&mut self) -> Option<ExitStatus> {
+        let mut running = self.running.take()?;
+        // One that has ended cannot be killed, and needs not.
+        running.child.kill().ok();
+        running.child.wait().ok()
+    }
+
+    fn ask(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        patience: &Patience<'_>,
+    ) -> Result<String, NotRead> {
+        let running = match &mut self.running {
+            Some(running) => running,
+            None => {
+                let started = self.start().map_err(|error| NotRead::NotStarted(error.to_string()));
+                self.running.insert(started?)
+            }
+        };
+        running.read += 1;
+        let asked = write_question(&mut running.questions, kind, bytes);
+        let outcome = match asked {
+            Ok(()) => running.answer(patience),
+            Err(_) => Err(NotRead::Ended),
+        };
+        match outcome {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(why)) => Err(NotRead::Said(why)),
+            Err(why) => {
+                let signal = self.end().and_then(|status| status.signal());
+                let no_time = signal == Some(Signal::XCPU.as_raw());
+                Err(if no_time { NotRead::TooLong } else { why })
+            }
+        }
+    }
+}
+
+impl Running {
+    fn answer(&self, patience: &Patience<'_>) -> Result<Result<String, String>, NotRead> {
+        loop {
+            if (patience.stopping)() {
+                return Err(NotRead::Stopped);
+            }
+            let left = patience.until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left.min(ASK_AGAIN)) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => return Err(NotRead::Ended),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(NotRead::TooLong),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 }
@@ -118,31 +196,28 @@ impl Drop for ReaderProcess {
 }
 
 impl Reader for ReaderProcess {
-    fn read(&mut self, kind: Kind, bytes: &[u8]) -> Result<String, NotRead> {
+    fn read(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        patience: &Patience<'_>,
+    ) -> Result<String, NotRead> {
         if bytes.len() > Limits::default().bytes_max {
             return Err(Unreadable::TooLarge.into());
         }
         if self.running.as_ref().is_some_and(|running| running.read >= READ_MAX) {
             self.end();
         }
-        if self.running.is_none() {
-            let started = self.start();
-            self.running = started
-                .inspect_err(|error| tracing::warn!(%error, "attachments cannot be read"))
-                .ok();
+        let fresh = self.running.is_none();
+        match self.ask(kind, bytes, patience) {
+            // The system may have ended it, for want of memory, or what it read before.
+            Err(NotRead::Ended) => self.ask(kind, bytes, patience),
+            // Its CPU time may have gone to those before.
+            Err(NotRead::TooLong) if !fresh && !patience.is_over() => {
+                self.ask(kind, bytes, patience)
+            }
+            other => other,
         }
-        let Some(running) = &mut self.running else { return Err(NotRead::Ended) };
-        running.read += 1;
-        let asked = write_question(&mut running.questions, kind, bytes);
-        let answer = asked.map(|()| running.answers.recv_timeout(TIME_MAX));
-        let outcome = match answer {
-            Ok(Ok(Ok(text))) => return Ok(text),
-            Ok(Ok(Err(why))) => return Err(NotRead::Said(why)),
-            Ok(Err(mpsc::RecvTimeoutError::Timeout)) => NotRead::TooLong,
-            Ok(Err(mpsc::RecvTimeoutError::Disconnected)) | Err(_) => NotRead::Ended,
-        };
-        self.end();
-        Err(outcome)
     }
 }
 

@@ -56,6 +56,39 @@ pub fn write_words(folded: &str, out: &mut String) {
     }
 }
 
+/// Octets folded together: of some characters eleven times as many become.
+const PIECE_OCTETS: usize = 16 << 10;
+
+/// The words of a text as it was written, appended to `out` until that has `octets_max` octets; what
+/// is behind is left out. It never takes much more memory than these.
+pub fn fold_words(text: &str, out: &mut String, octets_max: usize) {
+    let mut rest = text;
+    while !rest.is_empty() && out.len() < octets_max {
+        let (piece, behind) = rest.split_at(piece_len(rest));
+        write_words(&message::fold(piece), out);
+        rest = behind;
+    }
+    cut_words(out, octets_max);
+}
+
+/// Takes away the words that do not fit into so many octets.
+pub fn cut_words(words: &mut String, octets_max: usize) {
+    if words.len() > octets_max {
+        let end = words.as_bytes()[..octets_max].iter().rposition(|&octet| octet == b' ');
+        words.truncate(end.map_or(0, |end| end + 1));
+    }
+}
+
+/// Octets up to a place where no word goes on, if there is one.
+fn piece_len(text: &str) -> usize {
+    if text.len() <= PIECE_OCTETS {
+        return text.len();
+    }
+    let most = text.floor_char_boundary(PIECE_OCTETS);
+    let between = |c: char| c.is_whitespace() || c.is_ascii_punctuation() || "、。，；".contains(c);
+    text[..most].rfind(between).filter(|at| *at > 0).unwrap_or(most)
+}
+
 enum Run {
     None,
     Word,
@@ -168,7 +201,7 @@ const MARKED: [(u32, u32); 3] = [(0xc0, 0x250), (0x370, 0x400), (0x1e00, 0x2000)
 pub fn without_mark(c: char) -> char {
     static TABLE: OnceLock<Vec<char>> = OnceLock::new();
     let code = u32::from(c);
-    if code < 0xc0 || code >= 0x2000 {
+    if !(0xc0..0x2000).contains(&code) {
         return c;
     }
     let mut at = 0;

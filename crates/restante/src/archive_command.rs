@@ -230,7 +230,7 @@ impl Purge {
         };
         let reason = self.reason.ok_or_else(|| anyhow::anyhow!("say why: --reason '...'"))?;
         if !self.yes {
-            confirm(&format!("Purge {receipt} for good? It cannot be had back. Type yes: "))?;
+            confirm(&format!("Purge {receipt} for good? It cannot be had back. Type yes to do it."))?;
         }
         let (mail, check, take_out) = (receipt.mail.0, receipt.check, self.from_mailboxes);
         Ok(Request::Archive { ask: Ask::Purge { mail, check, reason, take_out } })
@@ -239,7 +239,7 @@ impl Purge {
 
 fn confirm(question: &str) -> anyhow::Result<()> {
     anyhow::ensure!(std::io::stdin().is_terminal(), "nobody is there to confirm it: add --yes");
-    eprint!("{question}");
+    crate::show::note(question);
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     anyhow::ensure!(answer.trim() == "yes", "nothing was done");

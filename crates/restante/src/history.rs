@@ -54,8 +54,9 @@ pub struct Undo {
     #[command(flatten)]
     which: Which,
     /// Take back an undo, by the numbers that it told
-    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_range, conflicts_with = "acts")]
-    redo: Option<(u64, u64)>,
+    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_range, value_delimiter = ',',
+          conflicts_with = "acts")]
+    redo: Vec<(u64, u64)>,
     /// Show what would be taken back, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -98,7 +99,8 @@ pub struct Filter {
     since: Option<i64>,
     until: Option<i64>,
     /// What an undo made, to be taken back.
-    redo: Option<(u64, u64)>,
+    #[serde(default)]
+    redo: Vec<(u64, u64)>,
 }
 
 /// What is asked.
@@ -118,7 +120,7 @@ impl Which {
         let Self { account, mailbox, by, ip, session, since, until } = self;
         let time = |text: Option<String>| text.as_deref().map(parse_time).transpose();
         let (since, until) = (time(since)?, time(until)?);
-        Ok(Filter { account, mailbox, by, ip, session, since, until, redo: None })
+        Ok(Filter { account, mailbox, by, ip, session, since, until, redo: Vec::new() })
     }
 }
 
@@ -128,6 +130,15 @@ fn parse_range(text: &str) -> Result<(u64, u64), String> {
         (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
         _ => Err("write the numbers as the undo told them, like 48301-48377".to_owned()),
     }
+}
+
+/// Runs of records that one undo is taken back by: as many as it has jobs at most.
+const RUNS_MAX: usize = 10_000;
+
+/// The same with commas between, as an undo of much told them.
+pub fn parse_ranges(text: &str) -> Result<Vec<(RecordSeq, RecordSeq)>, String> {
+    let runs = text.split(',').take(RUNS_MAX);
+    runs.map(|run| parse_range(run).map(|(a, b)| (RecordSeq(a), RecordSeq(b)))).collect()
 }
 
 impl History {
@@ -187,7 +198,7 @@ impl Filter {
             since: self.since.map(Timestamp),
             until: self.until.map(Timestamp),
             standing: false,
-            undoing: self.redo.map(|(first, last)| (RecordSeq(first), RecordSeq(last))),
+            undoing: self.redo.iter().map(|&(a, b)| (RecordSeq(a), RecordSeq(b))).collect(),
         })
     }
 }
@@ -226,7 +237,7 @@ fn undo(
     let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
         // An undo that is taken back holds itself.
         Some(filter) => {
-            (vec![ActFilter { standing: filter.redo.is_none(), ..filter.read(store)? }], true)
+            (vec![ActFilter { standing: filter.redo.is_empty(), ..filter.read(store)? }], true)
         }
         None => {
             let one = |&seq| ActFilter { seq: Some(seq), ..ActFilter::default() };
@@ -247,11 +258,11 @@ fn undo(
     if dry_run {
         return shown.into_iter().collect();
     }
-    Ok(told(&store.undo(actor, None, &acts)?))
+    told(&store.undo(actor, None, &acts)?)
 }
 
 /// What came of it, in words and for programs.
-pub fn told(outcome: &UndoOutcome) -> Value {
+pub fn told(outcome: &UndoOutcome) -> Result<Value, Failure> {
     let count = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
@@ -263,13 +274,23 @@ pub fn told(outcome: &UndoOutcome) -> Value {
     for (why, left) in &outcome.skipped {
         text.push_str(&format!("; {left} left as it was: {why}"));
     }
-    json!({
+    let runs: Vec<String> =
+        outcome.records.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+    let redo = (!runs.is_empty()).then(|| runs.join(","));
+    if let Some(why) = &outcome.stopped {
+        let redo = redo.map(|redo| format!("; what was done is taken back by --redo {redo}"));
+        return Err(Failure {
+            what: format!("{text}; then it stopped: {why}"),
+            mend: Some(format!("the same command does the rest{}", redo.unwrap_or_default())),
+        });
+    }
+    Ok(json!({
         "did": text,
-        "redo": outcome.records.map(|(first, last)| format!("{first}-{last}")),
+        "redo": redo,
         "undone": outcome.undone.iter().map(|seq| seq.0).collect::<Vec<_>>(),
         "messages": outcome.messages,
         "skipped": outcome.skipped,
-    })
+    }))
 }
 
 /// What one session did, or what came from one address where sessions are not known.

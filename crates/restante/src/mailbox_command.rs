@@ -147,7 +147,7 @@ pub fn perform(store: &Store, actor: &Actor, ask: Ask) -> Result<Value, Failure>
                 }
                 true
             })?;
-            Ok(told(&store.undo(actor, Some(owner), &acts)?))
+            told(&store.undo(actor, Some(owner), &acts)?)
         }
     }
 }
@@ -172,7 +172,7 @@ fn show(
             "date": message.internal_date.to_string(),
             "from": accepted.as_ref().map(|accepted| accepted.reverse_path.to_string()),
             "subject": accepted.and_then(|accepted| accepted.subject),
-            "flags": message.flags.to_string(),
+            "flags": message.flags.as_ref().map(ToString::to_string),
             "bytes": message.bytes,
             "gone": message.gone.map(|(at, _)| at.to_string()),
             "act": message.gone.map(|(_, act)| act.0),

@@ -82,9 +82,8 @@ pub fn need(request: &Request) -> Need {
         | Request::TokenAdd { .. }
         | Request::TokenRemove { .. } => ("accounts", Change),
         Request::AccountQuota { storage_bytes: None, messages: None, .. } => ("accounts", Look),
-        Request::AccountQuota { .. } => ("accounts", Change),
-        // Its mail stays, and so it weighs no more.
-        Request::AccountRemove { .. } => ("accounts", Change),
+        // The mail of a removed account stays, and so that weighs no more.
+        Request::AccountQuota { .. } | Request::AccountRemove { .. } => ("accounts", Change),
         Request::Dkim { request: DkimRequest::List { .. } } => ("domains", Look),
         Request::Dkim { .. } => ("domains", Change),
         Request::DomainList | Request::DomainCheck { .. } | Request::RouteList => ("domains", Look),
@@ -124,28 +123,19 @@ pub fn need(request: &Request) -> Need {
             mailbox_command::Ask::List { .. } | mailbox_command::Ask::Show { .. } => ("mail", Look),
             mailbox_command::Ask::Restore { .. } => ("history", Change),
         },
-        Request::Archive { ask } => match ask {
-            archive_command::Ask::Retention
-            | archive_command::Ask::Holds { .. }
-            | archive_command::Ask::Over { dry_run: true, .. } => ("archive", Look),
-            archive_command::Ask::AddHold { .. } => ("archive", Change),
-            // Mail may go for good by each of these, at once or with the next purge.
-            archive_command::Ask::SetRetention { .. }
-            | archive_command::Ask::RemoveHold { .. }
-            | archive_command::Ask::Over { dry_run: false, .. }
-            | archive_command::Ask::Purge { .. } => ("archive", Grave),
-        },
+        Request::Archive { ask } => ("archive", of_archive(ask)),
         Request::Message { part, .. } => match part {
             crate::message_view::Part::Whole => ("mail", Grave),
             crate::message_view::Part::Text | crate::message_view::Part::Html => ("mail", Look),
         },
-        Request::ReportsReceived(_) => ("reports", Look),
+        Request::BringBack { .. } => ("history", Change),
+        Request::Balance(_) | Request::ReportsReceived(_) => ("reports", Look),
         Request::Reports { ask } => match ask {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),
         },
-        // It takes the whole connection, which only the socket of this machine has.
-        Request::Transfer { .. } => ("mail", Grave),
+        // They take the whole connection, which only the socket of this machine has.
+        Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {
             operator_command::Ask::List | operator_command::Ask::Sessions => ("audit", Look),
@@ -161,6 +151,20 @@ pub fn need(request: &Request) -> Need {
         },
     };
     Need { area, weight }
+}
+
+const fn of_archive(ask: &archive_command::Ask) -> Weight {
+    match ask {
+        archive_command::Ask::Retention
+        | archive_command::Ask::Holds { .. }
+        | archive_command::Ask::Over { dry_run: true, .. } => Weight::Look,
+        archive_command::Ask::AddHold { .. } => Weight::Change,
+        // Mail may go for good by each of these, at once or with the next purge.
+        archive_command::Ask::SetRetention { .. }
+        | archive_command::Ask::RemoveHold { .. }
+        | archive_command::Ask::Over { dry_run: false, .. }
+        | archive_command::Ask::Purge { .. } => Weight::Grave,
+    }
 }
 
 /// Whether somebody may ask this.

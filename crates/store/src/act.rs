@@ -141,14 +141,17 @@ pub struct Act {
     /// The act that it took back itself.
     pub undoes: Option<RecordSeq>,
     pub(crate) place: Place,
-    /// What makes it as it was, where that does not follow from the messages.
+    /// What makes it as it was, where that does not follow from the messages. Read only with an act
+    /// that is named by its number: it may be megabytes.
     pub(crate) before: Vec<Record>,
+    /// Bytes of that.
+    pub(crate) before_bytes: usize,
 }
 
 /// Which acts: everything given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActFilter {
-    /// This one.
+    /// This one, if all else holds.
     pub seq: Option<RecordSeq>,
     /// About the mail of this account.
     pub owner: Option<AccountId>,
@@ -166,8 +169,9 @@ pub struct ActFilter {
     pub until: Option<Timestamp>,
     /// Only what was not taken back, and did not take something back.
     pub standing: bool,
-    /// Only what took something back and holds, of these records: see [`crate::UndoOutcome`].
-    pub undoing: Option<(RecordSeq, RecordSeq)>,
+    /// Only what took something back and holds, of these records, first and last of each run: see
+    /// [`crate::UndoOutcome`]. Empty: whatever it did.
+    pub undoing: Vec<(RecordSeq, RecordSeq)>,
 }
 
 impl ActFilter {
@@ -181,8 +185,19 @@ impl ActFilter {
             && self.ip.is_none_or(|ip| act.ip == Some(ip))
             && self.until.is_none_or(|until| act.at < until)
             && (!self.standing || (act.undone.is_none() && act.undoes.is_none()))
-            && (self.undoing.is_none() || (act.undone.is_none() && act.undoes.is_some()))
+            && (self.undoing.is_empty() || (act.undone.is_none() && act.undoes.is_some()))
     }
+}
+
+macro_rules! columns {
+    ($before:literal) => {
+        concat!(
+            "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, \
+             messages, segment, place, undone, undoes, ",
+            $before,
+            " "
+        )
+    };
 }
 
 impl<D: Disk> Store<D> {
@@ -195,91 +210,145 @@ impl<D: Disk> Store<D> {
         filter: &ActFilter,
         on_act: &mut dyn FnMut(Act) -> bool,
     ) -> Result<(), StoreError> {
-        /// Rows read at a time.
-        const PAGE: u64 = 1000;
-        let last = filter.seq.or(filter.undoing.map(|(_, last)| last));
-        let mut below = last.map_or(u64::MAX >> 1, |seq| seq.0.saturating_add(1));
-        let mut owned = match filter.owner {
-            Some(owner) => Some(self.read(|sql| seqs_of(sql, owner, below))?),
-            None => None,
-        };
-        loop {
-            let page = match &mut owned {
-                Some(seqs) => {
-                    let rest = seqs.len().saturating_sub(PAGE as usize);
-                    let next = seqs.split_off(rest);
-                    self.read(|sql| read_these(sql, &next))?
-                }
-                None => self.read(|sql| read_page(sql, below, PAGE))?,
-            };
-            let is_last = (page.len() as u64) < PAGE;
-            for act in page {
-                below = act.seq.0;
-                if filter.seq.is_some_and(|seq| seq != act.seq)
-                    || filter.undoing.is_some_and(|(first, _)| act.seq < first)
-                    || filter.since.is_some_and(|since| act.at < since)
-                {
-                    return Ok(());
-                }
-                if filter.takes(&act) && !on_act(act) {
-                    return Ok(());
-                }
+        if let Some(seq) = filter.seq {
+            if let Some(act) = self.act(seq)?.filter(|act| filter.takes(act)) {
+                on_act(act);
             }
-            if is_last {
-                return Ok(());
+            return Ok(());
+        }
+        let mut runs: Vec<(u64, u64)> =
+            filter.undoing.iter().map(|(first, last)| (first.0, last.0)).collect();
+        runs.sort_unstable_by(|a, b| b.cmp(a));
+        if runs.is_empty() {
+            runs.push((0, SEQ_MAX));
+        }
+        for run in runs {
+            if !self.acts_of_run(filter, run, on_act)? {
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// The act of this number, with what was before it.
+    pub(crate) fn act(&self, seq: RecordSeq) -> Result<Option<Act>, StoreError> {
+        self.read(|sql| {
+            let mut found = None;
+            sql.query(
+                concat!(columns!("before"), "FROM act WHERE seq = $1"),
+                &[seq.0.into()],
+                &mut |row| {
+                    found = Some(act_from(row)?);
+                    Ok(())
+                },
+            )?;
+            Ok(found)
+        })
+    }
+
+    /// Those of a run of records; whether more are wanted.
+    fn acts_of_run(
+        &self,
+        filter: &ActFilter,
+        (first, last): (u64, u64),
+        on_act: &mut dyn FnMut(Act) -> bool,
+    ) -> Result<bool, StoreError> {
+        let mut pages = Pages::new(filter.owner, first, last);
+        while let Some(page) = self.read(|sql| pages.next(sql))? {
+            for act in page {
+                if filter.since.is_some_and(|since| act.at < since) {
+                    return Ok(false);
+                }
+                if filter.takes(&act) && !on_act(act) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
-macro_rules! columns {
-    () => {
-        "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
-         segment, place, before, undone, undoes FROM act "
-    };
+/// Numbers of records are below this.
+const SEQ_MAX: u64 = u64::MAX >> 1;
+
+/// The acts of a run of records, the newest first, a page at a time.
+struct Pages {
+    owner: Option<AccountId>,
+    first: u64,
+    /// What comes next is below this.
+    below: u64,
+    /// Records that the next page of an account's acts is looked for in. It grows where few are
+    /// found, so that an account that did little is read in few steps; and no more than a page is
+    /// ever held of one that did much.
+    window: u64,
 }
 
-/// Acts about the mail of an account, the newest last. By its mailboxes: an index of owners would
-/// cost every change of a flag.
-fn seqs_of(sql: &mut impl Executor, owner: AccountId, below: u64) -> Result<Vec<u64>, SqlError> {
-    let mut seqs = Vec::new();
-    for query in [
-        "SELECT seq FROM act WHERE mailbox IN (SELECT id FROM mailbox WHERE account = $1) \
-         AND seq < $2",
-        "SELECT seq FROM act WHERE mailbox = 0 AND owner = $1 AND seq < $2",
-    ] {
-        sql.query(query, &[owner.0.into(), below.into()], &mut |row| {
-            seqs.push(row.id(0)?);
-            Ok(())
-        })?;
+impl Pages {
+    /// Acts read at a time.
+    const PAGE: usize = 1000;
+    const WINDOW_MIN: u64 = 4096;
+
+    fn new(owner: Option<AccountId>, first: u64, last: u64) -> Self {
+        let below = last.min(SEQ_MAX).saturating_add(1);
+        Self { owner, first, below, window: Self::WINDOW_MIN }
     }
-    seqs.sort_unstable();
-    Ok(seqs)
-}
 
-/// These, the last of them first.
-fn read_these(sql: &mut impl Executor, seqs: &[u64]) -> Result<Vec<Act>, SqlError> {
-    let mut page = Vec::with_capacity(seqs.len());
-    for seq in seqs.iter().rev() {
-        sql.query(concat!(columns!(), "WHERE seq = $1"), &[(*seq).into()], &mut |row| {
+    /// None: that was all.
+    fn next(&mut self, sql: &mut impl Executor) -> Result<Option<Vec<Act>>, SqlError> {
+        if self.below <= self.first {
+            return Ok(None);
+        }
+        if self.below > SEQ_MAX {
+            // The windows of an account begin at the last act there is.
+            let last = sql.number("SELECT max(seq) FROM act", &[])?;
+            self.below = last.map_or(0, |last| last.cast_unsigned() + 1);
+        }
+        let mut page = Vec::new();
+        let on_row = &mut |row: &dyn Row| {
             page.push(act_from(row)?);
             Ok(())
-        })?;
+        };
+        let from = match self.owner {
+            None => {
+                sql.query(
+                    concat!(
+                        columns!("NULL"),
+                        "FROM act WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+                    ),
+                    &[self.first.into(), self.below.into(), (Self::PAGE as u64).into()],
+                    on_row,
+                )?;
+                self.first
+            }
+            Some(owner) => {
+                let from = self.below.saturating_sub(self.window).max(self.first);
+                // By its mailboxes: an index of owners would cost every change of a flag.
+                sql.query(
+                    concat!(
+                        columns!("NULL"),
+                        "FROM act INDEXED BY act_mailbox \
+                         WHERE mailbox IN (SELECT id FROM mailbox WHERE account = $1 \
+                         UNION ALL SELECT 0) AND seq >= $2 AND seq < $3 AND owner = $1 \
+                         ORDER BY seq DESC LIMIT $4"
+                    ),
+                    &[owner.0.into(), from.into(), self.below.into(), (Self::PAGE as u64).into()],
+                    on_row,
+                )?;
+                from
+            }
+        };
+        match page.last() {
+            Some(last) if page.len() == Self::PAGE => {
+                self.below = last.seq.0;
+                self.window = (self.window / 2).max(Self::WINDOW_MIN);
+            }
+            _ => {
+                self.below = from;
+                self.window = self.window.saturating_mul(2);
+            }
+        }
+        Ok(Some(page))
     }
-    Ok(page)
-}
-
-fn read_page(sql: &mut impl Executor, below: u64, rows_max: u64) -> Result<Vec<Act>, SqlError> {
-    let mut page = Vec::new();
-    sql.query(
-        concat!(columns!(), "WHERE seq < $1 ORDER BY seq DESC LIMIT $2"),
-        &[below.into(), rows_max.into()],
-        &mut |row| {
-            page.push(act_from(row)?);
-            Ok(())
-        },
-    )?;
-    Ok(page)
 }
 
 /// The acts on a mailbox of one kind before another act, the newest first.
@@ -325,9 +394,11 @@ fn act_from(row: &dyn Row) -> Result<Act, SqlError> {
     let number = |column| -> Result<Option<RecordSeq>, SqlError> {
         Ok(row.int_or_null(column)?.map(|seq| RecordSeq(seq.cast_unsigned())))
     };
-    let before = match row.blob_or_null(14)? {
-        Some(bytes) => postcard::from_bytes(bytes).map_err(|_| wrong("what was before"))?,
-        None => Vec::new(),
+    let (before, before_bytes) = match row.blob_or_null(16)? {
+        Some(bytes) => {
+            (postcard::from_bytes(bytes).map_err(|_| wrong("what was before"))?, bytes.len())
+        }
+        None => (Vec::new(), 0),
     };
     Ok(Act {
         seq: RecordSeq(row.id(0)?),
@@ -347,7 +418,8 @@ fn act_from(row: &dyn Row) -> Result<Act, SqlError> {
             offset: row.id(13)?,
         },
         before,
-        undone: number(15)?,
-        undoes: number(16)?,
+        before_bytes,
+        undone: number(14)?,
+        undoes: number(15)?,
     })
 }

@@ -52,7 +52,13 @@ impl<D: Disk> Store<D> {
     /// Blocks until everything accepted before is extracted. Nobody needs to: what is not is only
     /// slower to read.
     pub fn wait_extracted(&self) {
-        self.shared.extracting.wait();
+        self.wait_extracted_unless(&|| false);
+    }
+
+    /// The same for one that may be stopped: an extractor that has much to catch up with answers
+    /// only behind it.
+    pub fn wait_extracted_unless(&self, stopping: &dyn Fn() -> bool) {
+        self.shared.extracting.wait(stopping);
     }
 
     /// Visits envelopes, structures and summaries in order; `None` for a message that is lost, which

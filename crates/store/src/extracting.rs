@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use crate::sqlite::Sqlite;
 const WAITING_MAX: usize = 1 << 20;
 /// How long the first of a batch waits for others, so that one write serves many.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long whoever waits for the thread may overlook that it is to stop.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Messages in one write.
 const BATCH_MAILS_MAX: usize = 256;
 /// Bytes in one write.
@@ -135,12 +137,16 @@ impl Extracting {
         }
     }
 
-    /// Waits until all that was told before is extracted.
-    pub fn wait(&self) {
+    /// Waits until all that was told before is extracted, or whoever waits is to stop.
+    pub fn wait(&self, stopping: &dyn Fn() -> bool) {
         let (done, answer) = mpsc::channel();
         self.tell(Told::Ask(done));
-        // A thread that ends says nothing: there is nothing more to wait for.
-        answer.recv().ok();
+        while !stopping() {
+            // A thread that ends says nothing: there is nothing more to wait for.
+            if answer.recv_timeout(ASK_AGAIN) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
     }
 
     fn tell(&self, told: Told) {

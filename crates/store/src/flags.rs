@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::{Pending, Refused, Store};
 
 /// Bytes of flags that one command records.
-const FLAGS_BYTES_MAX: usize = 8 << 20;
+pub const FLAGS_BYTES_MAX: usize = 8 << 20;
 /// Bytes of flags in one record, of which the journal takes 4 MiB.
 const FLAGS_BYTES_PER_RECORD: usize = 1 << 20;
 

@@ -19,7 +19,9 @@ mod acl;
 mod act;
 mod archive;
 mod audit;
+mod balance;
 mod boxes;
+mod bring_back;
 mod changes;
 mod commit;
 mod counts;
@@ -89,6 +91,7 @@ mod waiting;
 mod watch;
 
 use mail_types::Address;
+use rustix::io::Errno;
 
 pub use extract::{Head, Key, Keys, Part, Visit, thread_number};
 
@@ -99,6 +102,7 @@ pub use act::{Act, ActFilter, ActKind};
 pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
 pub use audit::{Audit, Auditor};
 pub use boxes::{DeletedCounts, MailboxListed};
+pub use bring_back::BroughtBack;
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
 pub use custody::CustodyState;
@@ -249,6 +253,38 @@ pub enum StoreError {
     /// A change ended in a panic, which is a bug.
     #[error("a change failed in a way that it should not have (a bug); nothing of it was kept")]
     Panicked,
+}
+
+impl StoreError {
+    /// Only what was asked for is damaged or gone, as far as can be told: asking again does not
+    /// help, and other messages can be read. Otherwise the system may be out of something for a
+    /// while, or nothing can be read.
+    #[must_use]
+    pub fn is_of_one_message(&self) -> bool {
+        use journal::ReadError;
+        match self {
+            Self::Read(ReadError::Io { source, .. }) => {
+                let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN];
+                Errno::from_io_error(source).is_none_or(|errno| !passing.contains(&errno))
+            }
+            Self::Read(
+                ReadError::Damaged { .. } | ReadError::Purged { .. } | ReadError::BodyFile { .. },
+            )
+            | Self::Record(_)
+            | Self::Damaged(_) => true,
+            Self::Open(_)
+            | Self::Append(_)
+            | Self::Sync(_)
+            | Self::Index(_)
+            | Self::IndexMissing
+            | Self::IndexAhead(_)
+            | Self::Io { .. }
+            | Self::Stopped(_)
+            | Self::HalfDone(_)
+            | Self::IndexBehind
+            | Self::Panicked => false,
+        }
+    }
 }
 
 /// An error with its causes on one line.

@@ -1,6 +1,6 @@
 //! Mailboxes as they were at a time, from what was done since.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use journal::Disk;
 use mail_types::{AccountId, Flags, MailId, MailboxId, RecordSeq, Timestamp, Uid};
@@ -30,8 +30,8 @@ pub struct MessageThen {
     pub uid: Uid,
     /// The message.
     pub mail: MailId,
-    /// Its flags then.
-    pub flags: Flags,
+    /// Its flags then; none: not known any more.
+    pub flags: Option<Flags>,
     /// Its INTERNALDATE.
     pub internal_date: Timestamp,
     /// Its size.
@@ -101,12 +101,11 @@ impl<D: Disk> Store<D> {
             }
         })?;
         if let Some(first) = first_flags {
-            let uids: HashSet<Uid> = messages.iter().map(|message| message.uid).collect();
-            let mut flags = self.flags_before(first, mailbox, uids.into_iter())?;
+            let uids = messages.iter().map(|message| message.uid).collect();
+            let mut then = self.flags_before(mailbox, BTreeMap::from([(first, uids)]))?;
+            let mut flags = then.remove(&first).unwrap_or_default();
             for message in &mut messages {
-                if let Some(then) = flags.remove(&message.uid) {
-                    message.flags = then;
-                }
+                message.flags = flags.remove(&message.uid);
             }
         }
         Ok(messages)
@@ -142,6 +141,48 @@ impl<D: Disk> Store<D> {
                 Ok(())
             })?;
             Ok(name)
+        })
+    }
+
+    /// The names of an account's mailboxes, of those that are gone as they were then.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn mailbox_names(
+        &self,
+        account: AccountId,
+    ) -> Result<HashMap<MailboxId, String>, StoreError> {
+        self.read(|sql| {
+            let mut names = HashMap::new();
+            let query = "SELECT id, name FROM mailbox WHERE account = $1";
+            sql.query(query, &[account.0.into()], &mut |row| {
+                names.insert(MailboxId(row.id(0)?), row.text(1)?.to_owned());
+                Ok(())
+            })?;
+            Ok(names)
+        })
+    }
+
+    /// The first messages that an act took out of a mailbox, at most so many.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn taken_out(
+        &self,
+        mailbox: MailboxId,
+        act: RecordSeq,
+        count_max: u64,
+    ) -> Result<Vec<MailId>, StoreError> {
+        self.read(|sql| {
+            let mut mails = Vec::new();
+            let query = "SELECT mail FROM expunged WHERE mailbox = $1 AND seq = $2 \
+                         ORDER BY uid LIMIT $3";
+            let key = [mailbox.0.into(), act.0.into(), count_max.into()];
+            sql.query(query, &key, &mut |row| {
+                mails.push(MailId(row.id(0)?));
+                Ok(())
+            })?;
+            Ok(mails)
         })
     }
 
@@ -187,7 +228,7 @@ fn messages_at(
         messages.push(MessageThen {
             uid,
             mail: MailId(row.id(1)?),
-            flags: flags_from(row.int(2)?, row.text_or_null(3)?),
+            flags: Some(flags_from(row.int(2)?, row.text_or_null(3)?)),
             internal_date: Timestamp(row.int(4)?),
             bytes: row.id(5)?,
             gone: row.int_or_null(6)?.map(Timestamp).zip(act),

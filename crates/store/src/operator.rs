@@ -3,6 +3,7 @@
 use journal::Disk;
 use mail_types::{AccountId, Address, Domain, SpecialUse};
 
+use crate::commit::Work;
 use crate::directory::{ALIAS_TARGETS_MAX, Resolution};
 use crate::record::{Actor, Credentials, Record, RelayLogin};
 use crate::{Pending, Refused, Store};
@@ -147,18 +148,37 @@ impl<D: Disk> Store<D> {
             if !work.index.directory.routes.contains_key(&domain) {
                 return Err(Refused::Missing("such a route".to_owned()));
             }
-            let routes = &work.index.directory.routes;
-            let relay = routes.get(&domain).map(relay_of);
-            let used = routes.iter().filter(|(other, _)| **other != domain);
-            let is_used = used.map(|(_, route)| relay_of(route)).any(|one| Some(one) == relay);
-            let known = relay.filter(|relay| work.index.directory.logins.contains_key(relay));
-            work.record(&actor, Record::RouteRemoved { domain })?;
-            match known.filter(|_| !is_used) {
-                Some(relay) => work.record(&actor, Record::RelayLoginSet { relay, login: None }),
-                None => Ok(()),
-            }
+            route_removed(work, &actor, domain)
         })
     }
+}
+
+/// Records it.
+pub fn route_removed(
+    work: &mut Work<'_>,
+    actor: &Actor,
+    domain: Option<Domain>,
+) -> Result<(), Refused> {
+    let login = last_login(&work.index.directory, &domain);
+    work.record(actor, Record::RouteRemoved { domain })?;
+    match login {
+        Some((relay, _)) => work.record(actor, Record::RelayLoginSet { relay, login: None }),
+        None => Ok(()),
+    }
+}
+
+/// Who we are to the smart host of a route, where no other route leads there.
+pub fn last_login(
+    directory: &crate::Directory,
+    domain: &Option<Domain>,
+) -> Option<(String, RelayLogin)> {
+    let relay = relay_of(directory.routes.get(domain)?);
+    let mut others = directory.routes.iter().filter(|(other, _)| *other != domain);
+    if others.any(|(_, route)| relay_of(route) == relay) {
+        return None;
+    }
+    let login = directory.logins.get(&relay)?.clone();
+    Some((relay, login))
 }
 
 /// A route's smart host, as logins name it.

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 19;
+pub const VERSION: i64 = 20;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -75,7 +75,7 @@ CREATE TABLE act (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL, owner INTEGER NOT NULL,
   mailbox INTEGER NOT NULL, other INTEGER NOT NULL, subject TEXT NOT NULL,
   actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
-  segment INTEGER NOT NULL, place INTEGER NOT NULL, before BLOB, undone INTEGER, undoes INTEGER);
+  segment INTEGER NOT NULL, place INTEGER NOT NULL, undone INTEGER, undoes INTEGER, before BLOB);
 CREATE INDEX act_mailbox ON act (mailbox, seq);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,

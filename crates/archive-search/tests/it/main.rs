@@ -1,4 +1,9 @@
-//! Words and queries: what is typed finds what was written, and what is wrong is said.
+//! Words and queries: what is typed finds what was written, and what is wrong is said. And how
+//! messages are made searchable.
 
+#![allow(clippy::unwrap_used)]
+
+mod indexing;
 mod query;
+mod support;
 mod words;

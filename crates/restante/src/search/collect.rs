@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use archive_search::{Asked, Query, Search};
+use archive_search::{Asked, Query, Search, TIME_MAX, Told};
 use serde_json::{Value, json};
 use store::{Actor, Looked, LookedAt, Store, Visit};
 
@@ -31,14 +31,20 @@ pub fn collect(
     let began = Instant::now();
     let query = Query::parse(text, net::now()).map_err(|error| failed(error.to_string()))?;
     let count_max = request.count_max.unwrap_or(HITS_MAX).min(HITS_MAX);
-    let asked = Asked { query: &query, within: None, count_max, excerpts: request.excerpts };
+    let (within, excerpts) = (None, request.excerpts);
+    let asked = Asked { query: &query, within, count_max, excerpts, time: TIME_MAX };
     let directory = store.directory();
     let (mut hits, mut mails) = (Vec::new(), Vec::new());
     let mut first = None;
-    let ended = search.find(store, &asked, &mut |found| {
+    let ended = search.find(store, &asked, &mut |told| {
+        let (mail, hit) = match told {
+            Told::Found(found) => (found.story.facts.receipt.mail, view::hit(&found, &directory)),
+            Told::Lost(lost) => (lost.facts.receipt.mail, view::lost(&lost)),
+            Told::Looking => return Visit::GoOn,
+        };
         first.get_or_insert_with(|| began.elapsed());
-        mails.push(found.story.facts.receipt.mail);
-        hits.push(view::hit(&found, &directory));
+        mails.push(mail);
+        hits.push(hit);
         Visit::GoOn
     });
     let ended = ended.map_err(|error| failed(error.to_string()))?;

@@ -17,6 +17,9 @@ use crate::data_dir::DataDir;
 
 /// Bytes of memory that reading attachments may take.
 const MEMORY_MAX: u64 = 1 << 30;
+/// Seconds of CPU time of one process. One that has used them up on others is asked once more, from
+/// the start: of one attachment it is the limit, however busy the machine is.
+const CPU_SECONDS_MAX: u64 = 10;
 /// Files that it may have open: it opens none itself.
 const FILES_MAX: u64 = 32;
 /// How much it stands behind everything else.
@@ -34,6 +37,9 @@ pub fn read_attachments() -> anyhow::Result<ExitCode> {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).context("cannot limit the reader of attachments")
     };
+    // At the lower one it is ended in a way that says why.
+    let cpu = Rlimit { current: Some(CPU_SECONDS_MAX), maximum: Some(CPU_SECONDS_MAX + 1) };
+    setrlimit(Resource::Cpu, cpu).context("cannot limit the reader of attachments")?;
     limit(Resource::As, MEMORY_MAX)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;
@@ -67,4 +73,12 @@ pub fn start(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Searc
     Search::start(store, search_path(data.path()), settings, reader(config))
         .inspect_err(|error| tracing::error!(%error, "the archive cannot be searched"))
         .ok()
+}
+
+/// Ends it at the stop.
+pub async fn until(search: Arc<Search>, mut stop: net::Stop) {
+    stop.requested().await;
+    if tokio::task::spawn_blocking(move || search.stop()).await.is_err() {
+        tracing::error!("making messages searchable ended in a panic");
+    }
 }

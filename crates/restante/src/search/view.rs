@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use archive_search::{Ended, Found, Progress, Where};
+use archive_search::{Ended, Found, Lost, Progress, Where};
 use serde_json::{Value, json};
 use store::{Directory, Left, Lies, Story};
 
@@ -59,6 +59,19 @@ pub fn hit(found: &Found, directory: &Directory) -> Value {
     })
 }
 
+/// A message that was found, of which no more can be read.
+pub fn lost(lost: &Lost) -> Value {
+    json!({
+        "receipt": lost.facts.receipt.to_string(),
+        "accepted": lost.facts.accepted.to_string(),
+        "bytes": lost.facts.body_bytes,
+        "recipients": [],
+        "attachments": [],
+        "places": [],
+        "lost": lost.why,
+    })
+}
+
 fn place(story: &Story, lies: &Lies, directory: &Directory) -> Value {
     let owner = story.mailbox_owners.get(&lies.mailbox);
     let account =
@@ -95,6 +108,7 @@ pub fn end(ended: &Ended, first: Option<Duration>, all: Duration) -> Value {
         "more": ended.more,
         "gave_up": ended.gave_up,
         "common": ended.cut,
+        "parts_full": ended.parts_full,
         "searchable": ended.progress.searchable,
         "messages": ended.progress.messages,
         "first_ms": first.map(millis),
@@ -104,6 +118,11 @@ pub fn end(ended: &Ended, first: Option<Duration>, all: Duration) -> Value {
 
 /// Shows a message to people.
 pub fn show(hit: &Value) {
+    if let Some(why) = hit["lost"].as_str() {
+        let (receipt, accepted) = (show::strong(&text(&hit["receipt"])), text(&hit["accepted"]));
+        show::line(&format!("{receipt} {accepted}  is lost: {why}\n"));
+        return;
+    }
     let recipients = hit["recipients"].as_array().map(Vec::as_slice).unwrap_or_default();
     let to: Vec<String> = recipients.iter().map(|one| text(&one["recipient"])).collect();
     show::line(&format!(
@@ -186,6 +205,11 @@ pub fn show_end(end: &Value, asked: bool) {
                 text(part)
             ));
         }
+    }
+    if asked && end["parts_full"] == true {
+        show::line(
+            "Too many different words are kept: of those that came last no parts are found.",
+        );
     }
     if !asked || searchable != messages {
         show::line(&format!("{searchable} of {messages} messages are searchable."));

@@ -310,6 +310,7 @@ impl<E: Executor> Index<E> {
             let known = directory.account(account);
             known.map_or_else(String::new, |known| known.address.to_string())
         };
+        let mut login_before = None;
         let (kind, owner, subject, before) = match record {
             Record::DomainAdded { domain } => {
                 let before = Record::DomainRemoved { domain: domain.clone() };
@@ -347,6 +348,12 @@ impl<E: Executor> Index<E> {
                 (ActKind::Alias, 0, alias.folded(), Some(before))
             }
             Record::RouteSet { domain, .. } | Record::RouteRemoved { domain } => {
+                // The login goes with the last route to a smart host, and comes back with it.
+                if matches!(record, Record::RouteRemoved { .. })
+                    && let Some((relay, login)) = crate::operator::last_login(&directory, domain)
+                {
+                    login_before = Some(Record::RelayLoginSet { relay, login: Some(login) });
+                }
                 let before = match directory.routes.get(domain) {
                     Some(known) => Record::RouteSet {
                         domain: domain.clone(),
@@ -366,7 +373,7 @@ impl<E: Executor> Index<E> {
             // Proven: the caller gives only those above.
             _ => (ActKind::Domain, 0, String::new(), None),
         };
-        let before = before.into_iter().collect();
+        let before = before.into_iter().chain(login_before).collect();
         Ok(Noted { kind, owner, mailbox: NONE, other: NONE, subject, messages: 0, before })
     }
 }

@@ -4,7 +4,7 @@ use super::{Skip, Taken, is_overtaken};
 use crate::Refused;
 use crate::act::Act;
 use crate::commit::Work;
-use crate::operator::{check_local, check_removable};
+use crate::operator::{check_local, check_removable, route_removed};
 use crate::record::{Actor, Record};
 use crate::sql::Executor;
 
@@ -21,7 +21,15 @@ pub(super) fn take_back(
         if let Err(why) = is_possible(work, record)? {
             return Ok(Err(why));
         }
-        work.record(actor, record.clone())?;
+    }
+    for record in &act.before {
+        match record {
+            Record::RouteRemoved { domain } => route_removed(work, actor, domain.clone())?,
+            // Who we are there was told anew since.
+            Record::RelayLoginSet { relay, .. }
+                if work.index.directory.logins.contains_key(relay) => {}
+            record => work.record(actor, record.clone())?,
+        }
     }
     Ok(Ok(Taken::default()))
 }
@@ -65,6 +73,9 @@ fn is_possible(work: &mut Work<'_>, record: &Record) -> Result<Result<(), Skip>,
             Err(format!("{alias} is an account now"))
         }
         Record::AliasSet { alias, .. } => told(check_local(&directory, alias)),
+        Record::RouteRemoved { domain } if !directory.routes.contains_key(domain) => {
+            Err("the route is gone already".to_owned())
+        }
         _ => Ok(()),
     })
 }

@@ -17,7 +17,7 @@ use crate::sql::{Executor, SqlError};
 const STEPS_MAX: usize = 10_000;
 
 /// Where a message has got to.
-pub(super) enum Now {
+pub enum Now {
     /// It is in this mailbox.
     In(MailboxId, Uid),
     /// It was taken out of this one.
@@ -25,7 +25,7 @@ pub(super) enum Now {
 }
 
 /// Follows a message from a place where it was.
-pub(super) fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
+pub fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
     follow(&mut work.index.sql, mailbox, uid).map_err(|error| work.fail(error.into()))
 }
 
@@ -77,14 +77,14 @@ fn places(
 pub(super) fn take_out(
     work: &mut Work<'_>,
     actor: &Actor,
-    record: &Record,
+    record: Option<&Record>,
 ) -> Result<Result<Taken, Skip>, Refused> {
     let mut put_in: Vec<(MailboxId, Uid)> = Vec::new();
     match record {
-        Record::Copied { to, messages, .. } | Record::Restored { to, messages, .. } => {
+        Some(Record::Copied { to, messages, .. } | Record::Restored { to, messages, .. }) => {
             put_in.extend(messages.iter().map(|&(_, uid)| (*to, uid)));
         }
-        Record::Accepted(mail) => {
+        Some(Record::Accepted(mail)) => {
             for custody in &mail.custodies {
                 if let Fate::Delivered { mailbox, uid, .. } = custody.fate {
                     put_in.push((mailbox, uid));
@@ -109,9 +109,9 @@ pub(super) fn take_out(
 pub(super) fn move_back(
     work: &mut Work<'_>,
     actor: &Actor,
-    record: &Record,
+    record: Option<&Record>,
 ) -> Result<Result<Taken, Skip>, Refused> {
-    let Record::Moved { from, to, messages, .. } = record else {
+    let Some(Record::Moved { from, to, messages, .. }) = record else {
         return Ok(Ok(Taken::default()));
     };
     let mut taken = Taken::default();
@@ -123,6 +123,7 @@ pub(super) fn move_back(
         Ok(target) => target,
         Err(why) => return Ok(Err(why)),
     };
+    check_uids(work, target, &found)?;
     for (mailbox, mut uids) in found {
         if mailbox == target {
             taken.skip("messages back already", uids.len() as u64);
@@ -183,6 +184,7 @@ pub(super) fn bring_back(
         Ok(target) => target,
         Err(why) => return Ok(Err(why)),
     };
+    check_uids(work, target, &gone)?;
     for (from, uids) in gone {
         let (first, mod_seq) = next_in(work, target)?;
         for messages in numbered(first, &uids)?.chunks(MESSAGES_PER_RECORD) {
@@ -192,6 +194,16 @@ pub(super) fn bring_back(
         }
     }
     Ok(Ok(taken))
+}
+
+/// Whether so many UIDs are left: behind the first record it would be too late to refuse.
+fn check_uids(work: &mut Work<'_>, target: MailboxId, all: &ByMailbox) -> Result<(), Refused> {
+    let (first, _) = next_in(work, target)?;
+    let count = all.values().map(|uids| uids.len() as u64).sum::<u64>();
+    if count > u64::from(u32::MAX) - u64::from(first.get()) {
+        return Err(Refused::UidsUsedUp);
+    }
+    Ok(())
 }
 
 /// UID there, UID here, from the first that is free.

@@ -16,15 +16,19 @@ use std::collections::{BTreeMap, HashMap};
 use journal::Disk;
 use mail_types::{AccountId, Flags, RecordSeq, Uid};
 
-use crate::act::{Act, ActFilter, ActKind};
+pub use messages::{Now, now};
+
+use crate::act::{Act, ActKind};
 use crate::commit::Work;
 use crate::record::{Actor, Record};
 use crate::sql::Executor;
 use crate::{Refused, Store, StoreError};
 
-/// Acts that are taken back by one job of the writer, and the messages of them.
-const ACTS_PER_JOB: usize = 64;
+/// Acts that are taken back by one job of the writer, the messages of them, and bytes of what was
+/// before them: what the last of them adds still fits into a group of the journal.
+const ACTS_PER_JOB: usize = 256;
 const MESSAGES_PER_JOB: u64 = 50_000;
+const BYTES_PER_JOB: usize = 4 << 20;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +39,11 @@ pub struct UndoOutcome {
     pub messages: u64,
     /// Why others were not, and how many: acts, and messages of acts.
     pub skipped: BTreeMap<String, u64>,
-    /// The first and the last record that it made: what [`ActFilter::undoing`] takes it back by.
-    pub records: Option<(RecordSeq, RecordSeq)>,
+    /// The first and the last of the records that it made, of each run that nobody else's lie
+    /// between: what [`crate::ActFilter::undoing`] takes it back by.
+    pub records: Vec<(RecordSeq, RecordSeq)>,
+    /// What stopped it. What was taken back before stays so; the same call does the rest.
+    pub stopped: Option<Refused>,
 }
 
 /// Why something stays as it is.
@@ -45,9 +52,35 @@ type Skip = String;
 /// An act with what is needed to take it back.
 struct Plan {
     act: Act,
-    record: Record,
-    /// Flags as they were before it, where it was about flags.
+    /// What it said, of acts that are about messages.
+    record: Option<Record>,
+    /// Flags as they were before it, where it was about flags and they are known.
     flags: HashMap<Uid, Flags>,
+}
+
+/// Acts for one job of the writer.
+#[derive(Default)]
+struct Batch {
+    plans: Vec<Plan>,
+    messages: u64,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, plan: Plan) {
+        self.messages += plan.act.messages;
+        // At most: many messages have the same flags, which are then recorded once.
+        let words = plan.flags.values().flat_map(Flags::keywords);
+        self.bytes +=
+            plan.act.before_bytes + words.map(|word| word.as_str().len() + 2).sum::<usize>();
+        self.plans.push(plan);
+    }
+
+    fn is_full(&self) -> bool {
+        self.plans.len() >= ACTS_PER_JOB
+            || self.messages >= MESSAGES_PER_JOB
+            || self.bytes >= BYTES_PER_JOB
+    }
 }
 
 /// What taking back one act comes to.
@@ -68,10 +101,11 @@ impl Taken {
 impl<D: Disk> Store<D> {
     /// Takes acts back, the newest first; blocks until all of it is durable. A crash in the middle
     /// leaves the newest of them taken back, each of them whole. With an owner, only acts about
-    /// that account's mail.
+    /// that account's mail. An act that cannot be taken back is skipped, and stops no other.
     ///
     /// # Errors
-    /// Where the store takes no changes or cannot be read; what was taken back before stays so.
+    /// Where the store takes no changes or cannot be read, and nothing was taken back yet; else the
+    /// outcome says what stopped it.
     pub fn undo(
         &self,
         actor: &Actor,
@@ -82,43 +116,83 @@ impl<D: Disk> Store<D> {
         acts.sort_unstable_by(|a, b| b.cmp(a));
         acts.dedup();
         let mut outcome = UndoOutcome::default();
-        let mut plans: Vec<Plan> = Vec::new();
-        let mut messages = 0;
-        for seq in acts {
-            let plan = self.plan(seq, owner);
-            let plan = plan.map_err(|error| Refused::Unavailable(error.to_string()))?;
-            let Some(plan) = plan else {
-                *outcome.skipped.entry("not known, or not yours".to_owned()).or_default() += 1;
-                continue;
-            };
-            messages += plan.act.messages;
-            plans.push(plan);
-            if plans.len() >= ACTS_PER_JOB || messages >= MESSAGES_PER_JOB {
-                outcome.add(self.take_back(actor, std::mem::take(&mut plans))?);
-                messages = 0;
+        let mut left = acts.as_slice();
+        while !left.is_empty() {
+            match self.undo_round(actor, owner, left, &mut outcome) {
+                Ok(done) => left = &left[done..],
+                Err(refused) if outcome.undone.is_empty() => return Err(refused),
+                Err(refused) => {
+                    outcome.stopped = Some(refused);
+                    break;
+                }
             }
         }
-        outcome.add(self.take_back(actor, plans)?);
         Ok(outcome)
     }
 
-    fn plan(&self, seq: RecordSeq, owner: Option<AccountId>) -> Result<Option<Plan>, StoreError> {
-        let mut found = None;
-        let filter = ActFilter { seq: Some(seq), owner, ..ActFilter::default() };
-        self.acts(&filter, &mut |act| {
-            found = Some(act);
-            false
-        })?;
-        let Some(act) = found else { return Ok(None) };
-        let record = self.entry_at(act.place)?.record;
-        let flags = match &record {
-            Record::FlagsSet { mailbox, sets, .. } => {
-                let uids = sets.iter().flat_map(|(_, uids)| uids).copied();
-                self.flags_before(act.seq, *mailbox, uids)?
+    /// Takes back the first of these acts, as many as are looked at together; how many that are.
+    fn undo_round(
+        &self,
+        actor: &Actor,
+        owner: Option<AccountId>,
+        acts: &[RecordSeq],
+        outcome: &mut UndoOutcome,
+    ) -> Result<usize, Refused> {
+        let unavailable = |error: StoreError| Refused::Unavailable(error.to_string());
+        let (count, mut earlier) = self.flags_of_acts(acts).map_err(unavailable)?;
+        let mut batch = Batch::default();
+        for &seq in &acts[..count] {
+            match self.plan(seq, owner).map_err(unavailable)? {
+                Ok(plan) => {
+                    let flags = earlier.remove(&seq).unwrap_or_default();
+                    batch.add(Plan { flags, ..plan });
+                }
+                Err(why) => *outcome.skipped.entry(why).or_default() += 1,
             }
-            _ => HashMap::new(),
+            if batch.is_full() {
+                outcome.add(self.take_back(actor, std::mem::take(&mut batch).plans)?);
+            }
+        }
+        outcome.add(self.take_back(actor, batch.plans)?);
+        Ok(count)
+    }
+
+    fn plan(
+        &self,
+        seq: RecordSeq,
+        owner: Option<AccountId>,
+    ) -> Result<Result<Plan, Skip>, StoreError> {
+        let act = self.act(seq)?;
+        let Some(act) = act.filter(|act| owner.is_none() || act.owner == owner) else {
+            return Ok(Err("not known, or not yours".to_owned()));
         };
-        Ok(Some(Plan { act, record, flags }))
+        let record = match act.kind {
+            ActKind::Flags
+            | ActKind::Appended
+            | ActKind::Copied
+            | ActKind::Restored
+            | ActKind::Moved => match self.entry_at(act.place) {
+                Ok(entry) => Some(entry.record),
+                Err(error) => {
+                    tracing::warn!(act = seq.0, %error, "an act cannot be taken back");
+                    return Ok(Err("what it said cannot be read".to_owned()));
+                }
+            },
+            ActKind::Expunged
+            | ActKind::Deleted
+            | ActKind::Created
+            | ActKind::Renamed
+            | ActKind::MailboxRestored
+            | ActKind::Subscribed
+            | ActKind::Shared
+            | ActKind::Annotated
+            | ActKind::Domain
+            | ActKind::Account
+            | ActKind::Alias
+            | ActKind::Route
+            | ActKind::Quota => None,
+        };
+        Ok(Ok(Plan { act, record, flags: HashMap::new() }))
     }
 
     fn take_back(&self, actor: &Actor, plans: Vec<Plan>) -> Result<UndoOutcome, Refused> {
@@ -130,18 +204,20 @@ impl<D: Disk> Store<D> {
             let mut outcome = UndoOutcome::default();
             let first = work.next_seq();
             for plan in &plans {
-                match one(work, &actor, plan)? {
+                match one_or_none(work, &actor, plan)? {
                     Ok(taken) => outcome.add(UndoOutcome {
                         undone: vec![plan.act.seq],
                         messages: taken.messages,
                         skipped: taken.skipped,
-                        records: None,
+                        ..UndoOutcome::default()
                     }),
                     Err(why) => *outcome.skipped.entry(why).or_default() += 1,
                 }
             }
             let next = work.next_seq();
-            outcome.records = (next > first).then(|| (first, RecordSeq(next.0 - 1)));
+            if next > first {
+                outcome.records.push((first, RecordSeq(next.0 - 1)));
+            }
             Ok(outcome)
         });
         job.wait()
@@ -152,13 +228,31 @@ impl UndoOutcome {
     fn add(&mut self, other: Self) {
         self.undone.extend(other.undone);
         self.messages += other.messages;
-        self.records = match (self.records, other.records) {
-            (Some((first, _)), Some((_, last))) => Some((first, last)),
-            (one, other) => one.or(other),
-        };
+        for (first, last) in other.records {
+            match self.records.last_mut() {
+                Some((_, end)) if end.0 + 1 == first.0 => *end = last,
+                _ => self.records.push((first, last)),
+            }
+        }
         for (why, count) in other.skipped {
             *self.skipped.entry(why).or_default() += count;
         }
+    }
+}
+
+/// Takes one act back. What is refused is skipped, so that the others of its job become true, and
+/// whoever shares the group with it is not refused.
+fn one_or_none(
+    work: &mut Work<'_>,
+    actor: &Actor,
+    plan: &Plan,
+) -> Result<Result<Taken, Skip>, Refused> {
+    let first = work.next_seq();
+    match one(work, actor, plan) {
+        // Our own trouble, with which the group fails.
+        Err(refused @ Refused::Unavailable(_)) => Err(refused),
+        Err(refused) if work.next_seq() == first => Ok(Err(refused.to_string())),
+        done => done,
     }
 }
 
@@ -176,9 +270,9 @@ fn one(work: &mut Work<'_>, actor: &Actor, plan: &Plan) -> Result<Result<Taken, 
     let taken = match act.kind {
         ActKind::Flags => flags::take_back(work, actor, plan)?,
         ActKind::Appended | ActKind::Copied | ActKind::Restored => {
-            messages::take_out(work, actor, &plan.record)?
+            messages::take_out(work, actor, plan.record.as_ref())?
         }
-        ActKind::Moved => messages::move_back(work, actor, &plan.record)?,
+        ActKind::Moved => messages::move_back(work, actor, plan.record.as_ref())?,
         ActKind::Expunged => messages::bring_back(work, actor, act)?,
         ActKind::Deleted => names::bring_back(work, actor, act)?,
         ActKind::Created
@@ -220,13 +314,15 @@ fn is_overtaken(work: &mut Work<'_>, act: &Act, any_subject: bool) -> Result<boo
     let mailbox = act.mailbox.map_or(0, |mailbox| mailbox.0);
     let later = work.index.sql.number(
         "SELECT 1 FROM act WHERE mailbox = $1 AND kind = $2 AND seq > $3 AND undone IS NULL \
-         AND (undoes IS NULL OR undoes <= $3) AND ($4 = 1 OR subject = $5) LIMIT 1",
+         AND (undoes IS NULL OR undoes <= $3) AND ($4 = 1 OR subject = $5) AND owner = $6 LIMIT 1",
         &[
             mailbox.into(),
             act.kind.code().into(),
             act.seq.0.into(),
             i64::from(any_subject).into(),
             act.subject.as_str().into(),
+            // Not everything is in a mailbox: accounts subscribe to the same names.
+            act.owner.map_or(0, |owner| owner.0).into(),
         ],
     );
     match later {

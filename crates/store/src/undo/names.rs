@@ -6,12 +6,16 @@ use super::{Skip, Taken, is_overtaken};
 use crate::Refused;
 use crate::act::{Act, ActKind};
 use crate::commit::Work;
+use crate::mailboxes::INBOX;
 use crate::naming::{check_room, create, lookup};
 use crate::record::{Actor, Record};
 use crate::sql::Executor;
 
 /// Names tried for a mailbox that comes back while another has its name.
 const NAMES_TRIED_MAX: u32 = 100;
+/// Bytes of annotations that come back with a mailbox. Everybody who shares it may have 1.6 MB of
+/// their own, and a group of the journal takes 32 MiB.
+const ANNOTATION_BYTES_MAX: usize = 12 << 20;
 
 /// Where messages of a mailbox come back: itself, or where it is gone one of its name, which is made
 /// if need be.
@@ -76,11 +80,36 @@ pub(super) fn bring_back(
     check_room(work, owner, 1)?;
     let mod_seq = ModSeq(mod_seq.0 + 1);
     work.record(actor, Record::MailboxRestored { mailbox, name, mod_seq, deleted: act.seq })?;
+    let messages = work.index.mailboxes.get(&mailbox).map_or(0, |mailbox| mailbox.messages);
+    let mut taken = Taken { messages, ..Taken::default() };
+    let (mut bytes, mut left) = (0, 0);
     for record in &act.before {
+        if let Record::MetadataSet { entry, value, .. } = record {
+            bytes += entry.len() + value.as_ref().map_or(0, Vec::len);
+            if bytes > ANNOTATION_BYTES_MAX {
+                left += 1;
+                continue;
+            }
+        }
         work.record(actor, record.clone())?;
     }
-    let messages = work.index.mailboxes.get(&mailbox).map_or(0, |mailbox| mailbox.messages);
-    Ok(Ok(Taken { messages, ..Taken::default() }))
+    taken.skip("annotations: more than come back at once", left);
+    Ok(Ok(taken))
+}
+
+/// Whether messages came into a mailbox behind an act, other than by what took later acts back:
+/// that brought it nearer to this one.
+fn has_mail_since(work: &mut Work<'_>, mailbox: MailboxId, act: &Act) -> Result<bool, Refused> {
+    let found = work.index.sql.number(
+        "SELECT 1 FROM message WHERE mailbox = $1 AND saved >= $2 AND NOT EXISTS (\
+         SELECT 1 FROM story JOIN act ON act.seq = story.seq WHERE story.mail = message.mail \
+         AND act.at = message.saved AND act.undoes > $3) LIMIT 1",
+        &[mailbox.0.into(), act.at.0.into(), act.seq.0.into()],
+    );
+    match found {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) => Err(work.fail(error.into())),
+    }
 }
 
 /// What was done to a mailbox itself.
@@ -92,10 +121,20 @@ pub(super) fn take_back(
     let known = act.mailbox.and_then(|mailbox| work.index.mailboxes.get(&mailbox));
     let (known, account) = (known.cloned(), act.owner.unwrap_or(AccountId(0)));
     let any_subject = matches!(act.kind, ActKind::Renamed);
+    let is_inbox = known.as_ref().is_some_and(|mailbox| mailbox.name == INBOX);
+    let has_new = match (act.kind, act.mailbox) {
+        (ActKind::MailboxRestored, Some(mailbox)) => has_mail_since(work, mailbox, act)?,
+        _ => false,
+    };
     let refused = match (act.kind, &known) {
         (ActKind::Subscribed, _) => None,
         (ActKind::Annotated, None) if act.mailbox.is_none() => None,
         (_, None) => Some("its mailbox is gone"),
+        // RFC 3501 §5.1: mail comes into it.
+        (ActKind::Created | ActKind::MailboxRestored, Some(_)) if is_inbox => {
+            Some("an account always has an INBOX")
+        }
+        (ActKind::MailboxRestored, Some(_)) if has_new => Some("mail came into the mailbox since"),
         (ActKind::Created, Some(mailbox)) if mailbox.messages > 0 => {
             Some("there is mail in the new mailbox")
         }

@@ -22,3 +22,4 @@ mod script;
 mod support;
 mod tamper;
 mod undo;
+mod undo_skips;

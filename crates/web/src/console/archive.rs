@@ -75,6 +75,7 @@ fn hit(visit: &Visit<'_>, hit: &Value) -> Markup {
                     bdi { (text(&one["recipient"])) } " " (state(visit.language, text(&one["state"])))
                 }
             }
+            @if let Some(why) = hit["lost"].as_str() { p { (visit.t(Phrase::CannotBeRead)) " " (why) } }
             @if hit["excerpt"].is_object() {
                 @let excerpt = &hit["excerpt"];
                 p { @if let Some(name) = excerpt["attachment"].as_str() { "▤ " bdi { (name) } ": " }

@@ -185,12 +185,16 @@ fn what(row: &Value) -> Markup {
 /// Takes back: shown first, then done.
 pub(super) async fn undo(visit: &Visit<'_>, form: &Form) -> Result<Answer, Trouble> {
     let acts: Vec<u64> = form.all("act").filter_map(|number| number.parse().ok()).collect();
-    let redo = form.some("redo").and_then(|text| {
-        let (first, last) = text.split_once('-')?;
-        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?))
-    });
+    // As an undo told it: FIRST-LAST, with commas between several.
+    let runs = form.some("redo").into_iter().flat_map(|text| text.split(','));
+    let redo: Vec<(u64, u64)> = runs
+        .filter_map(|run| {
+            let (first, last) = run.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        })
+        .collect();
     let mut filter = self::filter(form)?;
-    if let Some(redo) = redo {
+    if !redo.is_empty() {
         filter["redo"] = json!(redo);
     }
     let nothing = filter.as_object().is_none_or(serde_json::Map::is_empty);

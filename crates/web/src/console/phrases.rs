@@ -161,6 +161,7 @@ phrases! {
     LookIsRecorded: "Looking at mail is recorded in the audit log.", "查看邮件的行为会记入审计日志。";
     Subject: "Subject", "主题";
     NoSubject: "(no subject)", "（无主题）";
+    CannotBeRead: "It cannot be read any more:", "已无法读取：";
     From: "From", "发件人";
     To: "To", "收件人";
     Cc: "Cc", "抄送";
