@@ -230,7 +230,9 @@ impl Purge {
         };
         let reason = self.reason.ok_or_else(|| anyhow::anyhow!("say why: --reason '...'"))?;
         if !self.yes {
-            confirm(&format!("Purge {receipt} for good? It cannot be had back. Type yes to do it."))?;
+            confirm(&format!(
+                "Purge {receipt} for good? It cannot be had back. Type yes to do it."
+            ))?;
         }
         let (mail, check, take_out) = (receipt.mail.0, receipt.check, self.from_mailboxes);
         Ok(Request::Archive { ask: Ask::Purge { mail, check, reason, take_out } })

@@ -65,6 +65,7 @@ mod transfer;
 mod verify;
 mod view;
 mod web_access;
+mod which;
 mod zone;
 
 use std::process::ExitCode;

@@ -12,6 +12,8 @@ use crate::{queue_perform, view};
 /// Stories that one trace tells if not asked for more.
 const STORIES_DEFAULT: usize = 20;
 
+pub use crate::which::Which;
+
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -253,52 +255,6 @@ impl TraceKeys {
     }
 }
 
-/// Which messages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Which {
-    /// All.
-    All,
-    /// By receipt: `r2k-9f86d081`, or `r2k` alone, as in its Received field.
-    Mail { number: u64, check: Option<u32> },
-    /// By Message-ID.
-    MessageId(String),
-    /// From or to this address.
-    Address(Address),
-    /// To this destination.
-    Destination(String),
-}
-
-impl Which {
-    /// What a word on the command line means.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if let Ok(receipt) = text.parse::<ReceiptId>() {
-            return Ok(Self::Mail { number: receipt.mail.0, check: Some(receipt.check) });
-        }
-        // A receipt without its check has the same number with any.
-        if let Ok(receipt) = format!("{text}-00000000").parse::<ReceiptId>() {
-            return Ok(Self::Mail { number: receipt.mail.0, check: None });
-        }
-        let bracketed = text.starts_with('<') && text.ends_with('>');
-        if !bracketed && let Ok(address) = Address::parse(text) {
-            return Ok(Self::Address(address));
-        }
-        if text.contains('@') {
-            return Ok(Self::MessageId(text.trim_matches(['<', '>']).to_owned()));
-        }
-        if text.eq_ignore_ascii_case("all") {
-            return Ok(Self::All);
-        }
-        match Domain::new(text) {
-            Ok(domain) => Ok(Self::Destination(domain.as_str().to_owned())),
-            Err(_) => Err(format!(
-                "“{text}” is no receipt (r2k-9f86d081), Message-ID (<…@…>), address or domain"
-            )),
-        }
-    }
-}
-
 /// Why it was not done.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{what}")]
@@ -354,9 +310,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("account {address} removed; its mail stays in the archive")))
         }
         Request::AccountPassword { address, password } => {
-            let credentials = credentials(&password)?;
-            store.set_credentials(actor, address.clone(), credentials).wait()?;
-            Ok(did(format!("account {address} has a new password")))
+            account_password(store, actor, address, &password)
         }
         Request::AccountQuota { address, storage_bytes, messages } => {
             account_quota(store, actor, address, storage_bytes, messages)
@@ -365,8 +319,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Dkim { request } => crate::dkim::perform(store, request, &actor),
         Request::TokenList => Ok(view::tokens(&store.directory())),
         Request::TokenAdd { address, label, text } => {
-            let token = store.add_token(actor, &address, label, &text).wait()?;
-            Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+            token_add(store, actor, &address, label, &text)
         }
         Request::TokenRemove { token } => {
             store.remove_token(actor, token).wait()?;
@@ -482,6 +435,28 @@ fn route_add(
     store.set_route(actor.clone(), domain.clone(), host.to_owned(), port).wait()?;
     let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
     Ok(did(format!("mail for {of} goes to {host}, port {port}")))
+}
+
+fn token_add(
+    store: &Store,
+    actor: Actor,
+    address: &Address,
+    label: String,
+    text: &str,
+) -> Result<Value, Failure> {
+    let token = store.add_token(actor, address, label, text).wait()?;
+    Ok(did(format!("token {token} signs in as {address} at the HTTP API")))
+}
+
+fn account_password(
+    store: &Store,
+    actor: Actor,
+    address: Address,
+    password: &str,
+) -> Result<Value, Failure> {
+    let credentials = credentials(password)?;
+    store.set_credentials(actor, address.clone(), credentials).wait()?;
+    Ok(did(format!("account {address} has a new password")))
 }
 
 fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Failure> {
