@@ -22,6 +22,7 @@ mod imap;
 mod meter;
 mod peer;
 mod queue;
+mod search;
 mod stuck;
 mod target;
 
@@ -90,6 +91,8 @@ enum Part {
     Pop3,
     /// Input that wants to be dear; fails where it is
     Hostile,
+    /// An archive of 100,000: until it is searchable, its size, the first answers
+    Search,
     /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
     Auth,
 }
@@ -98,7 +101,8 @@ enum Part {
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 /// What is measured by itself.
-const ALONE: [Part; 5] = [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Auth];
+const ALONE: [Part; 6] =
+    [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Search, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -179,6 +183,7 @@ struct Report {
     queue: Option<queue::Results>,
     stuck: Vec<stuck::Beside>,
     hostile: String,
+    search: Option<search::Results>,
     auth: Vec<auth::Cost>,
 }
 
@@ -203,6 +208,9 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 }
                 console::say(&stuck::table(&report.stuck));
                 console::say(&report.hostile);
+                if let Some(results) = &report.search {
+                    console::say(&search::table(results));
+                }
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
                 }
@@ -250,6 +258,9 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     }
     if args.only.contains(&Part::Stuck) {
         report.stuck = stuck::measure(&bench)?;
+    }
+    if args.only.contains(&Part::Search) {
+        report.search = Some(search::measure(&bench)?);
     }
     if reading {
         report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);

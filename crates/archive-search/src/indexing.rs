@@ -99,7 +99,7 @@ impl State {
         let waiting = self.waiting();
         let idle = |waiting: &mut Waiting| {
             let has_mail = !waiting.mails.is_empty() || waiting.overflowed;
-            !self.is_stopping() && !(for_mail && has_mail)
+            !(self.is_stopping() || for_mail && has_mail)
         };
         match at_most {
             Some(time) => drop(self.news.wait_timeout_while(waiting, time, idle)),

@@ -168,7 +168,7 @@ const MARKED: [(u32, u32); 3] = [(0xc0, 0x250), (0x370, 0x400), (0x1e00, 0x2000)
 pub fn without_mark(c: char) -> char {
     static TABLE: OnceLock<Vec<char>> = OnceLock::new();
     let code = u32::from(c);
-    if code < 0xc0 || code >= 0x2000 {
+    if !(0xc0..0x2000).contains(&code) {
         return c;
     }
     let mut at = 0;

@@ -1,5 +1,7 @@
 //! What programs of others have written is read; what strangers make of it does no harm.
 
+#![allow(clippy::unwrap_used)]
+
 use attachment_text::{Kind, Limits, Unreadable, text_of};
 
 fn file(name: &str) -> Vec<u8> {
@@ -85,5 +87,19 @@ fn the_name_counts_before_the_type() {
     assert_eq!(of("image/png", "picture.png"), None);
     for kind in Kind::ALL {
         assert_eq!(Kind::from_code(kind.code()), Some(kind));
+    }
+}
+
+#[test]
+fn the_corpus_is_read_as_every_kind() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/attachment_text");
+    let limits =
+        Limits { text_bytes_max: 1 << 16, unpacked_bytes_max: 1 << 20, ..Limits::default() };
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for kind in Kind::ALL {
+            let read = text_of(kind, bytes[1..].to_vec(), &limits);
+            assert!(read.is_err() || read.is_ok_and(|text| text.len() <= limits.text_bytes_max));
+        }
     }
 }

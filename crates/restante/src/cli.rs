@@ -10,7 +10,7 @@ use crate::data_dir::DataDir;
 use crate::init::{InitArgs, generate_password, init, read_passwords};
 use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
-use crate::request::{Request, Which};
+use crate::request::{Request, TraceKeys, Which};
 use crate::{
     archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command,
     mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
@@ -225,10 +225,34 @@ struct Audit {
     limit: Option<usize>,
 }
 
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  restante trace r2k-9f86d081
+  restante trace --to bob@example.org --since 2d --host mail.example.com
+  restante trace --from anna@example.com --subject invoice --json
+
+All that is given must hold. `restante search` finds messages by more.";
+
 #[derive(Debug, Args)]
+#[command(after_help = TRACE_EXAMPLES)]
 struct Trace {
     /// A receipt, a Message-ID or an address; without it, the latest messages
     query: Option<String>,
+    /// From this address
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<Address>,
+    /// To this address, also as Bcc
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<Address>,
+    /// With this Message-ID
+    #[arg(long, value_name = "ID")]
+    message_id: Option<String>,
+    /// Brought by this host, or offered to it: a name or an IP address
+    #[arg(long)]
+    host: Option<String>,
+    /// With these words in the subject
+    #[arg(long, value_name = "WORDS")]
+    subject: Option<String>,
     /// Only what was accepted at this time or later: 2026-11-21, 2026-11-21T15:00Z, or 2h (ago)
     #[arg(long)]
     since: Option<String>,
@@ -315,7 +339,7 @@ impl Cli {
             Command::Alias(command) => alias(command),
             Command::Route(command) => route(command)?,
             Command::Queue(command) => command.request()?,
-            Command::Trace(trace) => self::trace(trace)?,
+            Command::Trace(trace) => self::trace(&data, trace)?,
             Command::History(command) => command.request()?,
             Command::Undo(command) => command.request()?,
             Command::Mailbox(command) => command.request()?,
@@ -435,17 +459,39 @@ fn relay_login(name: String, file: &std::path::Path) -> anyhow::Result<store::Re
     Ok(store::RelayLogin { name, password: store::RelayPassword(password) })
 }
 
-fn trace(trace: Trace) -> anyhow::Result<Request> {
+fn trace(data: &DataDir, trace: Trace) -> anyhow::Result<Request> {
     let which = match &trace.query {
         Some(query) => Which::parse(query).map_err(anyhow::Error::msg)?,
         None => Which::All,
     };
     let time = |text: &Option<String>| text.as_deref().map(parse_time).transpose();
+    let mails = match &trace.subject {
+        None => None,
+        Some(words) => {
+            let mut query = format!("subject:\"{}\"", words.replace('"', " "));
+            let mut also = |key: &str, value: Option<String>| {
+                query.extend(value.map(|value| format!(" {key}:\"{value}\"")));
+            };
+            also("from", trace.from.as_ref().map(ToString::to_string));
+            also("to", trace.to.as_ref().map(ToString::to_string));
+            also("host", trace.host.clone());
+            also("after", time(&trace.since)?.map(|at| mail_types::Timestamp(at).to_string()));
+            also("before", time(&trace.until)?.map(|at| mail_types::Timestamp(at).to_string()));
+            Some(search::mails(data, &query)?)
+        }
+    };
     Ok(Request::Trace {
         which,
         since: time(&trace.since)?,
         until: time(&trace.until)?,
         count_max: trace.limit,
+        keys: TraceKeys {
+            sender: trace.from,
+            recipient: trace.to,
+            message_id: trace.message_id,
+            host: trace.host,
+            mails,
+        },
     })
 }
 

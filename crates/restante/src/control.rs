@@ -132,13 +132,8 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         return transfer(store, account, operator, reader.reunite(writer)).await;
     }
     if let Ok(Request::Search(request)) = request {
-        let search = parts.search.clone();
-        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
-        stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || {
-            crate::search::serve(&store, search.as_deref(), &request, stream)
-        });
-        return served.await.map_err(std::io::Error::other)?;
+        let (search, heads) = (parts.search.clone(), parts.heads.clone());
+        return searched(store, search, heads, request, reader.reunite(writer)).await;
     }
     let result = match request {
         Ok(request) => {
@@ -237,6 +232,22 @@ async fn work(store: &Store, request: Request, actor: Actor) -> Result<Value, Fa
 
 fn bug() -> Failure {
     Failure { what: "the server failed at it (a bug)".to_owned(), mend: None }
+}
+
+/// Serves a search on the rest of the connection.
+async fn searched(
+    store: Store,
+    search: Option<Arc<archive_search::Search>>,
+    heads: Option<Arc<Heads>>,
+    request: crate::search::SearchRequest,
+    stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
+) -> std::io::Result<()> {
+    let stream = stream.map_err(std::io::Error::other)?.into_std()?;
+    stream.set_nonblocking(false)?;
+    let served = tokio::task::spawn_blocking(move || {
+        crate::search::serve(&store, search.as_deref(), heads.as_deref(), &request, stream)
+    });
+    served.await.map_err(std::io::Error::other)?
 }
 
 /// Serves a session of import or export on the rest of the connection.

@@ -120,7 +120,13 @@ fn show_story(root: &Path, store: &Store, config: &Config, made: &Made) -> anyho
     read(local(config, Service::Imap)?, password)?;
     show::heading(&format!("Its story: restante trace {receipt}"));
     let which = Which::parse(&receipt).map_err(anyhow::Error::msg)?;
-    let request = Request::Trace { which, since: None, until: None, count_max: None };
+    let request = Request::Trace {
+        which,
+        since: None,
+        until: None,
+        count_max: None,
+        keys: Default::default(),
+    };
     let actor = Actor::Operator { name: "demo".to_owned() };
     let story = perform(store, request.clone(), &actor)?;
     show::answer(&request, &story, false);

@@ -157,18 +157,20 @@ fn look(
             store.looked(actor, Looked { at, asked, mails: Vec::new() }).wait()?;
             return Ok(shown);
         }
-        Request::Trace { which, since, until, count_max } => {
+        Request::Trace { which, since, until, count_max, keys } => {
             let mut query = query_of(which)?;
+            keys.add_to(&mut query);
             query.since = since.map(mail_types::Timestamp);
             query.until = until.map(mail_types::Timestamp);
             query.count_max = count_max.unwrap_or(STORIES_DEFAULT).min(STORIES_MAX);
-            found(store, &query, domains)?
+            let stories = keys.stories(store, &query)?;
+            narrowed(stories, store, domains)
         }
         Request::Message { receipt, .. } => {
             let which = Which::parse(&receipt).map_err(|what| Failure { what, mend: None })?;
             let mut query = query_of(which)?;
             query.count_max = 1;
-            found(store, &query, domains)?
+            narrowed(store.trace(&query)?, store, domains)
         }
         _ => Vec::new(),
     };
@@ -186,16 +188,11 @@ fn look(
     }
 }
 
-fn found(
-    store: &Store,
-    query: &store::Query,
-    domains: Option<&[Domain]>,
-) -> Result<Vec<Story>, Failure> {
-    let stories = store.trace(query)?;
-    let Some(domains) = domains else { return Ok(stories) };
+fn narrowed(stories: Vec<Story>, store: &Store, domains: Option<&[Domain]>) -> Vec<Story> {
+    let Some(domains) = domains else { return stories };
     let directory = store.directory();
     let own = stories.into_iter();
-    Ok(own.filter_map(|story| narrow::story(story, domains, &directory)).collect())
+    own.filter_map(|story| narrow::story(story, domains, &directory)).collect()
 }
 
 fn asked_words(which: &Which) -> String {

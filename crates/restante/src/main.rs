@@ -9,6 +9,8 @@ mod archiving;
 mod audit_view;
 mod auditing;
 mod background;
+mod balance;
+mod bring_back;
 mod certificates;
 mod check;
 mod cli;

@@ -139,7 +139,8 @@ pub fn need(request: &Request) -> Need {
             crate::message_view::Part::Whole => ("mail", Grave),
             crate::message_view::Part::Text | crate::message_view::Part::Html => ("mail", Look),
         },
-        Request::ReportsReceived(_) => ("reports", Look),
+        Request::BringBack { .. } => ("history", Change),
+        Request::Balance(_) | Request::ReportsReceived(_) => ("reports", Look),
         Request::Reports { ask } => match ask {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),

@@ -13,10 +13,13 @@ use crate::data_dir::DataDir;
 use crate::reporting::command::{Ask, SentArgs, sentences};
 use crate::reports::{Kind, Which, of_files};
 use crate::request::Request;
-use crate::{control, reports, show};
+use crate::{balance, control, reports, show};
 
 #[derive(Debug, Subcommand)]
 pub enum Report {
+    /// Of everything accepted, where it went: inbox, junk, held, returned, relayed, open
+    #[command(after_help = balance::EXAMPLES)]
+    Balance(balance::BalanceArgs),
     /// Add up the DMARC aggregate reports (RFC 9990) that an address has received, or files
     #[command(after_help = DMARC_EXAMPLES)]
     Dmarc(Received),
@@ -69,6 +72,17 @@ Whether any are sent, and as whom, stands under [reports] in restante.toml.";
 
 pub fn run(data: &DataDir, command: Report, as_json: bool) -> anyhow::Result<ExitCode> {
     match command {
+        Report::Balance(args) => {
+            let answer = control::ask(data, Request::Balance(args.ask()?))?;
+            if as_json {
+                show::json(&answer);
+            } else {
+                balance::show(&answer);
+            }
+            if answer["balanced"] != true {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Report::Dmarc(received) => self::received(data, Kind::Dmarc, received, as_json)?,
         Report::Tls(received) => self::received(data, Kind::Tls, received, as_json)?,
         Report::Sent(SentArgs { since, domain }) => {

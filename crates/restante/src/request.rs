@@ -4,7 +4,7 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, Pause, Query, Refused, Store, StoreError};
+use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError, Story};
 
 use crate::queue_command::{Filter, What};
 use crate::{queue_perform, view};
@@ -103,6 +103,16 @@ pub enum Request {
         since: Option<i64>,
         until: Option<i64>,
         count_max: Option<usize>,
+        #[serde(default)]
+        keys: TraceKeys,
+    },
+    /// Where everything accepted in a time went.
+    Balance(crate::balance::Ask),
+    /// Put a message into a mailbox again.
+    BringBack {
+        receipt: String,
+        to: Address,
+        mailbox: String,
     },
     /// What was done that can be taken back, and taking it back.
     Acts {
@@ -198,6 +208,45 @@ pub enum DkimRequest {
     Undo { domain: Domain },
     /// End a key.
     Remove { domain: Domain, selector: String, force: bool },
+}
+
+/// What else must hold of traced messages.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TraceKeys {
+    /// From this address.
+    pub sender: Option<Address>,
+    /// To this address.
+    pub recipient: Option<Address>,
+    /// With this Message-ID.
+    pub message_id: Option<String>,
+    /// Brought by this host or offered to it, by name or address.
+    pub host: Option<String>,
+    /// These alone, by number, in this order: what a search found.
+    pub mails: Option<Vec<u64>>,
+}
+
+impl TraceKeys {
+    /// Adds what must hold to a query.
+    pub fn add_to(&self, query: &mut Query) {
+        query.sender.clone_from(&self.sender);
+        query.recipient.clone_from(&self.recipient);
+        query.host.clone_from(&self.host);
+        if self.message_id.is_some() {
+            query.message_id.clone_from(&self.message_id);
+        }
+    }
+
+    /// The stories that a query finds, among the messages named here where some are.
+    pub fn stories(&self, store: &Store, query: &Query) -> Result<Vec<Story>, StoreError> {
+        let Some(mails) = &self.mails else { return store.trace(query) };
+        let mails: Vec<MailId> = mails.iter().copied().map(MailId).collect();
+        let by: Vec<KnownBy<'_>> = query.host.iter().map(|host| KnownBy::Host(host)).collect();
+        let known = store.are_known_by(&mails, &by)?;
+        let known = mails.into_iter().zip(known).filter_map(|(mail, so)| so.then_some(mail));
+        let mut stories = store.stories(&known.collect::<Vec<_>>(), query)?;
+        stories.truncate(query.count_max);
+        Ok(stories)
+    }
 }
 
 /// Which messages.
@@ -373,12 +422,12 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Message { receipt, part } => message(store, &receipt, part),
         Request::ReportsReceived(which) => crate::reports::summarised(store, &which),
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
-        Request::Trace { which, since, until, count_max } => {
-            let mut query = query_of(which)?;
-            query.since = since.map(Timestamp);
-            query.until = until.map(Timestamp);
-            query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
-            traced(store, &query)
+        Request::Balance(ask) => crate::balance::balance(store, &ask),
+        Request::BringBack { receipt, to, mailbox } => {
+            crate::bring_back::bring_back(store, actor, &receipt, &to, &mailbox)
+        }
+        Request::Trace { which, since, until, count_max, keys } => {
+            traced(store, which, (since, until), count_max, &keys)
         }
     }
 }
@@ -436,9 +485,20 @@ fn add_domain(store: &Store, actor: &Actor, domain: &Domain) -> Result<Value, Fa
     )))
 }
 
-fn traced(store: &Store, query: &Query) -> Result<Value, Failure> {
+fn traced(
+    store: &Store,
+    which: Which,
+    (since, until): (Option<i64>, Option<i64>),
+    count_max: Option<usize>,
+    keys: &TraceKeys,
+) -> Result<Value, Failure> {
+    let mut query = query_of(which)?;
+    query.since = since.map(Timestamp);
+    query.until = until.map(Timestamp);
+    query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
+    keys.add_to(&mut query);
     let directory = store.directory();
-    let stories = store.trace(query)?;
+    let stories = keys.stories(store, &query)?;
     let rules = store.retention_rules()?;
     let mut told = Vec::with_capacity(stories.len());
     for story in &stories {

@@ -254,6 +254,9 @@ async fn run(
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
+    if let Some(search) = search {
+        background.run("making messages searchable", crate::search::until(search, stop.clone()));
+    }
     keep_house(&mut background, &store, &config, &stop);
     background.run("auditing", auditing.run(stop.clone()));
     background.run("reading the journal again", scrubbing.run(stop.clone()));
@@ -293,18 +296,9 @@ async fn run(
         lmtp.remove();
     }
     control.close().await;
-    end_search(search).await?;
     background.ended().await?;
     tracing::info!("stopped");
     sent.context("the queue runner ended by a bug")
-}
-
-async fn end_search(search: Option<Arc<archive_search::Search>>) -> anyhow::Result<()> {
-    if let Some(search) = search {
-        let ended = tokio::task::spawn_blocking(move || search.stop()).await;
-        ended.context("making messages searchable ended by a bug")?;
-    }
-    Ok(())
 }
 
 /// Rung when accounts change.

@@ -106,7 +106,8 @@ impl<D: Disk> Store<D> {
         let mut before = MailId(i64::MAX as u64);
         let mut looked_at = 0;
         while stories.len() < query.count_max && looked_at < CANDIDATES_MAX {
-            let page = PAGE.min(CANDIDATES_MAX - looked_at);
+            let at_once = if fingerprints(query).is_empty() { query.count_max } else { PAGE };
+            let page = at_once.min(CANDIDATES_MAX - looked_at);
             let found = self.read(|sql| candidates(sql, query, before, page))?;
             let Some(last) = found.last() else { break };
             before = last.receipt.mail;
@@ -253,11 +254,11 @@ fn candidates(
             },
         )?;
     } else {
-        let (low, high) = ids_between(sql, since, until, before)?;
+        // All of them match, so that there is no second page: the order is that of the time.
         sql.query(
-            "SELECT id FROM mail WHERE id >= $1 AND id < $2 AND accepted >= $3 AND accepted < $4 \
-             ORDER BY id DESC LIMIT $5",
-            &[low.into(), high.into(), since.into(), until.into(), limit],
+            "SELECT id FROM mail WHERE accepted >= $1 AND accepted < $2 AND id < $3 \
+             ORDER BY accepted DESC, id DESC LIMIT $4",
+            &[since.into(), until.into(), before.0.into(), limit],
             &mut |row| {
                 mails.push(MailId(row.id(0)?));
                 Ok(())
@@ -354,7 +355,10 @@ pub(crate) fn read_story(
     Ok(places)
 }
 
-fn read_custodies(sql: &mut impl Executor, mail: MailId) -> Result<Vec<CustodyStory>, SqlError> {
+pub(crate) fn read_custodies(
+    sql: &mut impl Executor,
+    mail: MailId,
+) -> Result<Vec<CustodyStory>, SqlError> {
     let mut custodies = Vec::new();
     sql.query(
         "SELECT custody.id, custody.recipient, custody.state, custody.mailbox, custody.uid, \

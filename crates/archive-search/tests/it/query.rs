@@ -67,3 +67,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_corpus_is_read() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/search_query");
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let text = std::fs::read(entry.unwrap().path()).unwrap();
+        if let Err(error) = Query::parse(&String::from_utf8_lossy(&text), NOW) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -186,6 +186,9 @@ impl Writing {
                 directory(at.parent().unwrap_or(path))?;
                 // One that is there was begun by a run that was stopped before it noted it.
                 write(&at, body, internal_date)?;
+                if let Some(proof) = hit["inclusion_proof"].as_str() {
+                    write(&at.with_extension("proof"), proof.as_bytes(), None)?;
+                }
                 Some(file)
             }
             To::Mbox(mbox) => {

@@ -11,14 +11,16 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use mail_types::{Address, ReceiptId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::data_dir::DataDir;
-use crate::show;
+use crate::request::Request;
+use crate::{control, show};
 
 pub use collect::collect;
-pub use reader::{ReaderArgs, read_attachments, start};
+pub use reader::{ReaderArgs, read_attachments, start, until};
 pub use session::serve;
 
 /// Messages shown where nothing else is said.
@@ -34,6 +36,7 @@ Examples:
   restante search filename:xlsx file:budget direction:in --limit 100 --json
   restante search to:bob@example.org before:2026-10 --export /tmp/bob-october
   restante search from:anna@example.com --export /tmp/anna.mbox
+  restante search 'id:r2k-9f86d081' --restore-to bob@example.org --mailbox INBOX
 
 All of these must hold:
   word, \"some words\"    anywhere: people, subject, text, names and texts of attachments
@@ -62,6 +65,12 @@ pub struct SearchArgs {
     /// Write the messages into this directory as EML files, or into this file.mbox
     #[arg(long, value_name = "DIR|FILE.mbox")]
     export: Option<PathBuf>,
+    /// Put the messages that are found into a mailbox of this account again
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "export")]
+    restore_to: Option<Address>,
+    /// Into which
+    #[arg(long, default_value = "INBOX", requires = "restore_to")]
+    mailbox: String,
 }
 
 /// What a session is begun with.
@@ -85,6 +94,12 @@ pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<E
             bail!("say what to export: restante search QUERY --export …")
         };
         return export::export(data, &query, args.limit, path, as_json);
+    }
+    if let Some(to) = &args.restore_to {
+        let Some(query) = query else {
+            bail!("say what to restore: restante search QUERY --restore-to {to}")
+        };
+        return restore(data, query, to, args, as_json);
     }
     let request = SearchRequest {
         count_max: Some(args.limit.unwrap_or(SHOWN)),
@@ -112,6 +127,61 @@ pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<E
     }
     let nothing = asked && found == 0;
     Ok(if nothing { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
+}
+
+/// Messages that a trace looks at, the newest that a search finds.
+const TRACED_MAX: usize = 1000;
+
+/// The numbers of the messages that a query finds, the newest first.
+pub fn mails(data: &DataDir, query: &str) -> anyhow::Result<Vec<u64>> {
+    let (query, count_max) = (Some(query.to_owned()), Some(TRACED_MAX));
+    let request = SearchRequest { query, count_max, excerpts: false, bodies: false };
+    let mut mails = Vec::new();
+    let mut client = session::Client::open(data, &request)?;
+    client.each(&mut |hit, _| {
+        let receipt = hit["receipt"].as_str().and_then(|text| text.parse::<ReceiptId>().ok());
+        mails.extend(receipt.map(|receipt| receipt.mail.0));
+        Ok(())
+    })?;
+    client.close()?;
+    Ok(mails)
+}
+
+/// Puts what is found into a mailbox again.
+fn restore(
+    data: &DataDir,
+    query: String,
+    to: &Address,
+    args: &SearchArgs,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let count_max = Some(args.limit.unwrap_or(SHOWN));
+    let request = SearchRequest { query: Some(query), count_max, excerpts: false, bodies: false };
+    let mut found = Vec::new();
+    let mut client = session::Client::open(data, &request)?;
+    let end = client.each(&mut |hit, _| {
+        found.push(hit.clone());
+        Ok(())
+    })?;
+    client.close()?;
+    if end["more"] == true && args.limit.is_none() {
+        bail!(
+            "more than {SHOWN} messages are found: look at them first, then say how many with --limit"
+        );
+    }
+    for hit in &found {
+        let (receipt, mailbox) = (text(&hit["receipt"]), args.mailbox.clone());
+        let request = Request::BringBack { receipt: receipt.clone(), to: to.clone(), mailbox };
+        let answer = control::ask(data, request)?;
+        if as_json {
+            show::line(&answer.to_string());
+            continue;
+        }
+        let did = if answer["was_there"] == true { "was there" } else { "is there again" };
+        let (uid, mailbox) = (&answer["uid"], &args.mailbox);
+        show::line(&format!("{receipt} {did}: {mailbox} of {to}, UID {uid}"));
+    }
+    Ok(if found.is_empty() { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
 }
 
 /// The words of the command line as one query. A shell takes quotes away: an argument with spaces and

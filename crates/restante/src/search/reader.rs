@@ -68,3 +68,11 @@ pub fn start(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Searc
         .inspect_err(|error| tracing::error!(%error, "the archive cannot be searched"))
         .ok()
 }
+
+/// Ends it at the stop.
+pub async fn until(search: Arc<Search>, mut stop: net::Stop) {
+    stop.requested().await;
+    if tokio::task::spawn_blocking(move || search.stop()).await.is_err() {
+        tracing::error!("making messages searchable ended in a panic");
+    }
+}

@@ -11,6 +11,8 @@ use store::{Store, Visit};
 
 use crate::control::told;
 use crate::data_dir::DataDir;
+use crate::heads::Heads;
+use crate::heads::command::prove;
 use crate::request::{Failure, Request};
 use crate::search::{SearchRequest, reader, view};
 
@@ -26,17 +28,15 @@ const WRITE_TIME: Duration = Duration::from_secs(300);
 pub fn serve(
     store: &Store,
     search: Option<&Search>,
+    heads: Option<&Heads>,
     request: &SearchRequest,
     stream: UnixStream,
 ) -> std::io::Result<()> {
     stream.set_write_timeout(Some(WRITE_TIME))?;
     let mut out = BufWriter::new(stream);
     let answer = match search {
-        Some(search) => find(store, search, request, &mut out),
-        None => Err(Ending::Told(Failure {
-            what: "the archive is not searched".to_owned(),
-            mend: Some("set search.enabled = true in restante.toml and start again".to_owned()),
-        })),
+        Some(search) => find(store, search, heads, request, &mut out),
+        None => Err(Ending::Told(off())),
     };
     match answer {
         Ok(end) => line(&mut out, &json!({ "ok": { "end": end } }))?,
@@ -44,6 +44,13 @@ pub fn serve(
         Err(Ending::Gone(error)) => return Err(error),
     }
     out.flush()
+}
+
+fn off() -> Failure {
+    Failure {
+        what: "the archive is not searched".to_owned(),
+        mend: Some("set search.enabled = true in restante.toml and start again".to_owned()),
+    }
 }
 
 enum Ending {
@@ -64,6 +71,7 @@ fn line(out: &mut impl Write, value: &Value) -> std::io::Result<()> {
 fn find(
     store: &Store,
     search: &Search,
+    heads: Option<&Heads>,
     request: &SearchRequest,
     out: &mut BufWriter<UnixStream>,
 ) -> Result<Value, Ending> {
@@ -80,7 +88,11 @@ fn find(
     let mut first = None;
     let ended = search.find(store, &asked, &mut |found| {
         first.get_or_insert_with(|| began.elapsed());
-        match hit(store, &directory, &found, request.bodies, out) {
+        let mut hit = view::hit(&found, &directory);
+        if request.bodies {
+            hit["inclusion_proof"] = proof(heads, &found);
+        }
+        match tell(store, hit, &found, request.bodies, out) {
             Ok(()) => Visit::GoOn,
             Err(error) => {
                 gone = Some(error);
@@ -94,14 +106,27 @@ fn find(
     }
 }
 
-fn hit(
+/// The proof that the journal has the record of its acceptance, where heads are signed.
+fn proof(heads: Option<&Heads>, found: &Found) -> Value {
+    let receipt = found.story.facts.receipt;
+    let made = heads.map(|heads| prove(heads, receipt.mail.0, Some(receipt.check), false));
+    match made {
+        Some(Ok(made)) => made["proof"].clone(),
+        Some(Err(error)) => {
+            tracing::warn!(%error, %receipt, "an exported message has no proof");
+            Value::Null
+        }
+        None => Value::Null,
+    }
+}
+
+fn tell(
     store: &Store,
-    directory: &store::Directory,
+    mut hit: Value,
     found: &Found,
     with_body: bool,
     out: &mut BufWriter<UnixStream>,
 ) -> std::io::Result<()> {
-    let mut hit = view::hit(found, directory);
     if !with_body {
         line(out, &json!({ "ok": { "hit": hit } }))?;
         // Whoever waits sees it at once.
@@ -158,7 +183,8 @@ impl Client {
         let (store, _) = Store::open(data.path(), DataDir::store_options(&config))
             .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
         let (here, there) = UnixStream::pair()?;
-        let (served, request, path) = (store.clone(), request.clone(), search_path(data.path()));
+        let (served, request, data) = (store.clone(), request.clone(), data.clone());
+        let path = search_path(data.path());
         let enabled = config.search.enabled;
         let thread = std::thread::Builder::new().name("search".to_owned()).spawn(move || {
             let search = enabled.then(|| {
@@ -166,7 +192,14 @@ impl Client {
                 caught_up(&served, path, &mut *reader, &there)
             });
             let result = match search.transpose() {
-                Ok(search) => serve(&served, search.as_ref(), &request, there),
+                Ok(search) => {
+                    let heads = request.bodies.then(|| Heads::open(&data, &config, &served));
+                    let heads = heads.transpose().inspect_err(|error| {
+                        tracing::warn!(%error, "exported messages have no proofs");
+                    });
+                    let heads = heads.ok().flatten();
+                    serve(&served, search.as_ref(), heads.as_deref(), &request, there)
+                }
                 Err(error) => line(
                     &mut &there,
                     &json!({

@@ -250,6 +250,104 @@ fn what_was_found_is_written_out_with_a_manifest() {
     assert!(words(&export(&mbox, "export")).contains("exists"));
 }
 
+#[test]
+fn what_was_found_is_put_back() {
+    let house = House::new();
+    let receipt = house.deliver(&[ALICE], &letter("Put me back", "p1", "deleted by mistake"));
+    let mut imap = house.wire(ALICE);
+    for command in ["SELECT INBOX", "STORE 1 +FLAGS.SILENT (\\Deleted)", "EXPUNGE"] {
+        imap.command(command, Keep::Nothing).unwrap();
+    }
+    await_searchable(&house, 1);
+    let to_alice = ["search", "mistake is:deleted", "--restore-to", ALICE];
+    assert!(house.restante(&to_alice).contains("is there again"));
+    assert_eq!(house.mailbox(ALICE, "INBOX").len(), 1);
+    assert!(house.restante(&to_alice).contains("was there"));
+    // Somebody else gets a copy that the first can still undo without.
+    house.restante(&["search", receipt_id(&receipt), "--restore-to", BOB, "--mailbox", "Archive"]);
+    let copies = house.mailbox(BOB, "Archive");
+    assert!(copies.len() == 1 && copies[0].contains("deleted by mistake"), "{copies:?}");
+    let (hits, _) = search(&house, &[receipt_id(&receipt)]);
+    let there = |place: &&Value| place["gone"].is_null();
+    let places = hits[0]["places"].as_array().unwrap();
+    assert_eq!(places.iter().filter(there).count(), 2, "{places:?}");
+}
+
+#[test]
+fn an_exported_message_proves_that_it_was_accepted() {
+    let house = House::new();
+    let receipt = house.deliver(&[ALICE], &letter("Proof", "x1", "provable"));
+    await_searchable(&house, 1);
+    let to = house.path().join("out").display().to_string();
+    house.restante(&["search", "provable", "--export", &to]);
+    let id = receipt_id(&receipt);
+    let answer = house.restante_json(&["proof", id]);
+    let (key, file) = (answer["key"].as_str().unwrap(), format!("{to}/0000/{id}"));
+    let (proof, message) = (format!("{file}.proof"), format!("{file}.eml"));
+    let verify = ["proof", "verify", &proof, "--key", key, "--message", &message];
+    assert!(house.installation.command(&verify).unwrap().status.success());
+    std::fs::write(&message, b"another").unwrap();
+    assert!(!house.installation.command(&verify).unwrap().status.success());
+}
+
+#[test]
+fn a_trace_takes_several_keys() {
+    let house = House::new();
+    let one = house.deliver(&[ALICE], &letter("Zeppelin news", "t1", "one"));
+    let two = house.deliver(&[BOB], &letter("Zeppelin parts", "t2", "two"));
+    let three = house.submit(&[BOB], &message("Other things", "t3"));
+    await_searchable(&house, 3);
+    let trace = |arguments: &[&str]| -> Vec<String> {
+        let arguments = [&["trace", "--json"], arguments].concat();
+        let found = house.installation.command(&arguments).unwrap().stdout;
+        let found: Value = serde_json::from_slice(&found).unwrap();
+        let found = found.as_array().unwrap().iter();
+        found.map(|story| story["receipt"].as_str().unwrap().to_owned()).collect()
+    };
+    let ids = |receipts: &[&String]| -> Vec<String> {
+        receipts.iter().map(|receipt| receipt_id(receipt).to_owned()).collect()
+    };
+    assert_eq!(trace(&["--to", BOB]), ids(&[&three, &two]));
+    assert_eq!(trace(&["--from", "stranger@outside.test", "--to", BOB]), ids(&[&two]));
+    assert_eq!(trace(&["--from", ALICE]), ids(&[&three]));
+    assert!(trace(&["--host", "127.0.0.1", "--until", "2020-01-01"]).is_empty());
+    assert_eq!(trace(&["--host", "OUTSIDE.test", "--since", "1h"]), ids(&[&two, &one]));
+    assert_eq!(trace(&["--subject", "zeppelin"]), ids(&[&two, &one]));
+    assert_eq!(trace(&["--subject", "zeppelin", "--to", ALICE]), ids(&[&one]));
+    assert_eq!(trace(&["--message-id", "<t2@outside.test>"]), ids(&[&two]));
+}
+
+#[test]
+fn the_daily_balance_is_right() {
+    let house = House::new();
+    house.restante(&["alias", "add", "both@example.test", ALICE, BOB]);
+    house.deliver(&["both@example.test"], &letter("To two", "b1", "x"));
+    house.deliver(&[ALICE, BOB], &letter("To two", "b2", "x"));
+    // Nobody answers there: it stays open.
+    house.submit(&["far@elsewhere.test"], &message("Far away", "b3"));
+    let mut imap = house.wire(ALICE);
+    let letter = "Subject: appended\r\n\r\nx\r\n";
+    let append = format!("APPEND Drafts {{{}+}}\r\n{letter}", letter.len());
+    imap.command(&append, Keep::Nothing).unwrap();
+    let answer = house.restante_json(&["report", "balance"]);
+    assert_eq!(
+        (&answer["balanced"], &answer["unaccounted"]),
+        (&true.into(), &0.into()),
+        "{answer}"
+    );
+    assert_eq!(answer["from_outside"]["counts"]["inbox"], 4, "{answer}");
+    assert_eq!(answer["from_outside"]["of_100"]["inbox"], 100.0);
+    assert_eq!(answer["from_here"]["counts"]["open"], 1, "{answer}");
+    assert_eq!(answer["from_here"]["counts"]["other_mailbox"], 1, "{answer}");
+    let far =
+        house.restante_json(&["report", "balance", "--since", "1h", "--domain", "elsewhere.test"]);
+    assert_eq!(far["all"]["accepted"], 1, "{far}");
+    let shown = house.restante(&["report", "balance"]);
+    assert!(shown.contains("all 6 recipients are accounted for"), "{shown}");
+    let before = house.restante_json(&["report", "balance", "--day", "2020-02-02"]);
+    assert_eq!((&before["messages"], &before["balanced"]), (&0.into(), &true.into()));
+}
+
 /// What was purged is found by what its record says, and by its words no more: also where it went
 /// while no server ran.
 #[test]

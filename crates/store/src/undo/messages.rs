@@ -17,7 +17,7 @@ use crate::sql::{Executor, SqlError};
 const STEPS_MAX: usize = 10_000;
 
 /// Where a message has got to.
-pub(super) enum Now {
+pub enum Now {
     /// It is in this mailbox.
     In(MailboxId, Uid),
     /// It was taken out of this one.
@@ -25,7 +25,7 @@ pub(super) enum Now {
 }
 
 /// Follows a message from a place where it was.
-pub(super) fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
+pub fn now(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<Now, Refused> {
     follow(&mut work.index.sql, mailbox, uid).map_err(|error| work.fail(error.into()))
 }
 

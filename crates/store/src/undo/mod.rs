@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 use journal::Disk;
 use mail_types::{AccountId, Flags, RecordSeq, Uid};
 
+pub use messages::{Now, now};
+
 use crate::act::{Act, ActFilter, ActKind};
 use crate::commit::Work;
 use crate::record::{Actor, Record};

@@ -1,0 +1,72 @@
+//! A message that was found, back into a mailbox.
+
+use mail_types::{Address, Flags};
+use serde_json::{Value, json};
+use store::{Actor, Append, BroughtBack, NewMessage, Refused, SessionActor, Store, Via};
+
+use crate::request::Failure;
+
+/// Puts a message into a mailbox of an account.
+pub fn bring_back(
+    store: &Store,
+    actor: Actor,
+    receipt: &str,
+    to: &Address,
+    mailbox: &str,
+) -> Result<Value, Failure> {
+    let missing = || Failure { what: format!("there is no message {receipt}"), mend: None };
+    let id = receipt.parse::<mail_types::ReceiptId>().map_err(|_| missing())?;
+    let query = store::Query { receipt: Some(id), count_max: 1, ..store::Query::default() };
+    let story = store.trace(&query)?.pop().ok_or_else(missing)?;
+    let directory = store.directory();
+    let account = directory.sign_in_name(&to.to_string()).map(|account| account.id);
+    let account = account.ok_or_else(|| Refused::Missing(format!("account {to}")))?;
+    let places = story.places().into_iter().map(|lies| (lies.mailbox, lies.uid)).collect();
+    let brought = store.bring_back(actor, places, account, mailbox.to_owned()).wait()?;
+    let uid = match brought {
+        BroughtBack::WasThere(uid) => {
+            return Ok(json!({ "receipt": receipt, "uid": uid.get(), "was_there": true }));
+        }
+        BroughtBack::Put(uid) => uid.get(),
+        // It was never in a mailbox of the account's, or never in any: held, sent, another's.
+        BroughtBack::NowhereNear => {
+            let body = store.body(&story.facts)?;
+            let actor = SessionActor { account, ip: None, via: Via::Control, session: None };
+            put_anew(store, actor, &story, &body, mailbox)?
+        }
+    };
+    Ok(json!({ "receipt": receipt, "uid": uid, "was_there": false }))
+}
+
+fn put_anew(
+    store: &Store,
+    actor: SessionActor,
+    story: &store::Story,
+    body: &[u8],
+    mailbox: &str,
+) -> Result<u32, Failure> {
+    let unwritten = |error: &dyn std::fmt::Display| Failure {
+        what: format!("the message could not be written: {error}"),
+        mend: None,
+    };
+    let mut arrival = store.arrival();
+    arrival.write(body).map_err(|error| unwritten(&error))?;
+    let message = NewMessage {
+        mail: store.next_mail(),
+        body: arrival.finish().map_err(|error| unwritten(&error))?,
+        flags: Flags::default(),
+        internal_date: Some(story.accepted.internal_date),
+        message_id: story.accepted.message_id.clone(),
+        subject: story.accepted.subject.clone(),
+    };
+    let append = Append {
+        actor,
+        mailbox: mailbox.to_owned(),
+        messages: vec![message],
+        replaces: None,
+        room: None,
+    };
+    let appended = store.append(append).wait()?;
+    let uid = appended.and_then(|appended| appended.uids.first().map(|uid| uid.get()));
+    uid.ok_or_else(|| Failure { what: "the mailbox is gone".to_owned(), mend: None })
+}
