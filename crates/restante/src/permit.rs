@@ -82,9 +82,8 @@ pub fn need(request: &Request) -> Need {
         | Request::TokenAdd { .. }
         | Request::TokenRemove { .. } => ("accounts", Change),
         Request::AccountQuota { storage_bytes: None, messages: None, .. } => ("accounts", Look),
-        Request::AccountQuota { .. } => ("accounts", Change),
-        // Its mail stays, and so it weighs no more.
-        Request::AccountRemove { .. } => ("accounts", Change),
+        // The mail of a removed account stays, and so it weighs no more.
+        Request::AccountQuota { .. } | Request::AccountRemove { .. } => ("accounts", Change),
         Request::Dkim { request: DkimRequest::List { .. } } => ("domains", Look),
         Request::Dkim { .. } => ("domains", Change),
         Request::DomainList | Request::DomainCheck { .. } | Request::RouteList => ("domains", Look),
