@@ -510,6 +510,15 @@ settings! {
         send_every: Duration as Time = DAY, secs(1)..=30 * DAY;
     }
 
+    /// Backups that the server takes by itself; `restante backup` takes one now.
+    backup: Backup {
+        /// The directory: on another disk, best of another machine. It will hold all mail and all
+        /// private keys. Relative to the data directory, but not in it.
+        to: Option<PathBuf> as OptionalPath = None;
+        /// How often. `0s`: only by hand.
+        every: Duration as Time = DAY, Duration::ZERO..=365 * DAY;
+    }
+
     /// Reading again what was written long ago, before it is needed.
     scrub: Scrub {
         /// All of the journal and its bodies is read from the disk once in this time, a little at a

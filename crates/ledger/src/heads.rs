@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use mail_types::RecordSeq;
 use transparency::{Checkpoint, Note, Verifier};
 
 use crate::error::{LedgerError, io};
@@ -150,4 +151,38 @@ fn next_kept(lines: &mut impl BufRead, at: &mut u64) -> Result<Option<Kept>, Led
     }
     let text = String::from_utf8_lossy(&text).into_owned();
     Ok((!text.is_empty()).then_some(Kept::Torn { at: begin, text }))
+}
+
+/// Keeps only heads over at most so many records as those of this journal, which was put back as of
+/// then; later ones stay in a file of their own, `beyond`, as what shows what is missing.
+///
+/// # Errors
+/// Where files cannot be read or written.
+pub fn cut_heads(dir: &Path, records: RecordSeq) -> Result<(), LedgerError> {
+    let paths = Paths(dir.to_owned());
+    let (mut kept, mut beyond) = (String::new(), String::new());
+    let mut sort = |text: &str| {
+        let size = text.lines().nth(1).and_then(|size| size.parse::<u64>().ok());
+        let later = size.is_some_and(|size| size > records.0);
+        let file = if later { &mut beyond } else { &mut kept };
+        file.push_str(text);
+        file.push('\n');
+        later
+    };
+    for head in history(&paths)? {
+        if let Kept::Head(text) = head? {
+            sort(&text);
+        }
+    }
+    let latest = read_latest(&paths)?;
+    let latest_is_later = latest.as_deref().is_some_and(&mut sort);
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    files::replace(&paths.0.join("beyond"), beyond.as_bytes(), Durable::Yes)?;
+    files::replace(&paths.history(), kept.as_bytes(), Durable::Yes)?;
+    if latest_is_later {
+        files::replace(&paths.latest(), b"", Durable::Yes)?;
+    }
+    Ok(())
 }

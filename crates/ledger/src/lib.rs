@@ -26,7 +26,7 @@ mod view;
 
 pub use check::{HeadsCheck, Trouble, read_head};
 pub use error::LedgerError;
-pub use heads::SignedHead;
+pub use heads::{SignedHead, cut_heads};
 pub use key::{LEAF_SALT_BYTES, entry};
 pub use ledger::Ledger;
 pub use view::{Compared, View};

@@ -12,8 +12,9 @@ use crate::operator_command::{self, OperatorCommand};
 use crate::queue_command::Queue;
 use crate::request::{Request, TraceKeys, Which};
 use crate::{
-    archive_command, check, control, demo, dkim, domain_dns, doors, heads, history, hook_command,
-    mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer, verify,
+    archive_command, backups, check, control, demo, dkim, domain_dns, doors, heads, history,
+    hook_command, mailbox_command, report_command, scrubbing, search, serve, show, tls, transfer,
+    verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -114,6 +115,10 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Prove that nothing is lost: reads everything, changes nothing, needs no server
     Verify(verify::Verify),
+    /// Copy everything that cannot be made again, while the server runs; look into such copies
+    Backup(backups::command::Take),
+    /// Make an installation of a backup, in a new directory
+    Restore(backups::command::Restore),
     /// Read the journal and its bodies from the disk now, and name what is damaged
     Scrub,
     /// The signed head of the journal, to be kept elsewhere, and its check
@@ -285,6 +290,10 @@ impl Cli {
             Command::Import(args) => return transfer::import(&data, &args, self.json),
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
+            Command::Backup(take) => return backups::command::backup(&data, take, self.json),
+            Command::Restore(args) => {
+                return backups::command::restore(&data, &args, self.json);
+            }
             Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
             Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),

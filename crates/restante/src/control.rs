@@ -17,17 +17,17 @@ use tokio::task::JoinHandle;
 
 use crate::acme::Keeper;
 use crate::alarms::Alarms;
-use crate::auditing::Auditing;
+use crate::backups;
 use crate::data_dir::DataDir;
 use crate::domain_dns::Names;
-use crate::heads::{self, Heads};
+use crate::heads;
+use crate::looking_after::LookingAfter;
 use crate::metrics::Metrics;
 use crate::operator_command;
 use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
-use crate::scrubbing::Scrubbing;
 use crate::{queue_waits, tls};
 
 /// Bytes of one request.
@@ -77,16 +77,12 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// Where everything lies.
     pub data: DataDir,
-    /// Audits the index.
-    pub auditing: Arc<Auditing>,
-    /// Reads the journal again.
-    pub scrubbing: Arc<Scrubbing>,
+    /// Looks after the data.
+    pub looking_after: LookingAfter,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
     pub search: Option<Arc<archive_search::Search>>,
-    /// Signs heads, where it can.
-    pub heads: Option<Arc<Heads>>,
 }
 
 /// Listens on the control socket.
@@ -131,8 +127,15 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         let operator = Actor::Operator { name: user_name(user) };
         return transfer(store, account, operator, reader.reunite(writer)).await;
     }
+    if let Ok(Request::Backup { to }) = request {
+        let backups = Arc::clone(&parts.looking_after.backups);
+        let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
+        stream.set_nonblocking(false)?;
+        let served = tokio::task::spawn_blocking(move || backups.serve(&to, stream));
+        return served.await.map_err(std::io::Error::other)?;
+    }
     if let Ok(Request::Search(request)) = request {
-        let (search, heads) = (parts.search.clone(), parts.heads.clone());
+        let (search, heads) = (parts.search.clone(), parts.looking_after.heads.clone());
         return searched(store, search, heads, request, reader.reunite(writer)).await;
     }
     let result = match request {
@@ -156,8 +159,8 @@ pub async fn done(
     request: Request,
     actor: Actor,
 ) -> Result<Value, Failure> {
-    let Parts { runner, keeper, hooks, reporter, alarms, auditing, .. } = parts;
-    let Parts { scrubbing, heads, metrics, sessions, names, data, .. } = parts;
+    let Parts { runner, keeper, hooks, reporter, alarms, looking_after, .. } = parts;
+    let Parts { metrics, sessions, names, data, .. } = parts;
     match request {
         Request::Tls { ask: tls::Ask::Policy { domain } } => {
             return tls::policy(runner, &domain).await;
@@ -173,7 +176,8 @@ pub async fn done(
             return crate::hook_command::answer(hooks, store, ask, &actor).await;
         }
         Request::Proof { mail, check, hash_only } => {
-            return heads::command::answer(heads.clone(), mail, check, hash_only).await;
+            return heads::command::answer(looking_after.heads.clone(), mail, check, hash_only)
+                .await;
         }
         Request::DomainCheck { domain } => return names.check(store, domain).await,
         Request::Operator { ask } => {
@@ -214,8 +218,7 @@ pub async fn done(
     }
     if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
         answer.insert("alarms".to_owned(), alarms.view());
-        answer.extend(auditing.view());
-        answer.insert("scrub".to_owned(), scrubbing.view());
+        answer.extend(looking_after.view());
     }
     if let (true, Ok(Value::Object(answer))) = (is_flow, &mut result) {
         answer.insert("storage".to_owned(), crate::overview::storage(data));
@@ -238,7 +241,7 @@ fn bug() -> Failure {
 async fn searched(
     store: Store,
     search: Option<Arc<archive_search::Search>>,
-    heads: Option<Arc<Heads>>,
+    heads: Option<Arc<heads::Heads>>,
     request: crate::search::SearchRequest,
     stream: Result<UnixStream, tokio::net::unix::ReuniteError>,
 ) -> std::io::Result<()> {
@@ -301,6 +304,7 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
                 Request::Proof { mail, check, hash_only } => {
                     heads::command::prove_alone(data, &store, mail, check, hash_only)
                 }
+                Request::Backup { to } => backups::command::take_alone(data, &store, &to),
                 request => perform(&store, request, &actor),
             };
             store.close();
@@ -328,10 +332,17 @@ fn own_uid(data: &DataDir) -> u32 {
 fn ask_server(mut stream: BlockingStream, request: &Request) -> anyhow::Result<Value> {
     let line = serde_json::to_string(request)?;
     stream.write_all(format!("{line}\n").as_bytes()).context("the server went away")?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).context("the server went away")?;
-    let mut answer: Value = serde_json::from_str(&answer)
-        .context("the server's answer cannot be read; is it of another version?")?;
+    let mut lines = BufReader::new(stream).lines();
+    let mut answer = loop {
+        let line = lines.next().context("the server went away")?.context("the server went away")?;
+        let answer: Value = serde_json::from_str(&line)
+            .context("the server's answer cannot be read; is it of another version?")?;
+        // Long work says how far it is, on lines of their own.
+        match answer["progress"].as_str() {
+            Some(progress) => crate::show::progress(progress),
+            None => break answer,
+        }
+    };
     match answer.get_mut("error") {
         Some(failure) => Err(told(serde_json::from_value(failure.take())?)),
         None => Ok(answer["ok"].take()),

@@ -123,17 +123,7 @@ pub fn need(request: &Request) -> Need {
             mailbox_command::Ask::List { .. } | mailbox_command::Ask::Show { .. } => ("mail", Look),
             mailbox_command::Ask::Restore { .. } => ("history", Change),
         },
-        Request::Archive { ask } => match ask {
-            archive_command::Ask::Retention
-            | archive_command::Ask::Holds { .. }
-            | archive_command::Ask::Over { dry_run: true, .. } => ("archive", Look),
-            archive_command::Ask::AddHold { .. } => ("archive", Change),
-            // Mail may go for good by each of these, at once or with the next purge.
-            archive_command::Ask::SetRetention { .. }
-            | archive_command::Ask::RemoveHold { .. }
-            | archive_command::Ask::Over { dry_run: false, .. }
-            | archive_command::Ask::Purge { .. } => ("archive", Grave),
-        },
+        Request::Archive { ask } => ("archive", of_archive(ask)),
         Request::Message { part, .. } => match part {
             crate::message_view::Part::Whole => ("mail", Grave),
             crate::message_view::Part::Text | crate::message_view::Part::Html => ("mail", Look),
@@ -144,8 +134,8 @@ pub fn need(request: &Request) -> Need {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),
         },
-        // It takes the whole connection, which only the socket of this machine has.
-        Request::Transfer { .. } => ("mail", Grave),
+        // They take the whole connection, which only the socket of this machine has.
+        Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {
             operator_command::Ask::List | operator_command::Ask::Sessions => ("audit", Look),
@@ -161,6 +151,20 @@ pub fn need(request: &Request) -> Need {
         },
     };
     Need { area, weight }
+}
+
+const fn of_archive(ask: &archive_command::Ask) -> Weight {
+    match ask {
+        archive_command::Ask::Retention
+        | archive_command::Ask::Holds { .. }
+        | archive_command::Ask::Over { dry_run: true, .. } => Weight::Look,
+        archive_command::Ask::AddHold { .. } => Weight::Change,
+        // Mail may go for good by each of these, at once or with the next purge.
+        archive_command::Ask::SetRetention { .. }
+        | archive_command::Ask::RemoveHold { .. }
+        | archive_command::Ask::Over { dry_run: false, .. }
+        | archive_command::Ask::Purge { .. } => Weight::Grave,
+    }
 }
 
 /// Whether somebody may ask this.

@@ -140,6 +140,10 @@ pub enum Request {
         /// What was accepted before this must not be queued any more, in milliseconds.
         too_old: i64,
     },
+    /// Take a backup into this directory.
+    Backup {
+        to: std::path::PathBuf,
+    },
     /// Where the journal ends.
     JournalHead,
     /// That a message's record is in a signed head.
@@ -371,7 +375,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
         // Whoever takes the request does these before.
-        Request::Proof { .. } | Request::Transfer { .. } | Request::Search(_) => {
+        Request::Proof { .. }
+        | Request::Backup { .. }
+        | Request::Transfer { .. }
+        | Request::Search(_) => {
             Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
         }
         Request::DomainList => Ok(view::domains(&store.directory())),

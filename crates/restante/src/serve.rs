@@ -17,22 +17,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::alarms::Alarms;
-use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::dkim;
 use crate::domain_dns::Names;
 use crate::file_limit;
-use crate::heads::{Heads, sending::Sending};
+use crate::heads::Heads;
 use crate::incoming;
 use crate::introspection::Introspection;
+use crate::looking_after::LookingAfter;
 use crate::mail_access;
 use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
-use crate::scrubbing::Scrubbing;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates};
@@ -229,8 +228,7 @@ async fn run(
     let keeper = acme::Keeper::new(data, &config, &outside.http, &tls, &proofs);
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
-    let auditing = Auditing::new(&config, &store);
-    let scrubbing = Scrubbing::new(data, &config, &store);
+    let looking_after = LookingAfter::new(data, &config, &store, heads);
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
@@ -240,14 +238,12 @@ async fn run(
         hooks,
         reporter: Arc::clone(&reporter),
         alarms,
+        looking_after: looking_after.clone(),
         sessions: web_access::sessions(&config),
         names: Names::new(data, &config, &outside.resolver),
         data: data.clone(),
-        auditing: Arc::clone(&auditing),
-        scrubbing: Arc::clone(&scrubbing),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
-        heads: heads.clone(),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -258,8 +254,7 @@ async fn run(
         background.run("making messages searchable", crate::search::until(search, stop.clone()));
     }
     keep_house(&mut background, &store, &config, &stop);
-    background.run("auditing", auditing.run(stop.clone()));
-    background.run("reading the journal again", scrubbing.run(stop.clone()));
+    looking_after.run(data, &config, &mut background, &stop);
     web_access::listen(&mut running, &config, &store, &sign_in, &parts)?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
@@ -271,9 +266,6 @@ async fn run(
     let (http, until) = (outside.http.clone(), stop.clone());
     background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
     background.run("reporting to others", reporter.run(stop.clone()));
-    if let Some((heads, sending)) = heads.zip(Sending::new(data, &config)) {
-        background.run("sending signed heads", sending.run(heads, stop.clone()));
-    }
     if let Some(keeper) = keeper {
         background.run("renewing certificates", keeper.keep(stop.clone()));
     }

@@ -70,6 +70,15 @@ pub fn verbatim(text: &str) {
     print!("{text}");
 }
 
+/// Octets as they are, such as a message.
+///
+/// # Errors
+/// What standard output says.
+pub fn octets(octets: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(octets)
+}
+
 /// A heading for people.
 pub fn heading(text: &str) {
     println!("\n{}", bold(text));
@@ -337,6 +346,14 @@ fn watched(answer: &Value) {
         println!("{word} {unaccounted} ({overdue} overdue), looked at {at}");
         for finding in answer["audit"]["findings"].as_array().into_iter().flatten() {
             println!("  {}", text(finding));
+        }
+    }
+    let backup = &answer["backup"];
+    if backup.is_object() {
+        let (to, at) = (text(&backup["to"]), text(&backup["taken"]));
+        println!("Backup in {to}: last taken {at}, {} records", text(&backup["records"]));
+        if let Some(why) = backup["failed"].as_str() {
+            println!("  {} {why}", bad("failed"));
         }
     }
     let scrub = &answer["scrub"];

@@ -146,6 +146,28 @@ impl web::Doing for Doing {
         });
         Ok(own.map(|story| crate::view::story(&story, &self.store.directory())))
     }
+
+    fn deleted(&self, account: AccountId, days: u32) -> Result<serde_json::Value, web::Problem> {
+        crate::own_mail::deleted(&self.store, account, days)
+    }
+
+    fn restore(
+        &self,
+        account: AccountId,
+        peer: std::net::IpAddr,
+        acts: Vec<u64>,
+        redo: Option<String>,
+    ) -> Result<serde_json::Value, web::Problem> {
+        crate::own_mail::restore(&self.store, account, peer, acts, redo.as_deref())
+    }
+
+    fn own_trace(
+        &self,
+        account: AccountId,
+        query: web::OwnQuery,
+    ) -> Result<serde_json::Value, web::Problem> {
+        crate::own_mail::trace(&self.store, account, query)
+    }
 }
 
 /// Serves pages in clear where the settings name a port for it.

@@ -145,6 +145,48 @@ impl<D: Disk> Store<D> {
         })
     }
 
+    /// The names of an account's mailboxes, of those that are gone as they were then.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn mailbox_names(
+        &self,
+        account: AccountId,
+    ) -> Result<HashMap<MailboxId, String>, StoreError> {
+        self.read(|sql| {
+            let mut names = HashMap::new();
+            let query = "SELECT id, name FROM mailbox WHERE account = $1";
+            sql.query(query, &[account.0.into()], &mut |row| {
+                names.insert(MailboxId(row.id(0)?), row.text(1)?.to_owned());
+                Ok(())
+            })?;
+            Ok(names)
+        })
+    }
+
+    /// The first messages that an act took out of a mailbox, at most so many.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn taken_out(
+        &self,
+        mailbox: MailboxId,
+        act: RecordSeq,
+        count_max: u64,
+    ) -> Result<Vec<MailId>, StoreError> {
+        self.read(|sql| {
+            let mut mails = Vec::new();
+            let query = "SELECT mail FROM expunged WHERE mailbox = $1 AND seq = $2 \
+                         ORDER BY uid LIMIT $3";
+            let key = [mailbox.0.into(), act.0.into(), count_max.into()];
+            sql.query(query, &key, &mut |row| {
+                mails.push(MailId(row.id(0)?));
+                Ok(())
+            })?;
+            Ok(mails)
+        })
+    }
+
     /// What was done about an account's mail after a time, the newest first.
     fn acts_after(
         &self,

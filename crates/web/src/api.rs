@@ -44,6 +44,45 @@ pub trait Doing: Send + Sync {
     /// # Errors
     /// Our own trouble.
     fn story(&self, account: AccountId, receipt: &str) -> Result<Option<Value>, Problem>;
+
+    /// What was deleted of an account's mail in these days, as JSON. Blocks.
+    ///
+    /// # Errors
+    /// Our own trouble.
+    fn deleted(&self, account: AccountId, days: u32) -> Result<Value, Problem>;
+
+    /// Takes back what was done to an account's mail: by the numbers of [`Doing::deleted`], or what
+    /// an answer to this called `redo`. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// Where nothing of its mail is meant; our own trouble.
+    fn restore(
+        &self,
+        account: AccountId,
+        peer: IpAddr,
+        acts: Vec<u64>,
+        redo: Option<String>,
+    ) -> Result<Value, Problem>;
+
+    /// Where messages are that came to an account or that it has sent, without anything of others.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Where the query cannot be read; our own trouble.
+    fn own_trace(&self, account: AccountId, query: OwnQuery) -> Result<Value, Problem>;
+}
+
+/// Which messages of one's own; everything given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct OwnQuery {
+    /// This one.
+    pub receipt: Option<String>,
+    /// With this Message-ID.
+    pub message_id: Option<String>,
+    /// From (or to) this address.
+    pub from: Option<String>,
+    /// Accepted in so many days.
+    pub days: u32,
 }
 
 /// A message to send.

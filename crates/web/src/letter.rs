@@ -372,7 +372,7 @@ fn goes_as_it_is(bytes: &[u8]) -> bool {
 }
 
 /// RFC 3986 §2.1; `+` is a space, as forms write it, where an address has none.
-fn percent_decoded(text: &str) -> Result<String, Problem> {
+pub fn percent_decoded(text: &str) -> Result<String, Problem> {
     let wrong = || Problem::bad_request(format!("“{text}” is not percent-encoded"));
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

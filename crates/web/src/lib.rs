@@ -18,6 +18,7 @@ mod health;
 mod hooks;
 mod letter;
 mod mime;
+mod my;
 mod openapi;
 mod pages;
 mod plain;
@@ -29,7 +30,7 @@ mod send;
 mod serve;
 mod signed;
 
-pub use api::{Api, Doing, Future_, Leaves, NotTaken, Submission};
+pub use api::{Api, Doing, Future_, Leaves, NotTaken, OwnQuery, Submission};
 pub use asked::{Asked, Limits};
 pub use console::{Console, Desk, SessionLimits, Sessions, Trouble, Who, totp_url};
 pub use health::Health;

@@ -81,8 +81,39 @@ pub fn document() -> Value {
         }
     });
     let of_operators = crate::console::api_paths(&problem);
-    if let Some(paths) = document["paths"].as_object_mut() {
+    if let (Some(paths), Value::Object(own)) = (document["paths"].as_object_mut(), own(&problem)) {
         paths.extend(of_operators);
+        paths.extend(own);
     }
     document
+}
+
+/// What people do about their own mail.
+fn own(problem: &Value) -> Value {
+    let query = |name: &str, what: &str| {
+        json!({ "name": name, "in": "query", "schema": { "type": "string" },
+        "description": what })
+    };
+    json!({
+        "/api/v1/my/deleted": { "get": {
+            "summary": "What was deleted of your mail, the latest first (password only)",
+            "parameters": [query("days", "So many days back (30)")],
+            "responses": { "200": { "description": "Acts, with their first messages" },
+                "401": problem, "403": problem } } },
+        "/api/v1/my/restore": { "post": {
+            "summary": "Have it back, with folder, flags and date (password only)",
+            "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                "type": "object", "additionalProperties": false, "properties": {
+                    "acts": { "type": "array", "items": { "type": "integer" } },
+                    "redo": { "type": "string", "example": "4811-4902" } } } } } },
+            "responses": { "200": { "description": "What came of it, and how it is taken back" },
+                "400": problem, "401": problem, "403": problem, "404": problem,
+                "503": problem } } },
+        "/api/v1/my/messages/trace": { "get": {
+            "summary": "Where messages are that came to you or that you sent (password only)",
+            "parameters": [query("receipt", "This one"), query("message_id", "With this one"),
+                query("from", "From (or to) this address"), query("days", "So many days back (30)")],
+            "responses": { "200": { "description": "Stories, without anything of others" },
+                "400": problem, "401": problem, "403": problem } } },
+    })
 }

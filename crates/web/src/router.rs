@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 
 use crate::reply::{self, Reply};
-use crate::{Asked, Problem, Shared, console, health, openapi, send};
+use crate::{Asked, Problem, Shared, console, health, my, openapi, send};
 
 /// Answers a request.
 pub async fn answer(shared: &Shared, mut asked: Asked) -> Reply {
@@ -42,6 +42,7 @@ async fn route(shared: &Shared, asked: &mut Asked) -> Result<Reply, Problem> {
     match asked.path() {
         "/api/v1/send" => send::send(shared, api, asked).await,
         "/api/v1/openapi.json" if reads => Ok(reply::json(StatusCode::OK, &openapi::document())),
+        path if path.starts_with(my::PREFIX) => my::answer(shared, api, asked).await,
         path if reads && path.starts_with("/api/v1/messages/") => send::message(api, asked).await,
         "/api/v1/health" if reads => {
             Ok(reply::json(StatusCode::OK, &serde_json::json!({ "status": "ok" })))

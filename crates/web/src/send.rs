@@ -217,7 +217,7 @@ async fn story(api: &Arc<Api>, account: AccountId, name: String) -> Result<Optio
     blocking(move || api.doing.story(account, &name)).await
 }
 
-async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;

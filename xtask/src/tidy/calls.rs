@@ -30,7 +30,7 @@ const BANNED: &[(u8, &[&str], &str)] = &[
 
 /// Who changes files in the data directory: `journal` the mail, `extract` and `archive-search` what
 /// they made of it, which can be dropped, and `ledger` the signed heads.
-const FILES: &[&str] = &["journal", "extract", "archive-search", "ledger"];
+const FILES: &[&str] = &["journal", "backup", "extract", "archive-search", "ledger"];
 
 /// Calls that change mail files or force them to disk. Only `journal` makes them.
 const DISK: &[&str] = &[

@@ -7,7 +7,7 @@
 
 mod client;
 mod export;
-mod export_files;
+pub mod export_files;
 mod folders;
 mod imap;
 mod imap_sign_in;

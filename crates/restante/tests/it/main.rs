@@ -8,6 +8,7 @@ mod harness;
 
 mod aliases_and_forwards;
 mod archive_is_searched;
+mod backups_are_taken;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;
@@ -40,6 +41,7 @@ mod mbsync_keeps_both_sides;
 mod operators_over_http;
 mod other_opinions;
 mod other_servers;
+mod owners_help_themselves;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
 mod python_clients;
