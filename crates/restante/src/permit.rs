@@ -82,7 +82,7 @@ pub fn need(request: &Request) -> Need {
         | Request::TokenAdd { .. }
         | Request::TokenRemove { .. } => ("accounts", Change),
         Request::AccountQuota { storage_bytes: None, messages: None, .. } => ("accounts", Look),
-        // The mail of a removed account stays, and so it weighs no more.
+        // The mail of a removed account stays, and so that weighs no more.
         Request::AccountQuota { .. } | Request::AccountRemove { .. } => ("accounts", Change),
         Request::Dkim { request: DkimRequest::List { .. } } => ("domains", Look),
         Request::Dkim { .. } => ("domains", Change),

@@ -56,3 +56,38 @@ fn what_is_wrong_is_named() {
         store.close();
     }
 }
+
+/// What finds rows is checked as rows are: a lookup that leads nowhere is a lost message to whoever
+/// asks by it.
+#[test]
+fn a_flipped_bit_in_what_finds_rows_is_found_by_verify() {
+    use std::os::unix::fs::FileExt;
+    let root = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(root.path(), small()).unwrap();
+    run(&store, &mut Log::default()).unwrap();
+    store.close();
+    drop(store);
+    let path = root.path().join("index.sqlite");
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    let number = |query: &str| -> u64 {
+        let found: i64 = sql.query_row(query, [], |row| row.get(0)).unwrap();
+        found.cast_unsigned()
+    };
+    let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'custody_mail'");
+    let bytes = number("PRAGMA page_size");
+    // Everything is moved into the file.
+    sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(sql);
+    let verify = || {
+        let scratch = tempfile::tempdir().unwrap();
+        store::verify(root.path(), scratch.path(), &mut |_| {}).unwrap()
+    };
+    assert!(verify().is_clean());
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut last = [0];
+    file.read_exact_at(&mut last, page * bytes - 1).unwrap();
+    file.write_all_at(&[last[0] ^ 2], page * bytes - 1).unwrap();
+    let report = verify();
+    let found = report.violations.iter().any(|one| one.invariant == store::Invariant::IndexEqual);
+    assert!(found, "{:?}", report.violations);
+}
