@@ -38,10 +38,10 @@ fn walk(
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let top = below.is_empty();
-        let derived = top && LEFT_OUT.contains(&name.as_str())
-            || top && LEFT_OUT_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
-            || TREE.contains(&path.as_str())
-            || name.ends_with(".new");
+        let left_out = top
+            && (LEFT_OUT.contains(&name.as_str())
+                || LEFT_OUT_BEGINNINGS.iter().any(|begin| name.starts_with(begin)));
+        let derived = left_out || TREE.contains(&path.as_str()) || name.ends_with(".new");
         if derived {
             continue;
         }
