@@ -26,6 +26,7 @@ use crate::file_limit;
 use crate::heads::Heads;
 use crate::incoming;
 use crate::introspection::Introspection;
+use crate::jobs::Jobs;
 use crate::looking_after::LookingAfter;
 use crate::mail_access;
 use crate::metrics::{self, Metrics};
@@ -232,6 +233,7 @@ async fn run(
     let numbers = metrics::Parts::of(&store, &sign_in, &running.places, &runner, &alarms);
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
+    let jobs = Jobs::new();
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
@@ -244,6 +246,7 @@ async fn run(
         data: data.clone(),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
+        jobs: Arc::clone(&jobs),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -253,6 +256,7 @@ async fn run(
     if let Some(search) = search {
         background.run("making messages searchable", crate::search::until(search, stop.clone()));
     }
+    background.run("long work", jobs.until(stop.clone()));
     keep_house(&mut background, &store, &config, &stop);
     looking_after.run(data, &config, &mut background, &stop);
     web_access::listen(&mut running, &config, &store, &sign_in, &parts)?;

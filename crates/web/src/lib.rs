@@ -32,7 +32,7 @@ mod signed;
 
 pub use api::{Api, Doing, Future_, Leaves, NotTaken, OwnQuery, Submission};
 pub use asked::{Asked, Limits};
-pub use console::{Console, Desk, SessionLimits, Sessions, Trouble, Who, totp_url};
+pub use console::{Console, Desk, Language, SessionLimits, Sessions, Trouble, Who, totp_url};
 pub use health::Health;
 pub use hooks::{Hooks, KINDS, secret_text};
 pub use pages::{Page, PageSource};

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 /// What is made from the journal, or is the journal.
-const LEFT_OUT: &[&str] = &["journal", "bodies", "extract", "scrub.json"];
+const LEFT_OUT: &[&str] = &["journal", "bodies", "extract", "scrub.json", "backup.json"];
 /// The index and the search, and what belongs to them.
 const LEFT_OUT_BEGINNINGS: &[&str] = &["index.sqlite", "search.sqlite"];
 /// Of the signed heads: made from the journal, too.

@@ -26,6 +26,7 @@ mod faults_of_the_disk;
 mod faults_while_taking_mail;
 mod foreign_servers;
 mod forwards_are_sealed;
+mod found_mail_goes_back;
 mod heads_are_signed;
 mod held_mail_goes_on;
 mod hooks_are_told;

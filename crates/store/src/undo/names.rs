@@ -19,7 +19,7 @@ const ANNOTATION_BYTES_MAX: usize = 12 << 20;
 
 /// Where messages of a mailbox come back: itself, or where it is gone one of its name, which is made
 /// if need be.
-pub(super) fn target(
+pub fn target(
     work: &mut Work<'_>,
     actor: &Actor,
     mailbox: MailboxId,

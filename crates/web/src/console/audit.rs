@@ -57,7 +57,7 @@ fn row(visit: &Visit<'_>, line: &Value) -> maud::Markup {
                 @if let Some(ip) = line["ip"].as_str() { div.quiet { (ip) } } }
             td { span class={ "state " (class) } {
                     span aria-hidden="true" { (sign) } " " (visit.t(phrase)) }
-                " " span lang="en" { (text(&line["what"])) } }
+                " " span { (text(&line["what"])) } }
         }
     }
 }

@@ -9,12 +9,14 @@ use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
 use super::words::{bytes, count, path, state, text, time};
-use super::{Answer, Trouble};
+use super::{Answer, Trouble, jobs};
 
 /// Recipients that one page lists.
 const LISTED_MAX: usize = 200;
 /// Senders or destinations that are shown of each kind.
 const GROUPS_MAX: usize = 10;
+/// Recipients that are changed while the page waits; more are a job.
+const AT_ONCE_MAX: u64 = 500;
 /// How long a purge can be undone.
 const PURGE_AFTER_SECS: u64 = 7 * 24 * 3600;
 
@@ -328,6 +330,9 @@ pub(super) async fn change(visit: &Visit<'_>, form: &Form) -> Result<Answer, Tro
         let found = visit.ask(request).await?;
         return Ok(sure(visit, of, form, &found));
     }
+    if form.get("many") == "1" {
+        return jobs::start(visit, request).await;
+    }
     let answer = visit.ask(request).await?;
     Ok(visit.done(back(of, form), Notice::of(&answer)))
 }
@@ -360,6 +365,7 @@ fn sure(visit: &Visit<'_>, of: Of, form: &Form, found: &Value) -> Answer {
         form.card method="post" action="/admin/queue/change" {
             @for (name, value) in form.pairs() { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="sure" value="1";
+            @if number > AT_ONCE_MAX { input type="hidden" name="many" value="1"; }
             div.row {
                 button.danger type="submit" { (visit.t(Phrase::DoIt)) }
                 a.button href=(back(of, form)) { (visit.t(Phrase::Cancel)) }
