@@ -76,6 +76,11 @@ pub fn perform(
         Some(text) => found(store, search, text, ask.dry_run, watch)?,
         None => named(store, &ask.receipts)?,
     };
+    if watch.is_cancelled() {
+        let mut answer = told(0, &Skipped::new(), &[], 0);
+        ended_early(&mut answer, 0, "messages");
+        return Ok(answer);
+    }
     if ask.dry_run {
         return trial(store, ask, actor, &mails, more);
     }

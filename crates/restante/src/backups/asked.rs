@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use backup::Backup;
+use backup::{Backup, BackupError};
 use mail_types::Timestamp;
 use rustix::process::{Pid, setpriority_process};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,8 @@ impl Backups {
                 state["points"] = points.collect();
                 state["bytes"] = manifest.bytes().into();
             }
+            // None was taken yet.
+            Some(Err(BackupError::None(_))) => {}
             Some(Err(error)) => state["unreadable_because"] = error.to_string().into(),
             None => {}
         }

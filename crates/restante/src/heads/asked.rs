@@ -44,9 +44,8 @@ impl About {
             mend: Some("restante status names the trouble".to_owned()),
         };
         let sent = Sent::read(&self.dir.join("sent"));
-        let sent = (sent.at != 0).then(|| {
-            json!({ "at": Timestamp(sent.at).to_string(), "records": sent.records })
-        });
+        let sent = (sent.at != 0)
+            .then(|| json!({ "at": Timestamp(sent.at).to_string(), "records": sent.records }));
         let mut state = json!({
             "note": null,
             "directory": self.directory,
@@ -54,12 +53,16 @@ impl About {
             "each_secs": self.each.as_secs(),
             "sent": sent,
         });
-        let view = match View::open(&self.dir) {
-            Err(LedgerError::None) => return Ok(state),
-            view => view.map_err(failed)?,
-        };
-        let latest = view.latest().map_err(failed)?;
-        let kept = view.history(SHOWN_MAX).map_err(failed)?;
+        match self.read(&mut state) {
+            Ok(()) | Err(LedgerError::None) => Ok(state),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn read(&self, state: &mut Value) -> Result<(), LedgerError> {
+        let view = View::open(&self.dir)?;
+        let latest = view.latest()?;
+        let kept = view.history(SHOWN_MAX)?;
         let kept: Vec<Value> = kept
             .iter()
             .map(|head| {
@@ -72,6 +75,6 @@ impl About {
         state["note"] = latest.note.to_string().into();
         state["key"] = view.verifier().to_string().into();
         state["kept"] = kept.into();
-        Ok(state)
+        Ok(())
     }
 }

@@ -56,8 +56,10 @@ fn what_a_thief_deleted_is_found_and_put_back() {
 
 #[test]
 fn thousands_are_restored_with_progress_and_cancelled_half_way() {
-    let house = House::new();
-    house.fill(ALICE, "INBOX", 7, 3000);
+    let mut house = House::made("127.0.0.1:1");
+    house.set("search", "rebuild_percent = 100");
+    house.start();
+    house.fill(ALICE, "INBOX", 7, 1500);
     browse(&house, "console_bulk.py");
 }
 

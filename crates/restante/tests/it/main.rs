@@ -43,6 +43,7 @@ mod operators_over_http;
 mod other_opinions;
 mod other_servers;
 mod owners_help_themselves;
+mod phrase_book;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
 mod python_clients;

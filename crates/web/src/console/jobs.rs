@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::phrases::Phrase;
 use super::visit::Visit;
-use super::words::{bytes_of, count, text, time};
+use super::words::{bytes_of, count, text, time, who};
 use super::{Answer, Trouble, layout};
 
 const PATH: &str = "/admin/jobs";
@@ -49,8 +49,8 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
 fn row(visit: &Visit<'_>, job: &Value) -> Markup {
     html! {
         tr {
-            th.main scope="row" { a href={ (PATH) "/" (job["job"]) } { bdi { (text(&job["what"])) } } }
-            td { (text(&job["by"])) }
+            th.main.said scope="row" { a href={ (PATH) "/" (job["job"]) } { bdi { (text(&job["what"])) } } }
+            td { (who(visit.language, text(&job["by"]))) }
             td { (time(&job["began"])) }
             td { (state(visit, text(&job["state"]))) }
             td { (how_far(visit, job)) }
@@ -97,8 +97,8 @@ pub(super) async fn one(visit: &Visit<'_>, number: &str) -> Result<Answer, Troub
     let title = visit.t(Phrase::Job);
     let main = html! {
         p { a href=(PATH) { "← " (visit.t(Phrase::Jobs)) } }
-        h1 { bdi { (text(&job["what"])) } }
-        div #live data-renew=[(!is_over).then_some("1")] {
+        h1.said { (text(&job["what"])) }
+        div #live data-renew=[(!is_over).then_some("0.5")] {
             section.card aria-labelledby="how-far" {
                 h2 #how-far { (visit.t(Phrase::Progress)) }
                 div role="status" {
@@ -108,7 +108,7 @@ pub(super) async fn one(visit: &Visit<'_>, number: &str) -> Result<Answer, Troub
                 @if !is_over || !job["total"].is_null() { (bar(visit, &job)) }
                 p.quiet { (visit.t(Phrase::Began)) " " (time(&job["began"]))
                     @if is_over { " · " (visit.t(Phrase::Ended)) " " (time(&job["ended"])) }
-                    " · " (text(&job["by"])) }
+                    " · " (who(visit.language, text(&job["by"]))) }
             }
         }
         @if !is_over {

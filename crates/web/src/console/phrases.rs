@@ -293,6 +293,8 @@ phrases! {
     WentWrong: "That was not done", "操作未完成";
     WhatToDo: "What to do", "解决办法";
     UpdatedEvery: "This page renews itself every ten seconds.", "本页每十秒自动刷新。";
+    ByConsole: "console", "控制台";
+    ByCommand: "command line", "命令行";
     Actions: "Actions", "操作";
     Jobs: "Jobs", "任务";
     Job: "Job", "任务";

@@ -75,6 +75,18 @@ pub(super) fn span(language: Language, secs: u64) -> String {
     format!("{number} {}", phrase.text(language))
 }
 
+/// Who did something and by what way, as the log has it.
+pub(super) fn who(language: Language, text: &str) -> String {
+    let console = format!("（{}）", Phrase::ByConsole.text(language));
+    let command = format!("（{}）", Phrase::ByCommand.text(language));
+    match language {
+        Language::English => text.to_owned(),
+        Language::Chinese => {
+            text.replace(" (console)", &console).replace(" (command line)", &command)
+        }
+    }
+}
+
 /// Octets as people say it.
 pub(super) fn bytes(value: &Value) -> String {
     value.as_u64().map_or_else(|| "–".to_owned(), bytes_of)

@@ -1,0 +1,47 @@
+//! The console's book of Chinese for what is written down in English: each English phrase is one that
+//! the sources have, so that the book does not grow old unseen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(under: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(under).unwrap() {
+        let path = entry.unwrap().path();
+        let is_book = path.ends_with("restante/src/phrase_book.rs");
+        if path.is_dir() && !path.ends_with("tests") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") && !is_book {
+            found.push(path);
+        }
+    }
+}
+
+/// Text without breaks of lines: a phrase may stand on several.
+fn flat(text: &str) -> String {
+    text.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_phrase_is_one_that_the_server_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let book = fs::read_to_string(root.join("src/phrase_book.rs")).unwrap();
+    let mut files = Vec::new();
+    sources(&root.join(".."), &mut files);
+    let said: String = files.iter().map(|path| flat(&fs::read_to_string(path).unwrap())).collect();
+    let book = &book[book.find("const BOOK").unwrap()..book.find("\n];").unwrap()];
+    let mut phrases = 0;
+    let mut old = Vec::new();
+    for phrase in book.split("(\"").skip(1) {
+        let english = phrase.split('"').next().unwrap();
+        phrases += 1;
+        let pieces = english.split("{}").flat_map(|piece| piece.split(" %"));
+        let known = pieces
+            .map(|piece| piece.trim_matches([' ', ',', ':', ';', '(', ')', '“', '”']))
+            .all(|piece| said.contains(piece));
+        if !known {
+            old.push(english);
+        }
+    }
+    assert!(phrases > 100, "{phrases} phrases were read");
+    assert!(old.is_empty(), "nobody says this any more: {old:#?}");
+}
