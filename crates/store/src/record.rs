@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
-    RecordSeq, Rights, SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Deadline, Domain, Flags, MailId, MailboxId, ModSeq, Peer,
+    Priority, RecordSeq, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -533,6 +533,14 @@ pub enum Record {
     BodiesGone {
         /// The last of them.
         through: RecordSeq,
+    },
+    /// The message of the [`Record::Accepted`] before it is to be delivered by a time that its sender
+    /// has named (DELIVERBY, RFC 2852).
+    DeliverBy {
+        /// The message.
+        mail: MailId,
+        /// Until when, and what then.
+        by: Deadline,
     },
 }
 
