@@ -61,6 +61,7 @@ mod read;
 mod receipt;
 mod record;
 mod record_accepted;
+mod record_account;
 mod record_archive;
 mod record_doors;
 mod record_held;
