@@ -21,8 +21,11 @@ const BATCH_MAILS_MAX: usize = 128;
 const BATCH_OCTETS_MAX: usize = 8 << 20;
 /// Messages looked for at a time.
 const LOOK_MAILS: u32 = 1024;
-/// How long the first new message waits for others.
+/// No message has come for so long: then those that came are put in. While mail pours in the cores
+/// and the disk are those who deliver it needs, and many messages are put in for less than one by one.
 const GATHER: Duration = Duration::from_millis(200);
+/// The first new message waits at most so many times that long.
+const GATHER_TIMES_MAX: u32 = 10;
 /// New messages that may wait. Those beyond it are looked for when the others are done.
 const WAITING_MAX: usize = 1 << 20;
 /// The last messages here that must be those of the archive.
@@ -107,6 +110,19 @@ impl State {
         match at_most {
             Some(time) => drop(self.news.wait_timeout_while(waiting, time, idle)),
             None => drop(self.news.wait_while(waiting, idle)),
+        }
+    }
+
+    /// Waits until a burst of messages is over, or has gone on for long enough.
+    fn gather(&self) {
+        let mut before = 0;
+        for _ in 0..GATHER_TIMES_MAX {
+            let now = self.waiting().mails.len();
+            if now == before || self.is_stopping() {
+                return;
+            }
+            before = now;
+            self.wait(Some(GATHER), false);
         }
     }
 
@@ -200,9 +216,7 @@ impl Indexer {
         self.catch_up(&mut kept)?;
         while !self.state.is_stopping() {
             self.state.wait(None, true);
-            if !self.state.is_stopping() {
-                self.state.wait(Some(GATHER), false);
-            }
+            self.state.gather();
             self.new_ones(&mut kept)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use mail_types::{AccountId, MailId, RecordSeq, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::SearchError;
@@ -163,12 +164,18 @@ fn version() -> i64 {
 
 fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     let sql = Connection::open(path)?;
+    plan_once(&sql)?;
     sql.execute_batch(&format!(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;
          PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES};
          PRAGMA journal_size_limit=67108864;"
     ))?;
     Ok(sql)
+}
+
+/// Has a plan not depend on the values that are bound, for which it were made anew each time.
+fn plan_once(sql: &Connection) -> Result<(), rusqlite::Error> {
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 fn usable(path: &Path) -> Result<Option<Connection>, rusqlite::Error> {
@@ -196,6 +203,7 @@ fn number(sql: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> 
 pub fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags)?;
+    plan_once(&sql)?;
     sql.execute_batch("PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY;")?;
     Ok(sql)
 }

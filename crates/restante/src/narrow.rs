@@ -49,7 +49,10 @@ pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Opt
         Record::CustodiesChanged(change) => {
             change.items.iter().any(|item| kept.contains(&item.custody))
         }
-        Record::Judged(_) | Record::PrioritySet { .. } | Record::FutureRelease { .. } => true,
+        Record::Judged(_)
+        | Record::PrioritySet { .. }
+        | Record::FutureRelease { .. }
+        | Record::DeliverBy { .. } => true,
         _ => match &event.entry.actor {
             Actor::Account { account, .. } | Actor::Session { account, .. } => {
                 own_account(*account)

@@ -50,7 +50,10 @@ pub fn sentences(
 /// Where the message is now, a sentence for each recipient.
 pub fn now_sentences(story: &Story, language: Language) -> Vec<String> {
     let reader = reader(story, language);
-    story.custodies.iter().map(|custody| now_sentence(custody, &reader, language)).collect()
+    let by = story.facts.deliver_by;
+    let deadline = by.map_or_else(String::new, |by| story_changes::still_by(by, language));
+    let sentence = |custody| now_sentence(custody, (&reader, &deadline), language);
+    story.custodies.iter().map(sentence).collect()
 }
 
 /// Who reads reports about the message: where it came from `<>`, the postmaster alone.
@@ -61,7 +64,11 @@ fn reader(story: &Story, language: Language) -> String {
     }
 }
 
-fn now_sentence(custody: &CustodyStory, reader: &str, language: Language) -> String {
+fn now_sentence(
+    custody: &CustodyStory,
+    (reader, deadline): (&str, &str),
+    language: Language,
+) -> String {
     let to = &custody.recipient;
     match custody.state {
         CustodyState::Queued => {
@@ -81,8 +88,8 @@ fn now_sentence(custody: &CustodyStory, reader: &str, language: Language) -> Str
             };
             say!(
                 language,
-                "{to}: queued, {tried}, next try {due}{doubt}",
-                "{to}：排队中，{tried}，下次尝试 {due}{doubt}"
+                "{to}: queued, {tried}, next try {due}{deadline}{doubt}",
+                "{to}：排队中，{tried}，下次尝试 {due}{deadline}{doubt}"
             )
         }
         CustodyState::Delivered => match &custody.delivered {
@@ -293,6 +300,7 @@ impl<'a> Teller<'a> {
                     "发件人要求于 {until} 发出（FUTURERELEASE）"
                 ),
             }],
+            Record::DeliverBy { by, .. } => vec![story_changes::deliver_by(*by, language)],
             Record::PrioritySet { priority, .. } => {
                 let what = match *priority > Priority::NORMAL {
                     true => say!(language, "more urgent than other mail", "比其他邮件更紧急"),

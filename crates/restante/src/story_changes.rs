@@ -1,5 +1,6 @@
 //! What people did with mail that was not settled, in sentences.
 
+use mail_types::{ByMode, Deadline};
 use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
 
 use crate::phrase_book;
@@ -108,5 +109,59 @@ pub fn held(to: &str, hold: &Hold, language: Language) -> String {
             "{to}：已暂扣（{by}）{why}；除非放行，否则将于 {at} 清除"
         ),
         None => say!(language, "{to}: held ({by}){why}", "{to}：已暂扣（{by}）{why}"),
+    }
+}
+
+/// Until when the sender wants a message delivered, and what then (RFC 2852).
+pub fn deliver_by(by: Deadline, language: Language) -> String {
+    let then = match by.mode {
+        ByMode::Return => {
+            say!(language, "after that it goes back to the sender", "逾期退回发件人")
+        }
+        ByMode::Notify => say!(
+            language,
+            "after that the sender is told of the delay, and it is tried on",
+            "逾期告知发件人延迟，并继续尝试"
+        ),
+    };
+    let trace = match by.trace {
+        true => say!(
+            language,
+            "; the sender hears of each host that it is handed on to",
+            "；每转交一台主机都会告知发件人"
+        ),
+        false => String::new(),
+    };
+    let at = by.at;
+    match by.asked_secs {
+        secs @ 1.. => say!(
+            language,
+            "the sender wants it delivered within {secs} seconds, by {at}: {then}{trace} (DELIVERBY)",
+            "发件人要求在 {secs} 秒内送达，即 {at} 前：{then}{trace}（DELIVERBY）"
+        ),
+        secs => {
+            let ago = secs.unsigned_abs();
+            say!(
+                language,
+                "the sender wanted it delivered by {at}, {ago} seconds before it came here{trace} \
+                 (DELIVERBY)",
+                "发件人要求在 {at} 前送达，比到达本服务器早 {ago} 秒{trace}（DELIVERBY）"
+            )
+        }
+    }
+}
+
+/// What that means for a recipient that waits.
+pub fn still_by(by: Deadline, language: Language) -> String {
+    let at = by.at;
+    match by.mode {
+        ByMode::Return => say!(
+            language,
+            ", goes back to the sender if it is not delivered by {at}",
+            "，如 {at} 前未送达则退回发件人"
+        ),
+        ByMode::Notify => {
+            say!(language, ", its sender wants it by {at}", "，发件人要求 {at} 前送达")
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use journal::{Body, Disk};
 use mail_types::{
-    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
+    AccountId, Address, CustodyId, Deadline, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
     ReversePath, SpecialUse, Timestamp, Uid,
 };
 
@@ -82,6 +82,8 @@ pub struct Beside {
     pub future: Option<FutureRelease>,
     /// How urgent it is (RFC 6710).
     pub priority: Priority,
+    /// Until when it is to be delivered (RFC 2852).
+    pub deliver_by: Option<Deadline>,
 }
 
 /// Where local recipients get a message.
@@ -121,7 +123,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged, tls_optional, future, priority }: Beside,
+        Beside { report, key, judged, tls_optional, future, priority, deliver_by }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
@@ -144,6 +146,9 @@ impl<D: Disk> Store<D> {
                 }
                 if priority != Priority::NORMAL {
                     work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
+                }
+                if let Some(by) = deliver_by {
+                    work.record(&actor, Record::DeliverBy { mail: accepted, by })?;
                 }
                 if tls_optional {
                     work.record(&actor, Record::TlsOptional { mail: accepted })?;

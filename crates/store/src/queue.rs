@@ -385,7 +385,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, TakenItems> {
+    pub(crate) fn taken(&self) -> MutexGuard<'_, TakenItems> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -394,7 +394,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Reads the messages' records, each once.
-    fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
+    pub(crate) fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
         let mut mails: HashMap<MailId, Arc<QueuedMail>> = HashMap::new();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {

@@ -71,6 +71,8 @@ pub struct Shared {
     accepted_wake: RwLock<Option<AcceptedWake>>,
     /// Nothing that is held is to be released before, in milliseconds as [`Timestamp`]s have them.
     pub release_at: AtomicI64,
+    /// When mail is next to be delivered by, in milliseconds; what is over was taken.
+    pub deadline: AtomicI64,
     /// What was done since the start.
     pub counts: Counts,
 }
@@ -111,6 +113,7 @@ impl Shared {
             event_wake: RwLock::new(None),
             accepted_wake: RwLock::new(None),
             release_at: AtomicI64::new(0),
+            deadline: AtomicI64::new(i64::MAX),
             counts: Counts::default(),
         }
     }
@@ -199,11 +202,14 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, events, mailboxes, accepted, made, release_at, counted } =
-            effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made, counted, .. } = effects;
+        let Effects { release_at, deadline, .. } = effects;
         self.counts.add(&counted);
         if let Some(at) = release_at {
             self.release_at.fetch_min(at.0, Ordering::AcqRel);
+        }
+        if let Some(at) = deadline {
+            self.deadline.fetch_min(at.0, Ordering::AcqRel);
         }
         let watched = !self.watches.is_empty();
         let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();

@@ -20,6 +20,7 @@ mod curl_and_swaks_work;
 mod damage_is_found_early;
 mod deleted_over_pop3;
 mod delivered_at_once;
+mod delivered_by_a_time;
 mod dmarc_reports_are_read;
 mod drills;
 mod faults_of_the_disk;

@@ -179,6 +179,7 @@ impl<E: Executor> Index<E> {
             | Record::TlsOptional { .. }
             | Record::FutureRelease { .. }
             | Record::PrioritySet { .. }
+            | Record::DeliverBy { .. }
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
             | Record::TlsPolicySeen(_)
