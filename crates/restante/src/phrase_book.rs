@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::tongue::Language;
 
 /// Members of answers that are such phrases.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 15] = [
     "did",
     "what",
     "mend",
@@ -27,6 +27,7 @@ const MEMBERS: [&str; 14] = [
     "rule",
     "why",
     "by",
+    "trouble",
 ];
 /// Deeper than any answer.
 const DEPTH_MAX: usize = 12;
@@ -34,6 +35,7 @@ const DEPTH_MAX: usize = 12;
 const BOOK: &[(&str, &str)] = &[
     // Jobs.
     ("job {} is under way", "任务 {} 已开始"),
+    ("job {} is one that goes on to its end", "任务 {} 须执行到底"),
     ("job {} is over already", "任务 {} 已经结束"),
     ("job {} ends as soon as its step is done", "任务 {} 将在本步完成后结束"),
     ("job {} takes back what job {} did", "任务 {} 正在撤销任务 {} 的操作"),
@@ -176,7 +178,6 @@ const BOOK: &[(&str, &str)] = &[
         "请在 restante.toml 中设置 backup.to 并重启",
     ),
     ("no backup was taken: {}", "未能备份：{}"),
-    ("one is being taken already", "已有一次备份在进行"),
     ("the backup could not be looked at: {}", "无法检查备份：{}"),
     ("this server signs no heads", "本服务器不签署日志头"),
     ("a server signs one within a second of its start", "服务器启动后一秒内会签署一个"),
@@ -239,6 +240,22 @@ const BOOK: &[(&str, &str)] = &[
     ("whose it is cannot be told: {}", "无法判断归属：{}"),
     ("it was not tried yet: it waits for {}", "尚未尝试：正在等待 {}"),
     ("nobody takes the mail now", "目前没有主机接收此邮件"),
+    // What should be in the DNS, and why.
+    ("this host is found", "可找到本主机"),
+    ("the name of its address", "地址对应的名称"),
+    ("mail comes here", "邮件投递到此"),
+    ("this host may send (SPF)", "允许本主机发信（SPF）"),
+    ("key that signs (DKIM)", "当前签名密钥（DKIM）"),
+    ("key that will sign (DKIM)", "即将启用的签名密钥（DKIM）"),
+    ("key of mail on its way (DKIM)", "在途邮件的签名密钥（DKIM）"),
+    ("policy (DMARC)", "策略（DMARC）"),
+    ("there is a policy for TLS (MTA-STS)", "声明有 TLS 策略（MTA-STS）"),
+    ("the policy for TLS is there (MTA-STS)", "TLS 策略所在（MTA-STS）"),
+    ("reports on TLS (TLS-RPT)", "TLS 报告（TLS-RPT）"),
+    ("the key of our certificate (DANE; needs DNSSEC)", "证书公钥（DANE，需要 DNSSEC）"),
+    ("mail programs find this service", "邮件程序可找到此服务"),
+    ("mail programs set themselves up", "邮件程序可自动配置"),
+    ("the DNS did not answer in time", "DNS 未及时应答"),
     // Alarms.
     ("the journal is damaged; see `restante scrub`", "日志已损坏；见 restante scrub"),
     ("the journal is damaged; see `restante verify`", "日志已损坏；见 restante verify"),

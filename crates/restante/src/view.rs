@@ -105,6 +105,7 @@ pub fn waiting(item: &WaitingItem) -> Value {
         "release_at": item.release_at.map(|at| at.to_string()),
         "deliver_by": item.mail.facts.deliver_by.map(|by| by.at.to_string()),
         "state": state,
+        "purge_at": item.hold.as_ref().and_then(|hold| hold.purge_at).map(|at| at.to_string()),
         "held_because": item.hold.as_ref().map(|hold| &hold.reason),
         "via": item.relay,
         "last_host": item.last.as_ref().and_then(|last| last.host.as_ref()),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Backups, Last, view};
-use crate::jobs::{Watch, ended_early};
+use crate::jobs::{Described, Watch, ended_early};
 use crate::kept_file;
 use crate::request::Failure;
 
@@ -47,13 +47,15 @@ pub enum Ask {
     Rehearse,
 }
 
-/// What a job of it is called, and what it counts.
-pub fn described(ask: &Ask) -> Option<(String, &'static str)> {
+/// A job of it.
+pub fn described(ask: &Ask) -> Option<Described> {
+    let job = |what: &str, unit, ends_early| Described { what: what.to_owned(), unit, ends_early };
     match ask {
         Ask::State => None,
-        Ask::Take => Some(("take a backup".to_owned(), "bytes")),
-        Ask::Check => Some(("check the backup".to_owned(), "percent")),
-        Ask::Rehearse => Some(("rehearse a restore of the backup".to_owned(), "percent")),
+        // What it has copied would be copied again.
+        Ask::Take => Some(job("take a backup", "bytes", false)),
+        Ask::Check => Some(job("check the backup", "percent", true)),
+        Ask::Rehearse => Some(job("rehearse a restore of the backup", "percent", true)),
     }
 }
 

@@ -8,7 +8,7 @@ mod small_files;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backup::{Backup, Source, Taken};
@@ -35,8 +35,6 @@ pub struct Backups {
     to: Option<PathBuf>,
     every: Duration,
     last: Mutex<Last>,
-    /// One is taken at a time.
-    taking: Mutex<()>,
     /// What checks came to is written by one at a time.
     keeping: Mutex<()>,
 }
@@ -65,7 +63,6 @@ impl Backups {
             to,
             every: config.backup.every,
             last: Mutex::new(Last { taken: latest, ..Last::default() }),
-            taking: Mutex::default(),
             keeping: Mutex::default(),
         })
     }
@@ -81,12 +78,6 @@ impl Backups {
         let failed = |error: &dyn std::fmt::Display| Failure {
             what: format!("no backup was taken: {error}"),
             mend: None,
-        };
-        // Two would write over each other's manifest.
-        let _alone = match self.taking.try_lock() {
-            Ok(alone) => alone,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(failed(&"one is being taken already")),
         };
         // Heads before the journal's own: a signed head must not be of more than is copied.
         let view = View::open(&heads_path(self.data.path())).ok();

@@ -13,22 +13,34 @@ pub fn is_long(request: &Request) -> bool {
     described(request).is_some()
 }
 
-/// What a job is called, and what it counts; `None` for what takes a moment.
-pub fn described(request: &Request) -> Option<(String, &'static str)> {
+/// What is said of a job.
+pub struct Described {
+    /// What it is called.
+    pub what: String,
+    /// What it counts.
+    pub unit: &'static str,
+    /// It can be cancelled.
+    pub ends_early: bool,
+}
+
+/// The job that a request is; `None` for what takes a moment.
+pub fn described(request: &Request) -> Option<Described> {
+    let steps = |what: String, unit| Some(Described { what, unit, ends_early: true });
     match request {
         Request::QueueChange { what, dry_run: false, .. } => {
-            Some((format!("change the queue: {}", what.word()), "recipients"))
+            steps(format!("change the queue: {}", what.word()), "recipients")
         }
         Request::QueueUndo { change: Some(change), .. } => {
-            Some((format!("take change {change} of the queue back"), "recipients"))
+            let what = format!("take change {change} of the queue back");
+            Some(Described { what, unit: "recipients", ends_early: false })
         }
         Request::Acts { ask: history::Ask::Undo { dry_run: false, .. } } => {
-            Some(("take acts back".to_owned(), "acts"))
+            steps("take acts back".to_owned(), "acts")
         }
         Request::Archive { ask: archive_command::Ask::Over { dry_run: false, .. } } => {
-            Some(("purge what is over its time".to_owned(), "messages"))
+            steps("purge what is over its time".to_owned(), "messages")
         }
-        Request::RestoreFound(ask) if !ask.dry_run => Some((ask.words(), "messages")),
+        Request::RestoreFound(ask) if !ask.dry_run => steps(ask.words(), "messages"),
         Request::Backups { ask } => backups::asked::described(ask),
         _ => None,
     }

@@ -20,7 +20,7 @@ use store::{Actor, Store};
 use tokio::sync::watch as signal;
 
 pub use command::{JobCommand, follow};
-pub use long::{ended_early, is_long, perform, runs_of};
+pub use long::{Described, ended_early, is_long, perform, runs_of};
 pub use watch::Watch;
 
 use crate::control::{self, Parts};
@@ -63,8 +63,7 @@ struct Known {
 
 /// One of them.
 struct Job {
-    what: String,
-    unit: &'static str,
+    is: Described,
     by: String,
     began: Timestamp,
     ended: Option<(Timestamp, Result<Value, Failure>)>,
@@ -109,6 +108,10 @@ impl Jobs {
                     let what = format!("job {job} is over already");
                     return Err(Failure { what, mend: None });
                 }
+                if !found.is.ends_early {
+                    let what = format!("job {job} is one that goes on to its end");
+                    return Err(Failure { what, mend: None });
+                }
                 found.watch.cancel();
                 Ok(did(format!("job {job} ends as soon as its step is done")))
             }
@@ -145,7 +148,7 @@ impl Jobs {
         request: Request,
         actor: Actor,
     ) -> Result<u64, Failure> {
-        let Some((what, unit)) = long::described(&request) else {
+        let Some(is) = long::described(&request) else {
             let mend = Some("ask for it as it is".to_owned());
             return Err(Failure { what: "this is no job: it takes a moment".to_owned(), mend });
         };
@@ -160,8 +163,7 @@ impl Jobs {
             known.last += 1;
             let number = known.last;
             let (by, watch) = (by(&actor), Arc::clone(&watch));
-            let job =
-                Job { what, unit, by, began: net::now(), ended: None, watch, undone_by: None };
+            let job = Job { is, by, began: net::now(), ended: None, watch, undone_by: None };
             known.jobs.insert(number, job);
             known.forget();
             // Before anybody can see it, so that a stop waits for it.
@@ -225,14 +227,15 @@ impl Job {
         let can_undo = self.undone_by.is_none() && result.and_then(long::undo_of).is_some();
         json!({
             "job": number,
-            "what": self.what,
+            "what": self.is.what,
             "by": self.by,
             "began": self.began.to_string(),
             "ended": self.ended.as_ref().map(|(at, _)| at.to_string()),
             "state": state,
             "done": done,
             "total": total,
-            "unit": self.unit,
+            "unit": self.is.unit,
+            "can_cancel": self.ended.is_none() && self.is.ends_early,
             "result": result,
             "trouble": trouble,
             "can_undo": can_undo,

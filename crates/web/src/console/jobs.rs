@@ -112,7 +112,7 @@ pub(super) async fn one(visit: &Visit<'_>, number: &str) -> Result<Answer, Troub
             }
         }
         @if !is_over {
-            @if visit.may_change() {
+            @if visit.may_change() && job["can_cancel"] == true {
                 form method="post" action={ (PATH) "/" (number) "/cancel" } {
                     (layout::key(visit))
                     button.danger type="submit" { (visit.t(Phrase::CancelJob)) }

@@ -293,6 +293,7 @@ phrases! {
     WentWrong: "That was not done", "操作未完成";
     WhatToDo: "What to do", "解决办法";
     UpdatedEvery: "This page renews itself every ten seconds.", "本页每十秒自动刷新。";
+    PurgedAt: "then purged, at", "届时清除：";
     ByConsole: "console", "控制台";
     ByCommand: "command line", "命令行";
     Actions: "Actions", "操作";
@@ -368,7 +369,7 @@ phrases! {
     ProofOf: "Proof that a message was accepted", "邮件接收证明";
     HashOnly: "Leave out what the record says", "不含记录内容";
     DownloadProof: "Download the proof", "下载证明";
-    ProofHint: "It holds the record of the acceptance, with all recipients, and is checked without this server: restante proof verify. The look is recorded.", "证明包含接收记录及全部收件人，可脱离本服务器验证：restante proof verify。此查看会记入审计日志。";
+    ProofHint: "It holds the record of the acceptance, with all recipients, and is checked without this server: restante proof verify. The look is recorded.", "证明包含接收记录及全部收件人，可脱离本服务器验证（restante proof verify）。此查看会记入审计日志。";
     NoReceipt: "That is no receipt: it looks like r2k-9f86d081.", "回执号格式不正确，应类似 r2k-9f86d081。";
     KeptHeads: "Heads that are kept", "已保存的日志头";
     Retention: "Retention and holds", "保留与法律保全";

@@ -8,7 +8,7 @@ use super::layout::{self, mail_path};
 use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
-use super::words::{bytes, count, path, state, text, time};
+use super::words::{bytes, count, moment, path, state, text, time};
 use super::{Answer, Trouble, jobs};
 
 /// Recipients that one page lists.
@@ -259,8 +259,8 @@ fn row(visit: &Visit<'_>, item: &Value) -> Markup {
                 @if let Some(why) = item["held_because"].as_str() {
                     div.quiet { (why) }
                 }
-                @if text(&item["state"]).contains("purged") {
-                    div.quiet lang="en" { (text(&item["state"])) }
+                @if let Some(at) = item["purge_at"].as_str() {
+                    div.quiet { (visit.t(Phrase::PurgedAt)) " " (moment(at)) }
                 }
             }
             td.reply { (text(&item["last_reply"]))
