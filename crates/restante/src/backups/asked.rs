@@ -78,13 +78,17 @@ impl Backups {
     }
 
     fn state(&self) -> Value {
-        let mut state = self.view();
-        if state.is_null() {
-            state = json!({ "to": self.to, "taken": null });
-        }
-        state["every_secs"] = self.every.as_secs().into();
+        let last = self.lock().clone();
+        let mut state = json!({
+            "to": self.to,
+            "every_secs": self.every.as_secs(),
+            "taken": last.taken.map(|(at, _)| at.to_string()),
+            "records": last.taken.map(|(_, records)| records),
+            "failed": last.failed,
+            "damage": last.damage,
+        });
         let now = net::now();
-        if let Some((at, _)) = self.lock().taken {
+        if let Some((at, _)) = last.taken {
             state["age_secs"] = (now.since(at).as_secs()).into();
             let is_late = !self.every.is_zero() && now.since(at) > self.every * 2;
             state["late"] = is_late.into();

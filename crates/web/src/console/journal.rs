@@ -39,7 +39,7 @@ fn backup_card(visit: &Visit<'_>, backup: &Value) -> Markup {
                         div { dt { (visit.t(Phrase::LastBackup)) }
                             dd { (time(&backup["taken"]))
                                 @if let Some(age) = backup["age_secs"].as_u64() {
-                                    " (" (span(visit.language, age)) ")" } } }
+                                    " (" (span(visit.language, age)) " " (visit.t(Phrase::Ago)) ")" } } }
                         div { dt { (visit.t(Phrase::Every)) }
                             dd { @match backup["every_secs"].as_u64() {
                                 None | Some(0) => (visit.t(Phrase::ByHandOnly)),

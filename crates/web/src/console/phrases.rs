@@ -294,6 +294,7 @@ phrases! {
     WhatToDo: "What to do", "解决办法";
     UpdatedEvery: "This page renews itself every ten seconds.", "本页每十秒自动刷新。";
     PurgedAt: "then purged, at", "届时清除：";
+    Ago: "ago", "前";
     ByConsole: "console", "控制台";
     ByCommand: "command line", "命令行";
     Actions: "Actions", "操作";

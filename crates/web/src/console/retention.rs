@@ -8,7 +8,7 @@ use super::layout::{self, mail_path};
 use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
-use super::words::{bytes, count, text, time};
+use super::words::{bytes, count, moment, text, time};
 use super::{Answer, Trouble, jobs};
 
 const PATH: &str = "/admin/retention";
@@ -54,7 +54,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Answer, Trouble> {
 
 fn rules(visit: &Visit<'_>, rules: &Value) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll { table.cards {
             thead { tr {
                 @for phrase in [Phrase::RuleOf, Phrase::KeptFor, Phrase::JunkKeptFor] {
                     th scope="col" { (visit.t(phrase)) }
@@ -63,8 +63,8 @@ fn rules(visit: &Visit<'_>, rules: &Value) -> Markup {
             tbody { @for rule in rules.as_array().into_iter().flatten() {
                 tr {
                     th.address scope="row" { (text(&rule["of"])) }
-                    td { (text(&rule["keep"])) }
-                    td { (text(&rule["spam"])) }
+                    td data-label=(visit.t(Phrase::KeptFor)) { (text(&rule["keep"])) }
+                    td data-label=(visit.t(Phrase::JunkKeptFor)) { (text(&rule["spam"])) }
                 }
             } }
         } }
@@ -114,8 +114,13 @@ fn hold(visit: &Visit<'_>, hold: &Value) -> Markup {
             th scope="row" { bdi { (name) } }
             td.address { (account) }
             td {
-                @if hold["from"].is_null() && hold["to"].is_null() { (visit.t(Phrase::AnyTime)) }
-                @else { (time(&hold["from"])) " – " (time(&hold["to"])) }
+                @match (hold["from"].as_str(), hold["to"].as_str()) {
+                    (None, None) => (visit.t(Phrase::AnyTime)),
+                    (from, to) => {
+                        @if let Some(from) = from { (moment(from)) } " – "
+                        @if let Some(to) = to { (moment(to)) }
+                    },
+                }
             }
             td.reply { bdi { (text(&hold["reason"])) } }
             td {
@@ -123,7 +128,8 @@ fn hold(visit: &Visit<'_>, hold: &Value) -> Markup {
                     None => { span.state.warn { "‖ " (visit.t(Phrase::InForce)) }
                         div.quiet { (visit.t(Phrase::Since)) " " (time(&hold["since"])) } },
                     Some(ended) => { span.state.plain { (visit.t(Phrase::HoldOver)) }
-                        div.quiet { (ended) } },
+                        @let (at, why) = ended.split_once(": ").unwrap_or((ended, ""));
+                        div.quiet { (moment(at)) " " bdi { (why) } } },
                 }
             }
             td.act {
