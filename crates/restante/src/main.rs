@@ -44,6 +44,7 @@ mod outbound;
 mod outside;
 mod overview;
 mod own_mail;
+mod own_search;
 mod permit;
 mod phrase_book;
 mod queue_command;

@@ -191,13 +191,17 @@ const fn of_archive(ask: &archive_command::Ask) -> Weight {
 /// # Errors
 /// Why not.
 pub fn may(asker: &Asker<'_>, request: &Request) -> Result<(), Denied> {
+    let never = |why: &str| Err(Denied::Never(why.to_owned()));
+    // What is narrowed to domains is so as it is asked, not within a job.
+    if let (OperatorRole::DomainAdmin { .. }, Request::Job { .. }) = (asker.role, request) {
+        return never("jobs are for those who look after the whole server");
+    }
     // A job weighs what is done in it.
     let request = match request {
         Request::Job { ask: jobs::Ask::Start { request } } => request.as_ref(),
         other => other,
     };
     let need = need(request);
-    let never = |why: &str| Err(Denied::Never(why.to_owned()));
     if makes_operators(request) {
         // Whoever has stolen a session must not make himself a door that stays open.
         return never("operators are looked after on the machine itself: restante operator");
@@ -260,7 +264,12 @@ fn may_in_domains(domains: &[Domain], request: &Request) -> Result<(), Denied> {
         | Request::AliasList
         | Request::DomainList
         | Request::Trace { .. }
-        | Request::Message { .. } => true,
+        | Request::Message { .. }
+        | Request::Search(_)
+        | Request::Archive { ask: archive_command::Ask::Retention } => true,
+        Request::BringBack { to, .. } => own(to),
+        // Acts that are named by their numbers are looked at one by one before they are taken back.
+        Request::Acts { ask } => ask.about().is_none_or(|account| account.is_some_and(&own)),
         Request::AccountAdd { address, .. }
         | Request::AccountRemove { address }
         | Request::AccountPassword { address, .. }

@@ -93,8 +93,10 @@ pub fn perform(
             break;
         }
         let mut backs = Vec::new();
-        for story in store.stories(step, &Query::default())? {
-            backs.extend(boxes.backs(&story, &mut skipped)?);
+        let traced = store.stories_all(step, &Query::default())?;
+        skip(&mut skipped, DAMAGED, traced.untold.len() as u64);
+        for story in &traced.stories {
+            backs.extend(boxes.backs(story, &mut skipped)?);
         }
         let messages: Vec<ComeBack> = backs.iter().map(|back| back.come.clone()).collect();
         if !messages.is_empty() {
@@ -115,6 +117,7 @@ pub fn perform(
 
 const THERE: &str = "in a mailbox of the account already";
 const LOST: &str = "purged or moved meanwhile";
+const DAMAGED: &str = "its record is damaged";
 const NOWHERE: &str = "never in a mailbox here";
 const PURGED: &str = "its body is gone for good";
 const NO_ACCOUNT: &str = "the account was removed";
@@ -161,7 +164,7 @@ fn found(
     })?;
     let query = Wanted::parse(text, net::now()).map_err(|error| failed(error.to_string()))?;
     let count_max = if is_trial { LOOKED_AT_MAX } else { MAILS_MAX };
-    let asked = Asked { query: &query, within: None, count_max, excerpts: false, time: TIME_MAX };
+    let asked = Asked { query: &query, sight: None, count_max, excerpts: false, time: TIME_MAX };
     let mut mails = Vec::new();
     let ended = search.find(store, &asked, &mut |told| {
         match told {
@@ -206,8 +209,10 @@ fn trial(
     let (mut skipped, mut first, mut count) = (Skipped::new(), Vec::new(), 0_u64);
     let mut accounts: BTreeMap<String, u64> = BTreeMap::new();
     for step in looked_at.chunks(STEP) {
-        for story in store.stories(step, &Query::default())? {
-            for back in boxes.backs(&story, &mut skipped)? {
+        let traced = store.stories_all(step, &Query::default())?;
+        skip(&mut skipped, DAMAGED, traced.untold.len() as u64);
+        for story in &traced.stories {
+            for back in boxes.backs(story, &mut skipped)? {
                 count += 1;
                 let account = boxes.address(back.account);
                 *accounts.entry(account.clone()).or_default() += 1;

@@ -44,6 +44,15 @@ pub fn sentences(
             told.push((event.entry.at, sentence));
         }
     }
+    for (seq, why) in &story.damaged {
+        let seq = seq.0;
+        let sentence = say!(
+            language,
+            "record {seq} of this story cannot be read any more: {why}",
+            "此经过的第 {seq} 号记录已无法读取：{why}"
+        );
+        told.push((told.last().map_or(story.facts.accepted, |(at, _)| *at), sentence));
+    }
     told
 }
 

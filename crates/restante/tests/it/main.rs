@@ -43,6 +43,7 @@ mod mbsync_keeps_both_sides;
 mod operators_over_http;
 mod other_opinions;
 mod other_servers;
+mod owners_find_their_mail;
 mod owners_help_themselves;
 mod phrase_book;
 mod pop3_programs_fetch;
