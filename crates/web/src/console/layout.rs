@@ -46,7 +46,7 @@ impl<'a> Frame<'a> {
 const SECTIONS: [(&str, Phrase, bool); 15] = [
     ("/admin", Phrase::Overview, false),
     ("/admin/trace", Phrase::Trace, true),
-    ("/admin/archive", Phrase::Archive, false),
+    ("/admin/archive", Phrase::Archive, true),
     ("/admin/history", Phrase::History, false),
     ("/admin/queue", Phrase::Queue, false),
     ("/admin/held", Phrase::HeldMail, false),
