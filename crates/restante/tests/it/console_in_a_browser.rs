@@ -55,11 +55,11 @@ fn what_a_thief_deleted_is_found_and_put_back() {
 }
 
 #[test]
-fn a_thousand_are_restored_with_progress_and_cancelled_half_way() {
+fn hundreds_are_restored_with_progress_and_cancelled_half_way() {
     let mut house = House::made("127.0.0.1:1");
     house.set("search", "rebuild_percent = 100");
     house.start();
-    house.fill(ALICE, "INBOX", 7, 1000);
+    house.fill(ALICE, "INBOX", 7, 500);
     browse(&house, "console_bulk.py");
 }
 
