@@ -390,6 +390,7 @@ phrases! {
     AnyTime: "at any time", "任何时间";
     InForce: "in force", "生效中";
     HoldOver: "over", "已结束";
+    WhyEnd: "Why", "原因";
     EndHold: "End it", "结束保全";
     AddHold: "Add a hold", "添加保全";
     HoldName: "What it is called", "名称";

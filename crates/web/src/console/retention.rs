@@ -138,7 +138,7 @@ fn hold(visit: &Visit<'_>, hold: &Value) -> Markup {
                         (layout::key(visit))
                         input type="hidden" name="name" value=(name);
                         input type="hidden" name="account" value=(account);
-                        input.short name="reason" required placeholder=(visit.t(Phrase::Why))
+                        input.short name="reason" required placeholder=(visit.t(Phrase::WhyEnd))
                             aria-label={ (visit.t(Phrase::Reason)) ": " (name) };
                         " " button.small.danger type="submit" { (visit.t(Phrase::EndHold)) }
                     }
