@@ -141,6 +141,10 @@ pub enum Request {
     Audit {
         /// What was accepted before this must not be queued any more, in milliseconds.
         too_old: i64,
+        /// What had fewer attempts than this came to its first one late,
+        tries_least: u32,
+        /// and must not be queued any more if it was accepted before this.
+        late: i64,
     },
     /// Take a backup into this directory.
     Backup {
@@ -325,7 +329,10 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             store.remove_token(actor, token).wait()?;
             Ok(did(format!("token {token} is worth nothing any more")))
         }
-        Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
+        Request::Audit { too_old, tries_least, late } => {
+            let (before, late_before) = (Timestamp(too_old), Timestamp(late));
+            crate::auditing::whole(store, store::TooOld { before, tries_least, late_before })
+        }
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
         // Whoever takes the request does these before.
         Request::Proof { .. }

@@ -9,6 +9,7 @@ mod audited;
 mod changes;
 mod extracted;
 mod groups;
+mod hooks;
 mod lanes;
 mod mended;
 mod model;
