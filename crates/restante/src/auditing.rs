@@ -131,8 +131,14 @@ fn view(audit: &Audit) -> Value {
     })
 }
 
-/// One whole round, now.
-pub fn whole(store: &Store, too_old: TooOld) -> Result<Value, Failure> {
+/// One whole round, now; the times in milliseconds.
+pub fn whole(
+    store: &Store,
+    (before, late_before): (i64, i64),
+    tries_least: u32,
+) -> Result<Value, Failure> {
+    let (before, late_before) = (Timestamp(before), Timestamp(late_before));
+    let too_old = TooOld { before, tries_least, late_before };
     let mut auditor = Auditor::default();
     for _ in 0..LOOKS_MAX {
         let audit = store.audit(&mut auditor, too_old)?;
