@@ -153,6 +153,7 @@ fn of_route(domain: Option<&Domain>, language: Language) -> String {
 /// What was done with mail, and with how long it is kept.
 fn of_mail(record: &Record, account: &dyn Fn(&AccountId) -> String, language: Language) -> String {
     match record {
+        Record::Accepted(_) => say!(language, "put a message into a mailbox", "将邮件放入邮箱"),
         Record::Restored { messages, .. } => {
             let count = messages.len();
             say!(
@@ -291,7 +292,7 @@ fn operator_act(act: &OperatorAct, name: &str, language: Language) -> String {
             say!(language, "{name} signed in from {ip} ({agent})", "{name} 从 {ip} 登录（{agent}）")
         }
         OperatorAct::SignedOut { ip } => {
-            say!(language, "{name} signed out from {ip}", "{name} 从 {ip} 退出登录")
+            say!(language, "ended a session of {name} from {ip}", "从 {ip} 结束了 {name} 的会话")
         }
     }
 }

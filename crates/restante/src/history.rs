@@ -93,7 +93,9 @@ struct Which {
 }
 
 /// The same for the control socket.
+// A misspelt member would leave it out, and mean more than was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     account: Option<Address>,
     mailbox: Option<String>,
@@ -216,15 +218,10 @@ impl History {
 impl Undo {
     pub fn request(self) -> anyhow::Result<Request> {
         let filter = Filter { redo: self.redo, ..self.which.filter()? };
-        let narrow = Filter { since: None, until: None, ..filter.clone() };
         anyhow::ensure!(
             self.acts.is_empty() != (filter == Filter::default()),
             "name acts by their numbers, or say whose with --session, --ip, --by or --account \
              (see --help)"
-        );
-        anyhow::ensure!(
-            !self.acts.is_empty() || narrow != Filter::default(),
-            "a time alone would take back what everybody did: add --session, --ip, --by or --account"
         );
         let count: u64 = self.acts.iter().fold(0, |sum: u64, (first, last)| {
             sum.saturating_add((last - first).saturating_add(1))
@@ -247,6 +244,17 @@ impl Filter {
     pub fn redo(text: &str) -> Option<Self> {
         let runs = text.split(',').take(RUNS_MAX).map(|run| parse_range(run).ok());
         Some(Self { redo: runs.collect::<Option<_>>()?, ..Self::default() })
+    }
+
+    fn check_says_whose(&self) -> Result<(), Failure> {
+        let narrow = Self { since: None, until: None, ..self.clone() };
+        if narrow != Self::default() {
+            return Ok(());
+        }
+        Err(Failure {
+            what: "a time alone would take back what everybody did".to_owned(),
+            mend: Some("add --session, --ip, --by or --account".to_owned()),
+        })
     }
 
     fn read(&self, store: &Store) -> Result<ActFilter, Failure> {
@@ -373,6 +381,7 @@ fn wanted(
     let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
         // An undo that is taken back holds itself.
         Some(filter) => {
+            filter.check_says_whose()?;
             (vec![ActFilter { standing: filter.redo.is_empty(), ..filter.read(store)? }], true)
         }
         None => {

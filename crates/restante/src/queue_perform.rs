@@ -125,6 +125,7 @@ fn wanted(
     filter: &Filter,
     each: &mut dyn FnMut(&WaitingItem),
 ) -> Result<Vec<CustodyId>, Failure> {
+    filter.check_says_which()?;
     let read = filter.read(store, net::now())?;
     let mut custodies: Vec<CustodyId> = Vec::new();
     store.find_waiting(&read, false, &mut |item| {

@@ -246,7 +246,7 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             "it was empty",
         ),
         Request::QueueList { .. } => rows(
-            answer,
+            &waits_in_words(answer),
             &["receipt", "from", "to", "bytes", "state", "attempts", "next_try", "last_reply"],
             "nothing is queued",
         ),
@@ -268,6 +268,17 @@ fn would_restore(answer: &Value) {
     for (why, count) in answer["skipped"].as_object().into_iter().flatten() {
         println!("{count} stay as they are: {why}");
     }
+}
+
+/// What waits for a limit of ours says so where its state is.
+fn waits_in_words(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    for item in answer.as_array_mut().into_iter().flatten() {
+        if item["waits_for"].is_string() {
+            item["state"] = item["waits_for"].take();
+        }
+    }
+    answer
 }
 
 /// A value as people read it.
@@ -392,6 +403,9 @@ fn watched(answer: &Value) {
         println!("Reading the journal again: {percent} %, last round ended {finished}");
         for damage in scrub["damage"].as_array().into_iter().flatten() {
             println!("  {} {}", bad("damaged"), text(damage));
+        }
+        for healed in scrub["healed"].as_array().into_iter().flatten() {
+            println!("  {} {}", good("healed"), text(healed));
         }
     }
 }

@@ -295,6 +295,7 @@ impl<'a> Teller<'a> {
                 let what = tongue::looked_at(looked.at, language);
                 vec![say!(language, "{who} looked at {what} of it", "{who}查看了它的{what}")]
             }
+            Record::Healed(healed) => vec![story_changes::healed(healed, language)],
             Record::Reported(report) => vec![story_changes::report(report, language)],
             Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
                 Some(secs) => say!(
@@ -465,7 +466,7 @@ fn account_name(id: AccountId, directory: &Directory, language: Language) -> Str
 fn same_address(tried: &store::Tried, outcome: &Outcome) -> Option<std::net::IpAddr> {
     match outcome {
         Outcome::Deferred { .. } | Outcome::Uncertain { .. } => tried.tries.last()?.source,
-        Outcome::Relayed { .. } | Outcome::Returned { .. } => None,
+        Outcome::Relayed { .. } | Outcome::Returned { .. } | Outcome::Waits { .. } => None,
     }
 }
 
@@ -476,6 +477,18 @@ fn host(peer: &Peer, language: Language) -> String {
     };
     let Peer { host, ip, port, .. } = peer;
     say!(language, "{host} [{ip}]:{port} {security}", "{host} [{ip}]:{port}（{security}）")
+}
+
+/// That the sender was told of a delay.
+fn told_of_delay(report: Option<MailId>, language: Language) -> String {
+    match report.map(short_receipt) {
+        Some(report) => say!(
+            language,
+            "; the sender was told of the delay in {report}",
+            "；已在 {report} 中告知发件人延迟"
+        ),
+        None => String::new(),
+    }
 }
 
 impl Teller<'_> {
@@ -517,19 +530,21 @@ impl Teller<'_> {
                 )
             }
             Outcome::Deferred { reason, status, reply, due, report } => {
-                let told = match report.map(short_receipt) {
-                    Some(report) => say!(
-                        language,
-                        "; the sender was told of the delay in {report}",
-                        "；已在 {report} 中告知发件人延迟"
-                    ),
-                    None => String::new(),
-                };
                 let (said, reason) = (said(reply), phrase_book::in_language(reason, language));
+                let told = told_of_delay(*report, language);
                 say!(
                     language,
                     "{to}: not taken{by} ({status}): {reason}{said}; next try {due}{told}",
                     "{to}：未被接收{by}（{status}）：{reason}{said}；下次尝试 {due}{told}"
+                )
+            }
+            Outcome::Waits { reason, due, report } => {
+                let reason = phrase_book::in_language(reason, language);
+                let told = told_of_delay(*report, language);
+                say!(
+                    language,
+                    "{to}: {reason}; looked at again {due}{told}",
+                    "{to}：{reason}；将于 {due} 再次处理{told}"
                 )
             }
             Outcome::Uncertain { reason, due } => {

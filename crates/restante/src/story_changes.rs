@@ -1,7 +1,9 @@
 //! What people did with mail that was not settled, in sentences.
 
 use mail_types::{ByMode, Deadline};
-use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
+use store::{
+    ChangeKind, Changed, Condition, CustodiesChanged, Healed, HeldBy, Hold, ReportKind, Reported,
+};
 
 use crate::phrase_book;
 use crate::tongue::{self, Language, say};
@@ -57,6 +59,16 @@ pub fn report(report: &Reported, language: Language) -> String {
         language,
         "it is our {what} report about {about} from {begin} to {end}, id {id}",
         "这是本服务器关于 {about} 的 {what} 报告，时段 {begin} 至 {end}，编号 {id}"
+    )
+}
+
+/// That it was damaged on the disk, and is not any more.
+pub fn healed(healed: &Healed, language: Language) -> String {
+    let (what, from) = (&healed.what, &healed.from);
+    say!(
+        language,
+        "it was damaged on the disk ({what}) and written once more from the backup in {from}",
+        "它在磁盘上曾损坏（{what}），已从 {from} 的备份重新写入"
     )
 }
 

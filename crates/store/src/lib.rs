@@ -35,6 +35,7 @@ mod extracting;
 mod flags;
 mod flow;
 mod found;
+mod healing;
 mod hooks;
 mod imported;
 mod index;
@@ -64,6 +65,7 @@ mod record_accepted;
 mod record_account;
 mod record_archive;
 mod record_doors;
+mod record_healed;
 mod record_held;
 mod record_judged;
 mod record_operator;
@@ -102,7 +104,7 @@ pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, N
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
 pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
-pub use audit::{Audit, Auditor};
+pub use audit::{Audit, Auditor, TooOld};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use bring_back::{BroughtBack, CameBack, ComeBack};
 pub use changes::{ChangeOutcome, Pause, Wish};
@@ -114,6 +116,7 @@ pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use flow::{FlowKind, FlowMinute};
 pub use found::KnownBy;
+pub use healing::{Copied, HealError};
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
@@ -142,6 +145,7 @@ pub use record::{
 pub use record_archive::{
     HoldsEnded, Keep, LegalHold, PurgeRule, Purged, RetentionOf, RetentionRule,
 };
+pub use record_healed::Healed;
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };

@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use backup::{Backup, BackupError};
+use backup::BackupError;
 use mail_types::Timestamp;
 use rustix::process::{Pid, setpriority_process};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Backups, Last, view};
+use super::{Backups, view};
 use crate::jobs::{Described, Watch, ended_early};
 use crate::kept_file;
 use crate::request::Failure;
@@ -63,7 +63,7 @@ impl Backups {
     /// Answers, or does it; blocks.
     pub fn answer(&self, ask: Ask, watch: &Watch) -> Result<Value, Failure> {
         match ask {
-            Ask::State => Ok(self.state()),
+            Ask::State => Ok(self.health()),
             Ask::Take => self.take_now(watch),
             Ask::Check => self.examine("check", watch),
             Ask::Rehearse => self.examine("rehearse", watch),
@@ -72,12 +72,13 @@ impl Backups {
 
     fn to(&self) -> Result<&Path, Failure> {
         self.to.as_deref().ok_or_else(|| Failure {
-            what: "the settings name no backup".to_owned(),
-            mend: Some("set backup.to in restante.toml and start again".to_owned()),
+            what: "the settings name no place for backups".to_owned(),
+            mend: Some("set backup.to in restante.toml".to_owned()),
         })
     }
 
-    fn state(&self) -> Value {
+    fn health(&self) -> Value {
+        self.look_what_is_there();
         let last = self.lock().clone();
         let mut state = json!({
             "to": self.to,
@@ -93,9 +94,9 @@ impl Backups {
             let is_late = !self.every.is_zero() && now.since(at) > self.every * 2;
             state["late"] = is_late.into();
         }
-        let manifest = self.to.as_ref().map(|to| Backup::at(to).manifest());
-        match manifest {
-            Some(Ok(manifest)) => {
+        let Ok(backup) = self.configured() else { return state };
+        match backup.manifest() {
+            Ok(manifest) => {
                 let points = manifest.points.iter().rev().take(POINTS_MAX).map(|point| {
                     json!({
                         "taken": Timestamp(point.taken).to_string(),
@@ -107,9 +108,8 @@ impl Backups {
                 state["bytes"] = manifest.bytes().into();
             }
             // None was taken yet.
-            Some(Err(BackupError::None(_))) => {}
-            Some(Err(error)) => state["unreadable_because"] = error.to_string().into(),
-            None => {}
+            Err(BackupError::None(_)) => {}
+            Err(error) => state["unreadable_because"] = error.to_string().into(),
         }
         let kept = self.kept();
         state["checked"] = kept["check"].clone();
@@ -119,15 +119,10 @@ impl Backups {
 
     fn take_now(&self, watch: &Watch) -> Result<Value, Failure> {
         let to = self.to()?;
-        let taken = self.take(to, &mut |done, all| watch.at(done, all))?;
         let now = net::now();
+        let taken = self.take(to, &[], &mut |done, all| watch.at(done, all))?;
         let mut answer = view(&taken);
-        *self.lock() = Last {
-            taken: Some((now, taken.records)),
-            tried: Some(now),
-            failed: None,
-            damage: taken.damage,
-        };
+        self.note_taken(now, &taken);
         let copied = config::format_bytes(taken.copied_bytes);
         answer["did"] = format!("{} records are backed up; {copied} copied", taken.records).into();
         Ok(answer)

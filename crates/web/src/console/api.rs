@@ -72,12 +72,14 @@ const PATHS: &[Path] = paths! {
     "GET" "holds" => "archive/holds" ("all") "Legal holds";
     "POST" "holds" => "archive/add-hold" ("name", "accounts", "from", "until", "reason") "Keep all mail of accounts";
     "DELETE" "holds/{name}" => "archive/remove-hold" ("account", "reason") "End a legal hold";
-    "GET" "backup" => "backups/state" () "How old the backup is, and what checks of it came to";
-    "POST" "backup/take" => "backups/take" () "Take a backup, and wait for it; POST jobs does it as a job";
-    "POST" "backup/check" => "backups/check" () "Read every byte of the backup, and wait for it";
+    "GET" "backup/health" => "backups/state" () "How old the backup is, and what checks of it came to";
     "POST" "backup/rehearse" => "backups/rehearse" () "Restore the backup elsewhere and verify it, and wait for that";
     "GET" "head" => "head-state" () "The latest signed head, and where heads are sent";
     "GET" "proof/{receipt}" => "proof" ("hash_only") "Proof that a message was accepted; the look is recorded";
+    "GET" "backup" => "backup-state" () "The schedule of backups, and what was begun here";
+    "GET" "backup/points" => "backup-points" () "What can be restored";
+    "POST" "backup/start" => "backup-start" () "Take a backup now; look at the state for how far it is";
+    "POST" "backup/check" => "backup-check" () "Compare every byte of the backup; the same";
     "GET" "audit" => "operator-log" ("before", "who", "count_max") "What operators did, the latest first";
 };
 

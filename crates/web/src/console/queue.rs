@@ -259,6 +259,9 @@ fn row(visit: &Visit<'_>, item: &Value) -> Markup {
                 @if let Some(why) = item["held_because"].as_str() {
                     div.quiet { (why) }
                 }
+                @if let Some(what) = item["waits_for"].as_str() {
+                    div.quiet { (what) }
+                }
                 @if let Some(at) = item["purge_at"].as_str() {
                     div.quiet { (visit.t(Phrase::PurgedAt)) " " (moment(at)) }
                 }
