@@ -340,10 +340,12 @@ impl Change {
         match (standing, next) {
             (Some(standing), Ok(is)) => {
                 // The next UID of a mailbox is known only behind this one.
-                let flush = matches!(is, Condition::Delivered { .. });
+                let delivered = matches!(is, Condition::Delivered { .. });
                 self.items.push(Changed { custody, was: standing.condition, is });
-                if flush {
+                if delivered || self.items.len() >= CUSTODIES_PER_JOB {
                     self.flush(work)?;
+                }
+                if delivered {
                     if let Some((mail, report)) = self.reports.remove(&custody) {
                         // A sender that does not exist here is told nothing.
                         crate::queue::accept_report(work, mail, report)?;
