@@ -85,6 +85,10 @@ CREATE TABLE act (
 CREATE INDEX act_mailbox ON act (mailbox, seq);
 CREATE INDEX act_thing ON act (mailbox, kind, owner, subject, seq)
   WHERE undone IS NULL AND kind NOT IN (7, 8, 9, 10, 11, 12);
+CREATE TABLE act_run (
+  session INTEGER NOT NULL, ip TEXT NOT NULL, run INTEGER NOT NULL,
+  PRIMARY KEY (session, ip, run)) WITHOUT ROWID;
+CREATE INDEX act_run_ip ON act_run (ip, run);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -177,7 +181,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 47] = [
+pub const TABLES: [(&str, &str); 48] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -236,6 +240,7 @@ pub const TABLES: [(&str, &str); 47] = [
         "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
          segment, place, before, undone, undoes FROM act ORDER BY seq",
     ),
+    ("act_run", "SELECT session, ip, run FROM act_run ORDER BY session, ip, run"),
     (
         "queue",
         "SELECT custody, mail, destination, account, priority, again, due, attempts, begun, \
