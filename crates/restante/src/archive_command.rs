@@ -347,16 +347,31 @@ fn over(
             }));
         }
     })?;
-    let PurgeOutcome { purged, bytes, on_hold } = outcome;
+    let PurgeOutcome { purged, bytes, on_hold, damaged } = outcome;
     let size = config::format_bytes(bytes);
     if dry_run {
-        return Ok(json!({ "due": purged, "bytes": bytes, "on_hold": on_hold, "first": listed }));
+        return Ok(json!({
+            "due": purged,
+            "bytes": bytes,
+            "on_hold": on_hold,
+            "damaged": damaged,
+            "first": listed,
+        }));
     }
-    let text = match on_hold {
-        0 => format!("{purged} messages purged, {size}"),
-        on_hold => format!("{purged} messages purged, {size}; {on_hold} kept by legal holds"),
-    };
-    Ok(json!({ "did": text, "purged": purged, "bytes": bytes, "on_hold": on_hold }))
+    let mut text = format!("{purged} messages purged, {size}");
+    if on_hold > 0 {
+        text.push_str(&format!("; {on_hold} kept by legal holds"));
+    }
+    if damaged > 0 {
+        text.push_str(&format!("; {damaged} stay, whose records cannot be read"));
+    }
+    Ok(json!({
+        "did": text,
+        "purged": purged,
+        "bytes": bytes,
+        "on_hold": on_hold,
+        "damaged": damaged,
+    }))
 }
 
 fn retention_of(store: &Store, text: &str) -> Result<RetentionOf, Failure> {

@@ -56,11 +56,8 @@ pub const fn is_of_mail(kind: ActKind) -> bool {
 
 /// What was deleted of an account's mail, the latest first.
 pub fn deleted(store: &Store, account: AccountId, days: u32) -> Result<Value, Problem> {
-    let filter = ActFilter {
-        owner: Some(account),
-        since: Some(since(days)),
-        ..ActFilter::default()
-    };
+    let filter =
+        ActFilter { owner: Some(account), since: Some(since(days)), ..ActFilter::default() };
     let mut acts: Vec<Act> = Vec::new();
     // What somebody deleted by taking back what put it there is deleted like anything else.
     let listed = store.acts(&filter, &mut |act| {

@@ -49,6 +49,7 @@ mod naming;
 mod open;
 mod operator;
 mod operators;
+mod own_pairs;
 mod pending;
 mod places;
 mod proved;

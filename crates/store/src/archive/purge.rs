@@ -187,10 +187,11 @@ impl<D: Disk> Store<D> {
                 Ok(Record::Purged(purged)) => purged.mails,
                 Ok(_) => continue,
                 // The index knows them as well; it takes longer.
-                Err(error) => {
+                Err(error) if error.is_of_one_message() => {
                     tracing::warn!(record = seq.0, %error, "a record of a purge cannot be read");
                     self.purged_by(*seq)?
                 }
+                Err(error) => return Err(error),
             };
             let facts = self.mail_facts(&mails)?;
             bodies.extend(facts.iter().map(|facts| (facts.receipt.mail, facts.body_at)));
