@@ -267,10 +267,10 @@ impl<D: Disk> Store<D> {
             for act in page {
                 if let Some(since) = filter.since.filter(|since| act.at < *since) {
                     // A clock that was set back once is not the end of it.
-                    match act.at.0 < since.0.saturating_sub(CLOCK_BACK_MILLIS) {
-                        true => return Ok(false),
-                        false => continue,
+                    if act.at.0 < since.0.saturating_sub(CLOCK_BACK_MILLIS) {
+                        return Ok(false);
                     }
+                    continue;
                 }
                 if filter.takes(&act) && !self.cancels(filter, &act)? && !on_act(act) {
                     return Ok(false);

@@ -345,11 +345,9 @@ impl Change {
                 if delivered || self.items.len() >= CUSTODIES_PER_JOB {
                     self.flush(work)?;
                 }
-                if delivered {
-                    if let Some((mail, report)) = self.reports.remove(&custody) {
-                        // A sender that does not exist here is told nothing.
-                        crate::queue::accept_report(work, mail, report)?;
-                    }
+                if delivered && let Some((mail, report)) = self.reports.remove(&custody) {
+                    // A sender that does not exist here is told nothing.
+                    crate::queue::accept_report(work, mail, report)?;
                 }
             }
             (_, Err(why)) => *self.outcome.skipped.entry(why).or_default() += 1,

@@ -37,7 +37,9 @@ impl ClockWatch {
                 self.jump = Some((ahead, now));
             }
         }
-        self.jump.take_if(|(_, at)| now.duration_since(*at) >= BELIEVED_AFTER);
+        if self.jump.is_some_and(|(_, at)| now.duration_since(at) >= BELIEVED_AFTER) {
+            self.jump = None;
+        }
         self.jump.map(|(ahead, _)| ahead)
     }
 

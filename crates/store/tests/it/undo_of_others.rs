@@ -11,11 +11,11 @@ use crate::undo::{acts, append, in_session, of_session, open, proved, undo_all};
 
 const BOSS: &str = "Other Users/bob@example.org/Inbound";
 
-/// Bob's mailbox into which Ann may put messages, and no more.
+/// Bob's mailbox into which Ann may put messages, with their flags, and no more.
 fn shared(store: &Store, ann: AccountId, bob: AccountId) -> MailboxId {
     store.create_mailbox(session(bob), "Inbound", None).wait().unwrap();
     let grantee = Grantee { account: Some(ann), negative: false };
-    let rights = Rights::from_iter([Right::Lookup, Right::Insert]);
+    let rights = Rights::from_iter([Right::Lookup, Right::Insert, Right::Write]);
     let change = AclChange::Replace(rights);
     store.set_acl(session(bob), "Inbound", grantee, change).wait().unwrap();
     store.mailbox(bob, "Inbound").unwrap().unwrap().id
