@@ -3,7 +3,7 @@
 
 use mail_types::{AccountId, Flags, MailboxId, Right, Rights, SystemFlag};
 use store::{
-    AclChange, Act, ActFilter, ActKind, BroughtBack, FlagsChange, Grantee, Refused, Store,
+    AclChange, Act, ActFilter, ActKind, BroughtBack, FlagsChange, Grantee, Refused, Store, Vanished,
 };
 
 use crate::support::{operator, populate, session};
@@ -198,5 +198,39 @@ fn keywords_of_a_message_are_limited() {
     assert_eq!(set(FlagsChange::Replace, keywords("b", 256)), refused);
     assert_eq!(set(FlagsChange::Replace, keywords("b", 30)), Ok(()));
     assert_eq!(set(FlagsChange::Remove, keywords("b", 30)), Ok(()));
+    proved(store, root.path());
+}
+
+/// RFC 7162 §3.2.5.1: who saw the mailbox before it was deleted is told what did not come back.
+#[test]
+fn a_mailbox_that_comes_back_tells_what_does_not() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let (ann, _) = populate(&store);
+    store.create_mailbox(session(ann), "Work", None).wait().unwrap();
+    append(&store, session(ann), "Work", "one").unwrap();
+    append(&store, session(ann), "Work", "two").unwrap();
+    let work = store.mailbox(ann, "Work").unwrap().unwrap();
+    let mut open_one = store.open_mailbox(work.id).unwrap().unwrap();
+    let first = mail_types::MailId(open_one.take().unwrap().row(0).mail);
+    drop(open_one);
+    store.delete_mailbox(in_session(ann, 2), "Work").wait().unwrap();
+    store.purge(&operator(), first, "erasure".to_owned(), false).unwrap();
+    assert_eq!(undo_all(&store, &of_session(2)).undone.len(), 1);
+    assert_eq!(count(&store, ann, "Work"), 1);
+    let vanished = store.vanished(work.id, work.mod_seq, 10).unwrap();
+    assert_eq!(vanished, Vanished::Uids(vec![1]));
+    proved(store, root.path());
+}
+
+#[test]
+fn what_changes_nothing_is_no_act() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let (ann, _) = populate(&store);
+    for subscribed in [true, true, false, false] {
+        store.set_subscribed(in_session(ann, 2), "News", subscribed).wait().unwrap();
+    }
+    assert_eq!(acts(&store, &of_session(2)).len(), 2);
     proved(store, root.path());
 }
