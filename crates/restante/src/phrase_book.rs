@@ -35,6 +35,7 @@ const DEPTH_MAX: usize = 12;
 const BOOK: &[(&str, &str)] = &[
     ("jobs are for those who look after the whole server", "任务仅供管理整个服务器的人员使用"),
     ("the record of its acceptance is damaged: {}", "接收记录已损坏：{}"),
+    ("{} stay, whose records cannot be read", "{} 封保留，其记录无法读取"),
     ("its record is damaged", "其记录已损坏"),
     // Jobs.
     ("job {} is under way", "任务 {} 已开始"),
