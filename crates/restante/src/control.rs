@@ -222,7 +222,7 @@ pub async fn done(
     let is_flow = matches!(request, Request::Flow { .. });
     let mut result = work(store, request, actor).await;
     if asks_queue && let Ok(answer) = &mut result {
-        queue_waits::tell(answer, |to| runner.wait_of(to));
+        queue_waits::tell(answer, |to, relay| runner.wait_of(to, relay));
     }
     if changes_queue {
         // What lies ready to be sent is not what it was.

@@ -253,6 +253,9 @@ impl Filter {
 
     pub fn read(&self, store: &Store, now: Timestamp) -> Result<WaitingFilter, Failure> {
         let mut filter = WaitingFilter::default();
+        if !self.custody.is_empty() {
+            filter.custodies = Some(self.custody.iter().copied().map(CustodyId).collect());
+        }
         match self.which.as_deref().map(Which::parse).transpose().map_err(wrong)? {
             None | Some(Which::All) => {}
             Some(Which::Mail { number, .. }) => filter.mail = Some(MailId(number)),
