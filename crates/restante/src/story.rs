@@ -39,6 +39,11 @@ pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String
             told.push((event.entry.at, sentence));
         }
     }
+    for (seq, why) in &story.damaged {
+        let seq = seq.0;
+        let sentence = format!("record {seq} of this story cannot be read any more: {why}");
+        told.push((told.last().map_or(story.facts.accepted, |(at, _)| *at), sentence));
+    }
     told
 }
 

@@ -2,7 +2,7 @@
 
 use mail_types::AccountId;
 use serde_json::{Value, json};
-use store::{Directory, HeldBy, Hold, Store, StoreError, Story, WaitingItem};
+use store::{Directory, HeldBy, Hold, Store, StoreError, Story, Untold, WaitingItem};
 
 use crate::{story, story_judged, story_tries};
 
@@ -108,6 +108,23 @@ pub fn waiting(item: &WaitingItem) -> Value {
         "via": item.relay,
         "last_host": item.last.as_ref().and_then(|last| last.host.as_ref()),
         "last_reply": item.last.as_ref().map(|last| &last.said),
+    })
+}
+
+/// A message whose story cannot be told, in the place of one.
+pub fn untold(untold: &Untold) -> Value {
+    let facts = &untold.facts;
+    let what = format!("the record of its acceptance is damaged: {}", untold.why);
+    let line = json!({ "at": facts.accepted.to_string(), "what": what });
+    json!({
+        "receipt": facts.receipt.to_string(),
+        "accepted": facts.accepted.to_string(),
+        "bytes": facts.body_bytes,
+        "recipients": [],
+        "tries": [],
+        "story": [line],
+        "now": ["its body may be whole all the same: restante verify tells of the damage"],
+        "lost": untold.why,
     })
 }
 

@@ -56,6 +56,49 @@ pub struct Arrived {
     pub recipients: Vec<Recipient>,
 }
 
+impl Arrived {
+    /// A message from `<>` of which nothing else was said: no wish of a sender's, nothing of its
+    /// header.
+    #[must_use]
+    pub fn plain(
+        mail: MailId,
+        (actor, source): (Actor, Source),
+        body: Body,
+        recipients: Vec<Recipient>,
+    ) -> Self {
+        Self {
+            mail,
+            actor,
+            source,
+            reverse_path: ReversePath::Null,
+            envelope_id: None,
+            return_headers_only: None,
+            eight_bit: false,
+            smtp_utf8: false,
+            requires_tls: false,
+            body,
+            message_id: None,
+            subject: None,
+            recipients,
+        }
+    }
+}
+
+impl Recipient {
+    /// An address with which nothing else was said.
+    #[must_use]
+    pub fn plain(address: Address) -> Self {
+        Self { address, notify: None, original_recipient: None }
+    }
+
+    /// One whose reports nobody reads (RFC 3461 §4.1: NOTIFY=NEVER).
+    #[must_use]
+    pub fn silent(address: Address) -> Self {
+        let notify = Notify { never: true, success: false, failure: false, delay: false };
+        Self { address, notify: Some(notify), original_recipient: None }
+    }
+}
+
 /// One RCPT TO.
 #[derive(Clone, Debug)]
 pub struct Recipient {

@@ -157,7 +157,7 @@ pub use send_key::{SendKey, SentBefore};
 pub use sent::Sent;
 pub use shared::{AcceptedWake, Alarm, DirectoryWake, EventWake, QueueWake};
 pub use sql::SqlError;
-pub use trace::{CustodyStory, Event, Query, Story};
+pub use trace::{CustodyStory, Event, Query, Story, Traced, Untold};
 pub use undo::UndoOutcome;
 pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_against, verify_on};

@@ -33,6 +33,12 @@ pub struct MailFacts {
 }
 
 impl<D: Disk> Store<D> {
+    /// The time as the store has it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Where these messages lie; those that do not exist are left out.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 21;
+pub const VERSION: i64 = 22;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -81,6 +81,10 @@ CREATE TABLE act (
   actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL, undone INTEGER, undoes INTEGER, before BLOB);
 CREATE INDEX act_mailbox ON act (mailbox, seq);
+CREATE TABLE act_run (
+  session INTEGER NOT NULL, ip TEXT NOT NULL, run INTEGER NOT NULL,
+  PRIMARY KEY (session, ip, run)) WITHOUT ROWID;
+CREATE INDEX act_run_ip ON act_run (ip, run);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -172,7 +176,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 47] = [
+pub const TABLES: [(&str, &str); 48] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -231,6 +235,7 @@ pub const TABLES: [(&str, &str); 47] = [
         "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
          segment, place, before, undone, undoes FROM act ORDER BY seq",
     ),
+    ("act_run", "SELECT session, ip, run FROM act_run ORDER BY session, ip, run"),
     (
         "queue",
         "SELECT custody, mail, destination, account, priority, again, due, attempts, begun, \

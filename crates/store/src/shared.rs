@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mail_types::{AccountId, MailId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
+use crate::archive::Swept;
 use crate::counts::Counts;
 use crate::directory::Directory;
 use crate::effects::Effects;
@@ -75,6 +76,8 @@ pub struct Shared {
     pub deadline: AtomicI64,
     /// What was done since the start.
     pub counts: Counts,
+    /// What the last look for mail whose time is over has found.
+    swept: Mutex<Swept>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -115,7 +118,13 @@ impl Shared {
             release_at: AtomicI64::new(0),
             deadline: AtomicI64::new(i64::MAX),
             counts: Counts::default(),
+            swept: Mutex::default(),
         }
+    }
+
+    /// One sweep at a time has it.
+    pub fn swept(&self) -> MutexGuard<'_, Swept> {
+        lock(&self.swept)
     }
 
     pub fn directory(&self) -> Arc<Directory> {

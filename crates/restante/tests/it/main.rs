@@ -42,6 +42,7 @@ mod mbsync_keeps_both_sides;
 mod operators_over_http;
 mod other_opinions;
 mod other_servers;
+mod owners_find_their_mail;
 mod owners_help_themselves;
 mod pop3_programs_fetch;
 mod proxies_name_the_client;
