@@ -8,6 +8,8 @@
 //!   that names them is written.
 //! - [`Journal::open`] cuts a torn group at the end, and only there; damage before the last durable
 //!   head is named and contained, never skipped in silence.
+//! - What is damaged is written once more from a copy that is proved to be of the same journal
+//!   ([`Reader::find_mend`], [`Journal::mend`]); the damaged bytes are kept.
 //! - After a failed sync nothing is accepted any more ([`Poisoned`]).
 //!
 //! It never interprets a record, reads no clock, draws no random number, opens no socket and starts
@@ -22,6 +24,7 @@ mod error;
 mod frame;
 mod headers;
 mod journal;
+mod mend;
 mod open;
 mod position;
 mod punch;
@@ -35,13 +38,14 @@ mod window;
 
 pub use body::{Arrival, Arrivals, Body, BodyFile, decompress_into};
 pub use disk::{Disk, DiskFile};
-pub use error::{AppendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
+pub use error::{AppendError, MendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
 pub use frame::{
     BODY_BYTES_MAX, FRAME_HEADER_BYTES, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX,
     RECORD_BYTES_MAX,
 };
 pub use headers::{RecordHeader, RecordHeaders};
 pub use journal::{Journal, Options};
+pub use mend::{Mend, Mended};
 pub use open::Opened;
 pub use position::{Head, Position};
 pub use reader::{Found, Kept, KeptBody, Reader};

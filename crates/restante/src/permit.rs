@@ -21,7 +21,7 @@ pub enum Weight {
 }
 
 /// The areas of scopes, and what is in them.
-pub const AREAS: [(&str, &str); 10] = [
+pub const AREAS: [(&str, &str); 11] = [
     ("status", "how the server is, how much mail goes by"),
     ("trace", "stories of messages"),
     ("mail", "what messages say"),
@@ -32,6 +32,7 @@ pub const AREAS: [(&str, &str); 10] = [
     ("domains", "domains, routes, keys, certificates, hooks"),
     ("reports", "reports of others, and ours to others"),
     ("audit", "what operators did, operators, sessions"),
+    ("backup", "backups, healing from them"),
 ];
 
 /// What a request needs.
@@ -75,9 +76,9 @@ pub fn need(request: &Request) -> Need {
             tls::Ask::Renew => ("domains", Change),
         },
         Request::AccountList | Request::AliasList | Request::TokenList => ("accounts", Look),
+        // With a new password somebody else reads the mail; an alias may lead out of the house.
+        Request::AccountPassword { .. } | Request::AliasAdd { .. } => ("accounts", Grave),
         Request::AccountAdd { .. }
-        | Request::AccountPassword { .. }
-        | Request::AliasAdd { .. }
         | Request::AliasRemove { .. }
         | Request::TokenAdd { .. }
         | Request::TokenRemove { .. } => ("accounts", Change),
@@ -87,10 +88,11 @@ pub fn need(request: &Request) -> Need {
         Request::Dkim { request: DkimRequest::List { .. } } => ("domains", Look),
         Request::Dkim { .. } => ("domains", Change),
         Request::DomainList | Request::DomainCheck { .. } | Request::RouteList => ("domains", Look),
-        Request::DomainAdd { .. }
-        | Request::DomainRemove { .. }
-        | Request::RouteAdd { .. }
-        | Request::RouteRemove { .. } => ("domains", Change),
+        // All that leaves goes there.
+        Request::RouteAdd { .. } => ("domains", Grave),
+        Request::DomainAdd { .. } | Request::DomainRemove { .. } | Request::RouteRemove { .. } => {
+            ("domains", Change)
+        }
         Request::Hook { ask } => match ask {
             hook_command::Ask::List
             | hook_command::Ask::Log { .. }
@@ -105,7 +107,10 @@ pub fn need(request: &Request) -> Need {
             ("queue", Look)
         }
         Request::QueueChange { dry_run: true, .. } => ("queue", Look),
-        Request::QueueChange { what: What::Purge { .. }, .. } => ("queue", Grave),
+        Request::QueueChange {
+            what: What::Purge { .. } | What::Reroute { .. } | What::EditRecipient { .. },
+            ..
+        } => ("queue", Grave),
         Request::QueueChange { .. } | Request::QueueUndo { .. } | Request::QueuePause { .. } => {
             ("queue", Change)
         }
@@ -134,7 +139,10 @@ pub fn need(request: &Request) -> Need {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),
         },
+        Request::BackupState {} | Request::BackupPoints {} => ("backup", Look),
+        Request::BackupStart {} | Request::BackupCheck {} => ("backup", Change),
         // They take the whole connection, which only the socket of this machine has.
+        Request::Heal { .. } => ("backup", Grave),
         Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {

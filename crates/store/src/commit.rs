@@ -78,6 +78,8 @@ pub enum Request {
         /// Hears when it is done, or why it could not be.
         done: oneshot::Sender<Result<(), String>>,
     },
+    /// Write damaged bytes once more.
+    Mend(Box<crate::healing::Mending>),
     /// Stop when everything asked before is done.
     Stop,
 }
@@ -217,6 +219,7 @@ impl<D: Disk> Writer<D> {
                     // Nobody waits any more: the next start asks again.
                     done.send(self.punch(&bodies)).ok();
                 }
+                Request::Mend(mending) => self.mend(*mending),
                 Request::Stop => break,
             }
         }
@@ -277,7 +280,7 @@ impl<D: Disk> Writer<D> {
     /// Performs `first` and everything that waits behind it as one group. False: asked to stop.
     fn group(&mut self, first: Job) -> bool {
         let mut group = Group::default();
-        let (mut publish, mut punches) = (Vec::new(), Vec::new());
+        let (mut publish, mut punches, mut mends) = (Vec::new(), Vec::new(), Vec::new());
         let mut waits = 0;
         let mut go_on = true;
         if let Err(error) = self.begin() {
@@ -295,6 +298,7 @@ impl<D: Disk> Writer<D> {
                     Some(Request::Job(job)) => next = Some(job),
                     Some(Request::Publish(done)) => publish.push(done),
                     Some(Request::Punch { bodies, done }) => punches.push((bodies, done)),
+                    Some(Request::Mend(mending)) => mends.push(mending),
                     Some(Request::Stop) => go_on = false,
                     None => {}
                 }
@@ -305,6 +309,7 @@ impl<D: Disk> Writer<D> {
         for (bodies, done) in punches {
             done.send(self.punch(&bodies)).ok();
         }
+        mends.into_iter().for_each(|mending| self.mend(*mending));
         if !publish.is_empty() {
             self.publish();
             publish.into_iter().for_each(|done| {

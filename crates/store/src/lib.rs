@@ -35,6 +35,7 @@ mod extracting;
 mod flags;
 mod flow;
 mod found;
+mod healing;
 mod hooks;
 mod imported;
 mod index;
@@ -64,6 +65,7 @@ mod record_accepted;
 mod record_account;
 mod record_archive;
 mod record_doors;
+mod record_healed;
 mod record_held;
 mod record_judged;
 mod record_operator;
@@ -114,6 +116,7 @@ pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome};
 pub use flow::{FlowKind, FlowMinute};
 pub use found::KnownBy;
+pub use healing::{Copied, HealError};
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
@@ -142,6 +145,7 @@ pub use record::{
 pub use record_archive::{
     HoldsEnded, Keep, LegalHold, PurgeRule, Purged, RetentionOf, RetentionRule,
 };
+pub use record_healed::Healed;
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };

@@ -5,5 +5,6 @@ mod basics;
 mod corpus;
 mod damage;
 mod faults;
+mod mend;
 mod power;
 mod support;

@@ -21,6 +21,7 @@ use sign_in::SignIn;
 use store::{Counted, CustodyState, SYNC_BOUNDS_MICROS, Store, StoreError, WAYS_IN};
 
 use crate::alarms::Alarms;
+use crate::backups::Backups;
 use crate::certificates;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
@@ -38,6 +39,7 @@ pub struct Parts {
     places: Places,
     runner: Arc<Runner<Outbound>>,
     alarms: Alarms,
+    backups: Arc<Backups>,
 }
 
 impl Parts {
@@ -48,6 +50,7 @@ impl Parts {
         places: &Places,
         runner: &Arc<Runner<Outbound>>,
         alarms: &Alarms,
+        backups: &Arc<Backups>,
     ) -> Self {
         Self {
             store: store.clone(),
@@ -55,6 +58,7 @@ impl Parts {
             places: places.clone(),
             runner: Arc::clone(runner),
             alarms: alarms.clone(),
+            backups: Arc::clone(backups),
         }
     }
 }
@@ -100,6 +104,7 @@ impl Metrics {
         let mut all = self.of_server();
         all.extend(of_mail(&counted));
         all.extend(self.of_waiting());
+        all.extend(self.of_backups());
         all.extend(self.of_connections());
         all.extend(self.of_files());
         all.extend(process::families());
@@ -144,6 +149,21 @@ impl Metrics {
                 numbers: Numbers::Counter(by("result", tries)),
             },
         ]
+    }
+
+    fn of_backups(&self) -> Vec<Family> {
+        let Some((age, failed)) = self.parts.backups.age() else { return Vec::new() };
+        let age = age.map(|age| Family {
+            name: "restante_backup_age_seconds",
+            help: "Since the last good backup was taken.",
+            numbers: Numbers::Gauge(one(age)),
+        });
+        let failed = Family {
+            name: "restante_backup_failed",
+            help: "1 where the last try to take a backup failed.",
+            numbers: Numbers::Gauge(one(f64::from(u8::from(failed)))),
+        };
+        age.into_iter().chain([failed]).collect()
     }
 
     fn of_waiting(&self) -> Vec<Family> {

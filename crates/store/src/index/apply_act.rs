@@ -202,6 +202,7 @@ impl<E: Executor> Index<E> {
             | Record::BodiesGone { .. }
             | Record::OperatorChanged(_)
             | Record::Looked(_)
+            | Record::Healed(_)
             | Record::Undone { .. }
             | Record::RelayLoginSet { .. }
             | Record::HookTried { .. }
