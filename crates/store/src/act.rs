@@ -167,7 +167,8 @@ pub struct ActFilter {
     pub since: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
-    /// Only what was not taken back, and did not take something back.
+    /// Only what was not taken back. What took something back counts where that is none of these: what
+    /// one of them did and another took back comes to nothing.
     pub standing: bool,
     /// Only what took something back and holds, of these records, first and last of each run: see
     /// [`crate::UndoOutcome`]. Empty: whatever it did.
@@ -184,7 +185,7 @@ impl ActFilter {
             && self.session.is_none_or(|session| act.session == Some(session))
             && self.ip.is_none_or(|ip| act.ip == Some(ip))
             && self.until.is_none_or(|until| act.at < until)
-            && (!self.standing || (act.undone.is_none() && act.undoes.is_none()))
+            && (!self.standing || act.undone.is_none())
             && (self.undoing.is_empty() || (act.undone.is_none() && act.undoes.is_some()))
     }
 }
@@ -230,6 +231,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// Whether an act took back another one that is asked for as well.
+    fn cancels(&self, filter: &ActFilter, act: &Act) -> Result<bool, StoreError> {
+        let (true, Some(undone)) = (filter.standing, act.undoes) else { return Ok(false) };
+        let covered = ActFilter { standing: false, ..filter.clone() };
+        let in_time = |act: &Act| filter.since.is_none_or(|since| act.at >= since);
+        Ok(self.act(undone)?.is_some_and(|act| in_time(&act) && covered.takes(&act)))
+    }
+
     /// The act of this number, with what was before it.
     pub(crate) fn act(&self, seq: RecordSeq) -> Result<Option<Act>, StoreError> {
         self.read(|sql| {
@@ -256,10 +265,14 @@ impl<D: Disk> Store<D> {
         let mut pages = Pages::new(By::of(filter), first, last);
         while let Some(page) = self.read(|sql| pages.next(sql))? {
             for act in page {
-                if filter.since.is_some_and(|since| act.at < since) {
-                    return Ok(false);
+                if let Some(since) = filter.since.filter(|since| act.at < *since) {
+                    // A clock that was set back once is not the end of it.
+                    if act.at.0 < since.0.saturating_sub(CLOCK_BACK_MILLIS) {
+                        return Ok(false);
+                    }
+                    continue;
                 }
-                if filter.takes(&act) && !on_act(act) {
+                if filter.takes(&act) && !self.cancels(filter, &act)? && !on_act(act) {
                     return Ok(false);
                 }
             }
@@ -268,6 +281,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// So far a clock may go back from one act to the next, and acts behind that are still found.
+const CLOCK_BACK_MILLIS: i64 = 3_600_000;
 /// Records of which it is noted together which sessions and addresses did something in them: an index
 /// of the acts themselves would cost each change of a flag ten times as much.
 pub(crate) const RUN: u64 = 16_384;

@@ -270,6 +270,7 @@ impl<D: Disk> Store<D> {
             retention,
             delivery_report: options.delivery_report,
         };
+        store.watch_clock()?;
         started.uncertain = begun.len() as u64;
         for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {
             // Only a full disk can refuse it, and then they are still found at the next start.
