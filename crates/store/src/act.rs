@@ -6,7 +6,7 @@ use journal::Disk;
 use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
 
 use crate::record::{Place, Record, SessionId, Via};
-use crate::sql::{Executor, Row, SqlError};
+use crate::sql::{Executor, OnRow, Param, Row, SqlError};
 use crate::{Store, StoreError};
 
 /// What kind of thing somebody did.
@@ -332,11 +332,22 @@ impl Pages {
         Self { by, first, below, window: Self::WINDOW_MIN }
     }
 
-    /// The records of a run of acts, as far as they are wanted: from the first, below the last.
-    fn of_run(&self, run: Option<i64>) -> (u64, u64) {
-        let Some(run) = run.map(i64::cast_unsigned) else { return (self.first, self.first) };
+    /// Reads the last run of records below that has something of this key; the first record that was
+    /// looked at.
+    fn look_up(
+        &self,
+        sql: &mut impl Executor,
+        [runs, acts]: [&'static str; 2],
+        key: Param<'_>,
+        on_row: OnRow<'_>,
+    ) -> Result<u64, SqlError> {
+        let run = sql.number(runs, &[key, (self.below.saturating_sub(1) / RUN).into()])?;
+        let Some(run) = run.map(i64::cast_unsigned) else { return Ok(self.first) };
         let from = (run * RUN).max(self.first);
-        (from, self.below.min((run + 1) * RUN).max(from))
+        let below = self.below.min((run + 1) * RUN);
+        let limit = (Self::PAGE as u64).into();
+        sql.query(acts, &[key, from.into(), below.into(), limit], on_row)?;
+        Ok(from)
     }
 
     /// None: that was all.
@@ -368,40 +379,22 @@ impl Pages {
                 self.first
             }
             By::Session(session) => {
-                let run = "SELECT max(run) FROM act_run WHERE session = $1 AND run <= $2";
-                let run = sql.number(
-                    run,
-                    &[session.0.into(), (self.below.saturating_sub(1) / RUN).into()],
-                )?;
-                let (from, below) = self.of_run(run);
-                sql.query(
-                    concat!(
-                        columns!("NULL"),
-                        "FROM act WHERE session = $1 AND seq >= $2 AND seq < $3 \
-                         ORDER BY seq DESC LIMIT $4"
-                    ),
-                    &[session.0.into(), from.into(), below.into(), limit],
-                    on_row,
-                )?;
-                from
+                let runs = "SELECT max(run) FROM act_run WHERE session = $1 AND run <= $2";
+                let acts = concat!(
+                    columns!("NULL"),
+                    "FROM act WHERE session = $1 AND seq >= $2 AND seq < $3 \
+                     ORDER BY seq DESC LIMIT $4"
+                );
+                self.look_up(sql, [runs, acts], session.0.into(), on_row)?
             }
             By::Ip(ip) => {
-                let run = "SELECT max(run) FROM act_run WHERE ip = $1 AND run <= $2";
-                let run = sql.number(
-                    run,
-                    &[ip.as_str().into(), (self.below.saturating_sub(1) / RUN).into()],
-                )?;
-                let (from, below) = self.of_run(run);
-                sql.query(
-                    concat!(
-                        columns!("NULL"),
-                        "FROM act WHERE ip = $1 AND seq >= $2 AND seq < $3 \
-                         ORDER BY seq DESC LIMIT $4"
-                    ),
-                    &[ip.as_str().into(), from.into(), below.into(), limit],
-                    on_row,
-                )?;
-                from
+                let runs = "SELECT max(run) FROM act_run WHERE ip = $1 AND run <= $2";
+                let acts = concat!(
+                    columns!("NULL"),
+                    "FROM act WHERE ip = $1 AND seq >= $2 AND seq < $3 \
+                     ORDER BY seq DESC LIMIT $4"
+                );
+                self.look_up(sql, [runs, acts], ip.as_str().into(), on_row)?
             }
             By::Owner(owner) => {
                 let from = self.below.saturating_sub(self.window).max(self.first);
