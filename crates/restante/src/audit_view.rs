@@ -104,6 +104,10 @@ fn sentence(entry: &Entry, store: &Store, directory: &Directory) -> String {
             );
             operator_act(&change.act, &name)
         }
+        Record::Promoted(promoted) => match &promoted.reason {
+            Some(reason) => format!("promoted this standby to be the server: {reason}"),
+            None => "promoted this standby to be the server".to_owned(),
+        },
         Record::Looked(looked) => {
             let mut names: Vec<_> =
                 looked.mails.iter().take(NAMED_MAX).map(|mail| short_receipt(*mail)).collect();

@@ -55,6 +55,7 @@ mod scrubbing;
 mod search;
 mod serve;
 mod show;
+mod standbys;
 mod story;
 mod story_changes;
 mod story_judged;

@@ -29,6 +29,7 @@ use crate::record::{Actor, Entry, Place, Record};
 use crate::shared::Shared;
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
+use crate::witness::Witness;
 use crate::{Refused, StoreError};
 
 /// Jobs in one group: a bound on how long the first of them waits for the last.
@@ -182,6 +183,8 @@ pub struct Writer<D: Disk> {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// How long the index may lag when nobody reads.
     pub index_commit_interval: Duration,
+    /// Who else must have a group before anybody is told of it.
+    pub witness: Option<Arc<dyn Witness>>,
     pub seq: RecordSeq,
     pub open: Option<OpenTransaction>,
     /// The index could not be brought back after a failure: it must not be written before it is.
@@ -386,8 +389,7 @@ impl<D: Disk> Writer<D> {
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
-                let synced = Synced(self.seq);
-                finishes.into_iter().for_each(|finish| finish(Ok(&synced)));
+                self.acknowledge(Synced(self.seq), finishes);
                 // Whoever made the change knows it; those who only watch hear of it behind them.
                 wake.into_iter().for_each(Waker::wake);
             }
@@ -398,6 +400,23 @@ impl<D: Disk> Writer<D> {
                 self.recover(&error);
                 finishes.into_iter().for_each(|finish| finish(Err(&error)));
             }
+        }
+    }
+
+    /// Has the answers of a synced group go out: now, or when the standby has the group, too.
+    /// What recorded nothing waits as well: it may tell of what an earlier group did.
+    fn acknowledge(&self, synced: Synced, finishes: Vec<Finish>) {
+        match &self.witness {
+            Some(witness) => {
+                let then = Box::new(move |witnessed: Result<(), String>| {
+                    let error = witnessed.map_err(StoreError::Unwitnessed).err();
+                    for finish in finishes {
+                        finish(error.as_ref().map_or(Ok(&synced), Err));
+                    }
+                });
+                witness.durable(&self.journal.head(), then);
+            }
+            None => finishes.into_iter().for_each(|finish| finish(Ok(&synced))),
         }
     }
 
