@@ -294,9 +294,15 @@ impl Hub {
         if over.is_empty() {
             return;
         }
+        self.tell_away();
+        for waiting in over {
+            (waiting.then)(self.while_away());
+        }
+    }
+
+    fn tell_away(&self) {
         match self.settings.when_away {
             WhenAway::Refuse => tracing::error!(
-                groups = over.len(),
                 "ALARM: no standby has what came last: mail is refused until one is back \
                  (standby.when_away = \"refuse\")"
             ),
@@ -304,9 +310,6 @@ impl Hub {
                 "ALARM: no standby is there: mail is acknowledged without it until one has caught \
                  up (standby.when_away = \"go-on\")"
             ),
-        }
-        for waiting in over {
-            (waiting.then)(self.while_away());
         }
     }
 
@@ -443,7 +446,7 @@ impl Witness for Hub {
         let since = state.linked_at.map_or(Duration::ZERO, |at| at.elapsed());
         if !linked && since >= self.settings.away_after && !state.away {
             state.away = true;
-            tracing::error!("ALARM: no standby is linked, which is to have all mail first");
+            self.tell_away();
         }
         if state.away { self.while_away() } else { Ok(()) }
     }

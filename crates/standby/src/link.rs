@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use journal::{GroupError, Head};
 use net::{PinnedKey, Stop};
+use store::Promotion;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -76,13 +77,17 @@ impl Hub {
                 return Err(HubError::Refused(text));
             }
         };
-        let epoch = self.epoch().await?;
+        let last = self.last_promotion().await?;
+        let epoch = last.as_ref().map_or(0, |last| last.epoch);
         let name = invite.name.clone();
         let welcome = FromServer::Welcome { hostname: self.settings.hostname.clone(), name, epoch };
         match hello.want {
             Want::Greet => say(&mut to, &welcome).await,
             Want::Fence { epoch: theirs, by, after, at } => {
                 let after = wire::head(&after).map_err(HubError::Link)?;
+                if last.is_some_and(|last| last.epoch == theirs && last.after == after) {
+                    return say(&mut to, &FromServer::Itself).await;
+                }
                 self.fence_by(&mut to, (by, invite.name), (theirs, at), (epoch, after)).await
             }
             Want::Follow(after) => {
@@ -112,10 +117,10 @@ impl Hub {
         Ok(whose.map_err(|_| HubError::Panicked)??.ok_or_else(unknown))
     }
 
-    async fn epoch(&self) -> Result<u64, HubError> {
-        let Some(store) = self.store().cloned() else { return Ok(0) };
+    async fn last_promotion(&self) -> Result<Option<Promotion>, HubError> {
+        let Some(store) = self.store().cloned() else { return Ok(None) };
         let last = tokio::task::spawn_blocking(move || store.last_promotion()).await;
-        Ok(last.map_err(|_| HubError::Panicked)??.map_or(0, |last| last.epoch))
+        Ok(last.map_err(|_| HubError::Panicked)??)
     }
 
     /// A standby says that it was promoted.
@@ -162,6 +167,7 @@ impl Hub {
                 let (what, mend) = parted(&head, &ours);
                 tracing::error!(name, what, "ALARM: a standby and this server went different ways");
                 self.trouble(name, what.clone());
+                self.spoke();
                 say(&mut to, &FromServer::Refused { what: what.clone(), mend }).await?;
                 return Err(HubError::Refused(what));
             }

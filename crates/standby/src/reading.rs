@@ -68,7 +68,7 @@ pub async fn read(
                 Work::Beat
             }
             FromServer::Refused { what, mend } => return Err(FollowError::Refused { what, mend }),
-            FromServer::Welcome { .. } | FromServer::Fenced => {
+            FromServer::Welcome { .. } | FromServer::Fenced | FromServer::Itself => {
                 let strange = wire::strange("what does not belong here");
                 return Err(cut("the link was cut")(strange));
             }

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 pub const FILE_BYTES_MAX: u64 = 32 << 20;
 /// Where no file may lie that comes from another server: mail, what is made of mail, and what says
 /// whom this directory follows.
-const NOT_THERE: [&str; 4] = ["journal", "bodies", "extract", "following"];
+const NOT_THERE: [&str; 5] = ["journal", "bodies", "extract", "following", "scrub.json"];
 const NOT_THERE_BEGINNINGS: [&str; 3] = ["index.sqlite", "search.sqlite", "control.sock"];
 /// What the standby keeps by itself.
 const OWN: [&str; 6] = [

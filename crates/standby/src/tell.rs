@@ -16,6 +16,8 @@ const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 pub enum Told {
     /// It serves no more.
     Fenced,
+    /// This server itself listens there by now.
+    Itself,
     /// It goes on itself: this one must not.
     Overruled {
         /// In its words.
@@ -48,6 +50,7 @@ pub async fn tell(
     let answer = wire::read(&mut reader, ANSWER).await.map_err(cut("the link was cut"))?;
     match answer.0 {
         FromServer::Fenced => Ok(Told::Fenced),
+        FromServer::Itself => Ok(Told::Itself),
         FromServer::Refused { what, mend } => Ok(Told::Overruled { what, mend }),
         _ => Err(cut("the link was cut")(wire::strange("no answer to that"))),
     }

@@ -105,6 +105,9 @@ pub enum FromServer {
         /// Its clock, in milliseconds.
         at: i64,
     },
+    /// Whoever said that it was promoted has reached itself: it listens at the address of the other
+    /// one now.
+    Itself,
 }
 
 /// What the standby says behind its first words.

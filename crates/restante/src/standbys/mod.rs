@@ -93,6 +93,14 @@ impl Standbys {
     /// # Errors
     /// Where another server goes on in this one's place.
     pub fn new(data: &DataDir, config: &Config) -> anyhow::Result<Arc<Self>> {
+        if data.follows() {
+            let place = data.path().display();
+            bail!(
+                "{place} is a standby, which follows another server.\nWhat to do: restante standby \
+                 --data {place} has it go on following, restante standby promote --data {place} \
+                 makes it the server"
+            );
+        }
         if let Some(fence) = Fence::read(data.path())? {
             bail!("{}", fence.told(data.path()));
         }
@@ -182,16 +190,12 @@ impl Standbys {
             promotion,
         };
         match tokio::time::timeout(FIRST_TOLD, telling.tell()).await {
-            Ok(Ok(None)) => return Ok(()),
-            Ok(Ok(Some(overruled))) => bail!("{overruled}"),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the server that was followed does not know yet that this one goes on");
-            }
-            Err(_) => {
-                tracing::warn!(
-                    "the server that was followed does not know yet that this one goes on"
-                );
-            }
+            Ok(Ok(Ok(true))) => return Ok(()),
+            Ok(Ok(Err(overruled))) => bail!("{overruled}"),
+            Ok(Ok(Ok(false)) | Err(_)) | Err(_) => tracing::warn!(
+                "the server that was followed does not know yet that this one goes on; it is told \
+                 as soon as it can be reached"
+            ),
         }
         let (standbys, stop) = (Arc::clone(self), self.stopper.watch());
         tokio::spawn(async move {
@@ -283,21 +287,23 @@ struct Telling {
 }
 
 impl Telling {
-    /// Tells it once; answers why this one must not go on, if so.
-    async fn tell(&self) -> anyhow::Result<Option<String>> {
+    /// Tells it once; whether it knows now. `Err` with why this one must not go on, if so.
+    async fn tell(&self) -> anyhow::Result<Result<bool, String>> {
         match standby::tell(&self.from, &self.token, &self.hostname, &self.promotion).await? {
             Told::Fenced => {
                 let mut kept = KeptState::read(&self.root);
                 kept.told = true;
                 kept.write(&self.root)?;
                 tracing::info!(server = self.from, "the server that was followed serves no more");
-                Ok(None)
+                Ok(Ok(true))
             }
-            Told::Overruled { what, mend } => Ok(Some(format!("{what}\nWhat to do: {mend}"))),
+            // Its address leads here by now: the other one may still come up at another.
+            Told::Itself => Ok(Ok(false)),
+            Told::Overruled { what, mend } => Ok(Err(format!("{what}\nWhat to do: {mend}"))),
         }
     }
 
-    /// Until it is told, or the stop.
+    /// Until it is told, or the stop; why this one must not go on, if so.
     async fn until_told(&self, mut stop: Stop) -> Option<String> {
         loop {
             tokio::select! {
@@ -305,7 +311,9 @@ impl Telling {
                 () = stop.requested() => return None,
             }
             match self.tell().await {
-                Ok(overruled) => return overruled,
+                Ok(Ok(true)) => return None,
+                Ok(Ok(false)) => {}
+                Ok(Err(overruled)) => return Some(overruled),
                 Err(error) => tracing::debug!(%error, "the server that was followed is not there"),
             }
         }
