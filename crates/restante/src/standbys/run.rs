@@ -34,7 +34,7 @@ pub fn run(data: &DataDir, whom: Option<Whom>) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let known = LinkFile::read(data.path())?;
     if let Some(Whom { from, token }) = whom {
-        check_place(data, known.is_some())?;
+        check_place(data)?;
         let (hostname, name) = runtime.block_on(greet(&from, &token))?;
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -83,16 +83,16 @@ pub fn run(data: &DataDir, whom: Option<Whom>) -> anyhow::Result<()> {
 }
 
 /// A directory that is somebody's is not written over.
-fn check_place(data: &DataDir, follows: bool) -> anyhow::Result<()> {
+fn check_place(data: &DataDir) -> anyhow::Result<()> {
     let place = data.path().display();
-    if follows && data.follows() {
+    if data.follows() {
         return Ok(());
     }
     let empty = match std::fs::read_dir(data.path()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         entries => entries.with_context(|| format!("cannot read {place}"))?.next().is_none(),
     };
-    if !empty && !follows {
+    if !empty {
         bail!("{place} is not empty: a standby begins in an empty directory; nothing was changed");
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::second::{
 fn it_has_everything_and_takes_over_when_the_server_is_gone() {
     let mut house = server(&[]);
     // Small segments, so that there are several.
-    house.set("journal", "segment_bytes = \"64KiB\"");
+    house.set("journal", "segment_bytes = \"64 KiB\"\ninline_body_bytes_max = \"16 KiB\"");
     house.start();
     house.deliver(&[ALICE], &message("before", "before"));
     let mut second = Second::of(&house, "second", house.address(PORT));
