@@ -9,6 +9,7 @@ use message::{Envelope, EnvelopeAddress, Limits, Structure, Summary, decode_word
 use store::{Accepted, Fate, JudgedAct, MailFacts, Part, Source, Store, StoreError, Visit};
 
 use crate::SearchError;
+use crate::again::Earlier;
 use crate::kept::{Attachment, Document};
 use crate::query::{Direction, Verdict};
 use crate::reading::{NotRead, Patience, Reader};
@@ -23,8 +24,20 @@ const BODY_BYTES_MAX: u64 = 128 << 20;
 /// Octets of the words of one column: folding can make eleven times as many of a text, and pairs of
 /// characters are more than twice as long as it.
 const COLUMN_OCTETS_MAX: usize = 8 << 20;
-/// How long the attachments of one message may take together.
+/// How long the attachments of one message may take together; longer each time that they are tried
+/// again, up to four times that.
 const READ_TIME_MAX: Duration = Duration::from_secs(60);
+const READ_LONGER_MAX: u32 = 4;
+
+/// How attachments are read.
+pub struct Reading<'a> {
+    /// By whom.
+    pub reader: &'a mut dyn Reader,
+    /// Whether to end now.
+    pub stopping: &'a dyn Fn() -> bool,
+    /// What was read of them before.
+    pub earlier: Earlier,
+}
 
 /// Makes a document of a message. One whose record is damaged is found by what the index knows of it,
 /// which is logged; `None` where there is no such message.
@@ -34,8 +47,7 @@ const READ_TIME_MAX: Duration = Duration::from_secs(60);
 pub fn document(
     store: &Store,
     mail: MailId,
-    reader: &mut dyn Reader,
-    stopping: &dyn Fn() -> bool,
+    reading: &mut Reading<'_>,
 ) -> Result<Option<Document>, SearchError> {
     let Some(facts) = store.mail_facts(&[mail])?.pop() else { return Ok(None) };
     let known = store.accepted(&facts).and_then(|(_, accepted)| {
@@ -43,9 +55,7 @@ pub fn document(
         Ok((accepted, parties))
     });
     match known {
-        Ok((accepted, parties)) => {
-            whole(store, &facts, &accepted, parties, reader, stopping).map(Some)
-        }
+        Ok((accepted, parties)) => whole(store, &facts, &accepted, parties, reading).map(Some),
         Err(error) if error.is_of_one_message() => {
             tracing::error!(%error, mail = %facts.receipt, "a message's words cannot be searched");
             Ok(Some(bare(&facts)))
@@ -65,6 +75,9 @@ fn bare(facts: &MailFacts) -> Document {
         parties: Vec::new(),
         attachments: Vec::new(),
         columns: Default::default(),
+        purged: facts.purged.is_some(),
+        tries: 0,
+        tried: facts.accepted,
     }
 }
 
@@ -73,8 +86,7 @@ fn whole(
     facts: &MailFacts,
     accepted: &Accepted,
     parties: Vec<AccountId>,
-    reader: &mut dyn Reader,
-    stopping: &dyn Fn() -> bool,
+    reading: &mut Reading<'_>,
 ) -> Result<Document, SearchError> {
     let mail = facts.receipt.mail;
     let verdict = store.judged(mail)?;
@@ -88,7 +100,7 @@ fn whole(
         None => (Envelope::default(), None),
     };
     let attachments = match structure {
-        Some(structure) => attachments(store, facts, &structure, reader, stopping)?,
+        Some(structure) => attachments(store, facts, &structure, reading)?,
         None => Vec::new(),
     };
     let mut columns: [String; 6] = Default::default();
@@ -128,6 +140,9 @@ fn whole(
         parties,
         attachments,
         columns,
+        purged: facts.purged.is_some(),
+        tries: reading.earlier.tries,
+        tried: store.now(),
     })
 }
 
@@ -195,60 +210,80 @@ fn attachments(
     store: &Store,
     facts: &MailFacts,
     structure: &Structure,
-    reader: &mut dyn Reader,
-    stopping: &dyn Fn() -> bool,
+    reading: &mut Reading<'_>,
 ) -> Result<Vec<Attachment>, SearchError> {
     let parts = structure.parts().iter().filter(|part| is_attachment(part));
     let parts: Vec<&message::Part> = parts.take(ATTACHMENTS_MAX).collect();
     let mut attachments = Vec::with_capacity(parts.len());
     let mut body = None;
     let mut room = FILES_TEXT_MAX;
-    let patience = Patience { until: Instant::now() + READ_TIME_MAX, stopping };
-    for part in parts {
-        if stopping() {
+    let longer = (reading.earlier.tries + 1).min(READ_LONGER_MAX);
+    let until = Instant::now() + READ_TIME_MAX * longer;
+    for (at, part) in parts.into_iter().enumerate() {
+        if (reading.stopping)() {
             return Err(SearchError::Stopped);
         }
         let name = part.content.filename().unwrap_or_default();
         let media_type = format!("{}/{}", part.content.media_type, part.content.subtype);
-        let (mut unread, mut text, mut bytes) = (None, String::new(), part.body.len());
-        match Kind::of(&media_type, &name) {
-            None => {}
-            Some(_) if facts.body_bytes > BODY_BYTES_MAX => {
-                unread = Some("the message is too large".to_owned());
+        // Of a body that is gone nothing is kept.
+        let before = reading.earlier.attachments.get_mut(at).filter(|before| {
+            facts.purged.is_none() && before.name == name && before.media_type == media_type
+        });
+        let off = NotRead::Off.to_string();
+        let mut attachment = match before {
+            Some(before) if !before.passing && before.unread.as_ref() != Some(&off) => {
+                std::mem::take(before)
             }
-            Some(kind) => {
-                let body = match &mut body {
-                    Some(body) => body,
-                    None => body.insert(read_body(store, facts)?),
-                };
-                match body {
-                    Ok(body) => {
-                        let limits = attachment_text::Limits::default();
-                        let decoded = decoded_body(part, body, limits.bytes_max + 1);
-                        bytes = decoded.len();
-                        match reader.read(kind, &decoded, &patience) {
-                            Ok(read) => text = read,
-                            // Nothing is said of the attachment: the message comes again.
-                            Err(NotRead::Stopped) => return Err(SearchError::Stopped),
-                            Err(NotRead::NotStarted(why)) => return Err(SearchError::Reader(why)),
-                            Err(
-                                error @ (NotRead::Unreadable(_)
-                                | NotRead::Said(_)
-                                | NotRead::TooLong
-                                | NotRead::Ended
-                                | NotRead::Off),
-                            ) => unread = Some(error.to_string()),
+            _ => {
+                let bytes = part.body.len() as u64;
+                let mut new = Attachment { name, media_type, bytes, ..Attachment::default() };
+                match Kind::of(&new.media_type, &new.name) {
+                    None => {}
+                    Some(_) if facts.body_bytes > BODY_BYTES_MAX => {
+                        new.unread = Some("the message is too large".to_owned());
+                    }
+                    Some(kind) => {
+                        let body = match &mut body {
+                            Some(body) => body,
+                            None => body.insert(read_body(store, facts)?),
+                        };
+                        match body {
+                            Ok(body) => read_part(&mut new, (kind, part, &*body), until, reading)?,
+                            Err(why) => new.unread = Some(why.clone()),
                         }
                     }
-                    Err(why) => unread = Some(why.clone()),
                 }
+                new
             }
-        }
-        text.truncate(text.floor_char_boundary(room));
-        room -= text.len();
-        attachments.push(Attachment { name, media_type, bytes: bytes as u64, unread, text });
+        };
+        attachment.text.truncate(attachment.text.floor_char_boundary(room));
+        room -= attachment.text.len();
+        attachments.push(attachment);
     }
     Ok(attachments)
+}
+
+fn read_part(
+    attachment: &mut Attachment,
+    (kind, part, body): (Kind, &message::Part, &Vec<u8>),
+    until: Instant,
+    reading: &mut Reading<'_>,
+) -> Result<(), SearchError> {
+    let limits = attachment_text::Limits::default();
+    let decoded = decoded_body(part, body, limits.bytes_max + 1);
+    attachment.bytes = decoded.len() as u64;
+    let patience = Patience { until, stopping: reading.stopping };
+    match reading.reader.read(kind, &decoded, &patience) {
+        Ok(read) => attachment.text = read,
+        // Nothing is said of the attachment: the message comes again.
+        Err(NotRead::Stopped) => return Err(SearchError::Stopped),
+        Err(NotRead::NotStarted(why)) => return Err(SearchError::Reader(why)),
+        Err(error) => {
+            attachment.passing = error.is_passing();
+            attachment.unread = Some(error.to_string());
+        }
+    }
+    Ok(())
 }
 
 /// The octets of a message, or why there are none any more.

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use mail_types::{AccountId, MailId};
 use rusqlite::{Connection, OptionalExtension};
-use store::{CustodyState, KnownBy, Left, MailFacts, Store, Story, Visit};
+use store::{CustodyState, KnownBy, Left, Lies, MailFacts, Store, Story, Visit};
 
 use crate::document::shown_text;
 use crate::excerpt::{Excerpt, excerpt};
 use crate::kept::{self, Attachment};
 use crate::matching::Ready;
 use crate::query::{Direction, Fact, Place, Query, Verdict};
+use crate::sight::{self, Seen, Sight};
 use crate::words::Wanted;
-use crate::{Progress, SEARCHES_MAX, Search, SearchError};
+use crate::{Progress, SEARCHES_MAX, Search, SearchError, VISITORS_MAX};
 
 /// How long one search may look where nothing else is wanted.
 pub const TIME_MAX: Duration = Duration::from_secs(30);
@@ -38,12 +39,12 @@ const IN_MAX: u32 = 2_000_000;
 const EXCERPT_BODY_MAX: u64 = 1 << 20;
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// For what.
     pub query: &'a Query,
-    /// In messages from or to these accounts alone; in all where nothing is said.
-    pub within: Option<&'a [AccountId]>,
+    /// For whom; none: for somebody who may see everything.
+    pub sight: Option<&'a dyn Sight>,
     /// At most so many.
     pub count_max: usize,
     /// With the place in the text.
@@ -85,8 +86,12 @@ pub enum Where {
 /// A message that was found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Everything known of it.
+    /// Everything known of it, or what may be seen of it.
     pub story: Story,
+    /// The mailboxes that it lies in or lay in; those that may be seen.
+    pub places: Vec<Lies>,
+    /// Whoever looks may see all of it.
+    pub whole: bool,
     /// Which way it went.
     pub direction: Direction,
     /// What was found of its sender.
@@ -114,21 +119,44 @@ pub struct Ended {
     pub progress: Progress,
 }
 
-struct UnderWay<'a>(&'a Search);
+struct UnderWay<'a> {
+    search: &'a Search,
+    visitor: Option<String>,
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.search.under_way.fetch_sub(1, Ordering::AcqRel);
+        if let Some(visitor) = &self.visitor {
+            self.search.visitors().remove(visitor);
+        }
     }
 }
 
 impl Search {
-    fn place(&self) -> Result<UnderWay<'_>, SearchError> {
+    fn visitors(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, visitor: Option<String>) -> Result<UnderWay<'_>, SearchError> {
         if self.under_way.fetch_add(1, Ordering::AcqRel) >= SEARCHES_MAX {
             self.under_way.fetch_sub(1, Ordering::AcqRel);
             return Err(SearchError::Busy);
         }
-        Ok(UnderWay(self))
+        // From here on it is given back when it is dropped.
+        let mut place = UnderWay { search: self, visitor: None };
+        let Some(visitor) = visitor else { return Ok(place) };
+        let mut visitors = self.visitors();
+        if visitors.contains(&visitor) {
+            return Err(SearchError::OneAtATime);
+        }
+        if visitors.len() >= VISITORS_MAX {
+            return Err(SearchError::Busy);
+        }
+        visitors.insert(visitor.clone());
+        place.visitor = Some(visitor);
+        drop(visitors);
+        Ok(place)
     }
 
     /// Finds messages, the newest first, and hands each out as it is found.
@@ -141,12 +169,8 @@ impl Search {
         asked: &Asked<'_>,
         tell: &mut dyn FnMut(Told) -> Visit,
     ) -> Result<Ended, SearchError> {
-        let _place = self.place()?;
-        let sql =
-            kept::open_reader(&self.path).map_err(|error| match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::CannotOpen) => SearchError::NotThere,
-                _ => SearchError::Sql(error),
-            })?;
+        let _place = self.place(asked.sight.map(Sight::name))?;
+        let sql = self.reader()?;
         let progress = self.progress(store)?;
         let over = Over::start(&sql, asked.time)?;
         let parts_full = kept::is_vocabulary_full(&sql)?;
@@ -154,8 +178,11 @@ impl Search {
         let accounts = |address: &mail_types::Address| {
             directory.sign_in_name(&address.to_string()).map(|account| account.id)
         };
-        let ready = Ready::new(&sql, asked.query, asked.within, &accounts)?;
-        let now = Now::new(store, asked.query, &accounts)?;
+        if let Some(sight) = asked.sight {
+            sight::check(asked.query, sight, &accounts)?;
+        }
+        let ready = Ready::new(&sql, asked.query, asked.sight, &accounts)?;
+        let now = Now::new(store, asked, &accounts)?;
         let told = Instant::now();
         let (sql, ready) = (&sql, &ready);
         let mut looking = Looking { store, sql, asked, ready, now, over, told, found: 0 };
@@ -236,9 +263,10 @@ struct Now<'a> {
 impl<'a> Now<'a> {
     fn new(
         store: &Store,
-        query: &'a Query,
+        asked: &Asked<'a>,
         accounts: &dyn Fn(&mail_types::Address) -> Option<AccountId>,
     ) -> Result<Self, SearchError> {
+        let query = asked.query;
         let mut now =
             Self { keys: Vec::new(), states: Vec::new(), lies_in: Vec::new(), deleted: Vec::new() };
         let account = query.facts.iter().find_map(|term| match &term.is {
@@ -247,6 +275,8 @@ impl<'a> Now<'a> {
         });
         for term in &query.facts {
             match &term.is {
+                // They are decided from what may be seen.
+                Fact::State(_) | Fact::In(_) | Fact::Deleted if asked.sight.is_some() => {}
                 Fact::MessageId(id) => now.keys.push((KnownBy::MessageId(id), term.not)),
                 Fact::Host(host) => now.keys.push((KnownBy::Host(host), term.not)),
                 Fact::State(state) => now.states.push((*state, term.not)),
@@ -260,6 +290,7 @@ impl<'a> Now<'a> {
                 | Fact::Larger(_)
                 | Fact::Smaller(_)
                 | Fact::HasAttachment
+                | Fact::HasUnread
                 | Fact::Direction(_)
                 | Fact::Verdict(_)
                 | Fact::Account(_)
@@ -288,13 +319,15 @@ impl<'a> Now<'a> {
         Ok(mails)
     }
 
-    fn is_deleted(&self, story: &Story) -> bool {
-        self.deleted.iter().all(|not| {
-            let out = |left: Left| matches!(left, Left::Expunged | Left::WithMailbox);
-            story.places().iter().any(|lies| lies.gone.as_ref().is_some_and(|gone| out(gone.how)))
-                != *not
-        })
+    fn is_deleted(&self, places: &[Lies]) -> bool {
+        self.deleted.iter().all(|not| places.iter().any(was_deleted) != *not)
     }
+}
+
+/// Whether somebody took it out of this mailbox.
+pub fn was_deleted(lies: &Lies) -> bool {
+    let out = |left: Left| matches!(left, Left::Expunged | Left::WithMailbox);
+    lies.gone.as_ref().is_some_and(|gone| out(gone.how))
 }
 
 fn kept_of(mails: Vec<MailId>, keep: impl Iterator<Item = bool>) -> Vec<MailId> {
@@ -381,6 +414,10 @@ impl Looking<'_> {
             Ok(mut stories) => stories.pop(),
             // One that is damaged does not end the search for others.
             Err(error) if error.is_of_one_message() => {
+                if self.asked.sight.is_some() {
+                    // Nobody can tell whose it is.
+                    return Ok(None);
+                }
                 let facts = self.store.mail_facts(&[mail])?.pop();
                 let lost = |facts| Told::Lost(Lost { facts, why: error.to_string() });
                 return Ok(facts.map(lost));
@@ -388,7 +425,12 @@ impl Looking<'_> {
             Err(error) => return Err(error.into()),
         };
         let Some(story) = story else { return Ok(None) };
-        if !self.now.is_deleted(&story) {
+        let seen = match self.asked.sight {
+            Some(sight) => sight.see(story),
+            None => Some(Seen { places: story.places(), story, whole: true }),
+        };
+        let Some(seen) = seen else { return Ok(None) };
+        if !self.now.is_deleted(&seen.places) {
             return Ok(None);
         }
         let select = "SELECT direction, verdict FROM mail WHERE id = ?1";
@@ -396,6 +438,16 @@ impl Looking<'_> {
             Ok((row.get::<_, u16>(0)?, row.get::<_, u16>(1)?))
         });
         let Some((direction, verdict)) = row.optional()? else { return Ok(None) };
+        let mut direction =
+            Direction::ALL.get(usize::from(direction)).copied().unwrap_or(Direction::Internal);
+        if self.asked.sight.is_some() {
+            direction = sight::direction(&seen, direction);
+            let wanted = (self.asked.query, self.ready.groups.as_slice());
+            if !sight::holds(self.store, self.sql, wanted, &seen, direction)? {
+                return Ok(None);
+            }
+        }
+        let Seen { story, places, whole } = seen;
         let mut attachments = kept::attachments(self.sql, mail, self.asked.excerpts)?;
         let excerpt = match self.asked.excerpts {
             true => self.excerpt(&story, &attachments)?,
@@ -404,10 +456,9 @@ impl Looking<'_> {
         attachments.iter_mut().for_each(|attachment| attachment.text.clear());
         Ok(Some(Told::Found(Box::new(Found {
             story,
-            direction: Direction::ALL
-                .get(usize::from(direction))
-                .copied()
-                .unwrap_or(Direction::Internal),
+            places,
+            whole,
+            direction,
             verdict: Verdict::ALL.get(usize::from(verdict)).copied().unwrap_or(Verdict::None),
             attachments,
             excerpt,

@@ -1,6 +1,8 @@
 //! The thread that puts messages in: first those of earlier runs, at the pace it is given, and each
 //! new one as it comes. Nobody waits for it; a search says what it has not come to yet.
 
+mod chores;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +11,8 @@ use std::time::{Duration, Instant};
 use mail_types::MailId;
 use store::Store;
 
-use crate::document::document;
+use crate::again::Earlier;
+use crate::document::{Reading, document};
 use crate::kept::{self, Document, Kept};
 use crate::reading::Reader;
 use crate::{SearchError, Settings};
@@ -21,8 +24,11 @@ const BATCH_MAILS_MAX: usize = 128;
 const BATCH_OCTETS_MAX: usize = 8 << 20;
 /// Messages looked for at a time.
 const LOOK_MAILS: u32 = 1024;
-/// How long the first new message waits for others.
+/// No message has come for so long: then those that came are put in. While mail pours in the cores
+/// and the disk are those who deliver it needs, and many messages are put in for less than one by one.
 const GATHER: Duration = Duration::from_millis(200);
+/// The first new message waits at most so many times that long.
+const GATHER_TIMES_MAX: u32 = 10;
 /// New messages that may wait. Those beyond it are looked for when the others are done.
 const WAITING_MAX: usize = 1 << 20;
 /// The last messages here that must be those of the archive.
@@ -110,6 +116,19 @@ impl State {
         }
     }
 
+    /// Waits until a burst of messages is over, or has gone on for long enough.
+    fn gather(&self) {
+        let mut before = 0;
+        for _ in 0..GATHER_TIMES_MAX {
+            let now = self.waiting().mails.len();
+            if now == before || self.is_stopping() {
+                return;
+            }
+            before = now;
+            self.wait(Some(GATHER), false);
+        }
+    }
+
     fn take(&self) -> (Vec<MailId>, bool) {
         let mut waiting = self.waiting();
         let overflowed = std::mem::take(&mut waiting.overflowed);
@@ -133,6 +152,7 @@ pub struct Indexer {
     settings: Settings,
     /// The last message of earlier runs: none before it is still to come.
     last_of_earlier: MailId,
+    chores: chores::Chores,
 }
 
 /// How far a look at all messages has come.
@@ -164,7 +184,8 @@ impl Indexer {
         settings: Settings,
     ) -> Result<Self, SearchError> {
         let last_of_earlier = store.last_mail()?.unwrap_or(MailId(0));
-        Ok(Self { store, path, state, reader, settings, last_of_earlier })
+        let chores = chores::Chores::default();
+        Ok(Self { store, path, state, reader, settings, last_of_earlier, chores })
     }
 
     /// Works until the stop.
@@ -198,11 +219,13 @@ impl Indexer {
         let state = Arc::clone(&self.state);
         forget_purged(&self.store, &mut kept, &mut *self.reader, &|| state.is_stopping())?;
         self.catch_up(&mut kept)?;
+        if self.reader.is_on() {
+            kept.read_what_was_off()?;
+        }
         while !self.state.is_stopping() {
-            self.state.wait(None, true);
-            if !self.state.is_stopping() {
-                self.state.wait(Some(GATHER), false);
-            }
+            let next = self.chore(&mut kept)?;
+            self.state.wait(next, true);
+            self.state.gather();
             self.new_ones(&mut kept)?;
         }
         Ok(())
@@ -310,7 +333,8 @@ fn put_each(
     let (mut held, mut octets) = (Vec::new(), 0);
     let mut made = Ok(());
     for mail in mails {
-        let one = match document(store, *mail, reader, stopping) {
+        let mut reading = Reading { reader, stopping, earlier: Earlier::default() };
+        let one = match document(store, *mail, &mut reading) {
             _ if stopping() => Err(SearchError::Stopped),
             one => one,
         };
@@ -370,6 +394,10 @@ pub fn catch_up(
         from = *last;
     }
     kept.set_floor(from)?;
+    if reader.is_on() {
+        kept.read_what_was_off()?;
+    }
+    chores::read_all_again(store, &mut kept, reader)?;
     progress(&kept)
 }
 

@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use mail_types::{AccountId, MailId, RecordSeq, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::SearchError;
@@ -14,7 +15,7 @@ use crate::query::{Direction, Verdict};
 use crate::words::is_spaceless;
 
 /// The version of the tables and of what is put into them.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Pages of 4 KiB that the write-ahead log holds before it is moved into the file (16 MiB).
 const CHECKPOINT_PAGES: u32 = 4096;
 /// Characters of a word whose parts are found: shorter ones have no parts worth it, longer ones are
@@ -38,9 +39,14 @@ CREATE TABLE mail (
   attachments INTEGER NOT NULL);
 CREATE TABLE party (
   account INTEGER NOT NULL, mail INTEGER NOT NULL, PRIMARY KEY (account, mail)) WITHOUT ROWID;
+CREATE INDEX party_mail ON party (mail);
 CREATE TABLE attachment (
   mail INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, media_type TEXT NOT NULL,
-  bytes INTEGER NOT NULL, unread TEXT, text BLOB, PRIMARY KEY (mail, number)) WITHOUT ROWID;
+  bytes INTEGER NOT NULL, unread TEXT, passing INTEGER NOT NULL, text BLOB,
+  PRIMARY KEY (mail, number)) WITHOUT ROWID;
+CREATE INDEX attachment_unread ON attachment (unread) WHERE unread IS NOT NULL;
+CREATE TABLE again (mail INTEGER PRIMARY KEY, tries INTEGER NOT NULL, due INTEGER NOT NULL);
+CREATE INDEX again_due ON again (due);
 CREATE VIRTUAL TABLE words USING fts5(
   sender, recipients, subject, body, filename, files,
   content='', contentless_delete=1, tokenize='ascii');
@@ -48,6 +54,7 @@ INSERT INTO words (words, rank) VALUES ('hashsize', 8388608);
 CREATE TABLE vocabulary (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE parts USING fts5(
   word, content='vocabulary', content_rowid='id', tokenize='trigram', detail=none, columnsize=0);
+INSERT INTO parts (parts, rank) VALUES ('secure-delete', 1);
 ";
 
 /// A message as it is put in.
@@ -71,10 +78,16 @@ pub struct Document {
     pub attachments: Vec<Attachment>,
     /// Words, in the order of the columns of `words`.
     pub columns: [String; 6],
+    /// Its body was purged.
+    pub purged: bool,
+    /// How often its attachments were tried before.
+    pub tries: u32,
+    /// When they were tried now.
+    pub tried: Timestamp,
 }
 
 /// An attachment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attachment {
     /// Its name; may be empty.
     pub name: String,
@@ -84,15 +97,17 @@ pub struct Attachment {
     pub bytes: u64,
     /// Why it was not read, where there is something to say.
     pub unread: Option<String>,
+    /// That was the trouble of a moment: it may be read another time.
+    pub passing: bool,
     /// What is written in it; empty where it was not read.
     pub text: String,
 }
 
 /// The one who writes.
 pub struct Kept {
-    sql: Connection,
+    pub(crate) sql: Connection,
     hashes: RandomState,
-    remembered: HashSet<u64>,
+    pub(crate) remembered: HashSet<u64>,
     /// Words in the vocabulary.
     vocabulary: i64,
 }
@@ -163,12 +178,18 @@ fn version() -> i64 {
 
 fn writer(path: &Path) -> Result<Connection, rusqlite::Error> {
     let sql = Connection::open(path)?;
+    plan_once(&sql)?;
     sql.execute_batch(&format!(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;
          PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES};
-         PRAGMA journal_size_limit=67108864;"
+         PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=ON;"
     ))?;
     Ok(sql)
+}
+
+/// Has a plan not depend on the values that are bound, for which it were made anew each time.
+fn plan_once(sql: &Connection) -> Result<(), rusqlite::Error> {
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 fn usable(path: &Path) -> Result<Option<Connection>, rusqlite::Error> {
@@ -176,15 +197,23 @@ fn usable(path: &Path) -> Result<Option<Connection>, rusqlite::Error> {
         return Ok(None);
     }
     let sql = writer(path)?;
-    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'meta'";
-    if sql.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
+    if !has_tables(&sql)? {
         return Ok(None);
     }
     let known: Option<i64> = number(&sql, "version")?;
     Ok((known == Some(version())).then_some(sql))
 }
 
-fn number(sql: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+/// Whether anything is in the file.
+///
+/// # Errors
+/// SQLite's.
+pub fn has_tables(sql: &Connection) -> Result<bool, rusqlite::Error> {
+    let tables = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'meta'";
+    sql.query_row(tables, [], |row| row.get(0))
+}
+
+pub(crate) fn number(sql: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> {
     let select = "SELECT number FROM meta WHERE name = ?1";
     sql.query_row(select, [name], |row| row.get(0)).optional()
 }
@@ -196,6 +225,7 @@ fn number(sql: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> 
 pub fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags)?;
+    plan_once(&sql)?;
     sql.execute_batch("PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY;")?;
     Ok(sql)
 }
@@ -267,7 +297,7 @@ impl Kept {
         self.set("purged", purged.0.cast_signed())
     }
 
-    fn set(&self, name: &str, number: i64) -> Result<(), SearchError> {
+    pub(crate) fn set(&self, name: &str, number: i64) -> Result<(), SearchError> {
         let insert = "INSERT INTO meta (name, number) VALUES (?1, ?2) \
                       ON CONFLICT (name) DO UPDATE SET number = excluded.number";
         self.sql.prepare_cached(insert)?.execute(params![name, number])?;
@@ -332,7 +362,9 @@ impl Kept {
 
     fn put_one(&mut self, document: &Document) -> Result<(), SearchError> {
         let id = document.mail.0.cast_signed();
-        self.take_out(document.mail)?;
+        if self.take_out(document.mail)? && document.purged {
+            self.owe_scouring()?;
+        }
         let code = |at: Option<usize>| at.unwrap_or_default() as i64;
         let direction = code(Direction::ALL.iter().position(|one| *one == document.direction));
         let verdict = code(Verdict::ALL.iter().position(|one| *one == document.verdict));
@@ -358,6 +390,7 @@ impl Kept {
         for (number, attachment) in document.attachments.iter().enumerate() {
             self.put_attachment(id, number, attachment)?;
         }
+        self.plan_again(document)?;
         let [sender, recipients, subject, body, filename, files] = &document.columns;
         self.sql
             .prepare_cached(
@@ -382,8 +415,8 @@ impl Kept {
             "" => None,
             text => Some(zstd::bulk::compress(text.as_bytes(), 1).map_err(SearchError::Packing)?),
         };
-        let insert = "INSERT INTO attachment (mail, number, name, media_type, bytes, unread, text) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let insert = "INSERT INTO attachment (mail, number, name, media_type, bytes, unread, \
+                      passing, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.sql.prepare_cached(insert)?.execute(params![
             mail,
             number as i64,
@@ -391,24 +424,24 @@ impl Kept {
             attachment.media_type,
             attachment.bytes.cast_signed(),
             attachment.unread,
+            attachment.passing,
             packed
         ])?;
         Ok(())
     }
 
-    /// Takes a message out: it is found no more.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn take_out(&self, mail: MailId) -> Result<(), SearchError> {
+    /// Takes a message out: it is found no more. Whether it was in.
+    fn take_out(&self, mail: MailId) -> Result<bool, SearchError> {
         let id = mail.0.cast_signed();
         if self.sql.prepare_cached("DELETE FROM mail WHERE id = ?1")?.execute([id])? == 0 {
-            return Ok(());
+            return Ok(false);
         }
         self.sql.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([id])?;
         self.sql.prepare_cached("DELETE FROM attachment WHERE mail = ?1")?.execute([id])?;
         self.sql.prepare_cached("DELETE FROM party WHERE mail = ?1")?.execute([id])?;
-        self.set("mails", self.count()?.cast_signed() - 1)
+        self.sql.prepare_cached("DELETE FROM again WHERE mail = ?1")?.execute([id])?;
+        self.set("mails", self.count()?.cast_signed() - 1)?;
+        Ok(true)
     }
 
     /// Has parts of these words found, of so many new ones.
@@ -469,7 +502,7 @@ pub fn attachments(
     mail: MailId,
     with_text: bool,
 ) -> Result<Vec<Attachment>, rusqlite::Error> {
-    let select = "SELECT name, media_type, bytes, unread, CASE WHEN ?2 THEN text END \
+    let select = "SELECT name, media_type, bytes, unread, CASE WHEN ?2 THEN text END, passing \
                   FROM attachment WHERE mail = ?1 ORDER BY number";
     let mut statement = sql.prepare_cached(select)?;
     let rows = statement.query_map(params![mail.0.cast_signed(), with_text], |row| {
@@ -482,6 +515,7 @@ pub fn attachments(
             media_type: row.get(1)?,
             bytes: row.get::<_, i64>(2)?.cast_unsigned(),
             unread: row.get(3)?,
+            passing: row.get(5)?,
             text: unpacked.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default(),
         })
     })?;

@@ -10,6 +10,7 @@
 //! It never decides about mail, never changes it, and is on nobody's way: not on that of an
 //! acceptance, nor of a session. It opens no socket.
 
+mod again;
 mod dates;
 mod document;
 mod excerpt;
@@ -19,8 +20,11 @@ mod kept;
 mod matching;
 mod query;
 mod reading;
+mod scour;
+mod sight;
 mod words;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +33,7 @@ use std::time::Duration;
 
 use store::{Store, StoreError};
 
+pub use again::Unread;
 pub use dates::Span;
 pub use excerpt::Excerpt;
 pub use find::{Asked, Ended, Found, Lost, TIME_MAX, Told, Where};
@@ -38,18 +43,23 @@ pub use query::{
     Direction, Fact, Place, QUERY_OCTETS_MAX, Query, QueryError, TERMS_MAX, Term, Verdict, Words,
 };
 pub use reading::{NoReader, NotRead, Patience, Reader, ReaderProcess, serve_reader};
+pub use sight::{Seen, Sight};
 pub use words::{WORD_OCTETS_MAX, Wanted, fold_words, write_words};
 
 use crate::indexing::{Indexer, State};
 
 /// Searches at a time; one more is asked to come again.
 const SEARCHES_MAX: usize = 8;
+/// Of these, for those who may not see everything, each one at a time: the rest is the operators'.
+const VISITORS_MAX: usize = 4;
 
 /// How messages are put in.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Of a core, how much earlier messages may take, in percent.
     pub rebuild_percent: u32,
+    /// How long nothing was taken out before its traces are taken off the disk.
+    pub scour_after: Duration,
 }
 
 impl Settings {
@@ -66,6 +76,12 @@ pub enum SearchError {
     /// Too many at once.
     #[error("{SEARCHES_MAX} searches are under way already; try again")]
     Busy,
+    /// The same asks already.
+    #[error("another search of yours is under way; let it end first")]
+    OneAtATime,
+    /// It would tell of others.
+    #[error("{0} cannot be asked for here: it would tell of the mail of others")]
+    NotYours(&'static str),
     /// It is not there yet.
     #[error("nothing can be searched yet: it is being made")]
     NotThere,
@@ -128,6 +144,8 @@ pub struct Search {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Searches under way.
     under_way: AtomicUsize,
+    /// Who looks that may not see everything.
+    visitors: Mutex<HashSet<String>>,
 }
 
 impl Search {
@@ -151,8 +169,7 @@ impl Search {
             .name("search".to_owned())
             .spawn(move || indexer.run())
             .map_err(SearchError::Thread)?;
-        let (thread, under_way) = (Mutex::new(Some(thread)), AtomicUsize::new(0));
-        Ok(Arc::new(Self { path, state, thread, under_way }))
+        Ok(Arc::new(Self::new(path, state, Some(thread))))
     }
 
     /// Puts in what is missing here and now, where no server runs, and can then be searched.
@@ -168,12 +185,12 @@ impl Search {
         let progress = indexing::catch_up(store, &path, reader, each)?;
         let state = State::default();
         state.searchable.store(progress.searchable, Ordering::Release);
-        Ok(Self {
-            path,
-            state: Arc::new(state),
-            thread: Mutex::new(None),
-            under_way: AtomicUsize::new(0),
-        })
+        Ok(Self::new(path, Arc::new(state), None))
+    }
+
+    fn new(path: PathBuf, state: Arc<State>, thread: Option<JoinHandle<()>>) -> Self {
+        let (thread, visitors) = (Mutex::new(thread), Mutex::default());
+        Self { path, state, thread, under_way: AtomicUsize::new(0), visitors }
     }
 
     /// A message is not what it was: what is kept of it is made anew.
@@ -190,6 +207,25 @@ impl Search {
         let searchable = self.state.searchable.load(Ordering::Acquire);
         let messages = if complete { searchable } else { store.mail_count()? };
         Ok(Progress { searchable, messages: messages.max(searchable) })
+    }
+
+    /// The attachments that are not found by what is written in them, by the reason.
+    ///
+    /// # Errors
+    /// Where there is nothing to read it from yet.
+    pub fn unread(&self) -> Result<Vec<Unread>, SearchError> {
+        let sql = self.reader()?;
+        Ok(again::unread(&sql)?)
+    }
+
+    fn reader(&self) -> Result<rusqlite::Connection, SearchError> {
+        let sql = kept::open_reader(&self.path);
+        let sql = sql.map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::CannotOpen) => SearchError::NotThere,
+            _ => SearchError::Sql(error),
+        })?;
+        // It may be about to be made.
+        if kept::has_tables(&sql)? { Ok(sql) } else { Err(SearchError::NotThere) }
     }
 
     /// Has the thread end; what it has not done is left for the next start.

@@ -6,12 +6,11 @@ use mail_types::{AccountId, MailId};
 use rusqlite::Connection;
 
 use crate::query::{Direction, Fact, Query, Verdict, Words};
+use crate::sight::{Group, Sight};
+use crate::words::PART_CHARS_MIN;
 
 /// Words that a part of a word stands for at most; the commonest are found first.
 const WORDS_OF_PART_MAX: usize = 64;
-/// Characters of a part of a word.
-const PART_CHARS_MIN: usize = 3;
-
 /// A query made ready.
 #[derive(Clone, Debug, Default)]
 pub struct Ready {
@@ -25,25 +24,36 @@ pub struct Ready {
     account: Option<AccountId>,
     /// Parts of words that stand for more words than were looked up.
     pub cut: Vec<String>,
+    /// What is decided of each message, for whoever may not see everything.
+    pub groups: Vec<Group>,
 }
 
 /// What accounts a query names, looked up by whoever knows them.
 pub type Accounts<'a> = &'a dyn Fn(&mail_types::Address) -> Option<AccountId>;
 
 impl Ready {
-    /// Makes a query ready. `within`: messages of these accounts alone.
+    /// Makes a query ready. For whoever does not see everything only what everybody sees who has the
+    /// message decides here, and that other words are there may be found of more messages than are so.
     ///
     /// # Errors
     /// SQLite's.
     pub fn new(
         sql: &Connection,
         query: &Query,
-        within: Option<&[AccountId]>,
+        sight: Option<&dyn Sight>,
         accounts: Accounts<'_>,
     ) -> Result<Self, rusqlite::Error> {
         let mut ready = Self::default();
         let (mut all, mut none) = (Vec::new(), Vec::new());
         for term in &query.words {
+            if sight.is_some()
+                && let Some(group) = Group::of(&mut ready, sql, term.not, &term.is)?
+            {
+                ready.groups.push(group);
+                if term.not {
+                    continue;
+                }
+            }
             let mut group = Vec::new();
             for words in &term.is {
                 group.push(ready.expression(sql, words)?);
@@ -60,9 +70,14 @@ impl Ready {
             (false, None) => ready.words = Some(all.join(" AND ")),
         }
         for term in &query.facts {
-            ready.fact(&term.is, term.not, accounts);
+            if sight.is_none() || !matches!(term.is, Fact::Direction(_)) {
+                ready.fact(&term.is, term.not, accounts);
+            }
         }
-        if let Some(within) = within {
+        if let Some(within) = sight.map(Sight::accounts) {
+            if let ([own], None) = (within, ready.account) {
+                ready.account = Some(*own);
+            }
             let ids: Vec<String> = within.iter().map(|id| id.0.to_string()).collect();
             ready.conditions.push(format!(
                 "EXISTS (SELECT 1 FROM party WHERE mail = mail.id AND account IN ({}))",
@@ -80,6 +95,9 @@ impl Ready {
             Fact::Larger(bytes) => format!("mail.bytes > {}", capped(*bytes)),
             Fact::Smaller(bytes) => format!("mail.bytes < {}", capped(*bytes)),
             Fact::HasAttachment => "mail.attachments > 0".to_owned(),
+            Fact::HasUnread => "EXISTS (SELECT 1 FROM attachment WHERE mail = mail.id \
+                                AND unread IS NOT NULL)"
+                .to_owned(),
             Fact::Direction(direction) => {
                 let at = Direction::ALL.iter().position(|one| one == direction);
                 format!("mail.direction = {}", at.unwrap_or_default())
@@ -113,7 +131,14 @@ impl Ready {
 
     /// What FTS5 is asked for some words. They hold letters, digits and nothing that it would read as
     /// anything else, and stand in quotes.
-    fn expression(&mut self, sql: &Connection, words: &Words) -> Result<String, rusqlite::Error> {
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn expression(
+        &mut self,
+        sql: &Connection,
+        words: &Words,
+    ) -> Result<String, rusqlite::Error> {
         let mut text = String::new();
         if !words.places.is_empty() {
             let columns: Vec<&str> = words.places.iter().map(|place| place.word()).collect();
@@ -146,7 +171,9 @@ impl Ready {
         let mut found: Vec<String> = rows.collect::<Result<_, _>>()?;
         if found.len() > WORDS_OF_PART_MAX {
             found.truncate(WORDS_OF_PART_MAX);
-            self.cut.push(part.to_owned());
+            if !self.cut.iter().any(|cut| cut == part) {
+                self.cut.push(part.to_owned());
+            }
         }
         Ok(found)
     }

@@ -131,6 +131,8 @@ pub enum Fact {
     Smaller(u64),
     /// It has an attachment.
     HasAttachment,
+    /// It has one that could not be read.
+    HasUnread,
     /// Which way it went.
     Direction(Direction),
     /// What was found of its sender.
@@ -361,7 +363,8 @@ impl Piece<'_> {
             "file" | "attachment" => self.words(&[Place::FileName, Place::Files]),
             "has" => match &*value.to_ascii_lowercase() {
                 "attachment" | "attachments" | "file" => fact(Fact::HasAttachment),
-                _ => Err(wrong("has", value, "has:attachment")),
+                "unread" => fact(Fact::HasUnread),
+                _ => Err(wrong("has", value, "has:attachment or has:unread")),
             },
             "is" => match &*value.to_ascii_lowercase() {
                 "deleted" | "expunged" => fact(Fact::Deleted),

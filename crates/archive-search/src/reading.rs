@@ -48,6 +48,11 @@ pub trait Reader: Send {
         bytes: &[u8],
         patience: &Patience<'_>,
     ) -> Result<String, NotRead>;
+
+    /// Whether it reads at all.
+    fn is_on(&self) -> bool {
+        true
+    }
 }
 
 /// Why an attachment was not read.
@@ -59,9 +64,12 @@ pub enum NotRead {
     /// The reader said so.
     #[error("{0}")]
     Said(String),
-    /// It took longer than it may.
+    /// It took more of a processor's time than it may.
     #[error("it takes too long to read")]
     TooLong,
+    /// The machine had no time for it.
+    #[error("there was no time to read it")]
+    NoTime,
     /// The reader ended over it: no memory, or a bug.
     #[error("the reader ended over it")]
     Ended,
@@ -76,6 +84,17 @@ pub enum NotRead {
     Stopped,
 }
 
+impl NotRead {
+    /// Whether it may be another time: the machine was busy, or had no memory for it.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::NoTime | Self::Ended | Self::NotStarted(_) | Self::Stopped => true,
+            Self::Unreadable(_) | Self::Said(_) | Self::TooLong | Self::Off => false,
+        }
+    }
+}
+
 /// Reads none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoReader;
@@ -83,6 +102,10 @@ pub struct NoReader;
 impl Reader for NoReader {
     fn read(&mut self, _: Kind, _: &[u8], _: &Patience<'_>) -> Result<String, NotRead> {
         Err(NotRead::Off)
+    }
+
+    fn is_on(&self) -> bool {
+        false
     }
 }
 
@@ -182,7 +205,7 @@ impl Running {
             match self.answers.recv_timeout(left.min(ASK_AGAIN)) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => return Err(NotRead::Ended),
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(NotRead::TooLong),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(NotRead::NoTime),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

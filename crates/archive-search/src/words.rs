@@ -14,6 +14,9 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 /// Octets of a word; what is longer is cut there, in text and query alike.
 pub const WORD_OCTETS_MAX: usize = 64;
 
+/// Characters of a part of a word.
+pub const PART_CHARS_MIN: usize = 3;
+
 /// The words of a text that [`message::fold`] was applied to, with a space behind each, appended to
 /// `out`. Nothing but letters, digits and what is not ASCII stands in a word.
 pub fn write_words(folded: &str, out: &mut String) {
@@ -141,6 +144,26 @@ impl Wanted {
             }
         }
         Some(Self { words, open })
+    }
+
+    /// Whether it stands in these words, as it would be found in them.
+    #[must_use]
+    pub fn is_in(&self, words: &str) -> bool {
+        if let Some(part) =
+            self.part_of_word().filter(|part| part.chars().count() >= PART_CHARS_MIN)
+        {
+            return words.split_terminator(' ').any(|word| word.contains(part));
+        }
+        let Some((last, before)) = self.words.split_last() else { return false };
+        let open = self.open && self.part_of_word().is_none();
+        let all: Vec<&str> = words.split_terminator(' ').collect();
+        all.windows(self.words.len()).any(|run| {
+            let ends = run.last().is_some_and(|word| match open {
+                true => word.starts_with(last.as_str()),
+                false => word == last,
+            });
+            ends && run.iter().zip(before).all(|(word, wanted)| word == wanted)
+        })
     }
 
     /// The only word, where it is one in which letters stand side by side: parts of such are found.

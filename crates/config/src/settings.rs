@@ -427,6 +427,9 @@ settings! {
         /// For how long mail may be held that its sender submits to leave later (FUTURERELEASE,
         /// RFC 4865). `0s`: it is not offered.
         future_release_max: Duration as Time = 90 * DAY, Duration::ZERO..=365 * DAY;
+        /// The shortest time that a sender may name after which mail that is not delivered is to go
+        /// back to it (DELIVERBY, RFC 2852). `0s`: it is not offered.
+        deliver_by_min: Duration as Time = secs(10), Duration::ZERO..=DAY;
         /// The highest priority, -9 to 9, that mail of accounts gets where they ask for one
         /// (MT-PRIORITY, RFC 6710); 0 is that of mail of which nothing is said. Higher ones are
         /// lowered to it, and who submits is told so.

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deliver::{
-    Attempt, Due, Item, Mail, Outcome, Parts, Queue, QueueError, Runner, Settings, Taken, WallClock,
+    Attempt, Due, Item, Late, LateTaken, Mail, Outcome, Parts, Queue, QueueError, Runner, Settings,
+    Taken, WallClock,
 };
 use mail_types::{Address, CustodyId, Domain, MailId, Peer, ReversePath, Timestamp};
 use net::{ClientTls, Resolver, ResolverSettings, stopper};
@@ -56,6 +57,23 @@ impl Queue for MemoryQueue {
         self.taken.lock().unwrap().extend(items.iter().map(|item| (item.custody, ())));
         let next_due = waiting.front().map(|_| want.now);
         Ok(Taken { items, next_due })
+    }
+
+    /// Nothing waits for long here.
+    async fn take_late(&self, _want: Late) -> Result<LateTaken, QueueError> {
+        Ok(LateTaken::default())
+    }
+
+    async fn take_by_deadline(
+        &self,
+        _now: Timestamp,
+        _count_max: usize,
+    ) -> Result<Vec<Item>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
     }
 
     async fn changed(&self) {
@@ -117,6 +135,7 @@ fn item(number: u64, now: Timestamp) -> Item {
         tls_optional: false,
         priority: mail_types::Priority::NORMAL,
         future_release: None,
+        deliver_by: None,
         body_bytes: BODY_OCTETS as u64,
         accepted: now,
         for_postmaster: false,

@@ -13,7 +13,7 @@ use crate::look_up::NextHop;
 use crate::queue::{Item, Queue};
 use crate::rates::Way;
 use crate::setback::Setback;
-use crate::settle::{Ended, Fate};
+use crate::settle::{Ended, Fate, Offers};
 use crate::tries::Trying;
 
 /// How a transaction ended for one recipient.
@@ -125,6 +125,10 @@ impl<Q: Queue> Courier<Q> {
                 }
                 continue;
             }
+            let jobs = self.in_time(jobs).await;
+            if jobs.is_empty() {
+                continue;
+            }
             let jobs = self.within_rates(jobs).await;
             if jobs.is_empty() {
                 return None;
@@ -141,6 +145,19 @@ impl<Q: Queue> Courier<Q> {
         self.past_dot = false;
         self.current = self.ahead.pop_front();
         self.current.as_ref()
+    }
+
+    /// Those of the jobs whose time to be delivered by is not over (RFC 2852 §4); the others go
+    /// back to their senders.
+    async fn in_time(&self, mut jobs: Vec<Job>) -> Vec<Job> {
+        let now = self.runner.clock.now();
+        let is_over = |item: &mut Item| item.mail.deliver_by.is_some_and(|by| by.is_over(now));
+        for job in &mut jobs {
+            let over: Vec<Item> = job.items.extract_if(.., is_over).collect();
+            self.runner.tell_late(&job.key, over, None, now).await;
+        }
+        jobs.retain(|job| !job.items.is_empty());
+        jobs
     }
 
     /// Those of the jobs that may go now; the others wait in the queue.
@@ -248,7 +265,7 @@ impl<Q: Queue> Courier<Q> {
     ///
     /// A connection that was kept for more mail may have been closed by the host meanwhile, which
     /// shows only at the next MAIL: that is no answer to this mail, which gets a fresh connection.
-    pub(crate) async fn over(&mut self, ends: Vec<End>, peer_reports: bool, said: Vec<Said>) {
+    pub(crate) async fn over(&mut self, ends: Vec<End>, offers: Offers, said: Vec<Said>) {
         let Some(job) = self.current.take() else { return };
         self.past_dot = false;
         if self.transactions > 1 && !job.met_stale && ends.iter().all(End::is_stale) {
@@ -306,7 +323,7 @@ impl<Q: Queue> Courier<Q> {
             let mut tries = job.setback.map(|earlier| earlier.tries).unwrap_or_default();
             tries.extend(earlier);
             tries.push(tried);
-            self.runner.end(&job.key, Ended { items: done, peer, peer_reports, tries }).await;
+            self.runner.end(&job.key, Ended { items: done, peer, offers, tries }).await;
         }
     }
 

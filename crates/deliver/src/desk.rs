@@ -200,9 +200,8 @@ impl Desk {
 
     /// Where enough mail lies that goes the same way, and whether for urgent mail, too, which gets as
     /// much room again: else it would wait in the queue behind all that waits here. What is left
-    /// behind of it has `room` notified once half of it is gone. With `waits` also what waits for a
-    /// rate.
-    pub(crate) fn full(&self, now: Timestamp, waits: bool) -> HashMap<NextHop, bool> {
+    /// behind of it has `room` notified once half of it is gone. Also what waits for a rate.
+    pub(crate) fn full(&self, now: Timestamp) -> HashMap<NextHop, bool> {
         let mut state = self.state();
         state.waits.retain(|_, wait| wait.until > now);
         let mut items: HashMap<&NextHop, usize> = HashMap::new();
@@ -216,9 +215,7 @@ impl Desk {
         let mut full: HashMap<NextHop, bool> =
             counts.iter().map(|(hop, count)| (hop.clone(), *count >= 2 * max)).collect();
         state.full = counts;
-        if waits {
-            full.extend(state.waits.keys().map(|hop| (hop.clone(), true)));
-        }
+        full.extend(state.waits.keys().map(|hop| (hop.clone(), true)));
         full
     }
 

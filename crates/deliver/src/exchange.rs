@@ -9,6 +9,7 @@ use smtp_machine::client::{Answer, Client, Question};
 use crate::courier::Courier;
 use crate::queue::{Leaving, Mail, Queue};
 use crate::setback::Setback;
+use crate::settle::Offers;
 use crate::words;
 
 /// Octets of a message that are read and sent at once.
@@ -37,9 +38,11 @@ impl<Q: Queue> Service for Exchange<Q> {
             Question::Next(peer) => {
                 self.courier.begin(peer.tls.as_ref());
                 (self.body_offset, self.body_ended) = (0, false);
+                let clock = Arc::clone(&self.courier.runner.clock);
                 match self.courier.next().await {
                     Some(job) => {
-                        let mut message = words::message(&job.items);
+                        let now = clock.now();
+                        let mut message = words::message(&job.items, now);
                         if let Some(item) = job.items.first() {
                             let mail = Arc::clone(&item.mail);
                             let leaving = self.leaving(&mail).await;
@@ -65,7 +68,8 @@ impl<Q: Queue> Service for Exchange<Q> {
                     self.courier.runner.desk.without_chunking(SocketAddr::new(ip, port));
                 }
                 let ends = words::ends(report.outcomes, self.octets, &self.courier.peer);
-                self.courier.over(ends, report.dsn, report.said).await;
+                let offers = Offers { dsn: report.dsn, deliver_by: report.deliver_by };
+                self.courier.over(ends, offers, report.said).await;
                 Answer::Noted
             }
             Question::NoSession(setback) => {

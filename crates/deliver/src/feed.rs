@@ -10,55 +10,34 @@ use crate::Runner;
 use crate::asked::Asked;
 use crate::connection::run_connection;
 use crate::desk::{Job, Key, Put};
+use crate::late::{Look, is_late};
 use crate::look_up::NextHop;
 use crate::queue::{Due, Item, Queue};
 use crate::rates::Wait;
 use crate::setback::Setback;
-use crate::settle::{Ended, Fate, warning_is_due};
+use crate::settle::{Ended, Fate, Offers};
 
 /// Custodies taken from the queue at once.
 const PAGE: usize = 500;
-/// How often mail that waits for a rate is looked through for senders who are to hear of it.
-const WAITS_LOOKED_AT: Duration = Duration::from_secs(900);
 /// How long after a failure the queue is asked again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long after the grace time connections that do not end are waited for.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What taking a page has shown.
-struct Page {
-    /// When to come again if nothing else happens.
-    next: Option<Timestamp>,
-    /// It had mail that waits for a rate and whose sender is told so now.
-    has_late: bool,
-    /// There was no room for what waits.
-    is_full: bool,
-}
-
 impl<Q: Queue> Runner<Q> {
     /// Takes due mail as long as there is room for it, and puts it on the desk.
     pub(crate) async fn feed(self: &Arc<Self>, stop: &Stop) {
         let mut stop_wish = stop.clone();
-        let mut look_at = self.clock.now();
+        let mut look = Look::new(self.clock.now());
         while !stop.is_requested() {
             self.settle_orphans().await;
             let now = self.clock.now();
-            let mut wake_at = self.take(stop, now, false).await.next;
+            let deadline = self.keep_deadlines(stop, now).await;
+            let mut wake_at = [self.take(stop, now).await, deadline].into_iter().flatten().min();
             if let Some(over) = self.desk.next_wait(now) {
-                let mut look_next = Some(look_at);
-                if now >= look_at {
-                    let page = self.take(stop, now, true).await;
-                    look_next = match page.is_full {
-                        // On with it once there is room, which is told.
-                        true => None,
-                        // Ends: whoever was told is not told again.
-                        false if page.has_late => Some(now),
-                        false => Some(now.after(WAITS_LOOKED_AT)),
-                    };
-                    look_at = look_next.unwrap_or(now);
-                }
                 // What waits for a rate is passed over until its wait is over.
-                wake_at = [wake_at, Some(over), look_next].into_iter().flatten().min();
+                let look_at = self.look_through(&mut look, stop, now).await;
+                wake_at = [wake_at, Some(over), look_at].into_iter().flatten().min();
             }
             if wake_at.is_some_and(|at| at <= now) {
                 continue;
@@ -72,18 +51,17 @@ impl<Q: Queue> Runner<Q> {
         }
     }
 
-    /// Takes one page; with `waits` also of what waits for a rate.
-    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp, waits: bool) -> Page {
+    /// Takes one page; answers when to come again if nothing else happens.
+    async fn take(self: &Arc<Self>, stop: &Stop, now: Timestamp) -> Option<Timestamp> {
         let room = self.desk.room();
         if room == 0 {
             self.desk.wait_for_room();
-            return Page { next: None, has_late: false, is_full: true };
+            return None;
         }
         // A page may all be for one destination, and is not to fill more than its share.
         let share = self.settings.items_per_destination_max.div_ceil(2).max(1);
         let count_max = room.min(PAGE).min(share);
-        let full = self.desk.full(now, !waits);
-        let is_full = waits && full.keys().any(|hop| self.desk.wait_of(hop, now).is_some());
+        let full = self.desk.full(now);
         let runner = Arc::clone(self);
         let skip = Arc::new(move |host: &Host, relay: Option<&Relay>, priority: Priority| {
             if full.is_empty() {
@@ -96,33 +74,30 @@ impl<Q: Queue> Runner<Q> {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(%error, "no mail can be taken from the queue");
-                let next = Some(now.after(AGAIN_AFTER));
-                return Page { next, has_late: false, is_full: false };
+                return Some(now.after(AGAIN_AFTER));
             }
         };
         let nothing = taken.items.is_empty();
-        let is_late = |item: &Item| {
-            let hop = self.hop(&item.recipient.host, item.relay.as_ref());
-            warning_is_due(&self.settings, item, now) && self.desk.wait_of(&hop, now).is_some()
-        };
-        let has_late = waits && taken.items.iter().any(is_late);
         self.put_all(taken.items, stop, now).await;
-        let next = match taken.next_due {
+        match taken.next_due {
             // The queue says that there is more and gives none: not asked again in a circle.
             Some(at) if nothing && at <= now => Some(now.after(AGAIN_AFTER)),
             next_due => next_due,
-        };
-        Page { next, has_late, is_full }
+        }
     }
 
     /// Groups recipients of a message that go the same way, and puts them on the desk.
-    async fn put_all(self: &Arc<Self>, items: Vec<Item>, stop: &Stop, now: Timestamp) {
+    pub(crate) async fn put_all(self: &Arc<Self>, items: Vec<Item>, stop: &Stop, now: Timestamp) {
         let recipients_max = self.settings.recipients_per_transaction.max(1);
         let mut open: HashMap<Key, Vec<Item>> = HashMap::new();
         for item in items {
             if let Some(why) = &item.give_back {
                 let failure = Failure::permanent(7, 1, why.clone());
-                self.return_now(item, Setback::no_way(failure)).await;
+                self.return_now(item, Fate::Failed(Setback::no_way(failure))).await;
+                continue;
+            }
+            if item.mail.deliver_by.is_some_and(|by| by.is_over(now)) {
+                self.return_now(item, Fate::TooLate).await;
                 continue;
             }
             let hop = self.hop(&item.recipient.host, item.relay.as_ref());
@@ -143,20 +118,20 @@ impl<Q: Queue> Runner<Q> {
     }
 
     /// Where mail for a host goes, by an operator's word for it or by the routes.
-    fn hop(&self, host: &Host, relay: Option<&Relay>) -> NextHop {
+    pub(crate) fn hop(&self, host: &Host, relay: Option<&Relay>) -> NextHop {
         match relay {
             Some(relay) => NextHop::Relay(relay.clone()),
             None => self.next_hop(host),
         }
     }
 
-    /// An operator wants it back with its sender: nobody is asked.
-    async fn return_now(&self, item: Item, setback: Setback) {
+    /// It goes back to its sender, by the word of an operator or of the sender: nobody is asked.
+    async fn return_now(&self, item: Item, fate: Fate) {
         let hop = self.next_hop(&item.recipient.host);
         let key = Key { hop, asked: Asked::default(), tls_optional: item.mail.tls_optional };
         self.desk.put_aside(&key);
-        let items = vec![(item, Fate::Failed(setback))];
-        let ended = Ended { items, peer: None, peer_reports: false, tries: Vec::new() };
+        let items = vec![(item, fate)];
+        let ended = Ended { items, peer: None, offers: Offers::default(), tries: Vec::new() };
         self.end(&key, ended).await;
     }
 
@@ -198,12 +173,9 @@ impl<Q: Queue> Runner<Q> {
         let now = self.clock.now();
         let Job { key, mut items, .. } = job;
         if let Some(wait) = self.desk.wait_of(&key.hop, now) {
-            let late = items.extract_if(.., |item| warning_is_due(&self.settings, item, now));
-            let late: Vec<_> = late.map(|item| (item, Fate::Waits(wait.clone()))).collect();
-            if !late.is_empty() {
-                let ended = Ended { items: late, peer: None, peer_reports: false, tries: vec![] };
-                self.end(&key, ended).await;
-            }
+            let late = items.extract_if(.., |item| is_late(&self.settings, item, now));
+            let late: Vec<Item> = late.collect();
+            self.tell_late(&key, late, Some(&wait), now).await;
         }
         let custodies: Vec<_> = items.iter().map(|item| item.custody).collect();
         self.give_back(&custodies).await;
@@ -221,7 +193,7 @@ impl<Q: Queue> Runner<Q> {
         let peer = setback.peer.clone();
         let items =
             job.items.into_iter().map(|item| (item, Fate::Failed(setback.clone()))).collect();
-        self.end(&key, Ended { items, peer, peer_reports: false, tries }).await;
+        self.end(&key, Ended { items, peer, offers: Offers::default(), tries }).await;
     }
 
     /// Mail whose connection ended with a panic: our trouble, and uncertain behind the dot.
@@ -236,7 +208,7 @@ impl<Q: Queue> Runner<Q> {
             let tries = orphan.job.setback.map(|setback| setback.tries).unwrap_or_default();
             let key = orphan.job.key;
             let items = orphan.job.items.into_iter().map(|item| (item, fate.clone())).collect();
-            let ended = Ended { items, peer: None, peer_reports: false, tries };
+            let ended = Ended { items, peer: None, offers: Offers::default(), tries };
             self.end(&key, ended).await;
         }
     }

@@ -11,7 +11,7 @@
 //! the length of the queue, and a destination that is stuck holds no more than its share of it.
 //!
 //! RFC 5321 §4.5.4 (sending strategy), §5 (hosts) · 1047 (duplicates) · 3461, 3464 (reports) ·
-//! 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS).
+//! 7435 (opportunistic TLS), 7672 (DANE), 8461 (MTA-STS) · 2852 (DELIVERBY).
 
 mod asked;
 mod clock;
@@ -23,6 +23,7 @@ mod explain;
 mod familiar;
 mod feed;
 mod greylist;
+mod late;
 mod lineup;
 mod look_up;
 mod pieces;
@@ -51,8 +52,8 @@ pub use clock::{Clock, WallClock};
 pub use explain::{HostPolicy, TlsPolicy};
 pub use pieces::{Piece, Pieces};
 pub use queue::{
-    Attempt, Due, Item, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError, Report, Sent,
-    Skip, Taken,
+    Attempt, Due, Item, Late, LateTaken, Leaving, Mail, Notice, Notify, Outcome, Queue, QueueError,
+    Report, Sent, Skip, Taken,
 };
 pub use rates::Wait;
 pub use sasl::{Login, Secret};

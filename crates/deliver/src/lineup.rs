@@ -25,6 +25,11 @@ impl Lineup {
         self.jobs.is_empty()
     }
 
+    /// Whether one of them is such.
+    pub(crate) fn any(&self, is_such: impl Fn(&Job) -> bool) -> bool {
+        self.jobs.values().flatten().any(is_such)
+    }
+
     /// The job whose turn it is.
     pub(crate) fn pop(&mut self) -> Option<Job> {
         let priority = self.turns.take(self.jobs.keys().copied())?;

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{
-    Address, CustodyId, EnhancedStatus, Host, MailId, Peer, Priority, ReceiptId, Reply,
+    Address, CustodyId, Deadline, EnhancedStatus, Host, MailId, Peer, Priority, ReceiptId, Reply,
     ReversePath, Timestamp,
 };
 use route::Relay;
@@ -35,6 +35,28 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// Nothing was taken.
     fn take_due(&self, want: Due) -> impl Future<Output = Result<Taken, QueueError>> + Send;
+
+    /// Takes custodies that are due and wait where `want.which` says, and that are old enough to go
+    /// back or for a warning: all of them, page after page, whatever lies in front of them.
+    ///
+    /// # Errors
+    /// Nothing was taken.
+    fn take_late(&self, want: Late) -> impl Future<Output = Result<LateTaken, QueueError>> + Send;
+
+    /// Takes custodies, due or not, whose [`Mail::deliver_by`] is over, at most so many; each time
+    /// others.
+    ///
+    /// # Errors
+    /// Nothing was taken; they are taken by the next call.
+    fn take_by_deadline(
+        &self,
+        now: Timestamp,
+        count_max: usize,
+    ) -> impl Future<Output = Result<Vec<Item>, QueueError>> + Send;
+
+    /// When the next [`Mail::deliver_by`] is over that [`Queue::take_by_deadline`] has not been
+    /// asked for.
+    fn next_deadline(&self) -> Option<Timestamp>;
 
     /// Returns once something may be due earlier than the last `take_due` has said: new mail, a
     /// retry command. A change between `take_due` and this call counts, so that none is missed.
@@ -129,6 +151,32 @@ pub struct Due {
 /// Whether mail for a host, by this relay if any and of this priority, is left where it is.
 pub type Skip = Arc<dyn Fn(&Host, Option<&Relay>, Priority) -> bool + Send + Sync>;
 
+/// What to take of what waits for long.
+#[derive(Clone)]
+pub struct Late {
+    /// The time now.
+    pub now: Timestamp,
+    /// Whose time in the queue began then or before is wanted.
+    pub over_since: Timestamp,
+    /// The same of mail whose sender was not told of the delay; `None`: nobody is.
+    pub warn_since: Option<Timestamp>,
+    /// Only what comes behind this one.
+    pub after: CustodyId,
+    /// Custodies to take at most.
+    pub count_max: usize,
+    /// Of which destinations.
+    pub which: Skip,
+}
+
+/// What was taken of it, in order of its ids.
+#[derive(Clone, Debug, Default)]
+pub struct LateTaken {
+    /// At most `count_max`.
+    pub items: Vec<Item>,
+    /// There may be more behind this one; `None`: that was all.
+    pub after: Option<CustodyId>,
+}
+
 /// What was taken.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
@@ -167,6 +215,8 @@ pub struct Mail {
     pub accepted: Timestamp,
     /// RFC 6710.
     pub priority: Priority,
+    /// RFC 2852: until when it is to be delivered.
+    pub deliver_by: Option<Deadline>,
     /// RFC 4865 §6: how its sender asked for it to leave later, for reports.
     pub future_release: Option<String>,
     /// It is for the postmaster in the first place, who is told of no failure of it: a report of

@@ -34,6 +34,8 @@ impl Setback {
             | Trouble::Garbage(..)
             | Trouble::LacksSmtpUtf8
             | Trouble::LacksRequireTls
+            | Trouble::LacksDeliverBy
+            | Trouble::WantsTime { .. }
             | Trouble::TooLarge { .. }
             | Trouble::Ours(_) => None,
         };

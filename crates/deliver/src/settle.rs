@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{Address, EnhancedStatus, Peer, Reply, ReversePath, Timestamp};
+use mail_types::{Address, ByMode, EnhancedStatus, Peer, Reply, ReversePath, Timestamp};
 use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
 use route::{Class, Next};
 
+use crate::late::{due_within, end_of, tells_of_relay, too_late};
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Queue, Report};
 use crate::rates::Wait;
 use crate::setback::Setback;
@@ -34,6 +35,17 @@ pub(crate) enum Fate {
     Uncertain(Setback),
     /// Not tried: its time has not come, and that is to be told.
     Waits(Wait),
+    /// Not tried: the time to deliver it by is over (RFC 2852).
+    TooLate,
+}
+
+/// What the peer takes over with the mail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Offers {
+    /// It sends DSNs itself (RFC 3461).
+    pub(crate) dsn: bool,
+    /// It keeps to the time to deliver by (RFC 2852).
+    pub(crate) deliver_by: bool,
 }
 
 /// An attempt that is over: recipients of one message with their fates.
@@ -41,8 +53,8 @@ pub(crate) struct Ended {
     pub(crate) items: Vec<(Item, Fate)>,
     /// Who was asked last.
     pub(crate) peer: Option<Peer>,
-    /// Whether the peer sends DSNs itself (RFC 3461).
-    pub(crate) peer_reports: bool,
+    /// What it takes over.
+    pub(crate) offers: Offers,
     /// Every host that was asked.
     pub(crate) tries: Vec<Arc<Try>>,
 }
@@ -67,7 +79,7 @@ impl<Q: Queue> Runner<Q> {
         // One draw for all, so that recipients of a message stay together.
         let random = (self.random)();
         let outcome = |(item, fate): &(Item, Fate)| {
-            decide(&self.settings, item, fate, ended.peer_reports, now, random)
+            decide(&self.settings, item, fate, ended.offers, now, random)
         };
         let mut outcomes: Vec<Outcome> = ended.items.iter().map(outcome).collect();
         self.tell_postmaster(mail, &mut outcomes);
@@ -115,7 +127,7 @@ impl<Q: Queue> Runner<Q> {
                 reported: false,
                 may_be_duplicate: item.uncertain,
             },
-            Fate::Failed(_) | Fate::Waits(_) => Outcome::Deferred {
+            Fate::Failed(_) | Fate::Waits(_) | Fate::TooLate => Outcome::Deferred {
                 reason: reason(),
                 status: EnhancedStatus::new(4, 3, 0),
                 reply: None,
@@ -168,7 +180,7 @@ impl<Q: Queue> Runner<Q> {
     ) -> Vec<u8> {
         let mail = &item.mail;
         let date = |at| MailDate { at, offset_minutes: 0 };
-        let end = item.since.after(self.settings.schedule.lifetime);
+        let end = end_of(&self.settings, item);
         let each_max = (WORDS_OCTETS_MAX / tellings.len().max(1)).max(WORDS_OCTETS_MIN);
         let said: Vec<Option<String>> = tellings
             .iter()
@@ -209,6 +221,7 @@ impl<Q: Queue> Runner<Q> {
             boundary: &format!("report-{unique}"),
             envelope_id: mail.envelope_id.as_deref(),
             future_release: mail.future_release.as_deref(),
+            deliver_by: mail.deliver_by.map(|by| (date(by.at), by.mode)),
             receipt: receipt.as_deref(),
             arrival: Some(date(mail.accepted)),
             recipients: &recipients,
@@ -276,23 +289,27 @@ fn decide(
     settings: &Settings,
     item: &Item,
     fate: &Fate,
-    peer_reports: bool,
+    offers: Offers,
     now: Timestamp,
     random: u64,
 ) -> Outcome {
     let next = || {
         let attempts = item.attempts.saturating_add(1);
-        settings.schedule.next(attempts, item.since, now, random)
+        match settings.schedule.next(attempts, item.since, now, random) {
+            Next::Due(_) if now >= end_of(settings, item) => Next::GiveUp,
+            Next::Due(due) => Next::Due(due_within(item, due, now)),
+            Next::GiveUp => Next::GiveUp,
+        }
     };
     match fate {
         Fate::Relayed(reply) => Outcome::Relayed {
             reply: reply.clone(),
-            reported: !peer_reports && wants_success(item),
+            reported: told_of_relay(item, offers),
             may_be_duplicate: item.uncertain,
         },
         Fate::Uncertain(setback) => match next() {
             Next::Due(due) => Outcome::Uncertain { reason: setback.reason(), due },
-            Next::GiveUp => give_up(settings, item, setback),
+            Next::GiveUp => give_up(settings, item, setback, now),
         },
         Fate::Failed(setback) => match (setback.verdict.failure.class, next()) {
             (Class::Permanent, _) => Outcome::Returned {
@@ -301,43 +318,67 @@ fn decide(
                 reply: setback.reply.clone(),
                 notice: notice(item),
             },
-            (Class::Temporary | Class::Ours, Next::GiveUp) => give_up(settings, item, setback),
+            (Class::Temporary | Class::Ours, Next::GiveUp) => give_up(settings, item, setback, now),
             (Class::Temporary | Class::Ours, Next::Due(due)) => Outcome::Deferred {
                 reason: setback.reason(),
                 status: setback.verdict.failure.status,
                 reply: setback.reply.clone(),
                 // RFC 6647 §4.1: from then on the same host takes it from the same address.
                 due: match setback.reply.as_ref().and_then(|r| greylist::wait(r, item.attempts)) {
-                    Some(wait) => now.after(wait),
+                    Some(wait) => due_within(item, now.after(wait), now),
                     None => due,
                 },
                 reported: warning_is_due(settings, item, now),
             },
+        },
+        Fate::TooLate => too_late(item, None),
+        Fate::Waits(_) if item.mail.deliver_by.is_some_and(|by| by.is_over(now)) => {
+            too_late(item, None)
+        }
+        Fate::Waits(wait) if now >= end_of(settings, item) => Outcome::Returned {
+            reason: format!(
+                "it waited for {} in all, the last of it for {}, a limit of this server and not \
+                 of the other side",
+                time_words(settings.schedule.lifetime),
+                wait.what
+            ),
+            status: EnhancedStatus::new(5, 4, 7),
+            reply: None,
+            notice: notice(item),
         },
         Fate::Waits(wait) => Outcome::Deferred {
             reason: format!("it was not tried yet: it waits for {}", wait.what),
             // RFC 3463 §3.5: X.4.5, mail system congestion.
             status: EnhancedStatus::new(4, 4, 5),
             reply: None,
-            due: wait.until,
+            due: due_within(item, wait.until, now).min(end_of(settings, item)),
             reported: warning_is_due(settings, item, now),
         },
     }
 }
 
+/// RFC 3461 §6.2.2, RFC 2852 §4: whether the sender hears that it was handed on.
+fn told_of_relay(item: &Item, offers: Offers) -> bool {
+    item.mail.reverse_path != ReversePath::Null
+        && (!offers.dsn && wants_success(item) || tells_of_relay(item, offers))
+}
+
 /// Whether the sender is to be told now that the mail is delayed.
 pub(crate) fn warning_is_due(settings: &Settings, item: &Item, now: Timestamp) -> bool {
-    let due = settings.schedule.warning_due(item.since);
+    // RFC 2852 §4: who named a time hears of it then, and not at ours.
+    let due = match item.mail.deliver_by {
+        Some(by) if by.mode == ByMode::Notify => by.late_at(),
+        Some(_) | None => settings.schedule.warning_due(item.since),
+    };
     !item.warned && due.is_some_and(|due| now >= due) && wants_delay(item)
 }
 
 /// RFC 3463 §3.5: X.4.7, delivery time expired.
-fn give_up(settings: &Settings, item: &Item, setback: &Setback) -> Outcome {
-    let hours = settings.schedule.lifetime.as_secs() / 3600;
-    let tried = match hours {
-        0..48 => format!("{hours} hours"),
-        48.. => format!("{} days", hours / 24),
-    };
+fn give_up(settings: &Settings, item: &Item, setback: &Setback, now: Timestamp) -> Outcome {
+    if item.mail.deliver_by.is_some_and(|by| by.is_over(now)) {
+        return too_late(item, Some(&setback.reason()));
+    }
+    let tried = time_words(settings.schedule.lifetime);
     Outcome::Returned {
         reason: format!("it was tried for {tried}; the last time: {}", setback.reason()),
         status: EnhancedStatus::new(5, 4, 7),
@@ -346,8 +387,16 @@ fn give_up(settings: &Settings, item: &Item, setback: &Setback) -> Outcome {
     }
 }
 
+fn time_words(time: Duration) -> String {
+    let hours = time.as_secs() / 3600;
+    match hours {
+        0..48 => format!("{hours} hours"),
+        48.. => format!("{} days", hours / 24),
+    }
+}
+
 /// Whether and why not the sender is told of a failure.
-fn notice(item: &Item) -> Notice {
+pub(crate) fn notice(item: &Item) -> Notice {
     // RFC 5321 §4.5.5, RFC 3461 §6.1: never to the null reverse-path, or reports would breed.
     if item.mail.reverse_path == ReversePath::Null {
         return Notice::NullReversePath;

@@ -3,7 +3,7 @@
 use smtp_machine::client::{Lack, Loss, Message, Outcome, Setback as NoSession, Stage as At};
 use smtp_machine::{BodyType, MailParams, Notify as NotifyParam, Orcpt, Recipient, Ret};
 
-use mail_types::{Peer, Priority, ReversePath};
+use mail_types::{Peer, Priority, ReversePath, Timestamp};
 use route::{Stage, Then, Trouble};
 
 use crate::courier::End;
@@ -14,7 +14,7 @@ use crate::setback::Setback;
 const CLOSING: u16 = 421;
 
 /// What to send for these recipients of one message.
-pub(crate) fn message(items: &[Item]) -> Message {
+pub(crate) fn message(items: &[Item], now: Timestamp) -> Message {
     let recipients = items.iter().map(recipient).collect();
     // A job holds at least one; without any there would be nobody to send to, so nothing is sent.
     let Some(mail) = items.first().map(|item| &item.mail) else {
@@ -31,6 +31,8 @@ pub(crate) fn message(items: &[Item]) -> Message {
         // It was held here: nothing is left to hold it for.
         hold: None,
         priority: (mail.priority != Priority::NORMAL).then_some(mail.priority),
+        // RFC 2852 §4: what the host gets is what is left of the time.
+        by: mail.deliver_by.map(|by| by.left(now)),
     };
     Message { reverse_path: mail.reverse_path.clone(), params, recipients }
 }
@@ -73,6 +75,10 @@ fn end(outcome: Outcome, octets: u64, others_taken: bool, peer: &Peer) -> End {
         Outcome::Uncertain(loss) => return lost(At::Dot, loss, false, peer),
         Outcome::Lacks(Lack::SmtpUtf8) => (Trouble::LacksSmtpUtf8, false),
         Outcome::Lacks(Lack::RequireTls) => (Trouble::LacksRequireTls, false),
+        Outcome::Lacks(Lack::DeliverBy) => (Trouble::LacksDeliverBy, false),
+        Outcome::Lacks(Lack::Time { secs_min }) => {
+            (Trouble::WantsTime { secs_min: *secs_min }, false)
+        }
         Outcome::Lacks(Lack::Size { octets_max }) => {
             (Trouble::TooLarge { octets_max: *octets_max, octets }, false)
         }

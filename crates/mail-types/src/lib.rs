@@ -1,5 +1,6 @@
 //! The words of mail, shared by every crate of the workspace: addresses (RFC 5321 §4.1.2), SMTP
-//! replies and enhanced status codes (RFC 3463), priorities (RFC 6710), IMAP numbers and flags
+//! replies and enhanced status codes (RFC 3463), priorities (RFC 6710), times to
+//! deliver by (RFC 2852), IMAP numbers and flags
 //! (RFC 3501 §2.3), rights (RFC 4314 §2.1), the ids of what Restante keeps, what a try to send leaves,
 //! and the one shape of every protocol machine.
 //!
@@ -8,6 +9,7 @@
 
 mod address;
 mod attempt;
+mod deliver_by;
 mod flags;
 mod ids;
 mod machine;
@@ -18,6 +20,7 @@ mod timestamp;
 
 pub use address::{Address, AddressError, Domain, Host, Localpart, ReversePath};
 pub use attempt::{Path, Peer, Phase, PhaseName};
+pub use deliver_by::{ByMode, Deadline, DeliverBy, DeliverByError};
 pub use flags::{Flags, Keyword, KeywordError, SpecialUse, SystemFlag};
 pub use ids::{
     AccountId, BodyHash, CustodyId, MailId, MailboxId, ModSeq, ReceiptId, ReceiptIdError,

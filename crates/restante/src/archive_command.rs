@@ -309,7 +309,7 @@ fn show_retention(store: &Store) -> Result<Value, Failure> {
     let directory = store.directory();
     let time = |time| format!("{} (settings)", config::format_duration(time));
     let mut shown = vec![json!({
-        "of": "everybody else",
+        "of": crate::narrow::EVERYBODY,
         "keep": time(default.keep),
         "spam": time(default.spam),
     })];

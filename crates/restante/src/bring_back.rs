@@ -1,18 +1,33 @@
 //! A message that was found, back into a mailbox.
 
-use mail_types::{Address, Flags};
+use std::net::IpAddr;
+
+use archive_search::{Seen, Sight};
+use mail_types::{AccountId, Address, Flags};
 use serde_json::{Value, json};
 use store::{Actor, Append, BroughtBack, NewMessage, Refused, SessionActor, Store, Via};
 
 use crate::request::Failure;
 
-/// Puts a message into a mailbox of an account.
+/// Where a message is put, and by what way that came.
+pub struct Into<'a> {
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// Its name.
+    pub mailbox: &'a str,
+    /// From where, where that is known.
+    pub ip: Option<IpAddr>,
+    /// By which protocol.
+    pub via: Via,
+}
+
+/// Puts a message into a mailbox of an account: any, or one that may be seen.
 pub fn bring_back(
     store: &Store,
     actor: Actor,
     receipt: &str,
-    to: &Address,
-    mailbox: &str,
+    (to, mailbox): (&Address, &str),
+    sight: Option<&dyn Sight>,
 ) -> Result<Value, Failure> {
     let missing = || Failure { what: format!("there is no message {receipt}"), mend: None };
     let id = receipt.parse::<mail_types::ReceiptId>().map_err(|_| missing())?;
@@ -21,8 +36,18 @@ pub fn bring_back(
     let directory = store.directory();
     let account = directory.sign_in_name(&to.to_string()).map(|account| account.id);
     let account = account.ok_or_else(|| Refused::Missing(format!("account {to}")))?;
-    let places = story.places().into_iter().map(|lies| (lies.mailbox, lies.uid)).collect();
-    let brought = store.bring_back(actor, places, account, mailbox.to_owned()).wait()?;
+    let seen = match sight {
+        Some(sight) => sight.see(story).ok_or_else(missing)?,
+        None => Seen { places: story.places(), story, whole: true },
+    };
+    put(store, actor, &seen, &Into { account, mailbox, ip: None, via: Via::Control })
+}
+
+/// Puts a message as far as it is seen: it is taken from no other place.
+pub fn put(store: &Store, actor: Actor, seen: &Seen, into: &Into<'_>) -> Result<Value, Failure> {
+    let receipt = seen.story.facts.receipt.to_string();
+    let places = seen.places.iter().map(|lies| (lies.mailbox, lies.uid)).collect();
+    let brought = store.bring_back(actor, places, into.account, into.mailbox.to_owned()).wait()?;
     let uid = match brought {
         BroughtBack::WasThere(uid) => {
             return Ok(json!({ "receipt": receipt, "uid": uid.get(), "was_there": true }));
@@ -30,9 +55,8 @@ pub fn bring_back(
         BroughtBack::Put(uid) => uid.get(),
         // It was never in a mailbox of the account's, or never in any: held, sent, another's.
         BroughtBack::NowhereNear => {
-            let body = store.body(&story.facts)?;
-            let actor = SessionActor { account, ip: None, via: Via::Control, session: None };
-            put_anew(store, actor, &story, &body, mailbox)?
+            let body = store.body(&seen.story.facts)?;
+            put_anew(store, &seen.story, &body, into)?
         }
     };
     Ok(json!({ "receipt": receipt, "uid": uid, "was_there": false }))
@@ -40,10 +64,9 @@ pub fn bring_back(
 
 fn put_anew(
     store: &Store,
-    actor: SessionActor,
     story: &store::Story,
     body: &[u8],
-    mailbox: &str,
+    into: &Into<'_>,
 ) -> Result<u32, Failure> {
     let unwritten = |error: &dyn std::fmt::Display| Failure {
         what: format!("the message could not be written: {error}"),
@@ -60,8 +83,8 @@ fn put_anew(
         subject: story.accepted.subject.clone(),
     };
     let append = Append {
-        actor,
-        mailbox: mailbox.to_owned(),
+        actor: SessionActor { account: into.account, ip: into.ip, via: into.via, session: None },
+        mailbox: into.mailbox.to_owned(),
         messages: vec![message],
         replaces: None,
         room: None,

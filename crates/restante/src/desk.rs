@@ -8,12 +8,12 @@ use serde_json::Value;
 use store::{Actor, Looked, LookedAt, OperatorAct, OperatorRole, Store, Story};
 
 use crate::control::{self, Parts};
-use crate::mailbox_command;
 use crate::message_view::{self, Part};
-use crate::narrow;
 use crate::permit::{self, Asker, Denied};
 use crate::request::{Failure, Request, Which, query_of};
+use crate::search::DomainSight;
 use crate::view;
+use crate::{archive_command, bring_back, history, mailbox_command, narrow, search};
 
 /// Stories that one request tells.
 const STORIES_MAX: usize = 200;
@@ -32,15 +32,7 @@ impl Desk {
 
     async fn done(&self, who: web::Who, asked: Value) -> Result<Value, web::Trouble> {
         let request = read(asked)?;
-        let asker = Asker {
-            role: &who.operator.role,
-            scopes: who.scopes.as_deref(),
-            is_confirmed: who.is_confirmed,
-        };
-        permit::may(&asker, &request).map_err(|denied| match denied {
-            Denied::Never(why) => web::Trouble::Forbidden(why),
-            Denied::Confirm => web::Trouble::Confirm,
-        })?;
+        permitted(&who, &request)?;
         let actor = Actor::Console { operator: who.operator.name.clone(), ip: who.ip };
         let domains = match &who.operator.role {
             OperatorRole::DomainAdmin { domains } => Some(domains.clone()),
@@ -63,7 +55,18 @@ impl Desk {
         }
         if let Request::Search(search) = request {
             let (store, finder) = (self.store.clone(), self.parts.search.clone());
-            let work = move || crate::search::collect(&store, finder.as_deref(), &search, actor);
+            let work = move || {
+                let domains = domains.as_deref();
+                crate::search::collect(&store, finder.as_deref(), &search, actor, domains)
+            };
+            let done = tokio::task::spawn_blocking(work).await;
+            return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
+        if let (Some(domains), Request::BringBack { .. } | Request::Acts { .. }) =
+            (&domains, &request)
+        {
+            let (store, domains) = (self.store.clone(), domains.clone());
+            let work = move || in_domains(&store, request, actor, &domains);
             let done = tokio::task::spawn_blocking(work).await;
             return done.unwrap_or_else(|_| Err(bug())).map_err(told);
         }
@@ -71,6 +74,7 @@ impl Desk {
             Request::AccountList => Some("address"),
             Request::AliasList => Some("alias"),
             Request::DomainList => Some("domain"),
+            Request::Archive { ask: archive_command::Ask::Retention } => Some("of"),
             _ => None,
         };
         let answer = control::done(&self.store, &self.parts, request, actor).await.map_err(told)?;
@@ -81,6 +85,57 @@ impl Desk {
     }
 }
 
+impl Desk {
+    async fn exported(
+        &self,
+        who: web::Who,
+        asked: Value,
+        as_mbox: bool,
+    ) -> Result<web::Maker, web::Trouble> {
+        let request = read(asked)?;
+        permitted(&who, &request)?;
+        let Request::Search(request) = request else { return Err(told(bug())) };
+        let (store, parts) = (self.store.clone(), self.parts.clone());
+        let work = move || {
+            let actor = Actor::Console { operator: who.operator.name.clone(), ip: who.ip };
+            let domains = match &who.operator.role {
+                OperatorRole::DomainAdmin { domains } => Some(domains.as_slice()),
+                OperatorRole::Operator | OperatorRole::Auditor => None,
+            };
+            let sight = search::sight(&store, &request, &actor, domains)?;
+            let directory = store.directory();
+            let exporting = search::Exporting {
+                query: search::query(request.query.as_deref().unwrap_or_default())?,
+                search: parts.search.clone().ok_or_else(search::off)?,
+                heads: parts.looking_after.heads.clone(),
+                spool: parts.data.path().to_owned(),
+                store,
+                sight,
+                looks: Some(actor),
+                as_mbox,
+                time: archive_search::TIME_MAX,
+                hit: Box::new(move |found| search::hit(found, &directory)),
+            };
+            let maker: web::Maker = Box::new(move |out| exporting.make(out));
+            Ok(maker)
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Err(bug())).map_err(told)
+    }
+}
+
+fn permitted(who: &web::Who, request: &Request) -> Result<(), web::Trouble> {
+    let asker = Asker {
+        role: &who.operator.role,
+        scopes: who.scopes.as_deref(),
+        is_confirmed: who.is_confirmed,
+    };
+    permit::may(&asker, request).map_err(|denied| match denied {
+        Denied::Never(why) => web::Trouble::Forbidden(why),
+        Denied::Confirm => web::Trouble::Confirm,
+    })
+}
+
 impl web::Desk for Desk {
     fn perform(
         &self,
@@ -88,6 +143,15 @@ impl web::Desk for Desk {
         request: Value,
     ) -> web::Future_<'_, Result<Value, web::Trouble>> {
         Box::pin(self.done(who, request))
+    }
+
+    fn export(
+        &self,
+        who: web::Who,
+        request: Value,
+        as_mbox: bool,
+    ) -> web::Future_<'_, Result<web::Maker, web::Trouble>> {
+        Box::pin(self.exported(who, request, as_mbox))
     }
 
     fn note(&self, who: web::Who, act: OperatorAct) -> web::Future_<'_, Result<(), web::Trouble>> {
@@ -134,6 +198,32 @@ fn times(value: &mut Value, depth: usize) -> Result<(), web::Trouble> {
     Ok(())
 }
 
+/// What the administrator of domains has done to mail: that of the domains alone.
+fn in_domains(
+    store: &Store,
+    request: Request,
+    actor: Actor,
+    domains: &[Domain],
+) -> Result<Value, Failure> {
+    let operator = match &actor {
+        Actor::Console { operator, .. } => operator.as_str(),
+        _ => "",
+    };
+    let sight = DomainSight::new(store, operator, domains)?;
+    match request {
+        Request::BringBack { receipt, to, mailbox } => {
+            let into = (&to, mailbox.as_str());
+            bring_back::bring_back(store, actor, &receipt, into, Some(&sight))
+        }
+        Request::Acts { ask } => {
+            let own = |account| sight.has(account);
+            history::check_domains(store, &ask, domains, &own)?;
+            history::perform(store, &actor, ask)
+        }
+        _ => Err(bug()),
+    }
+}
+
 /// Looks at mail: written down first, shown then.
 fn look(
     store: &Store,
@@ -150,6 +240,7 @@ fn look(
         Request::Message { part, .. } => (part.looked_at(), Some(*part)),
         _ => (LookedAt::Story, None),
     };
+    let mut untold = Vec::new();
     let stories = match request {
         Request::QueueShow { .. } => {
             // Roles with domains do not get here; the queue is shown as it is.
@@ -163,8 +254,10 @@ fn look(
             query.since = since.map(mail_types::Timestamp);
             query.until = until.map(mail_types::Timestamp);
             query.count_max = count_max.unwrap_or(STORIES_DEFAULT).min(STORIES_MAX);
-            let stories = keys.stories(store, &query)?;
-            narrowed(stories, store, domains)
+            let traced = keys.stories(store, &query)?;
+            // Whose those are that cannot be read, nobody can tell.
+            untold = if domains.is_none() { traced.untold } else { Vec::new() };
+            narrowed(traced.stories, store, domains)
         }
         Request::Message { receipt, .. } => {
             let which = Which::parse(&receipt).map_err(|what| Failure { what, mend: None })?;
@@ -174,7 +267,9 @@ fn look(
         }
         _ => Vec::new(),
     };
-    let mails = stories.iter().map(|story| story.facts.receipt.mail).collect();
+    let mails = stories.iter().map(|story| story.facts);
+    let mails = mails.chain(untold.iter().map(|one| one.facts));
+    let mails = mails.map(|facts| facts.receipt.mail).collect();
     store.looked(actor, Looked { at, asked, mails }).wait()?;
     match (part, stories.first()) {
         (Some(part), Some(story)) => Ok(message_view::view(store, story, part)?),
@@ -183,7 +278,8 @@ fn look(
         }
         (None, _) => {
             let directory = store.directory();
-            Ok(stories.iter().map(|story| view::story(story, &directory)).collect())
+            let told = stories.iter().map(|story| view::story(story, &directory));
+            Ok(told.chain(untold.iter().map(view::untold)).collect())
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use clap::Args;
-use mail_types::{AccountId, Address, RecordSeq, Timestamp};
+use mail_types::{AccountId, Address, Domain, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Act, ActFilter, Actor, Directory, SessionId, Store, UndoOutcome, Via};
+use store::{Act, ActFilter, ActKind, Actor, Directory, SessionId, Store, UndoOutcome, Via};
 
 use crate::cli::parse_time;
 use crate::request::{Failure, Request};
@@ -114,6 +114,62 @@ pub enum Ask {
     /// Takes it back.
     Undo { acts: Vec<u64>, filter: Option<Filter>, dry_run: bool },
 }
+
+impl Ask {
+    /// About whose mail it is, where that is said; `None` where acts are named by their numbers.
+    pub const fn about(&self) -> Option<Option<&Address>> {
+        match self {
+            Self::History { filter, .. }
+            | Self::Sessions { filter, .. }
+            | Self::Undo { filter: Some(filter), .. } => Some(filter.account.as_ref()),
+            Self::Undo { filter: None, .. } => None,
+        }
+    }
+}
+
+/// Whether all that is asked is of these domains: for their administrator.
+pub fn check_domains(
+    store: &Store,
+    ask: &Ask,
+    domains: &[Domain],
+    own: &dyn Fn(AccountId) -> bool,
+) -> Result<(), Failure> {
+    let not_yours = |what: String| Failure { what, mend: Some(NAME_YOURS.to_owned()) };
+    let filter = match ask {
+        Ask::History { filter, .. } | Ask::Sessions { filter, .. } => Some(filter),
+        Ask::Undo { filter, .. } => filter.as_ref(),
+    };
+    let directory = store.directory();
+    let named = filter.into_iter().flat_map(|filter| [&filter.account, &filter.by]).flatten();
+    for address in named {
+        let id = directory.sign_in_name(&address.to_string()).map(|account| account.id);
+        if !id.is_some_and(own) {
+            return Err(not_yours(format!("{address} is no account of your domains")));
+        }
+    }
+    let Ask::Undo { acts, filter: None, .. } = ask else { return Ok(()) };
+    for &seq in acts {
+        let mut is_own = false;
+        let one = ActFilter { seq: Some(RecordSeq(seq)), ..ActFilter::default() };
+        store.acts(&one, &mut |act| {
+            let domain = act.subject.rsplit_once('@').map(|(_, domain)| domain);
+            let in_domains = |text| domains.iter().any(|own| own.as_str() == text);
+            is_own = match act.kind {
+                ActKind::Alias => domain.is_some_and(in_domains),
+                _ => act.owner.is_some_and(own),
+            };
+            true
+        })?;
+        if !is_own {
+            return Err(not_yours(format!("act {seq} is not about mail of your domains")));
+        }
+    }
+    Ok(())
+}
+
+/// What an administrator of domains is told.
+const NAME_YOURS: &str =
+    "name an account of your domains, or acts as the history of one shows them";
 
 impl Which {
     fn filter(self) -> anyhow::Result<Filter> {
@@ -384,7 +440,7 @@ fn view(store: &Store, directory: &Directory, act: &Act) -> Result<Value, Failur
     };
     let place = match (act.subject.as_str(), other) {
         ("", Some(other)) => other,
-        (subject, Some(other)) if act.kind == store::ActKind::Moved => {
+        (subject, Some(other)) if act.kind == ActKind::Moved => {
             format!("{subject} → {other}")
         }
         (subject, Some(other)) => format!("{other} → {subject}"),

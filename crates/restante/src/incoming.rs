@@ -86,6 +86,8 @@ pub fn shared(config: &Config, store: &Store, sign_in: &Arc<SignIn>, role: Role)
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         hold_max: (role == Role::Submission && !config.queue.future_release_max.is_zero())
             .then_some(config.queue.future_release_max),
+        deliver_by_min: (!config.queue.deliver_by_min.is_zero())
+            .then_some(config.queue.deliver_by_min),
         priority_max: Priority::nearest(config.queue.priority_max.into()),
         limits: limits(config),
         any_from: any_from(config),

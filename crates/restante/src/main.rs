@@ -43,6 +43,7 @@ mod outbound;
 mod outside;
 mod overview;
 mod own_mail;
+mod own_search;
 mod permit;
 mod queue_command;
 mod queue_perform;

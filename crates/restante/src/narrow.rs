@@ -4,13 +4,17 @@ use mail_types::{Address, Domain};
 use serde_json::Value;
 use store::{Actor, Directory, Record, Source, Story};
 
+/// Whom the settings' own retention is for, as it is listed.
+pub const EVERYBODY: &str = "everybody else";
+
 /// The rows whose address under `name` is in one of the domains.
 pub fn rows(answer: Value, name: &str, domains: &[Domain]) -> Value {
     let Value::Array(rows) = answer else { return answer };
     let is_own = |row: &Value| {
         let text = row[name].as_str().unwrap_or_default();
         let domain = text.rsplit_once('@').map_or(text, |(_, domain)| domain);
-        domains.iter().any(|own| own.as_str().eq_ignore_ascii_case(domain))
+        // What holds for everybody holds for them.
+        text == EVERYBODY || domains.iter().any(|own| own.as_str().eq_ignore_ascii_case(domain))
     };
     Value::Array(rows.into_iter().filter(is_own).collect())
 }
@@ -49,7 +53,10 @@ pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Opt
         Record::CustodiesChanged(change) => {
             change.items.iter().any(|item| kept.contains(&item.custody))
         }
-        Record::Judged(_) | Record::PrioritySet { .. } | Record::FutureRelease { .. } => true,
+        Record::Judged(_)
+        | Record::PrioritySet { .. }
+        | Record::FutureRelease { .. }
+        | Record::DeliverBy { .. } => true,
         _ => match &event.entry.actor {
             Actor::Account { account, .. } | Actor::Session { account, .. } => {
                 own_account(*account)

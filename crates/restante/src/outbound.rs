@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deliver::{Attempt, Due, Item, Leaving, Mail, Piece, Pieces, Queue, QueueError, Sent, Taken};
-use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath};
+use deliver::{
+    Attempt, Due, Item, Late, LateTaken, Leaving, Mail, Piece, Pieces, Queue, QueueError, Sent,
+    Skip, Taken,
+};
+use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, ReversePath, Timestamp};
 use store::{
     Directory, Lane, MailFacts, NewReport, Pending, QueueItem, Refused, Resolution, Settled, Store,
     StoreError, TlsPolicySeen,
@@ -160,6 +163,20 @@ impl Outbound {
         })
     }
 
+    /// Items that were taken, as the runner sees them.
+    fn note_all(&self, items: Vec<QueueItem>, now: Timestamp) -> Vec<Item> {
+        let directory = self.store.directory();
+        let mut open = self.open();
+        let mut mails: HashMap<MailId, Arc<Mail>> = HashMap::new();
+        let note = |item: QueueItem| {
+            open.note(&item, &directory, now);
+            let id = item.mail.accepted.mail;
+            let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
+            item_of(item, mail)
+        };
+        items.into_iter().map(note).collect()
+    }
+
     fn settle(&self, attempt: Attempt) -> Result<Pending<()>, QueueError> {
         let report = attempt.report.map(report_of).transpose()?;
         let peer = attempt.peer;
@@ -206,7 +223,7 @@ fn return_path_bytes(item: &QueueItem) -> u64 {
 
 impl Open {
     /// An item was taken.
-    fn note(&mut self, item: &QueueItem, directory: &Directory, now: mail_types::Timestamp) {
+    fn note(&mut self, item: &QueueItem, directory: &Directory, now: Timestamp) {
         let (accepted, facts) = (&item.mail.accepted, item.mail.facts);
         let mail = accepted.mail;
         if self.items.insert(item.custody, mail).is_none() {
@@ -243,28 +260,40 @@ impl Open {
 impl Queue for Outbound {
     async fn take_due(&self, want: Due) -> Result<Taken, QueueError> {
         let store = self.store.clone();
-        let skip = move |lane: &Lane| {
-            let relay = lane.relay.as_deref().and_then(|relay| relay.parse().ok());
-            match format!("x@{}", lane.destination).parse::<Address>() {
-                Ok(address) => (want.skip)(&address.host, relay.as_ref(), lane.priority),
-                Err(_) => false,
-            }
-        };
+        let skip = lane_test(want.skip);
         let taken = blocking(move || store.take_due(want.now, want.count_max, &skip)).await?;
         let (items, next_due) = taken.map_err(failed)?;
-        let directory = self.store.directory();
-        let mut open = self.open();
-        let mut mails: HashMap<MailId, Arc<Mail>> = HashMap::new();
-        let items = items
-            .into_iter()
-            .map(|item| {
-                open.note(&item, &directory, want.now);
-                let id = item.mail.accepted.mail;
-                let mail = mails.entry(id).or_insert_with(|| Arc::new(mail_of(&item))).clone();
-                item_of(item, mail)
-            })
-            .collect();
+        let items = self.note_all(items, want.now);
         Ok(Taken { items, next_due })
+    }
+
+    async fn take_late(&self, want: Late) -> Result<LateTaken, QueueError> {
+        let store = self.store.clone();
+        let which = lane_test(want.which);
+        let late = store::Late {
+            now: want.now,
+            over_since: want.over_since,
+            warn_since: want.warn_since,
+            after: want.after,
+            count_max: want.count_max,
+        };
+        let taken = blocking(move || store.take_late(&late, &which)).await?;
+        let (items, after) = taken.map_err(failed)?;
+        Ok(LateTaken { items: self.note_all(items, want.now), after })
+    }
+
+    async fn take_by_deadline(
+        &self,
+        now: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Item>, QueueError> {
+        let store = self.store.clone();
+        let taken = blocking(move || store.take_by_deadline(now, count_max)).await?;
+        Ok(self.note_all(taken.map_err(failed)?, now))
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.store.next_deadline()
     }
 
     async fn changed(&self) {
@@ -384,6 +413,17 @@ impl Queue for Outbound {
     }
 }
 
+/// What the runner asks of destinations, asked of lanes.
+fn lane_test(test: Skip) -> impl Fn(&Lane) -> bool {
+    move |lane| {
+        let relay = lane.relay.as_deref().and_then(|relay| relay.parse().ok());
+        match format!("x@{}", lane.destination).parse::<Address>() {
+            Ok(address) => test(&address.host, relay.as_ref(), lane.priority),
+            Err(_) => false,
+        }
+    }
+}
+
 /// The postmaster of the host's name or, where that is no mail domain, of a local one.
 fn postmaster(directory: &Directory, hostname: &Domain) -> Option<Address> {
     let of = |domain: &Domain| {
@@ -429,6 +469,7 @@ fn mail_of(item: &QueueItem) -> Mail {
         tls_optional: item.mail.facts.tls_optional,
         priority: item.priority,
         future_release: item.mail.facts.future_release.map(|later| later.request()),
+        deliver_by: item.mail.facts.deliver_by,
         body_bytes: accepted.body_bytes.saturating_sub(return_path_bytes(item)),
         accepted: item.mail.facts.accepted,
         for_postmaster: accepted

@@ -104,6 +104,17 @@ fn deleted_view(store: &Store, account: AccountId, act: &Act) -> Result<Value, S
     }))
 }
 
+/// The same of whoever did something to one's mail.
+pub const fn by(account: AccountId, actor: &Actor) -> &'static str {
+    match actor {
+        Actor::Account { account: other, .. } | Actor::Session { account: other, .. } => {
+            who(account, Some(*other))
+        }
+        Actor::Operator { .. } | Actor::Console { .. } => who(account, None),
+        Actor::Peer { .. } | Actor::Server => "the server",
+    }
+}
+
 const fn who(account: AccountId, actor: Option<AccountId>) -> &'static str {
     match actor {
         Some(actor) if actor.0 == account.0 => "you",
@@ -172,7 +183,7 @@ pub fn trace(store: &Store, account: AccountId, asked: OwnQuery) -> Result<Value
         None if query.receipt.is_none() && query.message_id.is_none() => own,
         None => None,
     };
-    let found = store.trace(&query).map_err(trouble)?;
+    let found = store.trace_all(&query).map_err(trouble)?.stories;
     let mailboxes = store.mailbox_names(account).map_err(trouble)?;
     let rules = store.retention_rules().map_err(trouble)?;
     let teller = Teller { store, account, directory: &directory, mailboxes, rules };
@@ -204,7 +215,7 @@ impl Teller<'_> {
             .iter()
             .filter_map(|event| {
                 let what = self.happened(&event.entry.record)?;
-                let (at, by) = (event.entry.at.to_string(), self.who(&event.entry.actor));
+                let (at, by) = (event.entry.at.to_string(), by(self.account, &event.entry.actor));
                 Some(json!({ "at": at, "by": by, "what": what }))
             })
             .collect();
@@ -269,16 +280,6 @@ impl Teller<'_> {
                 Some(format!("brought back with the mailbox {}", name(mailbox)?))
             }
             _ => None,
-        }
-    }
-
-    fn who(&self, actor: &Actor) -> &'static str {
-        match actor {
-            Actor::Account { account, .. } | Actor::Session { account, .. } => {
-                who(self.account, Some(*account))
-            }
-            Actor::Operator { .. } | Actor::Console { .. } => who(self.account, None),
-            Actor::Peer { .. } | Actor::Server => "the server",
         }
     }
 

@@ -236,7 +236,12 @@ fn may_in_domains(domains: &[Domain], request: &Request) -> Result<(), Denied> {
         | Request::AliasList
         | Request::DomainList
         | Request::Trace { .. }
-        | Request::Message { .. } => true,
+        | Request::Message { .. }
+        | Request::Search(_)
+        | Request::Archive { ask: archive_command::Ask::Retention } => true,
+        Request::BringBack { to, .. } => own(to),
+        // Acts that are named by their numbers are looked at one by one before they are taken back.
+        Request::Acts { ask } => ask.about().is_none_or(|account| account.is_some_and(&own)),
         Request::AccountAdd { address, .. }
         | Request::AccountRemove { address }
         | Request::AccountPassword { address, .. }

@@ -50,7 +50,7 @@ pub fn summarised(store: &Store, which: &Which) -> Result<Value, Failure> {
         ..Query::default()
     };
     let mut found = Sum::new(which.kind);
-    for story in store.trace(&query)? {
+    for story in store.trace_all(&query)?.stories {
         if story.facts.body_bytes <= MESSAGE_BYTES_MAX {
             let receipt = story.facts.receipt.to_string();
             found.add(&receipt, &store.body(&story.facts)?, which.domain.as_deref());

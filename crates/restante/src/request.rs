@@ -4,7 +4,7 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError, Story};
+use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError, Traced};
 
 use crate::queue_command::{Filter, What};
 use crate::{queue_perform, view};
@@ -243,15 +243,15 @@ impl TraceKeys {
     }
 
     /// The stories that a query finds, among the messages named here where some are.
-    pub fn stories(&self, store: &Store, query: &Query) -> Result<Vec<Story>, StoreError> {
-        let Some(mails) = &self.mails else { return store.trace(query) };
+    pub fn stories(&self, store: &Store, query: &Query) -> Result<Traced, StoreError> {
+        let Some(mails) = &self.mails else { return store.trace_all(query) };
         let mails: Vec<MailId> = mails.iter().copied().map(MailId).collect();
         let by: Vec<KnownBy<'_>> = query.host.iter().map(|host| KnownBy::Host(host)).collect();
         let known = store.are_known_by(&mails, &by)?;
         let known = mails.into_iter().zip(known).filter_map(|(mail, so)| so.then_some(mail));
-        let mut stories = store.stories(&known.collect::<Vec<_>>(), query)?;
-        stories.truncate(query.count_max);
-        Ok(stories)
+        let mut traced = store.stories_all(&known.collect::<Vec<_>>(), query)?;
+        traced.stories.truncate(query.count_max);
+        Ok(traced)
     }
 }
 
@@ -384,7 +384,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Reports { ask } => crate::reporting::command::perform(store, &ask),
         Request::Balance(ask) => crate::balance::balance(store, &ask),
         Request::BringBack { receipt, to, mailbox } => {
-            crate::bring_back::bring_back(store, actor, &receipt, &to, &mailbox)
+            crate::bring_back::bring_back(store, actor, &receipt, (&to, &mailbox), None)
         }
         Request::Trace { which, since, until, count_max, keys } => {
             traced(store, which, (since, until), count_max, &keys)
@@ -480,17 +480,22 @@ fn traced(
     query.count_max = count_max.unwrap_or(STORIES_DEFAULT);
     keys.add_to(&mut query);
     let directory = store.directory();
-    let stories = keys.stories(store, &query)?;
+    let traced = keys.stories(store, &query)?;
     let rules = store.retention_rules()?;
-    let mut told = Vec::with_capacity(stories.len());
-    for story in &stories {
+    let mut told = Vec::with_capacity(traced.stories.len() + traced.untold.len());
+    for story in &traced.stories {
         let mut view = view::story(story, &directory);
-        let kept = store.kept(story.facts.receipt.mail, &rules)?;
+        let kept = match store.kept(story.facts.receipt.mail, &rules) {
+            // Its story names what is damaged.
+            Err(error) if error.is_of_one_message() => None,
+            kept => kept?,
+        };
         if let (Some(now), Some(kept)) = (view["now"].as_array_mut(), kept) {
             now.extend(crate::archive_command::kept_words(&kept).map(Value::String));
         }
         told.push(view);
     }
+    told.extend(traced.untold.iter().map(view::untold));
     Ok(told.into())
 }
 

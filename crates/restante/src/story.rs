@@ -39,13 +39,20 @@ pub fn sentences(story: &Story, directory: &Directory) -> Vec<(Timestamp, String
             told.push((event.entry.at, sentence));
         }
     }
+    for (seq, why) in &story.damaged {
+        let seq = seq.0;
+        let sentence = format!("record {seq} of this story cannot be read any more: {why}");
+        told.push((told.last().map_or(story.facts.accepted, |(at, _)| *at), sentence));
+    }
     told
 }
 
 /// Where the message is now, a sentence for each recipient.
 pub fn now_sentences(story: &Story) -> Vec<String> {
     let reader = reader(story);
-    story.custodies.iter().map(|custody| now_sentence(custody, reader)).collect()
+    let deadline = story.facts.deliver_by.map_or_else(String::new, story_changes::still_by);
+    let sentence = |custody| now_sentence(custody, reader, &deadline);
+    story.custodies.iter().map(sentence).collect()
 }
 
 /// Who reads reports about the message: where it came from `<>`, the postmaster alone.
@@ -56,7 +63,7 @@ const fn reader(story: &Story) -> &'static str {
     }
 }
 
-fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
+fn now_sentence(custody: &CustodyStory, reader: &str, deadline: &str) -> String {
     let to = &custody.recipient;
     match custody.state {
         CustodyState::Queued => {
@@ -71,7 +78,7 @@ fn now_sentence(custody: &CustodyStory, reader: &str) -> String {
             } else {
                 ""
             };
-            format!("{to}: queued, {tried}, next try {due}{doubt}")
+            format!("{to}: queued, {tried}, next try {due}{deadline}{doubt}")
         }
         CustodyState::Delivered => match &custody.delivered {
             Some((_, mailbox, uid)) => format!("{to}: delivered to {mailbox} as UID {uid}"),
@@ -210,6 +217,7 @@ impl<'a> Teller<'a> {
                 ),
                 None => format!("the sender wants it to leave at {until} (FUTURERELEASE)"),
             }],
+            Record::DeliverBy { by, .. } => vec![story_changes::deliver_by(*by)],
             Record::PrioritySet { priority, .. } => {
                 let what = match *priority > Priority::NORMAL {
                     true => "more urgent than other mail",

@@ -1,5 +1,6 @@
 //! What people did with mail that was not settled, in sentences.
 
+use mail_types::{ByMode, Deadline};
 use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
 
 /// What a change did to one recipient.
@@ -72,5 +73,36 @@ pub fn held(to: &str, hold: &Hold) -> String {
             format!("{to}: held ({}){why}; purged at {at} unless it is released", hold.by.word())
         }
         None => format!("{to}: held ({}){why}", hold.by.word()),
+    }
+}
+
+/// Until when the sender wants a message delivered, and what then (RFC 2852).
+pub fn deliver_by(by: Deadline) -> String {
+    let then = match by.mode {
+        ByMode::Return => "after that it goes back to the sender",
+        ByMode::Notify => "after that the sender is told of the delay, and it is tried on",
+    };
+    let trace = match by.trace {
+        true => "; the sender hears of each host that it is handed on to",
+        false => "",
+    };
+    match by.asked_secs {
+        secs @ 1.. => format!(
+            "the sender wants it delivered within {secs} seconds, by {}: {then}{trace} (DELIVERBY)",
+            by.at
+        ),
+        secs => format!(
+            "the sender wanted it delivered by {}, {} seconds before it came here{trace} (DELIVERBY)",
+            by.at,
+            secs.unsigned_abs()
+        ),
+    }
+}
+
+/// What that means for a recipient that waits.
+pub fn still_by(by: Deadline) -> String {
+    match by.mode {
+        ByMode::Return => format!(", goes back to the sender if it is not delivered by {}", by.at),
+        ByMode::Notify => format!(", its sender wants it by {}", by.at),
     }
 }

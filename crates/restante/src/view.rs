@@ -2,7 +2,7 @@
 
 use mail_types::AccountId;
 use serde_json::{Value, json};
-use store::{Directory, HeldBy, Hold, Store, StoreError, Story, WaitingItem};
+use store::{Directory, HeldBy, Hold, Store, StoreError, Story, Untold, WaitingItem};
 
 use crate::{story, story_judged, story_tries};
 
@@ -102,11 +102,29 @@ pub fn waiting(item: &WaitingItem) -> Value {
         "attempts": item.attempts,
         "priority": item.priority.get(),
         "release_at": item.release_at.map(|at| at.to_string()),
+        "deliver_by": item.mail.facts.deliver_by.map(|by| by.at.to_string()),
         "state": state,
         "held_because": item.hold.as_ref().map(|hold| &hold.reason),
         "via": item.relay,
         "last_host": item.last.as_ref().and_then(|last| last.host.as_ref()),
         "last_reply": item.last.as_ref().map(|last| &last.said),
+    })
+}
+
+/// A message whose story cannot be told, in the place of one.
+pub fn untold(untold: &Untold) -> Value {
+    let facts = &untold.facts;
+    let what = format!("the record of its acceptance is damaged: {}", untold.why);
+    let line = json!({ "at": facts.accepted.to_string(), "what": what });
+    json!({
+        "receipt": facts.receipt.to_string(),
+        "accepted": facts.accepted.to_string(),
+        "bytes": facts.body_bytes,
+        "recipients": [],
+        "tries": [],
+        "story": [line],
+        "now": ["its body may be whole all the same: restante verify tells of the damage"],
+        "lost": untold.why,
     })
 }
 
@@ -155,6 +173,7 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
         "from": accepted.reverse_path.to_string(),
         "message_id": accepted.message_id,
         "subject": accepted.subject,
+        "deliver_by": story.facts.deliver_by.map(|by| by.at.to_string()),
         "tries": tries,
         "bytes": accepted.body_bytes,
         "body_hash": accepted.body_hash.to_string(),

@@ -24,7 +24,7 @@ pub fn listen(
     parts: &control::Parts,
 ) -> anyhow::Result<()> {
     let submission = incoming::shared(config, store, sign_in, Role::Submission);
-    let api = api(config, store, Arc::new(submission));
+    let api = api(config, store, Arc::new(submission), parts.clone());
     let pages = vec![mta_sts::source(config, store)?];
     let desk = Desk::new(store, parts);
     let console = console(config, store, sign_in, &parts.sessions, desk);
@@ -55,14 +55,19 @@ fn listen_https(
 }
 
 /// The API, whose messages go the way of the submission port.
-pub fn api(config: &Config, store: &Store, submission: Arc<smtp::Shared>) -> Arc<web::Api> {
+fn api(
+    config: &Config,
+    store: &Store,
+    submission: Arc<smtp::Shared>,
+    parts: control::Parts,
+) -> Arc<web::Api> {
     Arc::new(web::Api {
         store: store.clone(),
         sign_in: Arc::clone(&submission.sign_in),
         plain_sign_in_from_loopback: config.sign_in.allow_plaintext_from_loopback,
         keys_kept_for: config.web.idempotency_keys_for,
         rates: web::Rates::new(config.web.sends_per_account, config.web.sends_per_token),
-        doing: Box::new(Doing { store: store.clone(), submission }),
+        doing: Box::new(Doing { store: store.clone(), submission, parts }),
     })
 }
 
@@ -98,6 +103,7 @@ pub fn console(
 struct Doing {
     store: Store,
     submission: Arc<smtp::Shared>,
+    parts: control::Parts,
 }
 
 impl web::Doing for Doing {
@@ -167,6 +173,40 @@ impl web::Doing for Doing {
         query: web::OwnQuery,
     ) -> Result<serde_json::Value, web::Problem> {
         crate::own_mail::trace(&self.store, account, query)
+    }
+
+    fn own_search(
+        &self,
+        account: AccountId,
+        asked: web::OwnSearch,
+    ) -> Result<serde_json::Value, web::Problem> {
+        crate::own_search::search(&self.store, self.parts.search.as_deref(), account, &asked)
+    }
+
+    fn own_export(
+        &self,
+        account: AccountId,
+        query: String,
+        as_mbox: bool,
+    ) -> Result<web::Maker, web::Problem> {
+        let parts = crate::own_search::ExportParts {
+            store: &self.store,
+            search: self.parts.search.as_ref(),
+            heads: self.parts.looking_after.heads.as_ref(),
+            spool: self.parts.data.path(),
+            account,
+        };
+        crate::own_search::export(parts, &query, as_mbox)
+    }
+
+    fn bring_back(
+        &self,
+        account: AccountId,
+        peer: std::net::IpAddr,
+        what: web::Back,
+    ) -> Result<serde_json::Value, web::Problem> {
+        let web::Back { receipt, mailbox } = what;
+        crate::own_search::bring_back(&self.store, account, peer, &receipt, &mailbox)
     }
 }
 

@@ -72,6 +72,14 @@ pub enum Trouble<'a> {
     /// The message requires TLS, which the server does not promise to keep up, or it is not proven to
     /// be the right one (RFC 8689 §4.2.1).
     LacksRequireTls,
+    /// The message is to go back where it is not delivered in time, and the server does not promise
+    /// that (RFC 2852 §4).
+    LacksDeliverBy,
+    /// The same; the server takes on no such promise for less than this.
+    WantsTime {
+        /// In seconds.
+        secs_min: u32,
+    },
     /// The message is larger than the server takes, in octets (RFC 1870 §6.3).
     TooLarge {
         /// What it takes.
@@ -167,6 +175,27 @@ pub fn classify(trouble: Trouble<'_>) -> Verdict {
                 30,
                 "the sender requires TLS all the way, and the server does not offer that \
                  (REQUIRETLS) or is not proven to be the right one",
+            ),
+            then: Then::NextHost,
+        },
+        // RFC 3463 §3.4: X.3.3, system not capable of selected features.
+        Trouble::LacksDeliverBy => Verdict {
+            failure: Failure::permanent(
+                3,
+                3,
+                "its sender wants it back where it is not delivered in time, and the server does \
+                 not promise that (DELIVERBY)",
+            ),
+            then: Then::NextHost,
+        },
+        Trouble::WantsTime { secs_min } => Verdict {
+            failure: Failure::permanent(
+                4,
+                7,
+                format!(
+                    "less is left of the time to deliver it by than the {secs_min} seconds that \
+                     the server asks for (DELIVERBY)"
+                ),
             ),
             then: Then::NextHost,
         },

@@ -136,7 +136,50 @@ impl SignIn {
         now: impl Fn() -> Timestamp,
         sleep: impl FnOnce(Duration) -> S,
     ) -> Answer {
-        let answer = self.find_answer(question, ip, now, sleep).await;
+        // Whichever way it goes, it is counted.
+        let answer = async {
+            let question = match question {
+                Question::Token { authzid, token } => {
+                    return self.token(Claim { ip, authzid, token }, now, sleep).await;
+                }
+                other => other,
+            };
+            let account = self.account(question.authcid());
+            let name = self.name_key(question.authcid(), account.as_deref());
+            let who = Try { ip, name, account: account.as_ref().map(|account| account.id) };
+            match question {
+                // It has gone its own way above.
+                Question::Token { .. } => Answer::Unavailable,
+                Question::Password { authcid, authzid, password } => {
+                    // RFC 4616 §2: acting as somebody else is for nobody here.
+                    let itself = authzid.is_none_or(|wanted| {
+                        let address = account.as_ref().map(|account| account.address.to_string());
+                        wanted.is_empty() || wanted == authcid || Some(wanted) == address
+                    });
+                    self.password(who, account.as_deref(), password, itself, now, sleep).await
+                }
+                Question::ScramKeys { authcid } => {
+                    let wait = self.state().slowdown.wait(&who, now());
+                    match wait {
+                        Ok(wait) => sleep(wait).await,
+                        Err(TooMany) => return Answer::Unavailable,
+                    }
+                    self.scram_keys(&authcid, account.as_deref())
+                }
+                Question::ScramProof { right, guess, .. } => match account.filter(|_| right) {
+                    Some(account) => {
+                        self.state().slowdown.succeeded(&who, now());
+                        accepted(&account)
+                    }
+                    None => {
+                        let guess = self.guess_key(who.name, &guess);
+                        self.state().slowdown.failed(&who, guess, now());
+                        Answer::Refused
+                    }
+                },
+            }
+        };
+        let answer = answer.await;
         self.counts.add(&answer);
         answer
     }
@@ -145,55 +188,6 @@ impl SignIn {
     #[must_use]
     pub fn tries(&self) -> Tries {
         self.counts.now()
-    }
-
-    async fn find_answer<S: Future<Output = ()>>(
-        &self,
-        question: Question,
-        ip: IpAddr,
-        now: impl Fn() -> Timestamp,
-        sleep: impl FnOnce(Duration) -> S,
-    ) -> Answer {
-        let question = match question {
-            Question::Token { authzid, token } => {
-                return self.token(Claim { ip, authzid, token }, now, sleep).await;
-            }
-            other => other,
-        };
-        let account = self.account(question.authcid());
-        let name = self.name_key(question.authcid(), account.as_deref());
-        let who = Try { ip, name, account: account.as_ref().map(|account| account.id) };
-        match question {
-            // It has gone its own way above.
-            Question::Token { .. } => Answer::Unavailable,
-            Question::Password { authcid, authzid, password } => {
-                // RFC 4616 §2: acting as somebody else is for nobody here.
-                let itself = authzid.is_none_or(|wanted| {
-                    let address = account.as_ref().map(|account| account.address.to_string());
-                    wanted.is_empty() || wanted == authcid || Some(wanted) == address
-                });
-                self.password(who, account.as_deref(), password, itself, now, sleep).await
-            }
-            Question::ScramKeys { authcid } => {
-                let wait = self.state().slowdown.wait(&who, now());
-                match wait {
-                    Ok(wait) => sleep(wait).await,
-                    Err(TooMany) => return Answer::Unavailable,
-                }
-                self.scram_keys(&authcid, account.as_deref())
-            }
-            Question::ScramProof { right, guess, .. } => match account.filter(|_| right) {
-                Some(account) => {
-                    self.state().slowdown.succeeded(&who, now());
-                    accepted(&account)
-                }
-                None => {
-                    let guess = self.guess_key(who.name, &guess);
-                    self.state().slowdown.failed(&who, guess, now());
-                    Answer::Refused
-                }
-            },
-        }
     }
 
     /// What the session that has this answer stands on; `None` where it is not signed in by it, or

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mail_types::{Address, Priority, Refusal, ReversePath, Timestamp, TlsFacts};
+use mail_types::{Address, DeliverBy, Priority, Refusal, ReversePath, Timestamp, TlsFacts};
 use sasl::SignedIn;
 
 /// RFC 6152 §2: what the client says the content is.
@@ -100,6 +100,8 @@ pub struct MailParams {
     pub hold: Option<HoldFor>,
     /// RFC 6710: as the server gives it, where one was asked for.
     pub priority: Option<Priority>,
+    /// RFC 2852: within which time it is to be delivered.
+    pub by: Option<DeliverBy>,
 }
 
 /// MAIL, with all that is known of the client: what the service judges.

@@ -4,7 +4,7 @@
 //! Extensions: SIZE (RFC 1870), 8BITMIME (RFC 6152), PIPELINING (RFC 2920), CHUNKING (RFC 3030,
 //! without BINARYMIME), STARTTLS (RFC 3207), DSN (RFC 3461), ENHANCEDSTATUSCODES
 //! (RFC 2034), AUTH (RFC 4954), SMTPUTF8 (RFC 6531), FUTURERELEASE (RFC 4865, server only),
-//! MT-PRIORITY (RFC 6710).
+//! MT-PRIORITY (RFC 6710), DELIVERBY (RFC 2852).
 //!
 //! Bytes, answers and the time go in; bytes, questions and deadlines come out. Nothing here opens a
 //! socket, reads a clock, draws randomness or logs, and every buffer has a limit. The machines

@@ -1,6 +1,6 @@
 //! The parameters of MAIL and RCPT (RFC 5321 §4.1.2 `Mail-parameters`, `Rcpt-parameters`).
 
-use mail_types::Priority;
+use mail_types::{DeliverBy, Priority};
 
 use crate::command::CommandError;
 use crate::envelope::{BodyType, HoldFor, MailParams, Notify, Orcpt, Ret};
@@ -31,7 +31,7 @@ fn once<T>(place: &mut Option<T>, value: T, keyword: &'static str) -> Result<(),
 pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
     let (mut size, mut body, mut smtputf8, mut requiretls) = (None, None, None, None);
     let (mut ret, mut envid, mut auth) = (None, None, None);
-    let (mut hold, mut priority) = (None, None);
+    let (mut hold, mut priority, mut by) = (None, None, None);
     for (keyword, value) in split(text) {
         let value_is = |known: &str| value.is_some_and(|value| value.eq_ignore_ascii_case(known));
         if keyword.eq_ignore_ascii_case("SIZE") {
@@ -73,6 +73,10 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
             once(&mut hold, HoldFor::Until(at), "HOLDUNTIL")?;
         } else if keyword.eq_ignore_ascii_case("MT-PRIORITY") {
             once(&mut priority, read_priority(value)?, "MT-PRIORITY")?;
+        } else if keyword.eq_ignore_ascii_case("BY") {
+            // RFC 2852 §4.
+            let value: Option<DeliverBy> = value.and_then(|value| value.parse().ok());
+            once(&mut by, value.ok_or(CommandError::ParamValue("BY"))?, "BY")?;
         } else if keyword.eq_ignore_ascii_case("AUTH") {
             // RFC 4954 §5: who first submitted it. Nobody is trusted to say so, hence it is checked
             // and dropped, as if AUTH=<> had been said.
@@ -83,7 +87,7 @@ pub(crate) fn mail(text: &str) -> Result<MailParams, CommandError> {
     }
     let (body, smtputf8) = (body.unwrap_or_default(), smtputf8.is_some());
     let requiretls = requiretls.is_some();
-    Ok(MailParams { size, body, smtputf8, requiretls, ret, envid, hold, priority })
+    Ok(MailParams { size, body, smtputf8, requiretls, ret, envid, hold, priority, by })
 }
 
 /// RFC 4865 §4: `future-release-integer = %x31-39 *8DIGIT`.

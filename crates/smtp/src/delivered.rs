@@ -1,7 +1,7 @@
 //! The report that a sender asked for with NOTIFY=SUCCESS about recipients who have the message in
 //! their mailbox with its acceptance (RFC 3461 §5.2.3). It is accepted in the same commit.
 
-use mail_types::{Address, Domain, EnhancedStatus, ReversePath, Timestamp};
+use mail_types::{Address, Deadline, Domain, EnhancedStatus, ReversePath, Timestamp};
 use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report, Returned};
 use smtp_machine::{Envelope, Notify};
@@ -39,6 +39,7 @@ pub fn report(
     header: &[u8],
     about: (mail_types::MailId, &str),
     now: Timestamp,
+    deliver_by: Option<Deadline>,
 ) -> Option<NewReport> {
     let wanted = envelope
         .recipients
@@ -59,6 +60,7 @@ pub fn report(
             mark: about.1.to_owned(),
             arrival: now,
             future_release: None,
+            deliver_by,
             header,
         },
         hostname,
@@ -92,6 +94,7 @@ pub fn late_report(
             mark: format!("{receipt}.{}", custody.custody),
             arrival: mail.facts.accepted,
             future_release: mail.facts.future_release.map(|later| later.request()),
+            deliver_by: mail.facts.deliver_by,
             header,
         },
         hostname,
@@ -113,6 +116,8 @@ struct Delivered<'a> {
     arrival: Timestamp,
     /// RFC 4865 §6: how its sender asked for it to leave later.
     future_release: Option<String>,
+    /// RFC 2852.
+    deliver_by: Option<Deadline>,
     header: &'a [u8],
 }
 
@@ -150,6 +155,7 @@ fn build(delivered: &Delivered<'_>, hostname: &Domain, now: Timestamp) -> Option
         message_id: &format!("<{message_id}>"),
         boundary: &format!("delivered-{mark}-{}", now.millis()),
         future_release: future_release.as_deref(),
+        deliver_by: delivered.deliver_by.map(|by| (date(by.at), by.mode)),
         envelope_id: *envelope_id,
         receipt: Some(name),
         arrival: Some(date(*arrival)),

@@ -7,7 +7,7 @@
 //! mail on (that is `deliver`) and never judges content.
 //!
 //! RFCs: 5321 §3.6 (no open relay), §4.4 (trace), §6.3 (loops); 6409 §6.1, §8 (submission);
-//! 2033 (LMTP); 8601 (Authentication-Results).
+//! 2033 (LMTP); 2852 (DELIVERBY); 8601 (Authentication-Results).
 
 mod arriving;
 mod checks;
@@ -53,6 +53,8 @@ pub struct Shared {
     pub hold_max: Option<Duration>,
     /// The highest priority that who submits gets (RFC 6710).
     pub priority_max: Priority,
+    /// The least time after which a message may have to go back (RFC 2852); not offered where none.
+    pub deliver_by_min: Option<Duration>,
     /// Whether an account may write what it likes into From; its envelope sender stays its own.
     pub any_from: Box<dyn Fn(&Address) -> bool + Send + Sync>,
     /// `Received` fields in one message; more is a loop (RFC 5321 §6.3).
@@ -103,6 +105,10 @@ pub async fn serve(shared: Arc<Shared>, mut link: Link, stop: Stop) {
             Role::Lmtp => Some(Priority::MAX),
             Role::Mx => session.is_one_of_ours().then_some(Priority::MAX),
         },
+        // RFC 2852 §2: whole seconds.
+        deliver_by_min: shared
+            .deliver_by_min
+            .map(|min| i32::try_from(min.as_secs()).unwrap_or(i32::MAX).max(1)),
         limits: shared.limits.clone(),
     });
     let ended = drive(&mut link, &mut machine, &mut session, &stop).await;

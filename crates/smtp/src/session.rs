@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use judge::Verdict;
-use mail_types::{AccountId, Address, Refusal, ReversePath, Timestamp, TlsFacts};
+use mail_types::{AccountId, Address, Deadline, Refusal, ReversePath, Timestamp, TlsFacts};
 use net::{Service, now};
 use sign_in::Standing;
 use smtp_machine::server::{Answer, Question, Role, Server};
@@ -31,6 +31,8 @@ pub struct Session {
     /// What keeps a message of the HTTP API from being taken twice.
     key: Option<SendKey>,
     via: Via,
+    /// Until when the message under way is to be delivered.
+    deliver_by: Option<Deadline>,
 }
 
 /// A message that may be kept.
@@ -91,6 +93,7 @@ impl Session {
             inquiry,
             key: None,
             via: Via::Submission,
+            deliver_by: None,
         }
     }
 
@@ -110,6 +113,8 @@ impl Session {
 
     pub fn sender(&mut self, sender: &Sender) -> Result<(), Refusal> {
         self.arriving = None;
+        // RFC 2852 §4: the time runs from MAIL on.
+        self.deliver_by = sender.params.by.map(|by| by.deadline(now()));
         self.account = sender.signed_in.as_ref().map(|signed_in| signed_in.account);
         if let Some(reason) = self.shared.store.stopped() {
             tracing::error!(reason, "mail is turned away, the store has stopped");
@@ -296,7 +301,7 @@ impl Session {
         } else {
             arriving.finish(&results, now())?
         };
-        let store = &self.shared.store;
+        let (store, deliver_by) = (&self.shared.store, self.deliver_by);
         // What is held is not delivered yet, and nobody is told that it was.
         let params = &envelope.sender.params;
         let priority = params.priority.unwrap_or_default();
@@ -306,12 +311,21 @@ impl Session {
         let header = whole.header.as_deref().filter(|_| !is_held);
         let report = header.and_then(|header| {
             let (directory, hostname) = (store.directory(), &self.shared.hostname);
-            delivered::report(&envelope, &directory, hostname, header, (mail, &name), now())
+            delivered::report(
+                &envelope,
+                &directory,
+                hostname,
+                header,
+                (mail, &name),
+                now(),
+                deliver_by,
+            )
         });
         // RFC 8689 §5: REQUIRETLS goes before the field that says otherwise.
         let tls_optional = whole.is_tls_optional && !envelope.sender.params.requiretls;
         let arrived = self.arrived(mail, envelope, whole);
-        let beside = Beside { report, key: self.key, judged, tls_optional, future, priority };
+        let beside =
+            Beside { report, key: self.key, judged, tls_optional, future, priority, deliver_by };
         Ok(store.accept_with(arrived, beside).await)
     }
 

@@ -93,6 +93,7 @@ pub async fn submit(shared: &Arc<Shared>, submitted: Submitted<'_>) -> Result<Re
             envid: submitted.envelope_id,
             hold: submitted.hold,
             priority: submitted.priority.map(|asked| asked.min(shared.priority_max)),
+            by: None,
         },
         // RFC 5321 §4.1.4: who has no name gives its address.
         helo: match submitted.peer {

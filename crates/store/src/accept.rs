@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use journal::{Body, Disk};
 use mail_types::{
-    AccountId, Address, CustodyId, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
+    AccountId, Address, CustodyId, Deadline, Flags, MailId, MailboxId, ModSeq, Priority, ReceiptId,
     ReversePath, SpecialUse, Timestamp, Uid,
 };
 
@@ -56,6 +56,49 @@ pub struct Arrived {
     pub recipients: Vec<Recipient>,
 }
 
+impl Arrived {
+    /// A message from `<>` of which nothing else was said: no wish of a sender's, nothing of its
+    /// header.
+    #[must_use]
+    pub fn plain(
+        mail: MailId,
+        (actor, source): (Actor, Source),
+        body: Body,
+        recipients: Vec<Recipient>,
+    ) -> Self {
+        Self {
+            mail,
+            actor,
+            source,
+            reverse_path: ReversePath::Null,
+            envelope_id: None,
+            return_headers_only: None,
+            eight_bit: false,
+            smtp_utf8: false,
+            requires_tls: false,
+            body,
+            message_id: None,
+            subject: None,
+            recipients,
+        }
+    }
+}
+
+impl Recipient {
+    /// An address with which nothing else was said.
+    #[must_use]
+    pub fn plain(address: Address) -> Self {
+        Self { address, notify: None, original_recipient: None }
+    }
+
+    /// One whose reports nobody reads (RFC 3461 §4.1: NOTIFY=NEVER).
+    #[must_use]
+    pub fn silent(address: Address) -> Self {
+        let notify = Notify { never: true, success: false, failure: false, delay: false };
+        Self { address, notify: Some(notify), original_recipient: None }
+    }
+}
+
 /// One RCPT TO.
 #[derive(Clone, Debug)]
 pub struct Recipient {
@@ -82,6 +125,8 @@ pub struct Beside {
     pub future: Option<FutureRelease>,
     /// How urgent it is (RFC 6710).
     pub priority: Priority,
+    /// Until when it is to be delivered (RFC 2852).
+    pub deliver_by: Option<Deadline>,
 }
 
 /// Where local recipients get a message.
@@ -121,7 +166,7 @@ impl<D: Disk> Store<D> {
     pub fn accept_with(
         &self,
         arrived: Arrived,
-        Beside { report, key, judged, tls_optional, future, priority }: Beside,
+        Beside { report, key, judged, tls_optional, future, priority, deliver_by }: Beside,
     ) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
@@ -146,6 +191,9 @@ impl<D: Disk> Store<D> {
                 }
                 if priority != Priority::NORMAL {
                     work.record(&actor, Record::PrioritySet { mail: accepted, priority })?;
+                }
+                if let Some(by) = deliver_by {
+                    work.record(&actor, Record::DeliverBy { mail: accepted, by })?;
                 }
                 if tls_optional {
                     work.record(&actor, Record::TlsOptional { mail: accepted })?;

@@ -253,7 +253,7 @@ impl<D: Disk> Store<D> {
         (first, last): (u64, u64),
         on_act: &mut dyn FnMut(Act) -> bool,
     ) -> Result<bool, StoreError> {
-        let mut pages = Pages::new(filter.owner, first, last);
+        let mut pages = Pages::new(By::of(filter), first, last);
         while let Some(page) = self.read(|sql| pages.next(sql))? {
             for act in page {
                 if filter.since.is_some_and(|since| act.at < since) {
@@ -268,12 +268,36 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// Records of which it is noted together which sessions and addresses did something in them: an index
+/// of the acts themselves would cost each change of a flag ten times as much.
+pub(crate) const RUN: u64 = 16_384;
 /// Numbers of records are below this.
 const SEQ_MAX: u64 = u64::MAX >> 1;
 
+/// What acts are looked for by; the rest is asked of each.
+enum By {
+    All,
+    Owner(AccountId),
+    Session(SessionId),
+    Ip(String),
+}
+
+impl By {
+    /// A session has done the least. What came from an address may be all that a webmail does, but
+    /// without an account there is nothing nearer.
+    fn of(filter: &ActFilter) -> Self {
+        match (filter.session, filter.owner, filter.ip) {
+            (Some(session), ..) => Self::Session(session),
+            (None, Some(owner), _) => Self::Owner(owner),
+            (None, None, Some(ip)) => Self::Ip(ip.to_string()),
+            (None, None, None) => Self::All,
+        }
+    }
+}
+
 /// The acts of a run of records, the newest first, a page at a time.
 struct Pages {
-    owner: Option<AccountId>,
+    by: By,
     first: u64,
     /// What comes next is below this.
     below: u64,
@@ -288,9 +312,16 @@ impl Pages {
     const PAGE: usize = 1000;
     const WINDOW_MIN: u64 = 4096;
 
-    fn new(owner: Option<AccountId>, first: u64, last: u64) -> Self {
+    fn new(by: By, first: u64, last: u64) -> Self {
         let below = last.min(SEQ_MAX).saturating_add(1);
-        Self { owner, first, below, window: Self::WINDOW_MIN }
+        Self { by, first, below, window: Self::WINDOW_MIN }
+    }
+
+    /// The records of a run of acts, as far as they are wanted: from the first, below the last.
+    fn of_run(&self, run: Option<i64>) -> (u64, u64) {
+        let Some(run) = run.map(i64::cast_unsigned) else { return (self.first, self.first) };
+        let from = (run * RUN).max(self.first);
+        (from, self.below.min((run + 1) * RUN).max(from))
     }
 
     /// None: that was all.
@@ -308,30 +339,69 @@ impl Pages {
             page.push(act_from(row)?);
             Ok(())
         };
-        let from = match self.owner {
-            None => {
+        let (below, limit) = (self.below.into(), (Self::PAGE as u64).into());
+        let from = match &self.by {
+            By::All => {
                 sql.query(
                     concat!(
                         columns!("NULL"),
                         "FROM act WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
                     ),
-                    &[self.first.into(), self.below.into(), (Self::PAGE as u64).into()],
+                    &[self.first.into(), below, limit],
                     on_row,
                 )?;
                 self.first
             }
-            Some(owner) => {
+            By::Session(session) => {
+                let run = "SELECT max(run) FROM act_run WHERE session = $1 AND run <= $2";
+                let run = sql.number(
+                    run,
+                    &[session.0.into(), (self.below.saturating_sub(1) / RUN).into()],
+                )?;
+                let (from, below) = self.of_run(run);
+                sql.query(
+                    concat!(
+                        columns!("NULL"),
+                        "FROM act WHERE session = $1 AND seq >= $2 AND seq < $3 \
+                         ORDER BY seq DESC LIMIT $4"
+                    ),
+                    &[session.0.into(), from.into(), below.into(), limit],
+                    on_row,
+                )?;
+                from
+            }
+            By::Ip(ip) => {
+                let run = "SELECT max(run) FROM act_run WHERE ip = $1 AND run <= $2";
+                let run = sql.number(
+                    run,
+                    &[ip.as_str().into(), (self.below.saturating_sub(1) / RUN).into()],
+                )?;
+                let (from, below) = self.of_run(run);
+                sql.query(
+                    concat!(
+                        columns!("NULL"),
+                        "FROM act WHERE ip = $1 AND seq >= $2 AND seq < $3 \
+                         ORDER BY seq DESC LIMIT $4"
+                    ),
+                    &[ip.as_str().into(), from.into(), below.into(), limit],
+                    on_row,
+                )?;
+                from
+            }
+            By::Owner(owner) => {
                 let from = self.below.saturating_sub(self.window).max(self.first);
-                // By its mailboxes: an index of owners would cost every change of a flag.
+                // By the mailboxes that are the account's or shared with it: an index of owners
+                // would cost every change of a flag.
                 sql.query(
                     concat!(
                         columns!("NULL"),
                         "FROM act INDEXED BY act_mailbox \
                          WHERE mailbox IN (SELECT id FROM mailbox WHERE account = $1 \
+                         UNION ALL SELECT mailbox FROM acl WHERE account IN (0, $1) \
                          UNION ALL SELECT 0) AND seq >= $2 AND seq < $3 AND owner = $1 \
                          ORDER BY seq DESC LIMIT $4"
                     ),
-                    &[owner.0.into(), from.into(), self.below.into(), (Self::PAGE as u64).into()],
+                    &[owner.0.into(), from.into(), below, limit],
                     on_row,
                 )?;
                 from

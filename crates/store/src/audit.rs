@@ -13,6 +13,7 @@ use crate::custody::CustodyState;
 use crate::index::EVERYWHERE;
 use crate::sql::{Executor, Param, SqlError};
 use crate::sqlite::Sqlite;
+use crate::verify::Invariant;
 use crate::{Store, StoreError};
 
 /// Custodies looked at in one look.
@@ -64,25 +65,29 @@ pub struct Auditor {
     before: Audit,
 }
 
-/// Checks of all that is open or held; each row is one finding.
-const OPEN: &[(&str, &str)] = &[
+/// Checks of all that is open or held, which `verify` makes too; each row is one finding.
+pub(crate) const OPEN: &[(Invariant, &str, &str)] = &[
     (
+        Invariant::OpenIsQueued,
         "open custody without a queue row",
         "SELECT id FROM custody WHERE state = 0 \
          AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.custody = custody.id)",
     ),
     (
+        Invariant::OpenIsQueued,
         "queue row without an open custody",
         "SELECT custody FROM queue WHERE NOT EXISTS \
          (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
     ),
     (
+        Invariant::OneState,
         "held custody without what it is held for",
         "SELECT id FROM custody WHERE state = 4 \
          AND NOT EXISTS (SELECT 1 FROM held WHERE held.custody = custody.id)",
     ),
     (
-        "what is held of a custody in another state",
+        Invariant::OneState,
+        "custody that is held, and in another state too",
         "SELECT custody FROM held WHERE NOT EXISTS \
          (SELECT 1 FROM custody WHERE custody.id = held.custody AND custody.state = 4)",
     ),
@@ -129,7 +134,7 @@ impl<D: Disk> Store<D> {
 
 fn look(sql: &mut Sqlite, auditor: &mut Auditor, too_old: Timestamp) -> Result<Audit, SqlError> {
     let mut audit = Audit::default();
-    for (what, query) in OPEN {
+    for (_, what, query) in OPEN {
         rows(sql, what, query, &[], &mut audit)?;
     }
     let count = |sql: &mut Sqlite, query, params: &[Param<'_>]| -> Result<u64, SqlError> {

@@ -25,6 +25,8 @@ pub struct Effects {
     pub made: Vec<Made>,
     /// Held mail may have to be released from then on.
     pub release_at: Option<Timestamp>,
+    /// Mail is to be delivered by then.
+    pub deadline: Option<Timestamp>,
     /// For whoever watches over the server.
     pub counted: Counted,
 }
@@ -71,6 +73,9 @@ impl Effects {
                 }
             }
             Record::FutureRelease { until, .. } => self.release_from(*until),
+            Record::DeliverBy { by, .. } => {
+                self.deadline = Some(self.deadline.map_or(by.at, |earlier| earlier.min(by.at)));
+            }
             Record::QueuePaused { paused, .. } => self.queue |= !paused,
             Record::Subscription { .. }
             | Record::TlsRequired { .. }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use extract::{Made, Stream, Visit};
 use journal::Disk;
-use mail_types::{AccountId, Address, MailId, MailboxId};
+use mail_types::{AccountId, Address, Domain, MailId, MailboxId};
 
 use crate::custody::CustodyState;
 use crate::index::{address_fingerprint, host_fingerprint, message_id_fingerprint};
@@ -247,5 +247,23 @@ impl<D: Disk> Store<D> {
             }
             Ok(Some(mails))
         })
+    }
+
+    /// Every account that has, or had until it was removed, an address in one of these domains.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn accounts_ever_in(&self, domains: &[Domain]) -> Result<Vec<AccountId>, StoreError> {
+        let mut accounts = Vec::new();
+        self.read(|sql| {
+            sql.query("SELECT id, address FROM account ORDER BY id", &[], &mut |row| {
+                let domain = row.text(1)?.rsplit_once('@').map_or("", |(_, domain)| domain);
+                if domains.iter().any(|own| own.as_str().eq_ignore_ascii_case(domain)) {
+                    accounts.push(AccountId(row.id(0)?));
+                }
+                Ok(())
+            })
+        })?;
+        Ok(accounts)
     }
 }

@@ -238,6 +238,8 @@ impl<D: Disk> Store<D> {
         let lanes = crate::queue_rows::lanes(&mut index)?;
         let release_at = crate::later::next_release(&mut index.sql)?;
         shared.release_at.store(release_at.map_or(i64::MAX, |at| at.0), Ordering::Release);
+        let deadline = crate::late::first_deadline(&mut index.sql)?;
+        shared.deadline.store(deadline.map_or(i64::MAX, |at| at.0), Ordering::Release);
         index.queue_news = Some(Vec::new());
         let (reader, arrivals) = (journal.reader(), journal.arrivals());
         let retention = options.retention;

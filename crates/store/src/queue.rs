@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{Body, Disk};
-use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, MailId, Peer, Priority, RecordSeq, Timestamp};
 
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
@@ -387,7 +387,7 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, TakenItems> {
+    pub(crate) fn taken(&self) -> MutexGuard<'_, TakenItems> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -396,7 +396,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Reads the messages' records, each once.
-    fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
+    pub(crate) fn items(&self, rows: Vec<QueueRow>) -> Vec<QueueItem> {
         let mut mails: HashMap<MailId, Arc<QueuedMail>> = HashMap::new();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -544,20 +544,13 @@ pub fn accept_report(
     let query = "SELECT 1 FROM tls_required WHERE mail = $1";
     let required = work.index.sql.number(query, &[report.about.0.into()]);
     let required = required.map_err(|error| work.fail(error.into()))?;
+    let from = (Actor::Server, Source::Report { about: report.about });
     let arrived = Arrived {
-        mail,
-        actor: Actor::Server,
-        source: Source::Report { about: report.about },
-        reverse_path: ReversePath::Null,
-        envelope_id: None,
-        return_headers_only: None,
-        eight_bit: false,
         smtp_utf8: report.to.needs_smtputf8(),
         requires_tls: required.is_some(),
-        body: report.body,
         message_id: report.message_id,
         subject: report.subject,
-        recipients: vec![Recipient { address: report.to, notify: None, original_recipient: None }],
+        ..Arrived::plain(mail, from, report.body, vec![Recipient::plain(report.to)])
     };
     match crate::accept::accept(work, arrived, crate::accept::Senders::new()) {
         Ok(()) => Ok(Some(mail)),

@@ -1,7 +1,7 @@
 //! Reading messages.
 
 use journal::Disk;
-use mail_types::{MailId, ReceiptId, RecordSeq, Timestamp};
+use mail_types::{Deadline, MailId, ReceiptId, RecordSeq, Timestamp};
 
 use crate::record::{Accepted, Actor, Entry, Place, Record};
 use crate::sql::{Executor, SqlError};
@@ -26,11 +26,19 @@ pub struct MailFacts {
     pub tls_optional: bool,
     /// When it was to leave, where that was not at once.
     pub future_release: Option<FutureRelease>,
+    /// Until when it was to be delivered, where its sender has said so.
+    pub deliver_by: Option<Deadline>,
     /// Its body was purged, by this record.
     pub purged: Option<RecordSeq>,
 }
 
 impl<D: Disk> Store<D> {
+    /// The time as the store has it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Where these messages lie; those that do not exist are left out.
     ///
     /// # Errors
@@ -82,8 +90,10 @@ pub(crate) fn read_facts(
     sql.query(
         "SELECT id, accepted, receipt_check, segment, place, body_segment, body_place, body_bytes, \
          EXISTS (SELECT 1 FROM tls_required WHERE tls_required.mail = id), \
-         EXISTS (SELECT 1 FROM tls_optional WHERE tls_optional.mail = id), until, asked_secs, \
-         purged FROM mail LEFT JOIN future_release ON future_release.mail = id WHERE id = $1",
+         EXISTS (SELECT 1 FROM tls_optional WHERE tls_optional.mail = id), future_release.until, \
+         future_release.asked_secs, purged, deliver_by.until, deliver_by.asked_secs, comes_back, \
+         trace FROM mail LEFT JOIN future_release ON future_release.mail = id \
+         LEFT JOIN deliver_by ON deliver_by.mail = id WHERE id = $1",
         &[mail.0.into()],
         &mut |row| {
             let segment = |column| -> Result<u32, SqlError> {
@@ -100,6 +110,7 @@ pub(crate) fn read_facts(
                 requires_tls: row.int(8)? != 0,
                 tls_optional: row.int(9)? != 0,
                 purged: row.int_or_null(12)?.map(|seq| RecordSeq(seq.cast_unsigned())),
+                deliver_by: crate::late::read_deadline(row, 13)?,
                 future_release: until.map(|until| FutureRelease { until, asked_secs }),
             });
             Ok(())

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use journal::Position;
 use mail_types::{
-    AccountId, Address, CustodyId, Domain, Flags, MailId, MailboxId, ModSeq, Peer, Priority,
-    RecordSeq, Rights, SpecialUse, Timestamp, Uid,
+    AccountId, Address, CustodyId, Deadline, Domain, Flags, MailId, MailboxId, ModSeq, Peer,
+    Priority, RecordSeq, Rights, SpecialUse, Timestamp, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
 
 pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
+pub use crate::record_account::{Credentials, Grantee, Quota};
 pub use crate::record_doors::{HookSecret, HookTry, ImportKey, RelayLogin, RelayPassword};
 pub use crate::record_session::SessionId;
 
@@ -511,47 +512,16 @@ pub enum Record {
         /// The last of them.
         through: RecordSeq,
     },
+    /// The message of the [`Record::Accepted`] before it is to be delivered by a time that its sender
+    /// has named (DELIVERBY, RFC 2852).
+    DeliverBy {
+        /// The message.
+        mail: MailId,
+        /// Until when, and what then.
+        by: Deadline,
+    },
     /// A standby became the server.
     Promoted(Box<Promoted>),
-}
-
-/// How much an account may keep (RFC 9208 §5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quota {
-    /// Bytes of all its messages; none: no limit.
-    pub storage_bytes: Option<u64>,
-    /// Messages; none: no limit.
-    pub messages: Option<u64>,
-}
-
-/// Whom an entry of an access control list is about (RFC 4314 §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grantee {
-    /// An account; none for `anyone`.
-    pub account: Option<AccountId>,
-    /// The entry takes rights away.
-    pub negative: bool,
-}
-
-/// How an account proves itself. Never the password itself.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credentials {
-    /// Argon2id in PHC form.
-    pub argon2id: String,
-    /// SCRAM-SHA-256 salt (RFC 5802 §3).
-    pub scram_salt: Vec<u8>,
-    /// SCRAM-SHA-256 iteration count.
-    pub scram_iterations: u32,
-    /// SCRAM-SHA-256 StoredKey.
-    pub scram_stored_key: [u8; 32],
-    /// SCRAM-SHA-256 ServerKey.
-    pub scram_server_key: [u8; 32],
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credentials(..)")
-    }
 }
 
 /// A record whose bytes cannot be read.

@@ -7,7 +7,7 @@ use mail_types::{Address, CustodyId, MailId, ReversePath, Timestamp};
 use crate::accept::{Arrived, Recipient};
 use crate::commit::Work;
 use crate::index::Index;
-use crate::record::{Actor, Entry, Notify, Record, Source};
+use crate::record::{Actor, Entry, Record, Source};
 use crate::record_judged::Judged;
 use crate::record_report::{ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
@@ -324,27 +324,14 @@ fn accept_mail(
     id: MailId,
     mail: ReportMail,
 ) -> Result<ReportOutcome, Refused> {
-    // Nobody reads bounces of reports, ours or theirs (RFC 3461 §4.1).
-    let notify = Notify { never: true, success: false, failure: false, delay: false };
     let smtp_utf8 = mail.to.needs_smtputf8() || mail.from.needs_smtputf8();
+    let from = (Actor::Server, Source::PeriodReport);
     let arrived = Arrived {
-        mail: id,
-        actor: Actor::Server,
-        source: Source::PeriodReport,
         reverse_path: ReversePath::Address(mail.from),
-        envelope_id: None,
-        return_headers_only: None,
-        eight_bit: false,
         smtp_utf8,
-        requires_tls: false,
-        body: mail.body,
         message_id: Some(mail.message_id),
         subject: Some(mail.subject),
-        recipients: vec![Recipient {
-            address: mail.to,
-            notify: Some(notify),
-            original_recipient: None,
-        }],
+        ..Arrived::plain(id, from, mail.body, vec![Recipient::silent(mail.to)])
     };
     match crate::accept::accept(work, arrived, crate::accept::Senders::new()) {
         Ok(()) => {

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 21;
+pub const VERSION: i64 = 23;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -53,6 +53,10 @@ CREATE TABLE tls_required (mail INTEGER PRIMARY KEY);
 CREATE TABLE tls_optional (mail INTEGER PRIMARY KEY);
 CREATE TABLE future_release (
   mail INTEGER PRIMARY KEY, until INTEGER NOT NULL, asked_secs INTEGER);
+CREATE TABLE deliver_by (
+  mail INTEGER PRIMARY KEY, until INTEGER NOT NULL, asked_secs INTEGER NOT NULL,
+  comes_back INTEGER NOT NULL, trace INTEGER NOT NULL);
+CREATE INDEX deliver_by_until ON deliver_by (until);
 CREATE TABLE custody (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL, recipient TEXT NOT NULL, state INTEGER NOT NULL,
   mailbox INTEGER, uid INTEGER, report INTEGER);
@@ -77,6 +81,10 @@ CREATE TABLE act (
   actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL, undone INTEGER, undoes INTEGER, before BLOB);
 CREATE INDEX act_mailbox ON act (mailbox, seq);
+CREATE TABLE act_run (
+  session INTEGER NOT NULL, ip TEXT NOT NULL, run INTEGER NOT NULL,
+  PRIMARY KEY (session, ip, run)) WITHOUT ROWID;
+CREATE INDEX act_run_ip ON act_run (ip, run);
 CREATE TABLE queue (
   custody INTEGER PRIMARY KEY, mail INTEGER NOT NULL, destination TEXT NOT NULL,
   account INTEGER NOT NULL, priority INTEGER NOT NULL, again INTEGER NOT NULL,
@@ -171,7 +179,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 47] = [
+pub const TABLES: [(&str, &str); 49] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -210,6 +218,10 @@ pub const TABLES: [(&str, &str); 47] = [
     ("tls_required", "SELECT mail FROM tls_required ORDER BY mail"),
     ("tls_optional", "SELECT mail FROM tls_optional ORDER BY mail"),
     ("future_release", "SELECT mail, until, asked_secs FROM future_release ORDER BY mail"),
+    (
+        "deliver_by",
+        "SELECT mail, until, asked_secs, comes_back, trace FROM deliver_by ORDER BY mail",
+    ),
     ("custody", "SELECT id, mail, recipient, state, mailbox, uid, report FROM custody ORDER BY id"),
     (
         "message",
@@ -226,6 +238,7 @@ pub const TABLES: [(&str, &str); 47] = [
         "SELECT seq, at, kind, owner, mailbox, other, subject, actor, session, ip, via, messages, \
          segment, place, before, undone, undoes FROM act ORDER BY seq",
     ),
+    ("act_run", "SELECT session, ip, run FROM act_run ORDER BY session, ip, run"),
     (
         "queue",
         "SELECT custody, mail, destination, account, priority, again, due, attempts, begun, \

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mail_types::{AccountId, MailId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
+use crate::archive::Swept;
 use crate::counts::Counts;
 use crate::directory::Directory;
 use crate::effects::Effects;
@@ -71,8 +72,12 @@ pub struct Shared {
     accepted_wake: RwLock<Option<AcceptedWake>>,
     /// Nothing that is held is to be released before, in milliseconds as [`Timestamp`]s have them.
     pub release_at: AtomicI64,
+    /// When mail is next to be delivered by, in milliseconds; what is over was taken.
+    pub deadline: AtomicI64,
     /// What was done since the start.
     pub counts: Counts,
+    /// What the last look for mail whose time is over has found.
+    swept: Mutex<Swept>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -111,8 +116,15 @@ impl Shared {
             event_wake: RwLock::new(None),
             accepted_wake: RwLock::new(None),
             release_at: AtomicI64::new(0),
+            deadline: AtomicI64::new(i64::MAX),
             counts: Counts::default(),
+            swept: Mutex::default(),
         }
+    }
+
+    /// One sweep at a time has it.
+    pub fn swept(&self) -> MutexGuard<'_, Swept> {
+        lock(&self.swept)
     }
 
     pub fn directory(&self) -> Arc<Directory> {
@@ -199,11 +211,14 @@ impl Shared {
 
     /// Tells everybody what a synced group has changed.
     pub fn tell(&self, index: &Index<Sqlite>, effects: Effects) {
-        let Effects { directory, queue, events, mailboxes, accepted, made, release_at, counted } =
-            effects;
+        let Effects { directory, queue, events, mailboxes, accepted, made, counted, .. } = effects;
+        let Effects { release_at, deadline, .. } = effects;
         self.counts.add(&counted);
         if let Some(at) = release_at {
             self.release_at.fetch_min(at.0, Ordering::AcqRel);
+        }
+        if let Some(at) = deadline {
+            self.deadline.fetch_min(at.0, Ordering::AcqRel);
         }
         let watched = !self.watches.is_empty();
         let mut before_and_now: HashMap<MailboxId, BeforeAndNow> = HashMap::new();

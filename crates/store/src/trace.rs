@@ -94,53 +94,138 @@ pub struct Story {
     pub mailbox_names: BTreeMap<MailboxId, String>,
     /// Whose they are.
     pub mailbox_owners: BTreeMap<MailboxId, AccountId>,
+    /// What happened and cannot be read any more: its record's number, and what is wrong.
+    pub damaged: Vec<(RecordSeq, String)>,
+}
+
+/// A message of which not even the record of its acceptance can be read.
+#[derive(Clone, Debug)]
+pub struct Untold {
+    /// What the index knows of it.
+    pub facts: MailFacts,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// What a query finds.
+#[derive(Clone, Debug, Default)]
+pub struct Traced {
+    /// The newest first.
+    pub stories: Vec<Story>,
+    /// The index finds these, and nobody can tell whether all else holds.
+    pub untold: Vec<Untold>,
+}
+
+impl Traced {
+    /// The stories, where all could be told.
+    fn all_told(self, error: Option<StoreError>) -> Result<Vec<Story>, StoreError> {
+        error.map_or(Ok(self.stories), Err)
+    }
 }
 
 impl<D: Disk> Store<D> {
-    /// The stories of the messages that a query finds, newest first.
+    /// The stories of the messages that a query finds, newest first. One that is damaged is an
+    /// error: for what is asked of one message, or must be of all.
     ///
     /// # Errors
     /// Where index or journal cannot be read.
     pub fn trace(&self, query: &Query) -> Result<Vec<Story>, StoreError> {
-        let mut stories = Vec::new();
+        let mut damage = None;
+        let traced = self.trace_with(query, &mut |error| damage = damage.take().or(Some(error)))?;
+        traced.all_told(damage)
+    }
+
+    /// The same, going on behind those that are damaged.
+    ///
+    /// # Errors
+    /// Where index or journal cannot be read.
+    pub fn trace_all(&self, query: &Query) -> Result<Traced, StoreError> {
+        self.trace_with(query, &mut |_| {})
+    }
+
+    fn trace_with(
+        &self,
+        query: &Query,
+        on_damage: &mut dyn FnMut(StoreError),
+    ) -> Result<Traced, StoreError> {
+        let mut traced = Traced::default();
         let mut before = MailId(i64::MAX as u64);
         let mut looked_at = 0;
-        while stories.len() < query.count_max && looked_at < CANDIDATES_MAX {
+        let found = |traced: &Traced| traced.stories.len() + traced.untold.len();
+        while found(&traced) < query.count_max && looked_at < CANDIDATES_MAX {
             let at_once = if fingerprints(query).is_empty() { query.count_max } else { PAGE };
             let page = at_once.min(CANDIDATES_MAX - looked_at);
-            let found = self.read(|sql| candidates(sql, query, before, page))?;
-            let Some(last) = found.last() else { break };
+            let candidates = self.read(|sql| candidates(sql, query, before, page))?;
+            let Some(last) = candidates.last() else { break };
             before = last.receipt.mail;
-            looked_at += found.len();
-            let is_last = found.len() < page;
-            for facts in found {
-                if stories.len() < query.count_max
-                    && let Some((actor, accepted)) = self.matching(query, &facts)?
-                {
-                    stories.push(self.story(facts, actor, accepted)?);
+            looked_at += candidates.len();
+            let is_last = candidates.len() < page;
+            for facts in candidates {
+                if found(&traced) < query.count_max {
+                    self.tell(query, facts, &mut traced, on_damage)?;
                 }
             }
             if is_last {
                 break;
             }
         }
-        Ok(stories)
+        Ok(traced)
     }
 
-    /// The stories of these messages that match, in this order.
+    /// The stories of these messages that match, in this order; those that are damaged beside them.
+    ///
+    /// # Errors
+    /// Where index or journal cannot be read.
+    pub fn stories_all(&self, mails: &[MailId], query: &Query) -> Result<Traced, StoreError> {
+        self.stories_with(mails, query, &mut |_| {})
+    }
+
+    /// The stories of these messages that match, in this order. One that is damaged is an error.
     ///
     /// # Errors
     /// Where index or journal cannot be read.
     pub fn stories(&self, mails: &[MailId], query: &Query) -> Result<Vec<Story>, StoreError> {
-        let mut stories = Vec::with_capacity(mails.len());
+        let mut damage = None;
+        let note = &mut |error| damage = damage.take().or(Some(error));
+        self.stories_with(mails, query, note)?.all_told(damage)
+    }
+
+    fn stories_with(
+        &self,
+        mails: &[MailId],
+        query: &Query,
+        on_damage: &mut dyn FnMut(StoreError),
+    ) -> Result<Traced, StoreError> {
+        let mut traced = Traced::default();
         for facts in self.mail_facts(mails)? {
             let in_time = query.since.is_none_or(|since| facts.accepted >= since)
                 && query.until.is_none_or(|until| facts.accepted < until);
-            if in_time && let Some((actor, accepted)) = self.matching(query, &facts)? {
-                stories.push(self.story(facts, actor, accepted)?);
+            if in_time {
+                self.tell(query, facts, &mut traced, on_damage)?;
             }
         }
-        Ok(stories)
+        Ok(traced)
+    }
+
+    fn tell(
+        &self,
+        query: &Query,
+        facts: MailFacts,
+        traced: &mut Traced,
+        on_damage: &mut dyn FnMut(StoreError),
+    ) -> Result<(), StoreError> {
+        match self.matching(query, &facts) {
+            Ok(Some((actor, accepted))) => {
+                traced.stories.push(self.story(facts, actor, accepted)?);
+            }
+            Ok(None) => {}
+            Err(error) if error.is_of_one_message() => {
+                traced.untold.push(Untold { facts, why: error.to_string() });
+                on_damage(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn matching(
@@ -164,9 +249,13 @@ impl<D: Disk> Store<D> {
         let mail = facts.receipt.mail;
         let (places, custodies) =
             self.read(|sql| Ok((read_story(sql, mail)?, read_custodies(sql, mail)?)))?;
-        let mut events = Vec::with_capacity(places.len());
+        let (mut events, mut damaged) = (Vec::with_capacity(places.len()), Vec::new());
         for (seq, at) in places {
-            events.push(Event { seq, entry: self.entry_at(at)? });
+            match self.entry_at(at) {
+                Ok(entry) => events.push(Event { seq, entry }),
+                Err(error) if error.is_of_one_message() => damaged.push((seq, error.to_string())),
+                Err(error) => return Err(error),
+            }
         }
         let mut mentioned: BTreeSet<MailboxId> =
             custodies.iter().filter_map(|c| c.delivered.as_ref().map(|place| place.0)).collect();
@@ -204,7 +293,16 @@ impl<D: Disk> Store<D> {
             }
             Ok((names, owners))
         })?;
-        Ok(Story { facts, actor, accepted, custodies, events, mailbox_names, mailbox_owners })
+        Ok(Story {
+            facts,
+            actor,
+            accepted,
+            custodies,
+            events,
+            mailbox_names,
+            mailbox_owners,
+            damaged,
+        })
     }
 }
 

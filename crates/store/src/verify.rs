@@ -478,38 +478,9 @@ pub(crate) fn none(
 }
 
 fn check_custodies(sql: &mut Sqlite, report: &mut Report) -> Result<(), SqlError> {
-    none(
-        sql,
-        report,
-        Invariant::OpenIsQueued,
-        "open custody without a queue row",
-        "SELECT id FROM custody WHERE state = 0 \
-         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.custody = custody.id)",
-    )?;
-    none(
-        sql,
-        report,
-        Invariant::OpenIsQueued,
-        "queue row without an open custody",
-        "SELECT custody FROM queue WHERE NOT EXISTS \
-         (SELECT 1 FROM custody WHERE custody.id = queue.custody AND custody.state = 0)",
-    )?;
-    none(
-        sql,
-        report,
-        Invariant::OneState,
-        "held custody without what it is held for",
-        "SELECT id FROM custody WHERE state = 4 \
-         AND NOT EXISTS (SELECT 1 FROM held WHERE held.custody = custody.id)",
-    )?;
-    none(
-        sql,
-        report,
-        Invariant::OneState,
-        "custody that is held, and in another state too",
-        "SELECT custody FROM held WHERE NOT EXISTS \
-         (SELECT 1 FROM custody WHERE custody.id = held.custody AND custody.state = 4)",
-    )?;
+    for (invariant, what, query) in crate::audit::OPEN {
+        none(sql, report, *invariant, what, query)?;
+    }
     none(
         sql,
         report,

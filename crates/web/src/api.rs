@@ -13,6 +13,7 @@ use sign_in::{SignIn, Standing};
 use store::{Receipt, SendKey, Store};
 
 use crate::Problem;
+use crate::content::Maker;
 
 /// Everything below `/api/v1/`.
 pub struct Api {
@@ -70,6 +71,48 @@ pub trait Doing: Send + Sync {
     /// # Errors
     /// Where the query cannot be read; our own trouble.
     fn own_trace(&self, account: AccountId, query: OwnQuery) -> Result<Value, Problem>;
+
+    /// An account's own messages in the archive that a query finds, without anything of others.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Where the query cannot be read or would tell of others; our own trouble.
+    fn own_search(&self, account: AccountId, asked: OwnSearch) -> Result<Value, Problem>;
+
+    /// The same as a zip file with the messages, and their hashes and proofs. Blocks.
+    ///
+    /// # Errors
+    /// Where the query cannot be read or would tell of others; our own trouble.
+    fn own_export(
+        &self,
+        account: AccountId,
+        query: String,
+        as_mbox: bool,
+    ) -> Result<Maker, Problem>;
+
+    /// Puts a message of its own into one of an account's mailboxes again. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// Where there is no such message of its own; our own trouble.
+    fn bring_back(&self, account: AccountId, peer: IpAddr, what: Back) -> Result<Value, Problem>;
+}
+
+/// A message that is put into a mailbox again.
+#[derive(Clone, Debug)]
+pub struct Back {
+    /// Which.
+    pub receipt: String,
+    /// Into which mailbox.
+    pub mailbox: String,
+}
+
+/// A search in one's own mail.
+#[derive(Clone, Debug)]
+pub struct OwnSearch {
+    /// As it was typed.
+    pub query: String,
+    /// At most so many.
+    pub count_max: usize,
 }
 
 /// Which messages of one's own; everything given must hold.

@@ -109,6 +109,28 @@ fn own(problem: &Value) -> Value {
             "responses": { "200": { "description": "What came of it, and how it is taken back" },
                 "400": problem, "401": problem, "403": problem, "404": problem,
                 "503": problem } } },
+        "/api/v1/my/search": { "get": {
+            "summary": "Find any message that you sent or that came into your mailboxes (password only)",
+            "parameters": [query("q", "from:anna subject:invoice has:attachment after:2026-01-01 …"),
+                query("limit", "At most so many, the newest first (20, up to 100)")],
+            "responses": { "200": { "description": "Messages, without anything of others" },
+                "400": problem, "401": problem, "403": problem, "503": problem } } },
+        "/api/v1/my/search/export": { "get": {
+            "summary": "The same as a zip file: messages, their hashes and proofs (password only)",
+            "parameters": [query("q", "See above"), query("as", "eml (a file each) or mbox")],
+            "responses": { "200": { "description": "A zip file",
+                    "content": { "application/zip": {} } },
+                "400": problem, "401": problem, "403": problem, "503": problem } } },
+        "/api/v1/my/search/restore": { "post": {
+            "summary": "Put a message that you found into a mailbox of yours (password only)",
+            "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                "type": "object", "additionalProperties": false, "required": ["receipt"],
+                "properties": {
+                    "receipt": { "type": "string", "example": "r2k-9f86d081" },
+                    "mailbox": { "type": "string", "default": "INBOX" } } } } } },
+            "responses": { "200": { "description": "Where it is" },
+                "400": problem, "401": problem, "403": problem, "404": problem,
+                "503": problem } } },
         "/api/v1/my/messages/trace": { "get": {
             "summary": "Where messages are that came to you or that you sent (password only)",
             "parameters": [query("receipt", "This one"), query("message_id", "With this one"),

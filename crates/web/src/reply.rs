@@ -3,16 +3,18 @@
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::Problem;
+use crate::content::{Content, Maker};
 use crate::pages::Page;
 
 /// A whole answer.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Content>;
 
 /// RFC 7617 §2.1 and RFC 6750 §3.
 const CHALLENGE: &str = "Basic realm=\"restante\", charset=\"UTF-8\", Bearer realm=\"restante\"";
@@ -53,9 +55,30 @@ pub fn problem(problem: &Problem) -> Reply {
     reply
 }
 
+/// A file that is made while it is sent.
+///
+/// # Errors
+/// Where it cannot be made at all.
+pub async fn file(
+    name: &'static str,
+    media_type: &'static str,
+    maker: Maker,
+) -> Result<Reply, Problem> {
+    let content = Content::made(maker).await.map_err(|broken| Problem::unavailable(broken.0))?;
+    let mut reply = with_content(StatusCode::OK, media_type, content);
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        reply.headers_mut().insert(CONTENT_DISPOSITION, value);
+    }
+    Ok(reply)
+}
+
 /// Anything.
 pub fn with_type(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    with_content(status, media_type, Content::Whole(Full::new(Bytes::from(body))))
+}
+
+fn with_content(status: StatusCode, media_type: &'static str, content: Content) -> Reply {
+    let mut reply = Response::new(content);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

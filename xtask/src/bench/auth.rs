@@ -44,14 +44,7 @@ pub fn measure(quick: bool) -> Result<Vec<Cost>, BenchError> {
                 best(repetitions, || drop(black_box(examined(&signed).dkim(&answers, NOW)))),
             );
         }
-        let examined_plain = read(&plain);
-        note(
-            "signed with both keys",
-            best(repetitions, || {
-                black_box(examined_plain.sign(&rsa, NOW));
-                black_box(examined_plain.sign(&ed, NOW));
-            }),
-        );
+        note("signed with both keys", signing(&plain, [&rsa, &ed], repetitions));
         let sealed = sealed(&signed(&plain, &[&rsa]), &rsa);
         let answers = answers(&[&rsa]);
         note("SPF", best(repetitions, || drop(black_box(spf(&answers)))));
@@ -66,6 +59,21 @@ pub fn measure(quick: bool) -> Result<Vec<Cost>, BenchError> {
         );
     }
     Ok(costs)
+}
+
+/// What signing a message of 4 KiB with both keys costs here, in milliseconds.
+pub fn signing_ms() -> Result<f64, BenchError> {
+    let keys = [key(Algorithm::RsaSha256, "r1")?, key(Algorithm::Ed25519Sha256, "e1")?];
+    Ok(signing(&message(4 << 10), [&keys[0], &keys[1]], 1000) / 1000.0)
+}
+
+fn signing(message: &str, keys: [&SigningKey; 2], repetitions: u32) -> f64 {
+    let examined = read(message);
+    best(repetitions, || {
+        for key in keys {
+            black_box(examined.sign(key, NOW));
+        }
+    })
 }
 
 pub fn table(costs: &[Cost]) -> String {

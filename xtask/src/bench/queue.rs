@@ -48,11 +48,14 @@ pub struct Spread {
 pub struct Results {
     lengths: Vec<Length>,
     spreads: Vec<Spread>,
+    /// Of the CPU time of relaying a message, what its two signatures take, measured beside it.
+    signing_ms: Option<f64>,
 }
 
 pub fn measure(bench: &Bench<'_>) -> Result<Results, BenchError> {
     let mut results = Results::default();
     if bench.wants(Part::Spread) {
+        results.signing_ms = Some(super::auth::signing_ms()?);
         for destinations in [1, 16, 256] {
             results.spreads.push(spread(bench, destinations)?);
         }
@@ -197,6 +200,9 @@ pub fn table(results: &Results) -> String {
             "relayed to {} destinations: {:.0}/s, {:.2} CPU ms and {:.3} syncs each",
             spread.destinations, spread.per_second, spread.cpu_ms, spread.syncs
         ));
+    }
+    if let Some(signing) = results.signing_ms {
+        line(format_args!("of which both signatures: {signing:.2} CPU ms"));
     }
     for length in &results.lengths {
         line(format_args!(

@@ -73,7 +73,7 @@ fn a_stop_ends_the_reading_of_a_message() {
         }
         Ok(String::new())
     });
-    let settings = Settings { rebuild_percent: 100 };
+    let settings = Settings { rebuild_percent: 100, scour_after: Duration::ZERO };
     let (store, path) = (&archive.store, archive.path());
     let search = Search::start(store, path, settings, Box::new(reader)).unwrap();
     begins.recv().unwrap();

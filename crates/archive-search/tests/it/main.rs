@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod again;
 mod indexing;
+mod purged;
 mod query;
 mod support;
 mod words;

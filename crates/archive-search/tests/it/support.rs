@@ -6,20 +6,22 @@ use archive_search::{
     Asked, Ended, NotRead, Pace, Patience, Query, Reader, Search, SearchError, TIME_MAX, Told,
 };
 use attachment_text::Kind;
-use mail_types::{MailId, ReversePath, Timestamp};
+use mail_types::{MailId, Timestamp};
 use store::{Actor, Arrived, Credentials, Options, Recipient, Source, Store, Visit};
 
 const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
 pub struct Archive {
     dir: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
     pub store: Store,
 }
 
 impl Archive {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
+        let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
+        let store = open(dir.path(), &clock);
         let operator = || Actor::Operator { name: "root".to_owned() };
         store.add_domain(operator(), "example.org".parse().unwrap()).wait().unwrap();
         let credentials = Credentials {
@@ -31,17 +33,21 @@ impl Archive {
         };
         let eve = "eve@example.org".parse().unwrap();
         store.add_account(operator(), eve, credentials).wait().unwrap();
-        Self { dir, store }
+        Self { dir, clock, store }
+    }
+
+    pub fn minutes_later(&self, minutes: i64) {
+        self.clock.fetch_add(minutes * 60_000, Ordering::Relaxed);
     }
 
     /// As after a restart, with this done in between.
     pub fn restarted(self, meanwhile: impl FnOnce(&Path)) -> Self {
-        let Self { dir, store } = self;
+        let Self { dir, clock, store } = self;
         store.close();
         drop(store);
         meanwhile(dir.path());
-        let store = open(dir.path());
-        Self { dir, store }
+        let store = open(dir.path(), &clock);
+        Self { dir, clock, store }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -72,23 +78,11 @@ impl Archive {
         let mut arrival = self.store.arrival();
         arrival.write(text.as_bytes()).unwrap();
         let mail = self.store.next_mail();
-        let recipient = "eve@example.org".parse().unwrap();
-        let recipient = Recipient { address: recipient, notify: None, original_recipient: None };
-        let arrived = Arrived {
-            mail,
-            actor: Actor::Peer { ip: PEER },
-            source: Source::Smtp { ip: PEER, helo: "mx.example.net".to_owned(), tls: None },
-            reverse_path: ReversePath::Null,
-            envelope_id: None,
-            return_headers_only: None,
-            eight_bit: false,
-            smtp_utf8: false,
-            requires_tls: false,
-            body: arrival.finish().unwrap(),
-            message_id: None,
-            subject: Some(subject.to_owned()),
-            recipients: vec![recipient],
-        };
+        let source = Source::Smtp { ip: PEER, helo: "mx.example.net".to_owned(), tls: None };
+        let from = (Actor::Peer { ip: PEER }, source);
+        let to = vec![Recipient::plain("eve@example.org".parse().unwrap())];
+        let plain = Arrived::plain(mail, from, arrival.finish().unwrap(), to);
+        let arrived = Arrived { subject: Some(subject.to_owned()), ..plain };
         self.store.accept(arrived).wait().unwrap();
         mail
     }
@@ -106,7 +100,7 @@ impl Archive {
         time: std::time::Duration,
     ) -> (Vec<MailId>, Vec<MailId>, Ended) {
         let query = Query::parse(query, Timestamp(0)).unwrap();
-        let asked = Asked { query: &query, within: None, count_max: 99, excerpts: true, time };
+        let asked = Asked { query: &query, sight: None, count_max: 99, excerpts: true, time };
         let (mut found, mut lost) = (Vec::new(), Vec::new());
         let ended = search.find(&self.store, &asked, &mut |told| {
             match told {
@@ -124,8 +118,8 @@ impl Archive {
     }
 }
 
-fn open(path: &Path) -> Store {
-    let now = AtomicI64::new(1_800_000_000_000);
+fn open(path: &Path, clock: &Arc<AtomicI64>) -> Store {
+    let now = Arc::clone(clock);
     let clock = move || Timestamp(now.fetch_add(1, Ordering::Relaxed));
     Store::open(path, Options::new(Arc::new(clock))).unwrap().0
 }

@@ -8,6 +8,7 @@ use mail_types::Timestamp;
 
 use super::{Desk, Job, Key, Line, PAUSED_LINES_MAX, State};
 use crate::look_up::NextHop;
+use crate::queue::Item;
 use crate::rates::Wait;
 
 /// Jobs that lie before a connection, at most, where those of another destination join them.
@@ -24,6 +25,26 @@ impl Desk {
         state.waits.insert(hop.clone(), wait);
         let lines = state.lines.iter_mut().filter(|(key, _)| key.hop == *hop);
         lines.flat_map(|(_, line)| line.jobs.take_all()).collect()
+    }
+
+    /// Takes away what no connection has taken yet and that is late; it counts until that is recorded.
+    pub(crate) fn take_late(&self, is_late: &dyn Fn(&Item) -> bool) -> Vec<(Key, Vec<Item>)> {
+        let mut late = Vec::new();
+        for line in self.state().lines.values_mut() {
+            if !line.jobs.any(|job| job.items.iter().any(is_late)) {
+                continue;
+            }
+            for mut job in line.jobs.take_all() {
+                let items: Vec<Item> = job.items.extract_if(.., |item| is_late(item)).collect();
+                if !items.is_empty() {
+                    late.push((job.key.clone(), items));
+                }
+                if !job.items.is_empty() {
+                    line.jobs.push(job);
+                }
+            }
+        }
+        late
     }
 
     /// This host gets no chunks any more, until the next start.

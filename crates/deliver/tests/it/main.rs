@@ -4,6 +4,7 @@
 
 mod concurrency;
 mod dane;
+mod deliver_by;
 mod dns;
 mod faults;
 mod hosts;

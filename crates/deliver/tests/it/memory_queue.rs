@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use deliver::{Attempt, Due, Item, Mail, Outcome, Queue, QueueError, Report, Taken};
+use deliver::{
+    Attempt, Due, Item, Late, LateTaken, Mail, Outcome, Queue, QueueError, Report, Taken,
+};
 use mail_types::{Address, CustodyId, Domain, Host, MailId, Peer, Timestamp};
 use tokio::sync::{Notify, watch};
 
@@ -21,6 +24,8 @@ pub struct Custody {
 #[derive(Debug, Default)]
 pub struct State {
     pub custodies: BTreeMap<CustodyId, Custody>,
+    /// Deadlines up to here were asked for.
+    swept: Timestamp,
     bodies: HashMap<MailId, Vec<u8>>,
     pub reports: Vec<Report>,
     pub taken_max: usize,
@@ -193,6 +198,59 @@ impl Queue for MemoryQueue {
         drop(state);
         self.note();
         Ok(Taken { items, next_due })
+    }
+
+    async fn take_late(&self, want: Late) -> Result<LateTaken, QueueError> {
+        let mut state = self.state.lock().unwrap();
+        let mut items = Vec::new();
+        let mut after = None;
+        let behind = (Bound::Excluded(want.after), Bound::Unbounded);
+        for custody in state.custodies.range_mut(behind).map(|(_, custody)| custody) {
+            let Item { recipient, relay, mail, since, warned, .. } = &custody.item;
+            let is_late = *since <= want.over_since
+                || !warned && want.warn_since.is_some_and(|at| *since <= at);
+            let is_due = custody.due.is_some_and(|due| due <= want.now);
+            let is_there = (want.which)(&recipient.host, relay.as_ref(), mail.priority);
+            if is_late && is_due && is_there && !custody.taken {
+                if items.len() == want.count_max {
+                    after = items.last().map(|item: &Item| item.custody);
+                    break;
+                }
+                custody.taken = true;
+                items.push(custody.item.clone());
+            }
+        }
+        Ok(LateTaken { items, after })
+    }
+
+    async fn take_by_deadline(
+        &self,
+        now: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Item>, QueueError> {
+        let mut state = self.state.lock().unwrap();
+        let over = state.swept;
+        let is_over = |at: Timestamp| at > over && at <= now;
+        let waiting = state.custodies.values_mut().filter(|custody| {
+            let by = custody.item.mail.deliver_by;
+            !custody.taken && custody.due.is_some() && by.is_some_and(|by| is_over(by.at))
+        });
+        let mut items = Vec::new();
+        for custody in waiting.take(count_max) {
+            custody.taken = true;
+            items.push(custody.item.clone());
+        }
+        if items.len() < count_max {
+            state.swept = now;
+        }
+        Ok(items)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let state = self.state.lock().unwrap();
+        let open = state.custodies.values().filter(|custody| custody.due.is_some());
+        let deadlines = open.filter_map(|custody| custody.item.mail.deliver_by);
+        deadlines.map(|by| by.at).filter(|at| *at > state.swept).min()
     }
 
     async fn changed(&self) {

@@ -6,7 +6,7 @@ use deliver::{HostLimit, WarmUp};
 use peers::{Script, Sink};
 
 use crate::concurrency::limit;
-use crate::world::{LIMIT, World, short};
+use crate::world::{LIMIT, NewMail, World, short};
 
 /// Domains whose mail this sink takes as `mx.shared.test`.
 fn domains(world: &World, sink: &Sink, count: usize) -> Vec<String> {
@@ -138,4 +138,74 @@ async fn who_wants_to_hear_of_delays_hears_of_those_by_rates() {
     world.advance(Duration::from_secs(86_400));
     world.wait_all_closed().await;
     assert_eq!((sink.count(), world.queue.read(|state| state.reports.len())), (12, 10));
+}
+
+/// However much waits in front of it of which nobody wants to hear.
+#[tokio::test]
+async fn who_wants_to_hear_of_delays_hears_of_those_behind_many_who_do_not() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.host_limits = vec![HostLimit { per_hour: Some(1), ..limit("*.shared.test") }];
+        s.items_per_destination_max = 8;
+        s.items_max = 8;
+    })
+    .await;
+    let domain = domains(&world, &sink, 1).remove(0);
+    let quiet = Some(deliver::Notify::Never);
+    for number in 0..30 {
+        let to = format!("u{number}@{domain}");
+        world.add(&NewMail { notify: quiet, ..NewMail::to(&[&to]) });
+    }
+    let last = world.add_to(&format!("last@{domain}"));
+    sink.wait_for(LIMIT, |state| state.count == 1).await;
+    until_none_is_taken(&world).await;
+    for hour in 1..=5 {
+        world.advance(Duration::from_secs(3700));
+        sink.wait_for(LIMIT, |state| state.count > hour).await;
+        until_none_is_taken(&world).await;
+    }
+    assert!(matches!(world.outcome(last).await, deliver::Outcome::Deferred { reported: true, .. }));
+    assert_eq!(world.queue.read(|state| state.reports.len()), 1);
+}
+
+/// A limit of ours keeps no mail for longer than anything else does.
+#[tokio::test]
+async fn what_waits_for_a_rate_for_too_long_goes_back() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.warm_up = Some(WarmUp { first_day: 1, growth_percent: 101, done_at: 1000 });
+        s.schedule.warn_after = None;
+        s.items_per_destination_max = 8;
+        s.schedule.lifetime = Duration::from_secs(2 * 86_400);
+    })
+    .await;
+    let domain = domains(&world, &sink, 1).remove(0);
+    let custodies: Vec<_> =
+        (0..20).map(|number| world.add_to(&format!("u{number}@{domain}"))).collect();
+    sink.wait_for(LIMIT, |state| state.count == 1).await;
+    until_none_is_taken(&world).await;
+    // One on the first day, two on the second, the first of the third before the lifetime ends.
+    world.advance(Duration::from_secs(86_400));
+    sink.wait_for(LIMIT, |state| state.count == 3).await;
+    until_none_is_taken(&world).await;
+    world.advance(Duration::from_secs(86_399));
+    sink.wait_for(LIMIT, |state| state.count == 6).await;
+    until_none_is_taken(&world).await;
+    assert!(world.queue.read(|state| state.reports.is_empty()));
+    world.advance(Duration::from_secs(3600));
+    world.wait_all_closed().await;
+    let outcomes: Vec<_> = world.queue.read(|state| {
+        custodies.iter().map(|one| state.custodies[one].outcomes.last().unwrap().clone()).collect()
+    });
+    let words: Vec<_> = outcomes.iter().map(short).collect();
+    assert_eq!(words.iter().filter(|word| *word == "returned 5.4.7").count(), 14, "{words:?}");
+    world.queue.read(|state| {
+        assert_eq!(state.reports.len(), 14);
+        let text = String::from_utf8_lossy(&state.reports[0].body).replace("\r\n", " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["Action: failed", "Status: 5.4.7", "a limit of this server", "the warm-up of"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    });
 }

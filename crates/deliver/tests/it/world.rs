@@ -10,7 +10,7 @@ use deliver::{
     Clock, Item, KeptPolicy, Mail, Notice, Notify, Outcome, Parts, PolicyFiles, Runner, Settings,
     StsPolicies, StsSettings,
 };
-use mail_types::{Address, CustodyId, Domain, MailId, Peer, ReversePath, Timestamp};
+use mail_types::{Address, CustodyId, Deadline, Domain, MailId, Peer, ReversePath, Timestamp};
 use net::{
     ClientTls, Dnssec, HttpClient, NameServer, Resolver, ResolverSettings, Stopper, Trust, stopper,
 };
@@ -107,6 +107,7 @@ pub struct NewMail<'a> {
     pub requires_tls: bool,
     pub relay: Option<&'a str>,
     pub tls_optional: bool,
+    pub deliver_by: Option<Deadline>,
 }
 
 impl<'a> NewMail<'a> {
@@ -121,6 +122,7 @@ impl<'a> NewMail<'a> {
             requires_tls: false,
             relay: None,
             tls_optional: false,
+            deliver_by: None,
         }
     }
 }
@@ -188,6 +190,7 @@ impl World {
         let mail = Mail {
             priority: mail_types::Priority::NORMAL,
             future_release: None,
+            deliver_by: new.deliver_by,
             id: MailId(id),
             receipt: None,
             reverse_path,

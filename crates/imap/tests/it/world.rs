@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::{AccountId, Address, Flags, ReversePath, SystemFlag};
+use mail_types::{AccountId, Address, Flags, SystemFlag};
 use net::{ListenLimits, Listener, Security, Stopped, Stopper, stopper};
 use sign_in::SignIn;
 use store::{Actor, Arrived, FlagsChange, Options, Recipient, SessionActor, Source, Store, Via};
@@ -75,23 +75,10 @@ impl World {
     pub async fn deliver(&self, text: &str) {
         let mut arrival = self.store.arrival();
         arrival.write(text.as_bytes()).unwrap();
-        let to = address("ann@example.org");
-        let to = Recipient { address: to, notify: None, original_recipient: None };
-        let arrived = Arrived {
-            mail: self.store.next_mail(),
-            actor: Actor::Peer { ip: PEER },
-            source: Source::Smtp { ip: PEER, helo: "mx.example.net".to_owned(), tls: None },
-            reverse_path: ReversePath::Null,
-            envelope_id: None,
-            return_headers_only: None,
-            eight_bit: false,
-            smtp_utf8: false,
-            requires_tls: false,
-            body: arrival.finish().unwrap(),
-            message_id: None,
-            subject: None,
-            recipients: vec![to],
-        };
+        let to = Recipient::plain(address("ann@example.org"));
+        let source = Source::Smtp { ip: PEER, helo: "mx.example.net".to_owned(), tls: None };
+        let (mail, from) = (self.store.next_mail(), (Actor::Peer { ip: PEER }, source));
+        let arrived = Arrived::plain(mail, from, arrival.finish().unwrap(), vec![to]);
         self.store.accept(arrived).await.unwrap();
     }
 

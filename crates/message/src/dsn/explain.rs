@@ -1,6 +1,6 @@
 //! The words of a report for the person who sent the message.
 
-use mail_types::EnhancedStatus;
+use mail_types::{ByMode, EnhancedStatus};
 
 use super::{Action, Reader, Recipient, Report, Returned};
 use crate::date::format_date;
@@ -45,10 +45,10 @@ pub(super) fn human_text(report: &Report<'_>, facts: &HeaderFacts) -> String {
         if count == 0 {
             continue;
         }
-        out.push_str(&wrapped(intro(report.reader, action), ""));
+        out.push_str(&wrapped(intro(report, action), ""));
         out.push('\n');
         for recipient in of_action().take(RECIPIENTS_NAMED_MAX) {
-            about_recipient(&mut out, recipient);
+            about_recipient(&mut out, report, recipient);
         }
         if count > RECIPIENTS_NAMED_MAX {
             let more = count - RECIPIENTS_NAMED_MAX;
@@ -64,9 +64,9 @@ const FOR_POSTMASTER: &str = "You read this as the postmaster. The message below
     often because it is a report itself. Such a message is never answered, so nobody else learns \
     that it failed.";
 
-const fn intro(reader: Reader, action: Action) -> &'static str {
+const fn intro(report: &Report<'_>, action: Action) -> &'static str {
     match action {
-        Action::Failed if matches!(reader, Reader::Postmaster) => {
+        Action::Failed if matches!(report.reader, Reader::Postmaster) => {
             "The message was not delivered to:"
         }
         Action::Failed => "Your message was not delivered to:",
@@ -75,6 +75,10 @@ const fn intro(reader: Reader, action: Action) -> &'static str {
              here and tried again. It is waiting for:"
         }
         Action::Delivered => "Your message was delivered to:",
+        Action::Relayed if report.deliver_by.is_some() => {
+            "Your message was handed on to the next mail system. You named a time to deliver it \
+             by, and hear of this for that reason:"
+        }
         Action::Relayed => {
             "Your message was handed on to a system that sends no reports of delivery, for:"
         }
@@ -82,7 +86,7 @@ const fn intro(reader: Reader, action: Action) -> &'static str {
     }
 }
 
-fn about_recipient(out: &mut String, recipient: &Recipient<'_>) {
+fn about_recipient(out: &mut String, report: &Report<'_>, recipient: &Recipient<'_>) {
     out.push_str(&format!("  <{}>\n", recipient.address));
     let original = recipient.original.and_then(|original| original.split_once(';'));
     if let Some((_, written)) = original
@@ -104,7 +108,7 @@ fn about_recipient(out: &mut String, recipient: &Recipient<'_>) {
         out.push_str(&wrapped(&format!("Did you mean <{meant}>?"), "    "));
     }
     if matches!(recipient.action, Action::Failed | Action::Delayed)
-        && let Some(advice) = advice(recipient.status)
+        && let Some(advice) = advice(recipient.status, goes_back(report))
     {
         out.push_str(&wrapped(advice, "    "));
     }
@@ -146,8 +150,13 @@ fn about_message(out: &mut String, report: &Report<'_>, facts: &HeaderFacts) {
     }
 }
 
+/// Whether its sender wanted it back where it is not delivered in time (RFC 2852).
+const fn goes_back(report: &Report<'_>) -> bool {
+    matches!(report.deliver_by, Some((_, ByMode::Return)))
+}
+
 /// What a status code of RFC 3463 means for the sender, and what to do.
-const fn advice(status: EnhancedStatus) -> Option<&'static str> {
+const fn advice(status: EnhancedStatus, goes_back: bool) -> Option<&'static str> {
     let permanent = status.class == 5;
     Some(match (status.subject, status.detail) {
         (1, 0 | 1 | 3) if permanent => {
@@ -177,6 +186,10 @@ const fn advice(status: EnhancedStatus) -> Option<&'static str> {
         (4, 6) => {
             "The message went round in a circle between mail servers. Ask the recipient's \
              postmaster to look into their forwarding."
+        }
+        (4, 7) | (3, 3) if permanent && goes_back => {
+            "You named a time to deliver it by. Send it again with more time, or without such a \
+             time."
         }
         (4, 7) => {
             "It was tried for as long as this system tries. Send it again later, or reach the \

@@ -4,7 +4,7 @@ mod explain;
 
 use std::collections::BTreeSet;
 
-use mail_types::{Address, Domain, EnhancedStatus};
+use mail_types::{Address, ByMode, Domain, EnhancedStatus};
 
 use crate::date::{MailDate, format_date};
 use crate::facts::HeaderFacts;
@@ -108,6 +108,9 @@ pub struct Report<'a> {
     /// How the sender asked for the message to leave later: `for;SECONDS` or `until;TIME`
     /// (RFC 4865 §6).
     pub future_release: Option<&'a str>,
+    /// Until when it was to be delivered, and what was to happen then, where its sender has said so
+    /// (RFC 2852 §5).
+    pub deliver_by: Option<(MailDate, ByMode)>,
     /// Receipt under which this server accepted the message, for people who ask.
     pub receipt: Option<&'a str>,
     /// When the message arrived here.
@@ -187,6 +190,10 @@ impl Report<'_> {
         out.push_str(&format!("Reporting-MTA: dns; {}\r\n", self.reporting_mta));
         if let Some(arrival) = self.arrival {
             out.push_str(&format!("Arrival-Date: {}\r\n", format_date(arrival)));
+        }
+        // RFC 2852 §5: the `Deliver-By-Date` field.
+        if let Some((at, _)) = self.deliver_by {
+            out.push_str(&format!("Deliver-By-Date: {}\r\n", format_date(at)));
         }
         if let Some(request) = self.future_release {
             encode::status_field(&mut out, "Future-Release-Request", request, utf8);

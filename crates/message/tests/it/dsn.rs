@@ -35,6 +35,7 @@ fn build(
         message_id: "<dsn1@mx.example.org>",
         boundary: "restante4711",
         future_release: Some("for;3600"),
+        deliver_by: None,
         envelope_id: Some("env 1"),
         receipt: Some("r2k-9f86d081"),
         arrival: Some(AT),

@@ -11,7 +11,7 @@ use ledger::{SignedHead, heads_path};
 use mail_types::{Address, ReversePath, Timestamp};
 use message::{MailDate, ReportLetter};
 use net::Stop;
-use store::{Actor, Arrived, Notify, Recipient, Source, Store};
+use store::{Actor, Arrived, Recipient, Source, Store};
 
 use super::Heads;
 use crate::data_dir::DataDir;
@@ -157,24 +157,14 @@ impl Sending {
         let mut bytes = message::return_path(&path).into_bytes();
         bytes.extend_from_slice(&letter);
         let smtp_utf8 = to.needs_smtputf8();
+        let body = journal::Body::from_bytes(&bytes).context("the letter is too large")?;
+        let (mail, from) = (store.next_mail(), (Actor::Server, Source::PeriodReport));
         let arrived = Arrived {
-            mail: store.next_mail(),
-            actor: Actor::Server,
-            source: Source::PeriodReport,
             reverse_path: path,
-            envelope_id: None,
-            return_headers_only: None,
-            eight_bit: false,
             smtp_utf8,
-            requires_tls: false,
-            body: journal::Body::from_bytes(&bytes).context("the letter is too large")?,
             message_id: Some(message_id),
             subject: Some(subject),
-            recipients: vec![Recipient {
-                address: to.clone(),
-                notify: Some(Notify { never: true, success: false, failure: false, delay: false }),
-                original_recipient: None,
-            }],
+            ..Arrived::plain(mail, from, body, vec![Recipient::silent(to.clone())])
         };
         store.accept(arrived).wait().with_context(|| format!("the head for {to} is not taken"))?;
         Ok(())

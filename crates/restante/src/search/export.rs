@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use aws_lc_rs::digest::{SHA256, digest};
 use interchange::{WriteAs, write_message};
-use mail_types::{Flags, Timestamp};
+use mail_types::Flags;
 use serde_json::{Value, json};
 
 use crate::data_dir::DataDir;
+use crate::search::manifest::{self, Counts};
 use crate::search::session::Client;
-use crate::search::{EXIT_NOTHING_FOUND, SearchRequest, text};
+use crate::search::{EXIT_NOTHING_FOUND, SearchArgs, SearchRequest, text, zip};
 use crate::show;
 use crate::transfer::{Growing, directory, write};
 
@@ -31,57 +31,100 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 pub fn export(
     data: &DataDir,
     query: &str,
-    limit: Option<usize>,
+    args: &SearchArgs,
     path: &Path,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let request = SearchRequest {
         query: Some(query.to_owned()),
-        count_max: Some(limit.unwrap_or(usize::MAX)),
+        count_max: Some(args.limit.unwrap_or(usize::MAX)),
         excerpts: false,
         bodies: true,
+        account: args.account.clone(),
     };
-    let is_mbox = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mbox"));
-    let mut writing =
-        if is_mbox { Writing::mbox(path, query)? } else { Writing::directory(path, query)? };
+    let ends = |end: &str| path.extension().is_some_and(|known| known.eq_ignore_ascii_case(end));
     let mut client = Client::open(data, &request)?;
     let mut told = Instant::now();
-    let end = client.each(&mut |hit, body| {
+    let mut tell = move |counts: &Counts| {
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            show::note(&format!("{} messages written …", writing.written + writing.before));
+            show::note(&format!("{} messages written …", counts.written + counts.before));
         }
-        writing.add(hit, &body)
-    })?;
-    client.close()?;
-    let (counts, manifest) = writing.finish(&end)?;
-    let incomplete = end["gave_up"] == true || end["searchable"] != end["messages"];
-    if as_json {
-        show::json(&json!({ "export": counts, "manifest": manifest, "end": end }));
+    };
+    let (counts, end, hashes) = if ends("zip") {
+        zipped(&mut client, query, args.mbox, path, &mut tell)?
     } else {
-        show::line(&format!(
-            "{} messages written to {}, {} were there before, {} are lost; their hashes are in {}.",
-            counts["written"],
-            path.display(),
-            counts["there_before"],
-            counts["lost"],
-            manifest.display()
-        ));
-        if incomplete {
-            show::line(&format!(
-                "It may not be all: {} of {} messages were searchable{}. Run it again later.",
-                end["searchable"],
-                end["messages"],
-                if end["gave_up"] == true { ", and it took too long" } else { "" }
-            ));
-        }
-    }
-    Ok(match (counts["lost"].as_u64(), end["found"].as_u64()) {
-        (Some(1..), _) => ExitCode::from(EXIT_PARTLY),
+        let mut writing = match ends("mbox") {
+            true => Writing::mbox(path, query)?,
+            false => Writing::directory(path, query)?,
+        };
+        let end = client.each(&mut |hit, body| {
+            tell(&writing.counts);
+            writing.add(hit, &body)
+        })?;
+        let (counts, manifest) = writing.finish(&end)?;
+        (counts, end, manifest)
+    };
+    client.close()?;
+    show_outcome(&counts, &end, (path, &hashes), as_json);
+    let incomplete = is_incomplete(&end);
+    Ok(match (counts.lost, end["found"].as_u64()) {
+        (1.., _) => ExitCode::from(EXIT_PARTLY),
         (_, Some(0)) => ExitCode::from(EXIT_NOTHING_FOUND),
         _ if incomplete => ExitCode::from(EXIT_PARTLY),
         _ => ExitCode::SUCCESS,
     })
+}
+
+fn is_incomplete(end: &Value) -> bool {
+    end["gave_up"] == true || end["searchable"] != end["messages"]
+}
+
+fn show_outcome(counts: &Counts, end: &Value, (path, hashes): (&Path, &Path), as_json: bool) {
+    if as_json {
+        show::json(&json!({ "export": counts.view(), "manifest": hashes, "end": end }));
+        return;
+    }
+    show::line(&format!(
+        "{} messages written to {}, {} were there before, {} are lost; their hashes are in {}.",
+        counts.written,
+        path.display(),
+        counts.before,
+        counts.lost,
+        hashes.display()
+    ));
+    if is_incomplete(end) {
+        show::line(&format!(
+            "It may not be all: {} of {} messages were searchable{}. Run it again later.",
+            end["searchable"],
+            end["messages"],
+            if end["gave_up"] == true { ", and it took too long" } else { "" }
+        ));
+    }
+}
+
+/// One zip file; what a run that was stopped has left of one is no zip file, and says so when it is
+/// opened.
+fn zipped(
+    client: &mut Client,
+    query: &str,
+    as_mbox: bool,
+    path: &Path,
+    tell: &mut dyn FnMut(&Counts),
+) -> anyhow::Result<(Counts, Value, PathBuf)> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let of = zip::Of { query, as_mbox, spool: dir };
+    let mut written = Counts::default();
+    let (counts, end) = zip::write(file, &of, &mut |on_hit| {
+        client.each(&mut |hit, body| {
+            written.written += 1;
+            tell(&written);
+            on_hit(hit, body)
+        })
+    })?;
+    Ok((counts, end, PathBuf::from(zip::MANIFEST)))
 }
 
 struct Writing {
@@ -90,9 +133,7 @@ struct Writing {
     manifest_path: PathBuf,
     /// Receipts that an earlier run has written.
     there: HashSet<String>,
-    written: u64,
-    before: u64,
-    lost: u64,
+    counts: Counts,
 }
 
 enum To {
@@ -137,7 +178,7 @@ impl Writing {
             begin(&manifest_path, query)?
         };
         let to = To::Directory(path.to_owned());
-        Ok(Self { to, manifest, manifest_path, there, written: 0, before: 0, lost: 0 })
+        Ok(Self { to, manifest, manifest_path, there, counts: Counts::default() })
     }
 
     /// A new file; one that was not finished has no manifest line `end`, and is not gone on with.
@@ -156,32 +197,24 @@ impl Writing {
             manifest: begin(&manifest_path, query)?,
             manifest_path,
             there: HashSet::new(),
-            written: 0,
-            before: 0,
-            lost: 0,
+            counts: Counts::default(),
         })
     }
 
     fn add(&mut self, hit: &Value, body: &[u8]) -> anyhow::Result<()> {
         let receipt = text(&hit["receipt"]);
         if self.there.contains(&receipt) {
-            self.before += 1;
+            self.counts.before += 1;
             return Ok(());
         }
-        if let Some(why) = hit["lost"].as_str() {
-            self.lost += 1;
-            show::note(&format!("{receipt} is lost: {why}"));
-            return self.line(&json!({ "receipt": receipt, "lost": why }));
-        }
-        let hash = blake3::hash(body);
-        if hash.to_hex().as_str() != text(&hit["body_hash"]) {
-            bail!("{receipt} is not what was accepted: restante verify shows more");
-        }
-        let internal_date = hit["internal_date"].as_str().and_then(millis);
+        let number = self.counts.written + self.counts.before;
+        let Some(hash) = self.counts.take(hit, body)? else {
+            return self.line(&manifest::lost(hit));
+        };
+        let internal_date = manifest::internal_date(hit);
         let file = match &mut self.to {
             To::Directory(path) => {
-                let file =
-                    format!("{:04}/{receipt}.eml", (self.written + self.before) / FILES_PER_DIR);
+                let file = format!("{:04}/{receipt}.eml", number / FILES_PER_DIR);
                 let at = path.join(&file);
                 directory(at.parent().unwrap_or(path))?;
                 // One that is there was begun by a run that was stopped before it noted it.
@@ -202,24 +235,7 @@ impl Writing {
                 None
             }
         };
-        self.written += 1;
-        self.line(&json!({
-            "receipt": receipt,
-            "file": file,
-            "bytes": body.len(),
-            "blake3": hash.to_hex().as_str(),
-            "sha256": hex(digest(&SHA256, body).as_ref()),
-            "accepted": hit["accepted"],
-            "internal_date": hit["internal_date"],
-            "from": hit["from"],
-            "recipients": hit["recipients"],
-            "direction": hit["direction"],
-            "verdict": hit["verdict"],
-            "message_id": hit["message_id"],
-            "subject": hit["subject"],
-            "places": hit["places"],
-            "inclusion_proof": hit["inclusion_proof"],
-        }))
+        self.line(&manifest::line(hit, body, hash, file.as_deref()))
     }
 
     fn line(&mut self, line: &Value) -> anyhow::Result<()> {
@@ -228,35 +244,19 @@ impl Writing {
         self.manifest.flush()
     }
 
-    fn finish(mut self, end: &Value) -> anyhow::Result<(Value, PathBuf)> {
-        let counts = json!({
-            "written": self.written, "there_before": self.before, "lost": self.lost,
-        });
-        self.line(&json!({ "end": end, "counts": counts }))?;
+    fn finish(mut self, end: &Value) -> anyhow::Result<(Counts, PathBuf)> {
+        self.line(&manifest::last(end, &self.counts))?;
         if let To::Mbox(mbox) = self.to {
             drop(mbox.finish()?);
         }
         drop(self.manifest.finish()?);
-        Ok((counts, self.manifest_path))
+        Ok((self.counts, self.manifest_path))
     }
 }
 
 /// A new manifest; its first line says what it is of.
 fn begin(path: &Path, query: &str) -> anyhow::Result<Growing> {
     let mut manifest = Growing::new(path.to_owned())?;
-    let first = json!({
-        "query": query,
-        "exported": net::now().to_string(),
-        "by": format!("Restante {}", env!("CARGO_PKG_VERSION")),
-    });
-    manifest.add(format!("{first}\n").as_bytes())?;
+    manifest.add(format!("{}\n", manifest::first(query)).as_bytes())?;
     Ok(manifest)
-}
-
-fn millis(text: &str) -> Option<Timestamp> {
-    Some(Timestamp(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,9 +2,13 @@
 
 mod collect;
 mod export;
+mod exporting;
+mod manifest;
 mod reader;
 mod session;
+mod sights;
 mod view;
+mod zip;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,12 +20,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::data_dir::DataDir;
-use crate::request::Request;
+use crate::request::{Failure, Request};
 use crate::{control, show};
 
-pub use collect::collect;
+pub use collect::{collect, sight};
+pub use exporting::{Exporting, query};
 pub use reader::{ReaderArgs, read_attachments, start, until};
 pub use session::serve;
+pub use sights::{DomainSight, OwnSight};
+pub use view::hit;
 
 /// Messages shown where nothing else is said.
 const SHOWN: usize = 20;
@@ -36,13 +43,16 @@ Examples:
   restante search filename:xlsx file:budget direction:in --limit 100 --json
   restante search to:bob@example.org before:2026-10 --export /tmp/bob-october
   restante search from:anna@example.com --export /tmp/anna.mbox
+  restante search from:anna@example.com --export /tmp/anna.zip
+  restante search --account bob@example.org invoice        as Bob himself would find it
   restante search 'id:r2k-9f86d081' --restore-to bob@example.org --mailbox INBOX
 
 All of these must hold:
   word, \"some words\"    anywhere: people, subject, text, names and texts of attachments
   from: to: subject: body:  there alone        filename: file:     of attachments: name, or text too
   after: before: on:     2026-11-21, 2026-11, 7d (ago), today       larger: smaller:  5M, 500K
-  has:attachment         is:deleted (taken out of a mailbox)        in:Archive  (lies there now)
+  has:attachment, has:unread (one that could not be read)
+  is:deleted (taken out of a mailbox)        in:Archive  (lies there now)
   account:ANN@EXAMPLE.ORG  host:192.0.2.1      id:RECEIPT or id:MESSAGE-ID
   direction: in, out, internal                 verdict: spam, ham, held, none
   state: queued, delivered, relayed, returned, held, purged
@@ -59,12 +69,20 @@ with a manifest of their hashes and envelopes; begun anew, it goes on where it w
 pub struct SearchArgs {
     /// Words and keys, see below
     query: Vec<String>,
+    /// As this account would find it: what it has sent and what came into its mailboxes, without
+    /// anything of others
+    #[arg(long, value_name = "ADDRESS")]
+    account: Option<Address>,
     /// At most so many, the newest first [default: 20; for an export: all]
     #[arg(long)]
     limit: Option<usize>,
-    /// Write the messages into this directory as EML files, or into this file.mbox
-    #[arg(long, value_name = "DIR|FILE.mbox")]
+    /// Write the messages into this directory as EML files, into this file.mbox, or all into one
+    /// file.zip with their proofs
+    #[arg(long, value_name = "DIR|FILE.mbox|FILE.zip")]
     export: Option<PathBuf>,
+    /// In the zip file, one mbox in place of a file for each message
+    #[arg(long, requires = "export")]
+    mbox: bool,
     /// Put the messages that are found into a mailbox of this account again
     #[arg(long, value_name = "ACCOUNT", conflicts_with = "export")]
     restore_to: Option<Address>,
@@ -74,16 +92,29 @@ pub struct SearchArgs {
 }
 
 /// What a session is begun with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SearchRequest {
     /// As it was typed; none asks how far it is.
     pub query: Option<String>,
     /// At most so many.
     pub count_max: Option<usize>,
     /// With the place in the text.
+    #[serde(default)]
     pub excerpts: bool,
     /// Each followed by the bytes of the message.
+    #[serde(default)]
     pub bodies: bool,
+    /// As this account would find it: its own mail alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Address>,
+}
+
+/// Nothing can be found.
+pub fn off() -> Failure {
+    Failure {
+        what: "the archive is not searched".to_owned(),
+        mend: Some("set search.enabled = true in restante.toml and start again".to_owned()),
+    }
 }
 
 /// Finds and shows, or writes out.
@@ -93,7 +124,7 @@ pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<E
         let Some(query) = query else {
             bail!("say what to export: restante search QUERY --export …")
         };
-        return export::export(data, &query, args.limit, path, as_json);
+        return export::export(data, &query, args, path, as_json);
     }
     if let Some(to) = &args.restore_to {
         let Some(query) = query else {
@@ -105,6 +136,7 @@ pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<E
         count_max: Some(args.limit.unwrap_or(SHOWN)),
         excerpts: query.is_some(),
         bodies: false,
+        account: args.account.clone(),
         query,
     };
     let asked = request.query.is_some();
@@ -135,7 +167,7 @@ const TRACED_MAX: usize = 1000;
 /// The numbers of the messages that a query finds, the newest first.
 pub fn mails(data: &DataDir, query: &str) -> anyhow::Result<Vec<u64>> {
     let (query, count_max) = (Some(query.to_owned()), Some(TRACED_MAX));
-    let request = SearchRequest { query, count_max, excerpts: false, bodies: false };
+    let request = SearchRequest { query, count_max, ..SearchRequest::default() };
     let mut mails = Vec::new();
     let mut client = session::Client::open(data, &request)?;
     client.each(&mut |hit, _| {
@@ -156,7 +188,8 @@ fn restore(
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let count_max = Some(args.limit.unwrap_or(SHOWN));
-    let request = SearchRequest { query: Some(query), count_max, excerpts: false, bodies: false };
+    let (query, account) = (Some(query), args.account.clone());
+    let request = SearchRequest { query, count_max, account, ..SearchRequest::default() };
     let mut found = Vec::new();
     let mut client = session::Client::open(data, &request)?;
     let end = client.each(&mut |hit, _| {

@@ -24,6 +24,8 @@ const CPU_SECONDS_MAX: u64 = 10;
 const FILES_MAX: u64 = 32;
 /// How much it stands behind everything else.
 const NICENESS: i32 = 19;
+/// How long nothing was purged before its words are taken off the disk.
+const SCOUR_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 /// The command's name.
 pub const COMMAND: &str = "attachment-reader";
 
@@ -69,7 +71,8 @@ pub fn start(data: &DataDir, config: &Config, store: &Store) -> Option<Arc<Searc
     if !config.search.enabled {
         return None;
     }
-    let settings = Settings { rebuild_percent: config.search.rebuild_percent };
+    let rebuild_percent = config.search.rebuild_percent;
+    let settings = Settings { rebuild_percent, scour_after: SCOUR_AFTER };
     Search::start(store, search_path(data.path()), settings, reader(config))
         .inspect_err(|error| tracing::error!(%error, "the archive cannot be searched"))
         .ok()

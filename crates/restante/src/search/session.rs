@@ -5,7 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use archive_search::{Asked, Found, Pace, Query, Search, SearchError, TIME_MAX, Told, search_path};
+use archive_search::{
+    Asked, Found, Pace, Query, Search, SearchError, Sight, TIME_MAX, Told, search_path,
+};
 use serde_json::{Value, json};
 use store::{Store, Visit};
 
@@ -14,7 +16,7 @@ use crate::data_dir::DataDir;
 use crate::heads::Heads;
 use crate::heads::command::prove;
 use crate::request::{Failure, Request};
-use crate::search::{SearchRequest, reader, view};
+use crate::search::{OwnSight, SearchRequest, reader, view};
 
 /// Between two lines about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -36,7 +38,7 @@ pub fn serve(
     let mut out = BufWriter::new(stream);
     let answer = match search {
         Some(search) => find(store, search, heads, request, &mut out),
-        None => Err(Ending::Told(off())),
+        None => Err(Ending::Told(super::off())),
     };
     match answer {
         Ok(end) => line(&mut out, &json!({ "ok": { "end": end } }))?,
@@ -44,13 +46,6 @@ pub fn serve(
         Err(Ending::Gone(error)) => return Err(error),
     }
     out.flush()
-}
-
-fn off() -> Failure {
-    Failure {
-        what: "the archive is not searched".to_owned(),
-        mend: Some("set search.enabled = true in restante.toml and start again".to_owned()),
-    }
 }
 
 enum Ending {
@@ -77,14 +72,22 @@ fn find(
 ) -> Result<Value, Ending> {
     let began = Instant::now();
     let Some(text) = &request.query else {
-        return Ok(view::progress(&search.progress(store)?));
+        return Ok(view::overview(search, store)?);
     };
     let query = Query::parse(text, net::now())
         .map_err(|error| Ending::Told(Failure { what: error.to_string(), mend: None }))?;
     let count_max = request.count_max.unwrap_or(usize::MAX);
-    let (within, excerpts) = (None, request.excerpts);
-    let asked = Asked { query: &query, within, count_max, excerpts, time: TIME_MAX };
     let directory = store.directory();
+    let own = match &request.account {
+        Some(address) => {
+            let account = crate::history::account(&directory, address).map_err(Ending::Told)?;
+            Some(OwnSight::new(store, account).map_err(SearchError::Store)?)
+        }
+        None => None,
+    };
+    let sight = own.as_ref().map(|own| own as &dyn Sight);
+    let excerpts = request.excerpts;
+    let asked = Asked { query: &query, sight, count_max, excerpts, time: TIME_MAX };
     let mut gone = None;
     let mut first = None;
     let ended = search.find(store, &asked, &mut |told| {
@@ -95,7 +98,7 @@ fn find(
             Told::Found(found) => {
                 let mut hit = view::hit(&found, &directory);
                 if request.bodies {
-                    hit["inclusion_proof"] = proof(heads, &found);
+                    hit["inclusion_proof"] = proof(heads, &found, sight.is_some());
                 }
                 tell(store, hit, &found, request.bodies, out)
             }
@@ -120,10 +123,11 @@ fn find(
     }
 }
 
-/// The proof that the journal has the record of its acceptance, where heads are signed.
-fn proof(heads: Option<&Heads>, found: &Found) -> Value {
+/// The proof that the journal has the record of its acceptance, where heads are signed; without what
+/// the record says where that is not for everybody.
+pub fn proof(heads: Option<&Heads>, found: &Found, hash_only: bool) -> Value {
     let receipt = found.story.facts.receipt;
-    let made = heads.map(|heads| prove(heads, receipt.mail.0, Some(receipt.check), false));
+    let made = heads.map(|heads| prove(heads, receipt.mail.0, Some(receipt.check), hash_only));
     match made {
         Some(Ok(made)) => made["proof"].clone(),
         Some(Err(error)) => {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use archive_search::{Ended, Found, Lost, Progress, Where};
+use archive_search::{Ended, Found, Lost, Progress, Search, SearchError, Where};
 use serde_json::{Value, json};
-use store::{Directory, Left, Lies, Story};
+use store::{Directory, Left, Lies, Store, Story};
 
 use crate::search::text;
 use crate::{show, story};
@@ -29,7 +29,7 @@ pub fn hit(found: &Found, directory: &Directory) -> Value {
         })
         .collect();
     let places: Vec<Value> =
-        found.story.places().iter().map(|lies| place(&found.story, lies, directory)).collect();
+        found.places.iter().map(|lies| place(&found.story, lies, directory)).collect();
     let excerpt = found.excerpt.as_ref().map(|(place, excerpt)| {
         json!({
             "attachment": match place {
@@ -100,6 +100,26 @@ pub fn progress(progress: &Progress) -> Value {
     json!({ "searchable": progress.searchable, "messages": progress.messages })
 }
 
+/// The same, with the attachments that are not found by what is written in them.
+pub fn overview(search: &Search, store: &Store) -> Result<Value, SearchError> {
+    let mut overview = progress(&search.progress(store)?);
+    let unread = match search.unread() {
+        Err(SearchError::NotThere) => Vec::new(),
+        unread => unread?,
+    };
+    overview["unread"] = unread
+        .into_iter()
+        .map(|one| {
+            json!({
+                "because": one.why,
+                "attachments": one.attachments,
+                "tried_again": one.tried_again,
+            })
+        })
+        .collect();
+    Ok(overview)
+}
+
 /// How a search ended.
 pub fn end(ended: &Ended, first: Option<Duration>, all: Duration) -> Value {
     let millis = |time: Duration| time.as_micros() as f64 / 1000.0;
@@ -114,6 +134,16 @@ pub fn end(ended: &Ended, first: Option<Duration>, all: Duration) -> Value {
         "first_ms": first.map(millis),
         "ms": millis(all),
     })
+}
+
+/// How many messages all have together is nothing for somebody who does not see them.
+pub fn without_counts(end: &mut Value) {
+    let complete = end["searchable"] == end["messages"];
+    if let Value::Object(end) = end {
+        end.remove("searchable");
+        end.remove("messages");
+        end.insert("complete".to_owned(), complete.into());
+    }
 }
 
 /// Shows a message to people.
@@ -213,5 +243,17 @@ pub fn show_end(end: &Value, asked: bool) {
     }
     if !asked || searchable != messages {
         show::line(&format!("{searchable} of {messages} messages are searchable."));
+    }
+    let unread = end["unread"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for one in unread {
+        let again = if one["tried_again"] == true { " (they are tried again)" } else { "" };
+        show::line(&format!(
+            "Not found by their text: {} attachments{again}: {}",
+            one["attachments"],
+            clean(&text(&one["because"]))
+        ));
+    }
+    if !unread.is_empty() {
+        show::line("The messages they are in: restante search has:unread");
     }
 }

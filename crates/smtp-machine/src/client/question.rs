@@ -69,6 +69,8 @@ pub struct Report {
     /// Whether the server took over the duty to report (RFC 3461 §5.2.1). If not, and success was
     /// to be reported, the relaying MTA reports "relayed" itself (§5.2.2).
     pub dsn: bool,
+    /// Whether it took over to deliver in time, or to say that it did not (RFC 2852 §4).
+    pub deliver_by: bool,
     /// Every phase since the last report, with the server's words; with the first message of a
     /// session, those of its beginning too.
     pub said: Vec<Said>,
@@ -147,6 +149,14 @@ pub enum Lack {
     /// RFC 8689 §4.2.1: it does not offer REQUIRETLS, or TLS with it is not verified: permanent,
     /// 5.7.30.
     RequireTls,
+    /// RFC 2852 §4: the message is to go back where it is not delivered in time, and the server
+    /// does not promise to do that: permanent, 5.3.3.
+    DeliverBy,
+    /// The same; it asks for more time than is left: permanent, 5.4.7.
+    Time {
+        /// What it asks for, in seconds.
+        secs_min: u32,
+    },
     /// RFC 1870 §6: the message is larger than it takes: permanent, 5.3.4.
     Size {
         /// What it takes, in octets.
@@ -198,6 +208,9 @@ pub struct Peer {
     pub requiretls: bool,
     /// RFC 6710.
     pub mt_priority: bool,
+    /// RFC 2852: offered, with the least by-time in seconds for mail that may have to go back; 0
+    /// where it names none.
+    pub deliver_by: Option<u32>,
     /// RFC 3030.
     pub chunking: bool,
     /// RFC 4954: the mechanisms, separated by spaces.
@@ -226,6 +239,7 @@ impl Peer {
         (self.pipelining, self.eight_bit_mime, self.smtputf8) = (false, false, false);
         (self.dsn, self.starttls, self.size) = (false, false, Size::NotOffered);
         (self.requiretls, self.mt_priority, self.chunking) = (false, false, false);
+        self.deliver_by = None;
         self.auth.clear();
         for line in reply.lines.iter().skip(1) {
             let (keyword, params) = line.split_once(' ').unwrap_or((line, ""));
@@ -238,6 +252,11 @@ impl Peer {
                 "REQUIRETLS" => self.requiretls = true,
                 "MT-PRIORITY" => self.mt_priority = true,
                 "CHUNKING" => self.chunking = true,
+                // RFC 2852 §2: `[1*9DIGIT] *("," extension-token)`.
+                "DELIVERBY" => {
+                    let min = params.split(',').next().unwrap_or_default().trim();
+                    self.deliver_by = Some(min.parse().unwrap_or(0));
+                }
                 "AUTH" => params.clone_into(&mut self.auth),
                 // RFC 1870 §4: 0 or none means no fixed limit.
                 "SIZE" => {

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use mail_types::{Reply, ReversePath};
+use mail_types::{ByMode, Reply, ReversePath};
 
 use super::question::{Lack, Loss, Message, Outcome, Peer, Report, Size, Stage};
 use super::said::{Phase, Said};
@@ -32,6 +32,7 @@ pub(super) struct Transaction {
     /// The last piece of it: sent once it is known whether it is the last.
     piece: Vec<u8>,
     dsn: bool,
+    deliver_by: bool,
     window: usize,
 }
 
@@ -112,6 +113,7 @@ impl Transaction {
             chunked: may_chunk && peer.chunking,
             piece: Vec::new(),
             dsn: peer.dsn,
+            deliver_by: peer.deliver_by.is_some(),
             window: if peer.pipelining { UNANSWERED_MAX } else { 1 },
         }
     }
@@ -348,7 +350,7 @@ impl Transaction {
         // Nothing is undecided here; if something were, "not known" is the truth about it.
         let unknown = || Outcome::Uncertain(Loss::Closed);
         let outcomes = self.outcomes.into_iter().map(|o| o.unwrap_or_else(unknown)).collect();
-        Report { outcomes, dsn: self.dsn, said }
+        Report { outcomes, dsn: self.dsn, deliver_by: self.deliver_by, said }
     }
 }
 
@@ -365,6 +367,17 @@ fn lack_of_all(message: &Message, peer: &Peer) -> Option<Lack> {
     let must_hold = message.params.requiretls && message.reverse_path != ReversePath::Null;
     if must_hold && !keeps_up_tls(peer) {
         return Some(Lack::RequireTls);
+    }
+    // RFC 2852 §4: what is to go back when it is late must not go where nobody sees to that, nor
+    // where it would be refused for the time that is left.
+    match (message.params.by, peer.deliver_by) {
+        (Some(by), None) if by.mode == ByMode::Return => return Some(Lack::DeliverBy),
+        (Some(by), Some(secs_min))
+            if by.mode == ByMode::Return && i64::from(by.secs) < i64::from(secs_min) =>
+        {
+            return Some(Lack::Time { secs_min });
+        }
+        (Some(_) | None, _) => {}
     }
     match (peer.size, message.params.size) {
         // RFC 1870 §5: the client may give up without trying.
@@ -415,6 +428,10 @@ fn write_mail(message: &Message, peer: &Peer, out: &mut Vec<u8>) {
     // RFC 6710 §4.1: passed on where it is understood.
     if let Some(priority) = params.priority.filter(|_| peer.mt_priority) {
         line.push_str(&format!(" MT-PRIORITY={priority}"));
+    }
+    // RFC 2852 §4: what is left of it.
+    if let Some(by) = params.by.filter(|_| peer.deliver_by.is_some()) {
+        line.push_str(&format!(" BY={by}"));
     }
     if peer.dsn {
         match params.ret {

@@ -1,4 +1,4 @@
-use mail_types::{Acceptance, Priority, Refusal};
+use mail_types::{Acceptance, ByMode, Priority, Refusal};
 
 use super::body::Body;
 use super::{Answer, Asked, Question, Role, Server, State, Transaction, our_trouble};
@@ -40,6 +40,7 @@ impl<R: Acceptance> Server<R> {
         }
         let mut params = mail.params;
         self.judge_hold(&params)?;
+        self.judge_by(&params)?;
         if let Some(asked) = params.priority {
             let max = self.priority_offered().ok_or_else(|| not_offered("MT-PRIORITY"))?;
             params.priority = Some(asked.min(max));
@@ -64,6 +65,23 @@ impl<R: Acceptance> Server<R> {
             }));
         };
         hold.judge(max, self.now)
+    }
+
+    /// RFC 2852 §4: BY where it is offered, and none to go back sooner than EHLO says. What may not
+    /// leave before its time is over could never be delivered (RFC 4865 §4).
+    fn judge_by(&self, params: &MailParams) -> Result<(), Refusal> {
+        let Some(by) = params.by else { return Ok(()) };
+        let Some(min) = self.config.deliver_by_min else { return Err(not_offered("BY")) };
+        if by.mode == ByMode::Return && by.secs < min {
+            let text = format!("A message goes back after at least {min} seconds, not {}", by.secs);
+            return Err(Refusal::permanent(555, 5, 4, text));
+        }
+        match params.hold {
+            Some(hold) if hold.end(self.now) >= by.deadline(self.now).at => {
+                Err(Refusal::permanent(501, 5, 4, "It may not leave before the end of its BY time"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn sender_answered(

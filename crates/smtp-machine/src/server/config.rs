@@ -52,6 +52,9 @@ pub struct Config {
     pub hold_max: Option<Duration>,
     /// RFC 6710: the highest priority that this client gets; not offered where none.
     pub priority_max: Option<Priority>,
+    /// RFC 2852: the shortest time, in seconds, after which a message may have to go back; not
+    /// offered where none.
+    pub deliver_by_min: Option<i32>,
     /// Limits.
     pub limits: Limits,
 }

@@ -214,6 +214,10 @@ impl<R: Acceptance> Server<R> {
         if self.priority_offered().is_some() {
             lines.push("MT-PRIORITY".to_owned());
         }
+        // RFC 2852 §2: with the least by-time that a message may go back after.
+        if let Some(min) = self.config.deliver_by_min {
+            lines.push(format!("DELIVERBY {min}"));
+        }
         // RFC 3207 §4.2: not offered again once TLS stands.
         if self.config.tls == Tls::Offered && self.tls.is_none() {
             lines.push("STARTTLS".to_owned());

@@ -189,6 +189,7 @@ fn message(text: &str) -> (Message, Vec<u8>) {
             ("PRIORITY", number) => {
                 message.params.priority = Priority::new(number.parse().unwrap());
             }
+            ("BY", by) => message.params.by = Some(by.parse().unwrap()),
             ("unreadable", _) => content = b"unreadable".to_vec(),
             ("content", text) => content = unescape(text),
             ("DSN", _) => {

@@ -33,6 +33,7 @@ pub fn config() -> Config {
         turned_away: None,
         hold_max: None,
         priority_max: None,
+        deliver_by_min: None,
         limits: Limits { message_octets_max: 100_000, ..Limits::default() },
     }
 }
@@ -142,6 +143,7 @@ fn setup(text: &str) -> Config {
             ("role", "submission") => config.role = Role::Submission,
             ("role", "lmtp") => config.role = Role::Lmtp,
             ("hold_max", _) => config.hold_max = Some(Duration::from_secs(number())),
+            ("deliver_by_min", _) => config.deliver_by_min = Some(value.parse().unwrap()),
             ("priority_max", _) => {
                 config.priority_max = Priority::new(value.parse().unwrap());
             }

@@ -37,6 +37,7 @@ pub fn smtp_commands(octets: &[u8]) {
         turned_away: None,
         hold_max: None,
         priority_max: None,
+        deliver_by_min: None,
         limits: server::Limits::default(),
     };
     let mut server = server::Server::new(config);

@@ -75,6 +75,9 @@ fn params(params: &MailParams) -> String {
     if let Some(priority) = params.priority {
         write!(text, " MT-PRIORITY={priority}").unwrap();
     }
+    if let Some(by) = params.by {
+        write!(text, " BY={by}").unwrap();
+    }
     text
 }
 

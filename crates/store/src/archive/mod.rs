@@ -14,6 +14,7 @@ pub(crate) use rules::keep_code;
 pub use rules::{HoldKnown, Rules};
 pub use standing::Kept;
 pub(crate) use standing::{Holding, ends, follow, holding, read_parts};
+pub(crate) use sweep::Swept;
 pub use sweep::{Due, PurgeOutcome};
 
 use std::time::Duration;

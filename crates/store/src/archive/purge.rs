@@ -126,7 +126,8 @@ impl<D: Disk> Store<D> {
         loop {
             let (last, mails) = self.open_purges().map_err(unavailable)?;
             let Some(last) = last else { return Ok(()) };
-            self.punch(&mails)?;
+            // The writer takes no message while it does this.
+            mails.chunks(MAILS_PER_PURGE).try_for_each(|mails| self.punch(mails))?;
             self.shared.extracting.forget(mails.iter().map(|(mail, _)| *mail).collect(), true);
             let gone = Record::BodiesGone { through: last };
             self.change(move |work| work.record(&Actor::Server, gone)).wait()?;

@@ -107,6 +107,18 @@ impl<E: Executor> Index<E> {
                 before.as_deref().map_or(Param::Null, Param::Blob),
             ],
         )?;
+        let session = doer.session.map_or(0, |session| session.0);
+        if session != 0 || ip.is_some() {
+            self.sql.execute(
+                "INSERT INTO act_run (session, ip, run) VALUES ($1, $2, $3) \
+                 ON CONFLICT (session, ip, run) DO NOTHING",
+                &[
+                    session.into(),
+                    ip.as_deref().unwrap_or_default().into(),
+                    (seq.0 / crate::act::RUN).into(),
+                ],
+            )?;
+        }
         Ok(())
     }
 
@@ -179,6 +191,7 @@ impl<E: Executor> Index<E> {
             | Record::TlsOptional { .. }
             | Record::FutureRelease { .. }
             | Record::PrioritySet { .. }
+            | Record::DeliverBy { .. }
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
             | Record::TlsPolicySeen(_)
@@ -277,8 +290,9 @@ impl<E: Executor> Index<E> {
             Record::MetadataSet { mailbox, account, entry, .. } => {
                 let of = mailbox.unwrap_or(NONE);
                 let mut noted = self.of_messages(ActKind::Annotated, of, NONE, 0);
-                if noted.owner == 0 {
-                    noted.owner = account.map_or(0, |account| account.0);
+                // A private one is nobody's but its account's, whoever owns the mailbox.
+                if let Some(account) = account {
+                    noted.owner = account.0;
                 }
                 let value = crate::metadata::read_one(&mut self.sql, *mailbox, *account, entry)?;
                 let (mailbox, account, entry) = (*mailbox, *account, entry.clone());

@@ -11,6 +11,17 @@ use crate::record_held::{ChangeKind, Condition, CustodiesChanged, Hold, Waiting}
 use crate::sql::{Executor, SqlError};
 
 /// The columns that a custody keeps while it is held.
+macro_rules! set_waiting_in {
+    ($table:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET destination = $2, due = $3, recipient = $4, relay = $5, give_back = $6 \
+             WHERE custody = $1"
+        )
+    };
+}
+
 macro_rules! kept {
     () => {
         "custody, mail, destination, account, priority, again, due, attempts, uncertain, \
@@ -120,12 +131,7 @@ impl<E: Executor> Index<E> {
                     &[custody.0.into(), now.0.into()],
                 )?;
                 self.forget_hold(custody)?;
-                self.set_waiting(
-                    "UPDATE queue SET destination = $2, due = $3, recipient = $4, relay = $5, \
-                     give_back = $6 WHERE custody = $1",
-                    custody,
-                    waiting,
-                )?;
+                self.set_waiting(set_waiting_in!("queue"), custody, waiting)?;
                 self.moved_in_queue(custody)?;
                 self.set_state(custody, CustodyState::Queued)
             }
@@ -191,12 +197,7 @@ impl<E: Executor> Index<E> {
             ],
         )?;
         if let Some(waiting) = then {
-            self.set_waiting(
-                "UPDATE held SET destination = $2, due = $3, recipient = $4, relay = $5, \
-                 give_back = $6 WHERE custody = $1",
-                custody,
-                waiting,
-            )?;
+            self.set_waiting(set_waiting_in!("held"), custody, waiting)?;
         }
         self.set_state(custody, CustodyState::Held)
     }

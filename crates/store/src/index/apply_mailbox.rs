@@ -200,6 +200,24 @@ impl<E: Executor> Index<E> {
         }
     }
 
+    /// What a message is where it lies or lay: `select` says mail, flags, keywords, internal date and
+    /// bytes of the mailbox `$1` and the UID `$2`.
+    pub(super) fn row_of(
+        &mut self,
+        select: &'static str,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Result<Option<MessageRow>, SqlError> {
+        let mut found = None;
+        self.sql.query(select, &[mailbox.0.into(), uid.get().into()], &mut |row| {
+            let flags = flags_from(row.int(1)?, row.text_or_null(2)?);
+            let (mail, internal_date, bytes) = (MailId(row.id(0)?), row.int(3)?, row.id(4)?);
+            found = Some(MessageRow { mail, flags, internal_date, bytes });
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     pub(super) fn copied(
         &mut self,
         copied: &CopiedMessages<'_>,
@@ -208,29 +226,11 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         let CopiedMessages { from, to, mod_seq, saved, messages } = *copied;
         for &(old, new) in messages {
-            let mut found = None;
-            self.sql.query(
-                "SELECT mail, flags, keywords, internal_date, bytes FROM message \
-                 WHERE mailbox = $1 AND uid = $2",
-                &[from.0.into(), old.get().into()],
-                &mut |row| {
-                    let flags = flags_from(row.int(1)?, row.text_or_null(2)?);
-                    found = Some((MailId(row.id(0)?), flags, row.int(3)?, row.id(4)?));
-                    Ok(())
-                },
-            )?;
-            let Some((mail, flags, internal_date, bytes)) = found else { continue };
-            let copy = NewMessage {
-                mail,
-                uid: new,
-                mod_seq,
-                flags: &flags,
-                internal_date,
-                bytes,
-                saved: saved.0,
-            };
-            self.insert_message(to, &copy)?;
-            self.tell_story(mail, seq, at)?;
+            let select = "SELECT mail, flags, keywords, internal_date, bytes FROM message \
+                          WHERE mailbox = $1 AND uid = $2";
+            let Some(known) = self.row_of(select, from, old)? else { continue };
+            self.insert_message(to, &known.again(new, mod_seq, saved))?;
+            self.tell_story(known.mail, seq, at)?;
         }
         Ok(())
     }
@@ -345,6 +345,34 @@ pub(super) struct NewMessage<'a> {
     pub(super) internal_date: i64,
     pub(super) bytes: u64,
     pub(super) saved: i64,
+}
+
+/// A message as it stands, or stood, in a mailbox.
+pub(super) struct MessageRow {
+    pub(super) mail: MailId,
+    pub(super) flags: Flags,
+    internal_date: i64,
+    bytes: u64,
+}
+
+impl MessageRow {
+    /// The same, about to be in a mailbox under another UID.
+    pub(super) const fn again(
+        &self,
+        uid: Uid,
+        mod_seq: ModSeq,
+        saved: Timestamp,
+    ) -> NewMessage<'_> {
+        NewMessage {
+            mail: self.mail,
+            uid,
+            mod_seq,
+            flags: &self.flags,
+            internal_date: self.internal_date,
+            bytes: self.bytes,
+            saved: saved.0,
+        }
+    }
 }
 
 /// Runs of consecutive numbers, first and last, of UIDs in any order.

@@ -1,9 +1,8 @@
 //! What was taken out of mailboxes, back in one.
 
-use mail_types::{Flags, MailId, MailboxId, ModSeq, RecordSeq, SystemFlag, Timestamp, Uid};
+use mail_types::{MailboxId, ModSeq, RecordSeq, SystemFlag, Timestamp, Uid};
 
-use super::apply_mailbox::NewMessage;
-use super::{Index, flags_from, mailbox_from};
+use super::{Index, mailbox_from};
 use crate::record::{Entry, Place, Record};
 use crate::sql::{Executor, SqlError};
 
@@ -47,34 +46,18 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         let RestoredMessages { from, to, mod_seq, saved, messages } = *restored;
         for &(old, new) in messages {
-            let mut found = None;
-            self.sql.query(
-                "SELECT mail, flags, keywords, internal_date, bytes FROM expunged \
-                 WHERE mailbox = $1 AND uid = $2 AND next_mailbox IS NULL",
-                &[from.0.into(), old.get().into()],
-                &mut |row| {
-                    let flags = flags_from(row.int(1)?, row.text_or_null(2)?);
-                    found = Some((MailId(row.id(0)?), flags, row.int(3)?, row.id(4)?));
-                    Ok(())
-                },
-            )?;
-            let Some((mail, flags, internal_date, bytes)) = found else { continue };
-            let back = NewMessage {
-                mail,
-                uid: new,
-                mod_seq,
-                flags: &not_deleted(flags),
-                internal_date,
-                bytes,
-                saved: saved.0,
-            };
-            self.insert_message(to, &back)?;
+            let select = "SELECT mail, flags, keywords, internal_date, bytes FROM expunged \
+                          WHERE mailbox = $1 AND uid = $2 AND next_mailbox IS NULL";
+            let Some(mut known) = self.row_of(select, from, old)? else { continue };
+            // What comes back is not about to go again.
+            known.flags.remove(SystemFlag::Deleted);
+            self.insert_message(to, &known.again(new, mod_seq, saved))?;
             self.sql.execute(
                 "UPDATE expunged SET next_mailbox = $3, next_uid = $4 \
                  WHERE mailbox = $1 AND uid = $2",
                 &[from.0.into(), old.get().into(), to.0.into(), new.get().into()],
             )?;
-            self.tell_story(mail, seq, at)?;
+            self.tell_story(known.mail, seq, at)?;
         }
         Ok(())
     }
@@ -158,10 +141,4 @@ impl<E: Executor> Index<E> {
         )?;
         Ok(())
     }
-}
-
-/// What comes back is not about to go again.
-fn not_deleted(mut flags: Flags) -> Flags {
-    flags.remove(SystemFlag::Deleted);
-    flags
 }

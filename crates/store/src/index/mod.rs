@@ -339,6 +339,7 @@ impl<E: Executor> Index<E> {
             | Record::TlsOptional { .. }
             | Record::FutureRelease { .. }
             | Record::PrioritySet { .. }
+            | Record::DeliverBy { .. }
             | Record::Judged(_)
             | Record::Reported(_)
             | Record::ReportSpanSet(_)
@@ -425,6 +426,7 @@ impl<E: Executor> Index<E> {
             Record::FutureRelease { .. } | Record::PrioritySet { .. } => {
                 self.apply_later(&entry.record, seq, at)
             }
+            Record::DeliverBy { mail, by } => self.deliver_by(*mail, *by, seq, at),
             // What was turned away has no story.
             Record::Judged(judged) => match judged.mail {
                 Some(mail) => self.tell_story(mail, seq, at),

@@ -1,7 +1,7 @@
 //! Annotations of mailboxes and of the server.
 
 use mail_types::Rights;
-use store::{AclChange, Grantee, METADATA_BYTES_MAX, Refused, Store};
+use store::{AclChange, ActFilter, ActKind, Grantee, METADATA_BYTES_MAX, Refused, Store};
 
 use crate::support::{options, populate, session};
 
@@ -92,4 +92,48 @@ fn values_and_their_number_are_limited() {
     // Room again, in the same command.
     let swap = [("/private/a", None), ("/private/n0", Some("x"))];
     set(&store, ann, Some("INBOX"), &swap).unwrap();
+}
+
+/// Bob's private entry of a mailbox that Ann shares with him is another thing than hers of the same
+/// name.
+#[test]
+fn private_ones_of_two_accounts_do_not_overtake_each_other() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(root.path(), options()).unwrap();
+    let (ann, bob) = populate(&store);
+    store.create_mailbox(session(ann), "Team", None).wait().unwrap();
+    let who = Grantee { account: Some(bob), negative: false };
+    let change = AclChange::Replace(Rights::parse("lrw").unwrap());
+    store.set_acl(session(ann), "Team", who, change).wait().unwrap();
+    set(&store, ann, Some("Team"), &[("/private/comment", Some("hers"))]).unwrap();
+    set(&store, bob, Some(SHARED), &[("/private/comment", Some("his"))]).unwrap();
+    set(&store, bob, Some(SHARED), &[("/shared/comment", Some("ours"))]).unwrap();
+    let annotated = |owner| {
+        let mut found = Vec::new();
+        let filter = ActFilter { owner: Some(owner), ..ActFilter::default() };
+        let acts = store.acts(&filter, &mut |act| {
+            if act.kind == ActKind::Annotated {
+                found.push((act.seq, act.subject));
+            }
+            true
+        });
+        acts.unwrap();
+        found
+    };
+    let (hers, his) = (annotated(ann), annotated(bob));
+    let subjects = |acts: &[(_, String)]| acts.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
+    assert_eq!(subjects(&hers), ["/shared/comment", "/private/comment"]);
+    assert_eq!(subjects(&his), ["/private/comment"]);
+    // What is Bob's own, Ann cannot take back, and she takes back hers though his is later.
+    let actor = session(ann).into();
+    let outcome = store.undo(&actor, Some(ann), &[his[0].0]).unwrap();
+    assert!(outcome.undone.is_empty(), "{outcome:?}");
+    let outcome = store.undo(&actor, Some(ann), &[hers[1].0]).unwrap();
+    assert_eq!(outcome.undone, [hers[1].0], "{outcome:?}");
+    assert_eq!(names(&store, ann, Some("Team")), ["/shared/comment"]);
+    assert_eq!(names(&store, bob, Some(SHARED)), ["/private/comment", "/shared/comment"]);
+    store.close();
+    let scratch = tempfile::tempdir().unwrap();
+    let report = store::verify(root.path(), scratch.path(), &mut |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.violations);
 }

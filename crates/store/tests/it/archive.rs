@@ -408,3 +408,33 @@ fn power_cut_between_record_and_disk_is_made_good() {
         }
     }
 }
+
+/// What was found of the many that stay holds until the time of one of them may be over: they are
+/// not read again every few hours.
+#[test]
+fn what_stays_is_passed_over_until_its_time_may_be_over() {
+    let archive = Archive::new();
+    let first = archive.accept(&[ANN], "first");
+    archive.days_later(5);
+    let second = archive.accept(&[ANN], "second");
+    archive.empty(archive.ann, "INBOX");
+    archive.days_later(40);
+    assert_eq!(archive.sweep(), []);
+    // Whoever reads a message now stumbles over it.
+    let index = rusqlite::Connection::open(archive.root.path().join("index.sqlite")).unwrap();
+    let spoil = |check: &str| {
+        let set = format!("UPDATE mail SET receipt_check = {check}");
+        assert_eq!(index.execute(&set, []).unwrap(), 2);
+    };
+    spoil("'spoilt'");
+    archive.days_later(29);
+    assert_eq!(archive.sweep(), []);
+    archive.days_later(1);
+    archive.store.purge_over(&Actor::Server, true, &|| true, &mut |_| {}).unwrap_err();
+    // A rule that is new holds for them at once.
+    spoil("7");
+    archive.keep(RetentionOf::Account(archive.ann), Some(Keep::Secs(71 * 86_400)));
+    assert_eq!(archive.sweep(), []);
+    archive.days_later(1);
+    assert_eq!(archive.sweep(), [first, second]);
+}

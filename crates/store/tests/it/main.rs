@@ -8,6 +8,7 @@ mod archive;
 mod audited;
 mod changes;
 mod extracted;
+mod found_fast;
 mod groups;
 mod lanes;
 mod mended;

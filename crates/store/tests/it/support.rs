@@ -61,22 +61,11 @@ pub fn arrived<D: Disk>(store: &Store<D>, from_outside: bool, to: &[&str], text:
     let mut arrival = store.arrival();
     arrival.write(b"Message-ID: <a@example.net>\r\n\r\n").unwrap();
     arrival.write(text.as_bytes()).unwrap();
+    let to = to.iter().map(|to| Recipient::plain(address(to))).collect();
+    let (mail, from) = (store.next_mail(), (Actor::Peer { ip: PEER }, source));
     Arrived {
-        mail: store.next_mail(),
-        actor: Actor::Peer { ip: PEER },
-        source,
         reverse_path: ReversePath::Address(address("eve@example.net")),
-        envelope_id: None,
-        return_headers_only: None,
-        eight_bit: false,
-        smtp_utf8: false,
-        requires_tls: false,
-        body: arrival.finish().unwrap(),
         message_id: Some("a@example.net".to_owned()),
-        subject: None,
-        recipients: to
-            .iter()
-            .map(|to| Recipient { address: address(to), notify: None, original_recipient: None })
-            .collect(),
+        ..Arrived::plain(mail, from, arrival.finish().unwrap(), to)
     }
 }

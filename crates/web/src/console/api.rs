@@ -11,6 +11,8 @@ use crate::{Asked, Problem, Shared};
 
 /// Octets of a request's document.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// What a search finds, as a file: it is no JSON, and so stands by itself.
+const EXPORT: &str = "search/export";
 /// Where it is.
 const PREFIX: &str = "/api/v1/";
 
@@ -38,6 +40,8 @@ const PATHS: &[Path] = paths! {
     "GET" "flow" => "flow" ("minutes") "Mail per minute, and the balance of today";
     "GET" "trace" => "trace" ("text", "since", "until", "count_max") "Stories of messages; the look is recorded";
     "GET" "mail/{receipt}/{part}" => "message" () "What a message says: text, html or whole; the look is recorded";
+    "GET" "search" => "search" ("query", "count_max", "account") "Find messages in the archive; the look is recorded";
+    "POST" "search/restore" => "bring-back" ("receipt", "to", "mailbox") "Put a message that was found into a mailbox";
     "GET" "queue" => "queue-list" ("filter.*", "count_max") "What waits and what is held";
     "GET" "queue/groups" => "queue-groups" () "The queue by senders and destinations";
     "POST" "queue/change" => "queue-change" ("what", "filter", "reason", "dry_run") "Hold, release, retry, reroute, return or purge";
@@ -71,6 +75,9 @@ pub async fn answer(
     asked: &mut Asked,
 ) -> Option<Result<Reply, Problem>> {
     let path = asked.path().strip_prefix(PREFIX)?.to_owned();
+    if path == EXPORT && asked.method() == Method::POST {
+        return Some(exported(shared, console, asked).await);
+    }
     let mut request = match path.as_str() {
         "command" if asked.method() == Method::POST => Map::new(),
         "command" => {
@@ -115,11 +122,7 @@ async fn done(
     asked: &mut Asked,
     request: &mut Map<String, Value>,
 ) -> Result<Reply, Problem> {
-    if !(console.trusted)(asked.peer) {
-        let detail = "This address may not use the operators' API; see [console] networks";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
-    let who = signed(console, asked)?;
+    let who = trusted(console, asked)?;
     behind_path(asked, request);
     if matches!(*asked.method(), Method::POST | Method::PUT) {
         let body = asked.body(BODY_BYTES_MAX, &shared.limits, &shared.room).await?;
@@ -141,6 +144,23 @@ async fn done(
     }
 }
 
+/// `{"query": …, "account": …, "as": "eml" or "mbox"}`: what is found, as a zip file.
+async fn exported(shared: &Shared, console: &Console, asked: &mut Asked) -> Result<Reply, Problem> {
+    let who = trusted(console, asked)?;
+    let body = asked.body(BODY_BYTES_MAX, &shared.limits, &shared.room).await?;
+    let mut request: Map<String, Value> = serde_json::from_slice(&body.bytes)
+        .map_err(|error| Problem::bad_request(format!("The body is no JSON object: {error}")))?;
+    let as_mbox = match request.remove("as").as_ref().map(Value::as_str) {
+        None | Some(Some("eml")) => false,
+        Some(Some("mbox")) => true,
+        Some(_) => return Err(Problem::bad_request("as is eml or mbox")),
+    };
+    request.insert("do".to_owned(), "search".into());
+    request.insert("bodies".to_owned(), true.into());
+    let maker = console.desk.export(who, Value::Object(request), as_mbox).await;
+    reply::file("mail.zip", "application/zip", maker.map_err(problem)?).await
+}
+
 /// Members that a request must have, and that are left out.
 fn defaults(request: &mut Map<String, Value>) {
     let act = request.get("do").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -151,8 +171,18 @@ fn defaults(request: &mut Map<String, Value>) {
         "queue-list" => or("filter", json!({})),
         "queue-change" => or("dry_run", json!(false)),
         "queue-pause" => or("paused", json!(true)),
+        "search" => or("excerpts", json!(true)),
+        "bring-back" => or("mailbox", json!("INBOX")),
         _ => {}
     }
+}
+
+fn trusted(console: &Console, asked: &Asked) -> Result<Who, Problem> {
+    if !(console.trusted)(asked.peer) {
+        let detail = "This address may not use the operators' API; see [console] networks";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    signed(console, asked)
 }
 
 /// A token has 256 random bits: there is nothing to guess, so nothing is slowed down.
@@ -244,6 +274,18 @@ pub fn paths(problem: &Value) -> Map<String, Value> {
         let path = all.entry(format!("{PREFIX}{}", one.path)).or_insert_with(|| json!({}));
         path[one.method.to_ascii_lowercase()] = operation;
     }
+    all.insert(
+        format!("{PREFIX}{EXPORT}"),
+        json!({ "post": { "summary": "What a search finds as a zip file; each look is recorded",
+            "security": security,
+            "responses": { "200": { "description": "A zip file",
+                    "content": { "application/zip": {} } },
+                "400": problem, "401": problem, "403": problem, "422": problem },
+            "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                "type": "object", "required": ["query"], "properties": {
+                    "query": { "type": "string" }, "account": { "type": "string" },
+                    "as": { "enum": ["eml", "mbox"] } } } } } } } }),
+    );
     all.insert(
         format!("{PREFIX}command"),
         json!({ "post": { "summary": "Any request of the command line, as it goes over control.sock",

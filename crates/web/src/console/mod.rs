@@ -45,7 +45,7 @@ use sign_in::SignIn;
 use store::{Operator, OperatorAct, Store};
 
 use crate::reply::{self, Reply};
-use crate::{Asked, Future_, Shared};
+use crate::{Asked, Future_, Maker, Shared};
 pub use api::{answer as answer_api, paths as api_paths};
 use form::Form;
 use layout::Frame;
@@ -119,6 +119,15 @@ pub enum Trouble {
 pub trait Desk: Send + Sync {
     /// Does a request as of the control socket, in JSON, where this one may ask it.
     fn perform(&self, who: Who, request: Value) -> Future_<'_, Result<Value, Trouble>>;
+
+    /// What a search finds as a zip file with the messages, where this one may have it; the look is
+    /// noted. Blocks once it is made.
+    fn export(
+        &self,
+        who: Who,
+        request: Value,
+        as_mbox: bool,
+    ) -> Future_<'_, Result<Maker, Trouble>>;
 
     /// Notes what an operator did about itself.
     fn note(&self, who: Who, act: OperatorAct) -> Future_<'_, Result<(), Trouble>>;
