@@ -528,7 +528,7 @@ settings! {
     /// Standbys: servers that have everything this one has, and can take its place.
     standby: Standby {
         /// When a message is acknowledged (`250`, `OK`): when it is on the disk here (local), or on
-        /// that of a standby, too (standby).
+        /// that of a standby, too (standby). A server that none has followed yet waits for none.
         acknowledge: StandbyAcknowledge as StandbyAcknowledgeWhen = StandbyAcknowledge::Local;
         /// Where that waits for a standby and none is there: refuse mail for a while (refuse; its
         /// senders keep it), or go on without, with an alarm, until one has caught up (go-on).

@@ -79,6 +79,13 @@ struct State {
     away: bool,
 }
 
+impl State {
+    /// Whether a standby ever followed: a server that never had one waits for none.
+    fn has_known(&self) -> bool {
+        self.standbys.values().any(|one| one.seen.is_some())
+    }
+}
+
 struct Waiting {
     group: u64,
     since: Instant,
@@ -167,6 +174,12 @@ impl Hub {
         // Attaching a second time changes nothing.
         self.store.set(store).ok();
         self.lock().linked_at = Some(Instant::now());
+        if self.settings.acknowledge == Acknowledge::Standby && !self.has_known_standby() {
+            tracing::error!(
+                "ALARM: no standby has followed this server yet: mail is acknowledged without one \
+                 until one does"
+            );
+        }
     }
 
     pub(crate) fn store(&self) -> Option<&Store> {
@@ -181,7 +194,7 @@ impl Hub {
     /// Whether a standby was ever linked: it may have been promoted meanwhile.
     #[must_use]
     pub fn has_known_standby(&self) -> bool {
-        self.lock().standbys.values().any(|one| one.seen.is_some())
+        self.lock().has_known()
     }
 
     /// Waits until a standby has spoken, at most so long.
@@ -270,6 +283,10 @@ impl Hub {
             self.look(Instant::now());
             self.alarms(net::now());
             if kept.elapsed() >= KEEP_EACH {
+                if let Ok(invited) = invited(&self.settings.root) {
+                    let is_known = |name: &String| invited.iter().any(|one| one.name == *name);
+                    self.lock().standbys.retain(|name, one| one.links > 0 || is_known(name));
+                }
                 self.keep();
                 kept = Instant::now();
             }
@@ -348,7 +365,8 @@ impl Hub {
         }
     }
 
-    fn keep(&self) {
+    /// Writes down who was seen and how far each was, so that the next start knows.
+    pub(crate) fn keep(&self) {
         let mut seen = Seen::default();
         for (name, one) in &self.lock().standbys {
             if let (Some(at), head) = (one.seen, one.head.unwrap_or(Head::START)) {
@@ -426,6 +444,10 @@ impl Witness for Hub {
             return then(Ok(()));
         }
         let mut state = self.lock();
+        if !state.has_known() {
+            drop(state);
+            return then(Ok(()));
+        }
         if state.acked >= head.group {
             drop(state);
             return then(Ok(()));
@@ -444,10 +466,11 @@ impl Witness for Hub {
         let mut state = self.lock();
         let linked = state.standbys.values().any(|one| one.links > 0);
         let since = state.linked_at.map_or(Duration::ZERO, |at| at.elapsed());
-        if !linked && since >= self.settings.away_after && !state.away {
+        let late = state.has_known() && !linked && since >= self.settings.away_after;
+        if late && !state.away {
             state.away = true;
             self.tell_away();
         }
-        if state.away { self.while_away() } else { Ok(()) }
+        if state.away && state.has_known() { self.while_away() } else { Ok(()) }
     }
 }

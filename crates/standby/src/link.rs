@@ -176,6 +176,9 @@ impl Hub {
         say(&mut to, &welcome).await?;
         tracing::info!(name = invite.name, %peer, behind = %after, "a standby follows");
         self.linked(&invite.name, peer, true);
+        // Before it has anything: whoever comes back after a crash must know that there was one.
+        let hub = Arc::clone(&self);
+        tokio::task::spawn_blocking(move || hub.keep()).await.map_err(|_| HubError::Panicked)?;
         self.spoke();
         let ended =
             Sending::new(Arc::clone(&self), invite.clone(), groups).run(from, to, stop).await;

@@ -174,5 +174,8 @@ pub async fn read<T: DeserializeOwned>(
             postcard::from_bytes(&whole).map_err(|_| strange("words of another version"))?;
         Ok((words, behind))
     };
-    timeout(wait, read).await?
+    timeout(wait, read).await?.map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the other side went away"),
+        _ => error,
+    })
 }

@@ -389,7 +389,7 @@ impl<D: Disk> Writer<D> {
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
-                self.acknowledge(Synced(self.seq), finishes);
+                self.acknowledge(Synced(self.seq), records, finishes);
                 // Whoever made the change knows it; those who only watch hear of it behind them.
                 wake.into_iter().for_each(Waker::wake);
             }
@@ -404,12 +404,14 @@ impl<D: Disk> Writer<D> {
     }
 
     /// Has the answers of a synced group go out: now, or when the standby has the group, too.
-    /// What recorded nothing waits as well: it may tell of what an earlier group did.
-    fn acknowledge(&self, synced: Synced, finishes: Vec<Finish>) {
+    /// What recorded nothing waits as well, for it may tell of what an earlier group did; but it is
+    /// answered, since looking changes nothing.
+    fn acknowledge(&self, synced: Synced, records: usize, finishes: Vec<Finish>) {
         match &self.witness {
             Some(witness) => {
                 let then = Box::new(move |witnessed: Result<(), String>| {
                     let error = witnessed.map_err(StoreError::Unwitnessed).err();
+                    let error = error.filter(|_| records > 0);
                     for finish in finishes {
                         finish(error.as_ref().map_or(Ok(&synced), Err));
                     }
