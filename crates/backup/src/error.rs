@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::age::KeyError;
+
 /// Why a backup could not be taken, read or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -13,23 +15,23 @@ pub enum BackupError {
         source: io::Error,
     },
     /// There is no backup.
-    #[error("{} holds no backup", .0.display())]
-    None(PathBuf),
+    #[error("{0} holds no backup")]
+    None(String),
     /// Its manifest is not what was written.
     #[error("the manifest of the backup cannot be read: {0}")]
     Manifest(String),
     /// It is of another installation.
-    #[error("{} holds a backup of another installation ({theirs}); choose another directory", dir.display())]
+    #[error("{place} holds a backup of another installation ({theirs}); choose another place")]
     Other {
         /// Where.
-        dir: PathBuf,
+        place: String,
         /// Whose.
         theirs: String,
     },
     /// The backup has more than the journal.
     #[error(
         "the backup has {backup} records and the journal {journal}: the journal was cut back or put \
-         back; choose another directory, and keep this one"
+         back; choose another place, and keep this one"
     )]
     Ahead {
         /// Records of the backup.
@@ -54,9 +56,33 @@ pub enum BackupError {
     /// What is to be made is there.
     #[error("{} is not empty; nothing was changed", .0.display())]
     NotEmpty(PathBuf),
+    /// It is encrypted, and nothing to open it was given.
+    #[error("the backup is encrypted to {0}; name the file of its identity with --identity FILE")]
+    Encrypted(String),
+    /// What was encrypted would not be any more.
+    #[error(
+        "the backup there is encrypted to {0}; name them with --encrypt-to, or choose another place"
+    )]
+    Unsealed(String),
+    /// It is encrypted to others.
+    #[error("the identity is of {given}, but the backup is encrypted to {wanted}")]
+    WrongIdentity {
+        /// Whose identity it is.
+        given: String,
+        /// Who can open it.
+        wanted: String,
+    },
+    /// A key is none, or none could be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
-/// A failed file operation on a path.
+/// A failed operation on a path.
 pub fn io<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> BackupError + 'a {
     move |source| BackupError::Io { doing: format!("{doing} {}", path.display()), source }
+}
+
+/// A failed operation on a file of a place.
+pub fn doing<'a>(doing: &'a str, name: &'a str) -> impl FnOnce(io::Error) -> BackupError + 'a {
+    move |source| BackupError::Io { doing: format!("{doing} {name}"), source }
 }

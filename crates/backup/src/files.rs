@@ -1,11 +1,9 @@
-//! Files of a backup, and of what is restored from one.
+//! Files of what is restored, and of backups in directories.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-
-use journal::DiskFile;
 
 use crate::error::{BackupError, io as doing};
 
@@ -18,7 +16,12 @@ pub fn make_dir(dir: &Path) -> Result<(), BackupError> {
 }
 
 pub fn sync_dir(dir: &Path) -> Result<(), BackupError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(doing("sync", dir))
+    File::open(dir).and_then(|dir| sync(&dir)).map_err(doing("sync", dir))
+}
+
+/// Makes a file's content, or a directory's names, durable.
+pub fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
 }
 
 /// A new file for its owner alone, over one that an earlier attempt left.
@@ -33,83 +36,75 @@ pub fn create(path: &Path) -> Result<File, BackupError> {
         .map_err(doing("make", path))
 }
 
-/// Puts a file in place of the one that is there, durably.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
-    let fresh = path.with_extension("new");
-    let mut file = create(&fresh)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(doing("write", &fresh))?;
-    rename(&fresh, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
-}
-
 pub fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     fs::rename(from, to).map_err(doing("rename", from))
 }
 
-/// Removes what the manifest no longer names; that it is gone already is well.
-pub fn remove(path: &Path) -> Result<(), BackupError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(doing("remove", path)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Copies the first `bytes` of a file (fewer where it ends) and syncs; their BLAKE3 and number.
-/// `hash_all` goes on to the end for the hash.
-pub fn copy(
-    from: &Path,
-    to: &Path,
-    bytes: u64,
-    hash_all: bool,
+/// Writes all that the source has, zeros as holes; how many bytes.
+pub fn write_sparse(
+    to: &mut File,
+    from: &mut dyn Read,
     each: &mut dyn FnMut(u64),
-) -> Result<(blake3::Hash, u64), BackupError> {
-    let mut source = File::open(from).map_err(doing("open", from))?;
-    let mut copy = create(to)?;
-    let mut hasher = blake3::Hasher::new();
+) -> io::Result<u64> {
     let mut piece = vec![0; PIECE_BYTES];
-    let (mut read_bytes, mut written) = (0_u64, 0_u64);
+    let mut written = 0;
     loop {
-        let limit = if hash_all { u64::MAX } else { bytes - read_bytes };
-        let want = piece.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
-        let read = match source.read(&mut piece[..want]) {
+        let read = match from.read(&mut piece) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(doing("read", from)(error)),
+            Err(error) => return Err(error),
         };
-        hasher.update(&piece[..read]);
-        let keep =
-            usize::try_from(bytes.saturating_sub(read_bytes)).unwrap_or(usize::MAX).min(read);
-        if piece[..keep].iter().any(|&byte| byte != 0) {
-            copy.seek(SeekFrom::Start(written))
-                .and_then(|_| copy.write_all(&piece[..keep]))
-                .map_err(doing("write", to))?;
+        if piece[..read].iter().any(|&byte| byte != 0) {
+            to.seek(SeekFrom::Start(written))?;
+            to.write_all(&piece[..read])?;
         }
-        written += keep as u64;
-        read_bytes += read as u64;
+        written += read as u64;
         each(read as u64);
     }
-    copy.set_len(written).and_then(|()| copy.sync_all()).map_err(doing("write", to))?;
-    Ok((hasher.finalize(), written))
+    to.set_len(written)?;
+    Ok(written)
 }
 
-/// BLAKE3 and length of a file, read from the disk rather than from memory.
-pub fn hash(path: &Path, each: &mut dyn FnMut(u64)) -> Result<(blake3::Hash, u64), BackupError> {
-    let mut file = File::open(path).map_err(doing("open", path))?;
-    file.forget_read();
-    let mut hasher = blake3::Hasher::new();
+/// Reads to the end and throws away; how many bytes.
+pub fn drain(from: &mut dyn Read, each: &mut dyn FnMut(u64)) -> io::Result<u64> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut bytes = 0;
     loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok((hasher.finalize(), bytes)),
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
             Ok(read) => {
-                hasher.update(&piece[..read]);
                 bytes += read as u64;
                 each(read as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(doing("read", path)(error)),
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// Hashes what is read through it.
+pub struct Hashing<R> {
+    pub from: R,
+    pub hasher: blake3::Hasher,
+    pub bytes: u64,
+}
+
+impl<R> Hashing<R> {
+    pub fn new(from: R) -> Self {
+        Self { from, hasher: blake3::Hasher::new(), bytes: 0 }
+    }
+
+    pub fn hex(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        self.bytes += read as u64;
+        Ok(read)
     }
 }

@@ -1,16 +1,20 @@
 //! What a backup consists of.
 
-use std::path::Path;
+use std::io::{self, Cursor};
 
 use journal::Head;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{BackupError, io};
-use crate::files;
+use crate::error::{BackupError, doing};
+use crate::place::Place;
 
-/// The file in the backup's directory.
+/// Its file in the place.
 pub const NAME: &str = "manifest.json";
+/// Of what lies as it is, and of what is sealed.
 const FORMAT: u32 = 1;
+const FORMAT_SEALED: u32 = 2;
+/// Bytes of it at most: some hundred for each large message.
+const BYTES_MAX: u64 = 1 << 30;
 /// Points that are kept; beyond them every second one of the older half goes.
 const POINTS_MAX: usize = 2000;
 
@@ -28,8 +32,44 @@ pub struct Manifest {
     pub bodies: Vec<(String, u64)>,
     /// Settings, keys and heads.
     pub files: Vec<SmallFile>,
+    /// Where everything is encrypted: what stands in for bodies and files, whose names do not show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// BLAKE3 of all of the above, so that no bit of this file changes unseen.
     check: String,
+}
+
+/// What of an encrypted backup shows to whoever has no identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Who can open it, `age1…`.
+    pub recipients: Vec<String>,
+    /// Files of large bodies; their names are hashes that need the server's key.
+    pub bodies: Vec<Stored>,
+    /// Settings, keys and heads.
+    pub files: Vec<Stored>,
+    /// [`Contents`]: what those are.
+    pub contents: Stored,
+}
+
+/// A file in the place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its name there.
+    pub file: String,
+    /// Bytes, as it lies there.
+    pub bytes: u64,
+    /// BLAKE3 of them, in hexadecimal digits.
+    pub blake3: String,
+}
+
+/// What the files of an encrypted backup are: itself encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Names of body files, and their files in the place.
+    pub bodies: Vec<(String, String)>,
+    /// Paths in the data directory, and their files in the place.
+    pub files: Vec<(String, String)>,
 }
 
 /// A moment that can be restored.
@@ -54,13 +94,16 @@ pub struct Segment {
     pub file: String,
     /// Bytes.
     pub bytes: u64,
-    /// BLAKE3, in hexadecimal digits.
+    /// BLAKE3 of its file, in hexadecimal digits.
     pub blake3: String,
     /// When the segment itself was changed last before it was copied, in nanoseconds; the same time
     /// later means that no copy is needed.
     pub changed: i64,
     /// Whether nothing will be added to it.
     pub full: bool,
+    /// An earlier copy, from before the segment was found damaged: kept until it is healed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<Stored>,
 }
 
 /// A small file that is not the journal's.
@@ -95,8 +138,8 @@ impl Point {
 impl Manifest {
     pub(crate) fn new(installation: String) -> Self {
         let (points, segments, bodies, files) = Default::default();
-        let check = String::new();
-        Self { format: FORMAT, installation, points, segments, bodies, files, check }
+        let (check, sealed) = (String::new(), None);
+        Self { format: FORMAT, installation, points, segments, bodies, files, sealed, check }
     }
 
     /// The latest point.
@@ -121,7 +164,36 @@ impl Manifest {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let segments: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        segments + self.bodies.iter().map(|(_, bytes)| bytes).sum::<u64>()
+        let sealed = self.sealed.iter().flat_map(|sealed| &sealed.bodies);
+        segments
+            + self.bodies.iter().map(|(_, bytes)| bytes).sum::<u64>()
+            + sealed.map(|stored| stored.bytes).sum::<u64>()
+    }
+
+    /// Every file it names, with its BLAKE3 and, where that is known, how many bytes it has.
+    pub(crate) fn stored(&self) -> Vec<(String, String, Option<u64>)> {
+        let plain = self.sealed.is_none();
+        let mut all = Vec::new();
+        for one in &self.segments {
+            let bytes = plain.then_some(one.bytes);
+            all.push((format!("journal/{}", one.file), one.blake3.clone(), bytes));
+        }
+        for (name, bytes) in &self.bodies {
+            let hash = name.split('-').next().unwrap_or_default().to_owned();
+            all.push((format!("bodies/{name}"), hash, Some(*bytes)));
+        }
+        for one in &self.files {
+            all.push((format!("files/{}", one.file), one.blake3.clone(), None));
+        }
+        let sound = self.segments.iter().filter_map(|one| one.sound.as_ref());
+        let sealed = self
+            .sealed
+            .iter()
+            .flat_map(|sealed| sealed.bodies.iter().chain(&sealed.files).chain([&sealed.contents]));
+        for one in sound.chain(sealed) {
+            all.push((one.file.clone(), one.blake3.clone(), Some(one.bytes)));
+        }
+        all
     }
 
     pub(crate) fn add_point(&mut self, point: Point) {
@@ -147,14 +219,14 @@ fn wrong(error: serde_json::Error) -> BackupError {
 }
 
 /// Reads it; `None` where there is none.
-pub fn read(dir: &Path) -> Result<Option<Manifest>, BackupError> {
-    let path = dir.join(NAME);
-    let bytes = match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(io("read", &path))?,
+pub fn read(place: &dyn Place) -> Result<Option<Manifest>, BackupError> {
+    let bytes = match whole(place, NAME, BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(doing("read", NAME))?,
     };
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(wrong)?;
-    if manifest.format != FORMAT {
+    let wanted = if manifest.sealed.is_some() { FORMAT_SEALED } else { FORMAT };
+    if manifest.format != wanted {
         return Err(BackupError::Manifest(format!("it has format {}", manifest.format)));
     }
     // Written once more it must be the same bytes: what a flipped bit leaves readable counts, too.
@@ -165,9 +237,24 @@ pub fn read(dir: &Path) -> Result<Option<Manifest>, BackupError> {
     Ok(Some(manifest))
 }
 
+/// A file of at most so many bytes.
+fn whole(place: &dyn Place, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let bytes = place.size(name)?;
+    if bytes > bytes_max {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // At most the limit.
+    let mut all = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    let read = place.read_at(name, 0, &mut all)?;
+    all.truncate(read);
+    Ok(all)
+}
+
 /// Puts it in place: from now on the backup is this one.
-pub fn write(dir: &Path, manifest: &mut Manifest) -> Result<(), BackupError> {
+pub fn write(place: &dyn Place, manifest: &mut Manifest) -> Result<(), BackupError> {
+    manifest.format = if manifest.sealed.is_some() { FORMAT_SEALED } else { FORMAT };
     manifest.check = manifest.digest()?;
     let bytes = serde_json::to_vec_pretty(manifest).map_err(wrong)?;
-    files::replace(&dir.join(NAME), &bytes)
+    let written = place.put(NAME, &mut Cursor::new(&bytes), bytes.len() as u64);
+    written.and_then(|()| place.settle("")).map_err(doing("write", NAME))
 }

@@ -518,11 +518,29 @@ settings! {
 
     /// Backups that the server takes by itself; `restante backup` takes one now.
     backup: Backup {
-        /// The directory: on another disk, best of another machine. It will hold all mail and all
-        /// private keys. Relative to the data directory, but not in it.
+        /// A directory, on another disk, best of another machine; or `s3://BUCKET/PREFIX` on an
+        /// S3-compatible store. It will hold all mail and all private keys: see `encrypt_to`. A
+        /// directory is relative to the data directory, but not in it.
         to: Option<PathBuf> as OptionalPath = None;
         /// How often. `0s`: only by hand.
         every: Duration as Time = DAY, Duration::ZERO..=365 * DAY;
+        /// An alarm is raised when the last good backup is older. `0s`: never.
+        alarm_after: Duration as Time = 3 * DAY, Duration::ZERO..=3650 * DAY;
+        /// Public keys of age (`age1…`, from `restante backup keygen` or age-keygen): whoever has the
+        /// identity of one of them can read the backup, and nobody else, this server included. None:
+        /// it is not encrypted.
+        encrypt_to: Vec<String> as Words = Vec::new();
+        /// Whether the server heals what it finds damaged from the backup. It cannot read an encrypted
+        /// one: there `restante heal --identity FILE` does it.
+        heal: bool as YesNo = true;
+        /// The store's URL. False: AWS_ENDPOINT_URL of the environment, or that of AWS.
+        s3_endpoint: Option<String> as OptionalText = None;
+        /// Its region. False: AWS_REGION of the environment, or us-east-1.
+        s3_region: Option<String> as OptionalText = None;
+        /// The id of the key. False: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment.
+        s3_key_id: Option<String> as OptionalText = None;
+        /// A file that holds the secret of the key.
+        s3_secret_file: Option<PathBuf> as OptionalPath = None;
     }
 
     /// Standbys: servers that have everything this one has, and can take its place.

@@ -197,3 +197,27 @@ pub enum PunchError {
         source: io::Error,
     },
 }
+
+/// Why damage could not be mended.
+#[derive(Debug, thiserror::Error)]
+pub enum MendError {
+    /// There is no copy of it that is proved to be what was there.
+    #[error("{at}: {why}")]
+    NoCopy {
+        /// Where.
+        at: Position,
+        /// In plain words.
+        why: &'static str,
+    },
+    /// The disk failed, here or of the copy.
+    #[error("cannot mend what is at {at}")]
+    Io {
+        /// Where.
+        at: Position,
+        /// The cause.
+        source: io::Error,
+    },
+    /// This disk does not take it.
+    #[error("it cannot be written: {0}")]
+    Disk(String),
+}

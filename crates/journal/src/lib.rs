@@ -8,6 +8,8 @@
 //!   that names them is written.
 //! - [`Journal::open`] cuts a torn group at the end, and only there; damage before the last durable
 //!   head is named and contained, never skipped in silence.
+//! - What is damaged is written once more from a copy that is proved to be of the same journal
+//!   ([`Reader::find_mend`], [`Journal::mend`]); the damaged bytes are kept.
 //! - After a failed sync nothing is accepted any more ([`Poisoned`]).
 //!
 //! - [`Reader::groups`] hands durable groups out byte for byte, and [`Copy`] keeps the same journal of
@@ -27,6 +29,7 @@ mod frame;
 mod group;
 mod headers;
 mod journal;
+mod mend;
 mod open;
 mod position;
 mod punch;
@@ -41,7 +44,7 @@ mod window;
 pub use body::{Arrival, Arrivals, Body, BodyFile, decompress_into};
 pub use copy::{BodyCopy, Copy, CopyError};
 pub use disk::{Disk, DiskFile};
-pub use error::{AppendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
+pub use error::{AppendError, MendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
 pub use frame::{
     BODY_BYTES_MAX, FRAME_HEADER_BYTES, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX,
     RECORD_BYTES_MAX,
@@ -49,6 +52,7 @@ pub use frame::{
 pub use group::{GroupError, Groups, RawGroup};
 pub use headers::{RecordHeader, RecordHeaders};
 pub use journal::{Journal, Options};
+pub use mend::{Mend, Mended};
 pub use open::Opened;
 pub use position::{Head, Position};
 pub use reader::{Found, Kept, KeptBody, Reader};

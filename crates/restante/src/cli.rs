@@ -123,6 +123,8 @@ enum Command {
     Standby(standbys::command::StandbyArgs),
     /// Read the journal and its bodies from the disk now, and name what is damaged
     Scrub,
+    /// Write what is damaged once more, from a backup
+    Heal(backups::healing::Heal),
     /// The signed head of the journal, to be kept elsewhere, and its check
     Head(heads::command::Head),
     /// That a message was accepted, provable without this server
@@ -300,6 +302,7 @@ impl Cli {
                 return standbys::command::standby(&data, args, self.json);
             }
             Command::Scrub => return scrubbing::scrub(&data, self.json),
+            Command::Heal(args) => return backups::healing::heal(&data, args, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
             Command::Proof(proof) => return heads::command::proof(&data, proof, self.json),
             Command::Rebuild => return verify::rebuild(&data, self.json),

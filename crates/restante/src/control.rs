@@ -130,11 +130,16 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
         let operator = Actor::Operator { name: user_name(user) };
         return transfer(store, account, operator, reader.reunite(writer)).await;
     }
-    if let Ok(Request::Backup { to }) = request {
+    if let Ok(Request::Backup { .. } | Request::Heal { .. }) = &request {
         let backups = Arc::clone(&parts.looking_after.backups);
         let stream = reader.reunite(writer).map_err(std::io::Error::other)?.into_std()?;
         stream.set_nonblocking(false)?;
-        let served = tokio::task::spawn_blocking(move || backups.serve(&to, stream));
+        let actor = Actor::Operator { name: user_name(user) };
+        let served = tokio::task::spawn_blocking(move || match request {
+            Ok(Request::Backup { to, encrypt_to }) => backups.serve(&to, &encrypt_to, stream),
+            Ok(Request::Heal { ask }) => backups.serve_heal(&ask, &actor, stream),
+            _ => Ok(()),
+        });
         return served.await.map_err(std::io::Error::other)?;
     }
     if let Ok(Request::Search(request)) = request {
@@ -183,6 +188,14 @@ pub async fn done(
                 .await;
         }
         Request::DomainCheck { domain } => return names.check(store, domain).await,
+        Request::BackupState {} => return Ok(looking_after.backups.state()),
+        Request::BackupStart {} => return looking_after.backups.begin(backups::Kind::Take),
+        Request::BackupCheck {} => return looking_after.backups.begin(backups::Kind::Check),
+        Request::BackupPoints {} => {
+            let backups = Arc::clone(&looking_after.backups);
+            let points = tokio::task::spawn_blocking(move || backups.points()).await;
+            return points.unwrap_or_else(|_| Err(bug()));
+        }
         Request::Operator { ask } => {
             if let Some(answer) = operator_command::sessions(sessions, store, &ask) {
                 return answer;
@@ -308,7 +321,10 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
                 Request::Proof { mail, check, hash_only } => {
                     heads::command::prove_alone(data, &store, mail, check, hash_only)
                 }
-                Request::Backup { to } => backups::command::take_alone(data, &store, &to),
+                Request::Backup { to, encrypt_to } => {
+                    backups::command::take_alone(data, &store, &to, &encrypt_to)
+                }
+                Request::Heal { ask } => backups::command::heal_alone(data, &store, &ask, &actor),
                 request => perform(&store, request, &actor),
             };
             store.close();

@@ -27,11 +27,12 @@ pub struct LookingAfter {
 
 impl LookingAfter {
     pub fn new(data: &DataDir, config: &Config, store: &Store, heads: Option<Arc<Heads>>) -> Self {
+        let backups = Backups::new(data, config, store);
         Self {
             heads,
-            backups: Backups::new(data, config, store),
             auditing: Auditing::new(config, store),
-            scrubbing: Scrubbing::new(data, config, store),
+            scrubbing: Scrubbing::new(data, config, store, &backups),
+            backups,
         }
     }
 

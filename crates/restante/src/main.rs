@@ -23,6 +23,7 @@ mod dkim;
 mod dkim_signing;
 mod domain_dns;
 mod doors;
+mod failure;
 mod file_limit;
 mod heads;
 mod history;

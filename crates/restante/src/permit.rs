@@ -21,7 +21,7 @@ pub enum Weight {
 }
 
 /// The areas of scopes, and what is in them.
-pub const AREAS: [(&str, &str); 10] = [
+pub const AREAS: [(&str, &str); 11] = [
     ("status", "how the server is, how much mail goes by"),
     ("trace", "stories of messages"),
     ("mail", "what messages say"),
@@ -32,6 +32,7 @@ pub const AREAS: [(&str, &str); 10] = [
     ("domains", "domains, routes, keys, certificates, hooks"),
     ("reports", "reports of others, and ours to others"),
     ("audit", "what operators did, operators, sessions"),
+    ("backup", "backups, healing from them"),
 ];
 
 /// What a request needs.
@@ -134,7 +135,10 @@ pub fn need(request: &Request) -> Need {
             reporting::command::Ask::Send => ("reports", Change),
             _ => ("reports", Look),
         },
+        Request::BackupState {} | Request::BackupPoints {} => ("backup", Look),
+        Request::BackupStart {} | Request::BackupCheck {} => ("backup", Change),
         // They take the whole connection, which only the socket of this machine has.
+        Request::Heal { .. } => ("backup", Grave),
         Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
         Request::Operator { ask } => match ask {

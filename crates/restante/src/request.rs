@@ -12,6 +12,7 @@ use crate::{queue_perform, view};
 /// Stories that one trace tells if not asked for more.
 const STORIES_DEFAULT: usize = 20;
 
+pub use crate::failure::Failure;
 pub use crate::which::Which;
 
 /// What is asked.
@@ -142,9 +143,23 @@ pub enum Request {
         /// What was accepted before this must not be queued any more, in milliseconds.
         too_old: i64,
     },
-    /// Take a backup into this directory.
+    /// Take a backup into this place.
     Backup {
         to: std::path::PathBuf,
+        #[serde(default)]
+        encrypt_to: Vec<String>,
+    },
+    /// How it stands with the backups that the settings want.
+    BackupState {},
+    /// What can be restored from them.
+    BackupPoints {},
+    /// Take one now; answers at once.
+    BackupStart {},
+    /// Compare every byte of it; answers at once.
+    BackupCheck {},
+    /// Write damaged mail once more from a backup.
+    Heal {
+        ask: crate::backups::healing::Ask,
     },
     /// Where the journal ends.
     JournalHead,
@@ -255,39 +270,18 @@ impl TraceKeys {
     }
 }
 
-/// Why it was not done.
-#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
-#[error("{what}")]
-pub struct Failure {
-    /// In plain words.
-    pub what: String,
-    /// What to do about it, where that is known.
-    pub mend: Option<String>,
+fn only_running() -> Failure {
+    let mend = Some("start it with: restante serve".to_owned());
+    Failure { what: "only a running server can tell".to_owned(), mend }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        let mend = match &refused {
-            Refused::Unavailable(_) => Some("see the server's log, and try again".to_owned()),
-            Refused::UnknownUser(address) => {
-                Some(format!("add it first: restante account add {address}"))
-            }
-            _ => None,
-        };
-        Self { what: refused.to_string(), mend }
-    }
+fn elsewhere() -> Failure {
+    Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self { what: error.to_string(), mend: Some("restante verify shows more".to_owned()) }
-    }
-}
-
-impl From<sign_in::CredentialsError> for Failure {
-    fn from(error: sign_in::CredentialsError) -> Self {
-        Self { what: error.to_string(), mend: None }
-    }
+fn token_remove(store: &Store, actor: Actor, token: u64) -> Result<Value, Failure> {
+    store.remove_token(actor, token).wait()?;
+    Ok(did(format!("token {token} is worth nothing any more")))
 }
 
 /// Does it. Blocks until it is durable.
@@ -295,10 +289,13 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     let actor = actor.clone();
     match request {
         Request::Status => Ok(status(store)),
-        Request::Metrics | Request::Tls { .. } | Request::DomainCheck { .. } => Err(Failure {
-            what: "only a running server can tell".to_owned(),
-            mend: Some("start it with: restante serve".to_owned()),
-        }),
+        Request::Metrics
+        | Request::Tls { .. }
+        | Request::DomainCheck { .. }
+        | Request::BackupState {}
+        | Request::BackupPoints {}
+        | Request::BackupStart {}
+        | Request::BackupCheck {} => Err(only_running()),
         Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;
@@ -321,19 +318,15 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::TokenAdd { address, label, text } => {
             token_add(store, actor, &address, label, &text)
         }
-        Request::TokenRemove { token } => {
-            store.remove_token(actor, token).wait()?;
-            Ok(did(format!("token {token} is worth nothing any more")))
-        }
+        Request::TokenRemove { token } => token_remove(store, actor, token),
         Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
         // Whoever takes the request does these before.
         Request::Proof { .. }
         | Request::Backup { .. }
+        | Request::Heal { .. }
         | Request::Transfer { .. }
-        | Request::Search(_) => {
-            Err(Failure { what: "this is done elsewhere (a bug)".to_owned(), mend: None })
-        }
+        | Request::Search(_) => Err(elsewhere()),
         Request::DomainList => Ok(view::domains(&store.directory())),
         Request::DomainAdd { domain } => add_domain(store, &actor, &domain),
         Request::DomainRemove { domain } => {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Store;
 
+use crate::backups::Backups;
 use crate::control;
 use crate::data_dir::DataDir;
 use crate::kept_file;
@@ -45,6 +46,9 @@ struct Round {
     damage_count: u64,
     /// What the round before found.
     found_before: u64,
+    /// What was damaged and was written once more from the backup.
+    #[serde(default)]
+    healed: Vec<String>,
 }
 
 /// The scrubber of a running server.
@@ -53,14 +57,21 @@ pub struct Scrubbing {
     path: PathBuf,
     every: Duration,
     round: Mutex<(Round, u64)>,
+    backups: Arc<Backups>,
 }
 
 impl Scrubbing {
-    pub fn new(data: &DataDir, config: &Config, store: &Store) -> Arc<Self> {
+    pub fn new(
+        data: &DataDir,
+        config: &Config,
+        store: &Store,
+        backups: &Arc<Backups>,
+    ) -> Arc<Self> {
         let path = data.path().join("scrub.json");
         let round = read(&path).unwrap_or_default();
         let round = Mutex::new((round, total(data.path())));
-        Arc::new(Self { store: store.clone(), path, every: config.scrub.every, round })
+        let (store, backups) = (store.clone(), Arc::clone(backups));
+        Arc::new(Self { store, path, every: config.scrub.every, round, backups })
     }
 
     fn lock(&self) -> MutexGuard<'_, (Round, u64)> {
@@ -116,7 +127,11 @@ impl Scrubbing {
         let steps = (self.every.as_secs() / STEP_EACH.as_secs()).max(1);
         let bytes_max = (all / steps).max(STEP_BYTES_MIN);
         let from = round.at.map(|(segment, offset)| Position { segment, offset });
-        let done = reader.scrub(from, &head, bytes_max);
+        let mut done = reader.scrub(from, &head, bytes_max);
+        let found = !done.damage.is_empty();
+        if found && self.backups.heals() {
+            self.heal(&mut done, &mut round);
+        }
         round.add(&done);
         for damage in &done.damage {
             let damage = damage.to_string();
@@ -125,9 +140,31 @@ impl Scrubbing {
         if done.next.is_none() {
             round.finished = Some(net::now().millis());
         }
-        let keep = done.next.is_none() || !done.damage.is_empty();
+        let keep = done.next.is_none() || found;
         self.lock().0 = round;
         keep
+    }
+
+    /// Has what was found written once more from the backup; what cannot be stays damage.
+    fn heal(&self, done: &mut Scrubbed, round: &mut Round) {
+        let healed = self.backups.heal_found(&done.damage);
+        let mut left = Vec::new();
+        for (damage, healed) in done.damage.drain(..).zip(healed) {
+            match healed {
+                Ok(healed) => {
+                    let (what, from) = (healed.what, healed.from);
+                    tracing::warn!(what, from, "ALARM: damage in the journal was healed");
+                    if round.healed.len() < TOLD_MAX {
+                        round.healed.push(what);
+                    }
+                }
+                Err(why) => {
+                    tracing::warn!(%damage, why, "damage cannot be healed from the backup");
+                    left.push(damage);
+                }
+            }
+        }
+        done.damage = left;
     }
 
     fn keep(&self) {
@@ -157,6 +194,7 @@ impl Scrubbing {
             "bytes": round.bytes,
             "damaged": round.damage_count.max(round.found_before),
             "damage": round.damage,
+            "healed": round.healed,
         })
     }
 }
@@ -224,6 +262,9 @@ pub fn scrub(data: &DataDir, as_json: bool) -> anyhow::Result<ExitCode> {
         ));
         for damage in &round.damage {
             show::line(&format!("  {damage}"));
+        }
+        if round.damage_count > 0 {
+            show::line("What to do: restante heal --from BACKUP");
         }
     }
     Ok(if round.damage_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -239,8 +239,14 @@ async fn run(
     let hooks = web::Hooks::start(store.clone(), outside.http.clone(), stop.clone());
     let reporter = Reporter::new(&config, &store, &outside);
     let looking_after = LookingAfter::new(data, &config, &store, heads);
-    let numbers =
-        metrics::Parts::of(&store, &sign_in, &running.places, &runner, (&alarms, standbys));
+    let numbers = metrics::Parts::of(
+        &store,
+        &sign_in,
+        &running.places,
+        &runner,
+        (&alarms, standbys),
+        &looking_after.backups,
+    );
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
     let parts = control::Parts {

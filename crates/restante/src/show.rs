@@ -365,6 +365,9 @@ fn watched(answer: &Value) {
         for damage in scrub["damage"].as_array().into_iter().flatten() {
             println!("  {} {}", bad("damaged"), text(damage));
         }
+        for healed in scrub["healed"].as_array().into_iter().flatten() {
+            println!("  {} {}", good("healed"), text(healed));
+        }
     }
 }
 

@@ -209,6 +209,7 @@ impl<'a> Teller<'a> {
             }
             Record::Judged(judged) => story_judged::sentences(judged),
             Record::Looked(looked) => vec![format!("{who} looked at {} of it", looked.at.word())],
+            Record::Healed(healed) => vec![story_changes::healed(healed)],
             Record::Reported(report) => vec![story_changes::report(report)],
             Record::FutureRelease { until, asked_secs, .. } => vec![match asked_secs {
                 Some(secs) => format!(

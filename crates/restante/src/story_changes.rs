@@ -1,7 +1,9 @@
 //! What people did with mail that was not settled, in sentences.
 
 use mail_types::{ByMode, Deadline};
-use store::{ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, ReportKind, Reported};
+use store::{
+    ChangeKind, Changed, Condition, CustodiesChanged, Healed, HeldBy, Hold, ReportKind, Reported,
+};
 
 /// What a change did to one recipient.
 pub fn sentence(change: &CustodiesChanged, item: &Changed, to: &str, who: &str) -> String {
@@ -33,6 +35,14 @@ pub fn report(report: &Reported) -> String {
         ReportKind::Tls => "TLS",
     };
     format!("it is our {what} report about {about} from {begin} to {end}, id {}", report.id)
+}
+
+/// That it was damaged on the disk, and is not any more.
+pub fn healed(healed: &Healed) -> String {
+    format!(
+        "it was damaged on the disk ({}) and written once more from the backup in {}",
+        healed.what, healed.from
+    )
 }
 
 fn condition(is: &Condition) -> String {

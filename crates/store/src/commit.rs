@@ -79,6 +79,8 @@ pub enum Request {
         /// Hears when it is done, or why it could not be.
         done: oneshot::Sender<Result<(), String>>,
     },
+    /// Write damaged bytes once more.
+    Mend(Box<crate::healing::Mending>),
     /// Stop when everything asked before is done.
     Stop,
 }
@@ -220,6 +222,7 @@ impl<D: Disk> Writer<D> {
                     // Nobody waits any more: the next start asks again.
                     done.send(self.punch(&bodies)).ok();
                 }
+                Request::Mend(mending) => self.mend(*mending),
                 Request::Stop => break,
             }
         }
@@ -280,7 +283,7 @@ impl<D: Disk> Writer<D> {
     /// Performs `first` and everything that waits behind it as one group. False: asked to stop.
     fn group(&mut self, first: Job) -> bool {
         let mut group = Group::default();
-        let (mut publish, mut punches) = (Vec::new(), Vec::new());
+        let (mut publish, mut punches, mut mends) = (Vec::new(), Vec::new(), Vec::new());
         let mut waits = 0;
         let mut go_on = true;
         if let Err(error) = self.begin() {
@@ -298,6 +301,7 @@ impl<D: Disk> Writer<D> {
                     Some(Request::Job(job)) => next = Some(job),
                     Some(Request::Publish(done)) => publish.push(done),
                     Some(Request::Punch { bodies, done }) => punches.push((bodies, done)),
+                    Some(Request::Mend(mending)) => mends.push(mending),
                     Some(Request::Stop) => go_on = false,
                     None => {}
                 }
@@ -308,6 +312,7 @@ impl<D: Disk> Writer<D> {
         for (bodies, done) in punches {
             done.send(self.punch(&bodies)).ok();
         }
+        mends.into_iter().for_each(|mending| self.mend(*mending));
         if !publish.is_empty() {
             self.publish();
             publish.into_iter().for_each(|done| {

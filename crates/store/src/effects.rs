@@ -95,6 +95,7 @@ impl Effects {
             | Record::UrlKeysReset { .. }
             | Record::Judged(_)
             | Record::Looked(_)
+            | Record::Healed(_)
             | Record::Undone { .. }
             | Record::RetentionSet(_)
             | Record::LegalHoldSet(_)

@@ -36,6 +36,7 @@ mod flags;
 mod flow;
 mod follower;
 mod found;
+mod healing;
 mod hooks;
 mod imported;
 mod index;
@@ -65,6 +66,7 @@ mod record_accepted;
 mod record_account;
 mod record_archive;
 mod record_doors;
+mod record_healed;
 mod record_held;
 mod record_judged;
 mod record_operator;
@@ -119,6 +121,7 @@ pub use flags::{FlagsChange, FlagsOutcome};
 pub use flow::{FlowKind, FlowMinute};
 pub use follower::Follower;
 pub use found::KnownBy;
+pub use healing::{Copied, HealError};
 pub use hooks::Hook;
 pub use imported::{Import, ImportedMail};
 pub use index::Mailbox;
@@ -147,6 +150,7 @@ pub use record::{
 pub use record_archive::{
     HoldsEnded, Keep, LegalHold, PurgeRule, Purged, RetentionOf, RetentionRule,
 };
+pub use record_healed::Healed;
 pub use record_held::{
     ChangeKind, Changed, Condition, CustodiesChanged, HeldBy, Hold, REASON_BYTES_MAX, Waiting,
 };

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dkim_keys::KeyChange;
 use crate::record_archive::{HoldsEnded, LegalHold, Purged, RetentionRule};
+use crate::record_healed::Healed;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
 use crate::record_operator::{Looked, OperatorChange};
@@ -520,6 +521,8 @@ pub enum Record {
         /// Until when, and what then.
         by: Deadline,
     },
+    /// Damage was mended from a copy.
+    Healed(Box<Healed>),
     /// A standby became the server.
     Promoted(Box<Promoted>),
 }

@@ -1,6 +1,9 @@
 //! Backups of real journals: incremental, checked bit by bit, restored as of any point.
 #![allow(clippy::unwrap_used)]
 
+mod places;
+mod sealed;
+
 use std::path::{Path, PathBuf};
 
 use backup::{Backup, BackupError, Source, Taken};
@@ -42,6 +45,7 @@ fn take(dir: &Path, root: &Path, journal: &Journal<RealDisk>) -> Result<Taken, B
             ("tls/key.pem".to_owned(), b"secret".to_vec()),
         ],
         now: 1_000 + journal.head().group.cast_signed(),
+        sealing: None,
     };
     Backup::at(dir).take(&source, &mut |_, _| {})
 }
@@ -151,6 +155,7 @@ fn a_backup_of_another_or_of_more_is_left_alone() {
         note: None,
         files: Vec::new(),
         now: 1,
+        sealing: None,
     };
     let refused = Backup::at(&backup).take(&source, &mut |_, _| {});
     assert!(matches!(refused, Err(BackupError::Other { .. })));

@@ -6,5 +6,6 @@ mod copied;
 mod corpus;
 mod damage;
 mod faults;
+mod mend;
 mod power;
 mod support;

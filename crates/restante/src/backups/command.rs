@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use backup::Backup;
+use backup::age::Identity;
 use clap::{Args, Subcommand};
 use ledger::heads_path;
 use mail_types::Timestamp;
 use serde_json::{Value, json};
-use store::Store;
+use store::{Actor, Store};
 
-use super::{Backups, extract, view};
+use super::{Backups, extract, healing, open, view};
 use crate::control;
 use crate::data_dir::DataDir;
+use crate::kept_file;
 use crate::request::{Failure, Request};
 use crate::show;
 
@@ -26,18 +28,25 @@ Examples:
   restante backup rehearse --from /mnt/backup         restore somewhere, verify, say how long it takes
   restante backup extract --from /mnt/backup r2k-9f86d081 > r2k.eml
   restante restore --from /mnt/backup --data NEW
+  restante backup keygen --out backup-identity.txt    a key to encrypt backups to; keep it elsewhere
+  restante backup --to s3://BUCKET/PREFIX --encrypt-to age1...
 
-A backup holds all mail and all private keys as they are: keep it as safe as the server. Set
-backup.to and backup.every in restante.toml to have the server take it by itself.";
+A place is a directory, or s3://BUCKET/PREFIX (see backup.s3_endpoint and its neighbours in
+docs/settings.md, or AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY).
+A backup that is not encrypted holds all mail and all private keys as they are: keep it as safe as
+the server. Set backup.to and backup.every in restante.toml to have the server take it by itself.";
 
 /// `restante backup`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true)]
 pub struct Take {
-    /// The directory of the backup: what is there already is not copied again
+    /// The place of the backup: what is there already is not copied again
     #[arg(long, required = true)]
     to: Option<PathBuf>,
+    /// Encrypt it to this public key, besides those of backup.encrypt_to; may be given again
+    #[arg(long, value_name = "age1…")]
+    encrypt_to: Vec<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -46,35 +55,57 @@ pub struct Take {
 enum Command {
     /// What can be restored
     List {
-        /// The backup
-        #[arg(long)]
-        from: PathBuf,
+        #[command(flatten)]
+        from: From,
     },
     /// Read every byte of a backup and compare it with what was written
     Check {
-        /// The backup
-        #[arg(long)]
-        from: PathBuf,
+        #[command(flatten)]
+        from: From,
     },
     /// Restore into a place of its own, verify it, compare the heads, say how long it took
     Rehearse {
-        /// The backup
-        #[arg(long)]
-        from: PathBuf,
+        #[command(flatten)]
+        from: From,
         /// Where to, instead of where temporary files go; it is removed again
         #[arg(long)]
         scratch: Option<PathBuf>,
     },
     /// Take messages out of a backup; needs no server
     Extract(extract::Extract),
+    /// Make a key that backups can be encrypted to, and its identity, which opens them
+    Keygen {
+        /// A new file for the identity: keep it away from this server, and do not lose it
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+/// Which backup.
+#[derive(Debug, Args)]
+pub struct From {
+    /// The backup: a directory or s3://BUCKET/PREFIX
+    #[arg(long)]
+    from: PathBuf,
+    /// The file of the identity that opens an encrypted backup (of `backup keygen`, or age-keygen)
+    #[arg(long)]
+    identity: Option<PathBuf>,
+}
+
+impl From {
+    /// Opens it, under the settings of the data directory where there is one.
+    pub fn open(&self, data: &DataDir) -> anyhow::Result<Backup> {
+        let config = open::settings(data);
+        let settings = config.as_ref().map(|config| (data, config));
+        open::open(&self.from, settings, self.identity.as_deref())
+    }
 }
 
 /// `restante restore`.
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// The backup
-    #[arg(long)]
-    from: PathBuf,
+    #[command(flatten)]
+    from: From,
     /// As of then: so many records, or a time; without it, the latest (see `backup list`)
     #[arg(long)]
     at: Option<String>,
@@ -83,20 +114,26 @@ pub struct Restore {
 /// `restante backup …`.
 pub fn backup(data: &DataDir, take: Take, as_json: bool) -> anyhow::Result<ExitCode> {
     match take.command {
-        Some(Command::List { from }) => list(&from, as_json),
-        Some(Command::Check { from }) => return check(&from, as_json),
+        Some(Command::List { from }) => list(&from.open(data)?, as_json),
+        Some(Command::Check { from }) => return check(&from.open(data)?, as_json),
         Some(Command::Rehearse { from, scratch }) => {
-            return rehearse(&from, scratch.as_deref(), as_json);
+            return rehearse(&from.open(data)?, scratch.as_deref(), as_json);
         }
-        Some(Command::Extract(args)) => extract::extract(&args, as_json),
-        None => take_one(data, &take.to.unwrap_or_default(), as_json),
+        Some(Command::Extract(args)) => extract::extract(data, &args, as_json),
+        Some(Command::Keygen { out }) => keygen(&std::path::absolute(out)?, as_json),
+        None => take_one(data, &take.to.unwrap_or_default(), take.encrypt_to, as_json),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn take_one(data: &DataDir, to: &Path, as_json: bool) -> anyhow::Result<()> {
-    let to = std::path::absolute(to).context("the directory has no name")?;
-    let taken = control::ask(data, Request::Backup { to: to.clone() })?;
+fn take_one(
+    data: &DataDir,
+    to: &Path,
+    encrypt_to: Vec<String>,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let to = open::absolute(to)?;
+    let taken = control::ask(data, Request::Backup { to: to.clone(), encrypt_to })?;
     show::progress("");
     if as_json {
         show::json(&taken);
@@ -114,22 +151,63 @@ fn take_one(data: &DataDir, to: &Path, as_json: bool) -> anyhow::Result<()> {
     for damage in taken["damage"].as_array().into_iter().flatten() {
         show::line(&format!("Damaged at its source: {}", show::text(damage)));
     }
-    show::line("It holds all mail and all private keys: keep it as safe as the server.");
+    if taken["encrypted"] != true {
+        show::line("It holds all mail and all private keys: keep it as safe as the server.");
+    }
+    Ok(())
+}
+
+/// A new identity in a file of its own; its public key is shown.
+fn keygen(out: &Path, as_json: bool) -> anyhow::Result<()> {
+    let identity = Identity::generate()?;
+    let recipient = identity.recipient().to_string();
+    let text = format!("# public key: {recipient}\n{}\n", &*identity.to_text());
+    if out.exists() {
+        bail!("{} is there already; name another file", out.display());
+    }
+    let written = kept_file::replace(out, text.as_bytes());
+    written.with_context(|| format!("cannot write {}", out.display()))?;
+    if as_json {
+        show::json(&json!({ "recipient": recipient, "identity_file": out }));
+        return Ok(());
+    }
+    show::line(&format!("Public key: {recipient}"));
+    show::line(&format!("In restante.toml: [backup] encrypt_to = [{recipient:?}]"));
+    show::line(&format!(
+        "The identity is in {}. Without it nobody can restore what is encrypted to this key: keep \
+         it in two places, neither of them this server or the backup.",
+        out.display()
+    ));
     Ok(())
 }
 
 /// The same where no server runs.
-pub fn take_alone(data: &DataDir, store: &Store, to: &Path) -> Result<Value, Failure> {
+pub fn take_alone(
+    data: &DataDir,
+    store: &Store,
+    to: &Path,
+    encrypt_to: &[String],
+) -> Result<Value, Failure> {
     let failed = |error: anyhow::Error| Failure { what: format!("{error:#}"), mend: None };
     let config = data.config().map_err(failed)?;
     let backups = Backups::new(data, &config, store);
-    let mut progress =
-        |done: u64, all: u64| show::progress(&format!("{} %", (done * 100 / all.max(1)).min(100)));
-    Ok(view(&backups.take(to, &mut progress)?))
+    Ok(view(&backups.take(to, encrypt_to, &mut progress())?))
 }
 
-fn list(from: &Path, as_json: bool) -> anyhow::Result<()> {
-    let manifest = Backup::at(from).manifest()?;
+/// Healing where no server runs.
+pub fn heal_alone(
+    data: &DataDir,
+    store: &Store,
+    ask: &healing::Ask,
+    actor: &Actor,
+) -> Result<Value, Failure> {
+    let failed = |error: anyhow::Error| Failure { what: format!("{error:#}"), mend: None };
+    let config = data.config().map_err(failed)?;
+    Backups::new(data, &config, store).heal(ask, actor, &mut progress())
+}
+
+fn list(from: &Backup, as_json: bool) -> anyhow::Result<()> {
+    let manifest = from.manifest()?;
     let rows: Vec<Value> = manifest
         .points
         .iter()
@@ -145,11 +223,15 @@ fn list(from: &Path, as_json: bool) -> anyhow::Result<()> {
         show::json(&json!({
             "installation": manifest.installation,
             "bytes": manifest.bytes(),
+            "encrypted_to": manifest.sealed.map(|sealed| sealed.recipients),
             "points": rows,
         }));
     } else {
         show::table_of(&Value::Array(rows), &["taken", "records", "signed"], "nothing");
         show::line(&format!("{} in all.", config::format_bytes(manifest.bytes())));
+        if let Some(sealed) = manifest.sealed {
+            show::line(&format!("Encrypted to {}.", sealed.recipients.join(", ")));
+        }
     }
     Ok(())
 }
@@ -158,8 +240,8 @@ fn progress() -> impl FnMut(u64, u64) {
     |done, all| show::progress(&format!("{} %", (done * 100 / all.max(1)).min(100)))
 }
 
-fn check(from: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
-    let checked = Backup::at(from).check(&mut progress())?;
+fn check(from: &Backup, as_json: bool) -> anyhow::Result<ExitCode> {
+    let checked = from.check(&mut progress())?;
     show::progress("");
     let clean = checked.damage.is_empty();
     if as_json {
@@ -178,16 +260,15 @@ fn check(from: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         ));
         checked.damage.iter().for_each(|damage| show::line(&format!("  {damage}")));
         if !clean {
-            show::line("What to do: take the backup anew into an empty directory.");
+            show::line("What to do: take the backup anew into an empty place.");
         }
     }
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Restores, and makes it an installation to go on with: its index, and its heads as of then.
-fn restored(from: &Path, to: &Path, at: Option<&str>) -> anyhow::Result<Value> {
-    let backup = Backup::at(from);
-    let records = at.map(|at| point(&backup, at)).transpose()?;
+fn restored(backup: &Backup, to: &Path, at: Option<&str>) -> anyhow::Result<Value> {
+    let records = at.map(|at| point(backup, at)).transpose()?;
     let restored = backup.restore(to, records, &mut progress())?;
     show::progress("the index is made from the journal");
     ledger::cut_heads(&heads_path(to), restored.head.last_seq)?;
@@ -222,7 +303,7 @@ fn point(backup: &Backup, at: &str) -> anyhow::Result<u64> {
 /// `restante restore`.
 pub fn restore(data: &DataDir, args: &Restore, as_json: bool) -> anyhow::Result<ExitCode> {
     let to = std::path::absolute(data.path())?;
-    let done = restored(&args.from, &to, args.at.as_deref())?;
+    let done = restored(&args.from.open(data)?, &to, args.at.as_deref())?;
     let clean = done["damage"].as_array().is_none_or(Vec::is_empty);
     if as_json {
         show::json(&done);
@@ -245,7 +326,7 @@ pub fn restore(data: &DataDir, args: &Restore, as_json: bool) -> anyhow::Result<
 }
 
 /// Restores somewhere and proves that it would do.
-fn rehearse(from: &Path, scratch: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
+fn rehearse(from: &Backup, scratch: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let place = match scratch {
         Some(path) => tempfile::tempdir_in(path),

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use backup::{Backup, BackupDisk};
+use backup::BackupDisk;
 use clap::Args;
 use journal::{Position, Reader};
 use mail_types::{Address, ReceiptId};
 use serde_json::{Value, json};
 use store::{Accepted, Entry, Record};
 
+use super::command::From;
+use crate::data_dir::DataDir;
 use crate::request::Which;
 use crate::show;
 use crate::transfer::export_files::{directory, write_new};
@@ -22,9 +24,8 @@ const FOUND_MAX: usize = 100_000;
 /// Which messages.
 #[derive(Debug, Args)]
 pub struct Extract {
-    /// The backup
-    #[arg(long)]
-    from: PathBuf,
+    #[command(flatten)]
+    from: From,
     /// A receipt, a Message-ID or an address; without it, what the words below say
     which: Option<String>,
     /// From this sender
@@ -79,7 +80,7 @@ impl Wanted<'_> {
 }
 
 /// `restante backup extract`.
-pub fn extract(args: &Extract, as_json: bool) -> anyhow::Result<()> {
+pub fn extract(data: &DataDir, args: &Extract, as_json: bool) -> anyhow::Result<()> {
     let which = args.which.as_deref().map(Which::parse).transpose().map_err(anyhow::Error::msg)?;
     if which.is_none()
         && args.sender.is_none()
@@ -88,7 +89,7 @@ pub fn extract(args: &Extract, as_json: bool) -> anyhow::Result<()> {
     {
         bail!("say which messages: a receipt, a Message-ID, an address, --sender, --subject …");
     }
-    let backup = Backup::at(&args.from);
+    let backup = args.from.open(data)?;
     let head = backup.manifest()?.latest()?.head()?;
     let reader = Reader::look(backup.disk()?);
     let subject = args.subject.as_ref().map(|words| words.to_lowercase());

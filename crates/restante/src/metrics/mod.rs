@@ -22,6 +22,7 @@ use sign_in::SignIn;
 use store::{Counted, CustodyState, SYNC_BOUNDS_MICROS, Store, StoreError, WAYS_IN};
 
 use crate::alarms::Alarms;
+use crate::backups::Backups;
 use crate::certificates;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
@@ -41,6 +42,7 @@ pub struct Parts {
     runner: Arc<Runner<Outbound>>,
     alarms: Alarms,
     standbys: Arc<Standbys>,
+    backups: Arc<Backups>,
 }
 
 impl Parts {
@@ -51,6 +53,7 @@ impl Parts {
         places: &Places,
         runner: &Arc<Runner<Outbound>>,
         (alarms, standbys): (&Alarms, &Arc<Standbys>),
+        backups: &Arc<Backups>,
     ) -> Self {
         Self {
             store: store.clone(),
@@ -59,6 +62,7 @@ impl Parts {
             runner: Arc::clone(runner),
             alarms: alarms.clone(),
             standbys: Arc::clone(standbys),
+            backups: Arc::clone(backups),
         }
     }
 }
@@ -104,6 +108,7 @@ impl Metrics {
         let mut all = self.of_server();
         all.extend(of_mail(&counted));
         all.extend(self.of_waiting());
+        all.extend(self.of_backups());
         all.extend(self.of_connections());
         all.extend(self.of_files());
         all.extend(standbys::families(&self.parts.standbys.views()));
@@ -149,6 +154,21 @@ impl Metrics {
                 numbers: Numbers::Counter(by("result", tries)),
             },
         ]
+    }
+
+    fn of_backups(&self) -> Vec<Family> {
+        let Some((age, failed)) = self.parts.backups.age() else { return Vec::new() };
+        let age = age.map(|age| Family {
+            name: "restante_backup_age_seconds",
+            help: "Since the last good backup was taken.",
+            numbers: Numbers::Gauge(one(age)),
+        });
+        let failed = Family {
+            name: "restante_backup_failed",
+            help: "1 where the last try to take a backup failed.",
+            numbers: Numbers::Gauge(one(f64::from(u8::from(failed)))),
+        };
+        age.into_iter().chain([failed]).collect()
     }
 
     fn of_waiting(&self) -> Vec<Family> {

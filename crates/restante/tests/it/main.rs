@@ -9,6 +9,8 @@ mod harness;
 mod aliases_and_forwards;
 mod archive_is_searched;
 mod backups_are_taken;
+mod backups_heal;
+mod backups_on_s3;
 mod bad_configuration_stops_the_start;
 mod bad_hosts_lose_nothing;
 mod bad_input_costs_little;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{ALICE, BOB, House, message, tool};
+use crate::harness::{ALICE, BOB, House, message, tool, until};
 
 /// The status and the document.
 fn curl(house: &House, token: &str, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
@@ -142,4 +142,29 @@ fn operators_are_made_and_kept_over_a_restart() {
         let output = house.installation.command(wrong).unwrap();
         assert!(!output.status.success(), "{wrong:?}");
     }
+}
+
+#[test]
+fn backups_are_begun_and_looked_at_over_http() {
+    let mut house = House::made("127.0.0.1:1");
+    let backup = house.path().join("backup");
+    house.set("backup", &format!("to = {:?}\nevery = \"0s\"", backup.to_str().unwrap()));
+    house.start();
+    house.restante(&["operator", "add", "ann", "--role", "operator"]);
+    house.deliver(&[ALICE], &message("Kept twice", "api-9"));
+    let reads = token(&house, "ann", "backup:read");
+    let writes = token(&house, "ann", "backup:write");
+    assert_eq!(curl(&house, &reads, "POST", "backup/start", Some("{}")).0, 403);
+    assert_eq!(curl(&house, &reads, "GET", "status", None).0, 403);
+    for (what, wanted) in [("start", "records"), ("check", "clean")] {
+        let begun = curl(&house, &writes, "POST", &format!("backup/{what}"), Some("{}"));
+        assert_eq!(begun.0, 200, "{begun:?}");
+        let state = until("its end", || {
+            let (_, state) = curl(&house, &reads, "GET", "backup", None);
+            state["work"]["ended"].is_string().then_some(state)
+        });
+        assert!(!state["work"]["result"][wanted].is_null(), "{state}");
+    }
+    let (_, points) = curl(&house, &reads, "GET", "backup/points", None);
+    assert_eq!(points["points"].as_array().unwrap().len(), 1, "{points}");
 }

@@ -203,6 +203,7 @@ impl<E: Executor> Index<E> {
             | Record::Promoted(_)
             | Record::OperatorChanged(_)
             | Record::Looked(_)
+            | Record::Healed(_)
             | Record::Undone { .. }
             | Record::RelayLoginSet { .. }
             | Record::HookTried { .. }

@@ -129,18 +129,19 @@ impl<E: Executor> Index<E> {
     }
 
     /// A look at the content of messages is part of their story.
-    pub(super) fn apply_looked(
+    /// What the stories of messages tell besides what became of them.
+    pub(super) fn apply_beside_story(
         &mut self,
-        looked: &crate::record_operator::Looked,
+        entry: &Entry,
         seq: RecordSeq,
         at: Place,
     ) -> Result<(), SqlError> {
-        match looked.at {
-            LookedAt::Story => Ok(()),
-            LookedAt::Text | LookedAt::Html | LookedAt::Whole => {
-                looked.mails.iter().try_for_each(|mail| self.tell_story(*mail, seq, at))
-            }
-        }
+        let mails = match &entry.record {
+            Record::Looked(looked) if looked.at != LookedAt::Story => &looked.mails,
+            Record::Healed(healed) => &healed.mails,
+            _ => return Ok(()),
+        };
+        mails.iter().try_for_each(|mail| self.tell_story(*mail, seq, at))
     }
 
     pub(super) fn load_operators(&mut self) -> Result<(), SqlError> {

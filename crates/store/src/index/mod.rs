@@ -395,7 +395,7 @@ impl<E: Executor> Index<E> {
             | Record::HookRemoved { .. }
             | Record::HookReached { .. } => self.apply_door(entry),
             Record::OperatorChanged(change) => self.apply_operator(entry, change),
-            Record::Looked(looked) => self.apply_looked(looked, seq, at),
+            Record::Looked(_) | Record::Healed(_) => self.apply_beside_story(entry, seq, at),
             Record::HookTried { hook, tries } => self.hook_tried(*hook, tries, seq),
             Record::QuotaSet { account, quota } => self.quota_set(*account, *quota),
             Record::MetadataSet { mailbox, account, entry, value } => {

@@ -60,6 +60,10 @@ const PATHS: &[Path] = paths! {
     "DELETE" "domains/{domain}" => "domain-remove" () "Remove a domain";
     "GET" "domains/{domain}/dns" => "domain-check" () "What of a domain is in the DNS";
     "GET" "routes" => "route-list" () "Smart hosts";
+    "GET" "backup" => "backup-state" () "The schedule of backups, and what was begun here";
+    "GET" "backup/points" => "backup-points" () "What can be restored";
+    "POST" "backup/start" => "backup-start" () "Take a backup now; look at the state for how far it is";
+    "POST" "backup/check" => "backup-check" () "Compare every byte of the backup; the same";
     "GET" "audit" => "operator-log" ("before", "who", "count_max") "What operators did, the latest first";
 };
 
