@@ -408,25 +408,6 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// Has the answers of a synced group go out: now, or when the standby has the group, too.
-    /// What recorded nothing waits as well, for it may tell of what an earlier group did; but it is
-    /// answered, since looking changes nothing.
-    fn acknowledge(&self, synced: Synced, records: usize, finishes: Vec<Finish>) {
-        match &self.witness {
-            Some(witness) => {
-                let then = Box::new(move |witnessed: Result<(), String>| {
-                    let error = witnessed.map_err(StoreError::Unwitnessed).err();
-                    let error = error.filter(|_| records > 0);
-                    for finish in finishes {
-                        finish(error.as_ref().map_or(Ok(&synced), Err));
-                    }
-                });
-                witness.durable(&self.journal.head(), then);
-            }
-            None => finishes.into_iter().for_each(|finish| finish(Ok(&synced))),
-        }
-    }
-
     fn begin(&mut self) -> Result<(), StoreError> {
         if let Some(reason) = self.shared.stopped() {
             return Err(StoreError::Stopped(reason));
