@@ -90,8 +90,10 @@ fn whole(
 ) -> Result<Document, SearchError> {
     let mail = facts.receipt.mail;
     let verdict = store.judged(mail)?;
+    // Of what was purged there is nothing to read; to try would look like a loss.
+    let there: &[MailId] = if facts.purged.is_some() { &[] } else { &[mail] };
     let mut summary = None;
-    store.heads(&[mail], |_, head| {
+    store.heads(there, |_, head| {
         summary = head.and_then(|head| Summary::decode(head.part(Part::Summary)).ok());
         Visit::GoOn
     })?;
@@ -115,7 +117,7 @@ fn whole(
     }
     let full = envelope.subject.as_deref().map(decode_words);
     put(subject, full.or_else(|| accepted.subject.clone()).as_deref().unwrap_or_default());
-    store.texts(&[mail], |_, text| {
+    store.texts(there, |_, text| {
         let text = text.unwrap_or_default();
         write_words(&text[..text.floor_char_boundary(COLUMN_OCTETS_MAX)], words);
         cut_words(words, COLUMN_OCTETS_MAX);

@@ -193,11 +193,6 @@ impl Search {
         Self { path, state, thread, under_way: AtomicUsize::new(0), visitors }
     }
 
-    /// A message is not what it was: what is kept of it is made anew.
-    pub fn again(&self, mail: mail_types::MailId) {
-        self.state.add(&[mail]);
-    }
-
     /// How many messages can be found, of how many.
     ///
     /// # Errors

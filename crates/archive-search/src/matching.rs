@@ -200,26 +200,22 @@ impl Ready {
     ) -> Result<Vec<MailId>, rusqlite::Error> {
         let mut select = String::from("SELECT mail.id FROM ");
         match (&self.words, self.account) {
-            (Some(_), _) => write_to(
-                &mut select,
-                format_args!(
-                    "words CROSS JOIN mail ON mail.id = words.rowid \
-                     WHERE words MATCH ?1 AND words.rowid >= {low} AND words.rowid < {before}"
-                ),
+            (Some(_), _) => select.push_str(
+                "words CROSS JOIN mail ON mail.id = words.rowid \
+                     WHERE words MATCH ?1 AND words.rowid >= ?3 AND words.rowid < ?4",
             ),
             (None, Some(account)) => write_to(
                 &mut select,
                 format_args!(
                     "party CROSS JOIN mail ON mail.id = party.mail \
-                     WHERE ?1 IS NULL AND party.account = {} AND party.mail >= {low} \
-                     AND party.mail < {before}",
+                     WHERE ?1 IS NULL AND party.account = {} AND party.mail >= ?3 \
+                     AND party.mail < ?4",
                     account.0.cast_signed()
                 ),
             ),
-            (None, None) => write_to(
-                &mut select,
-                format_args!("mail WHERE ?1 IS NULL AND mail.id >= {low} AND mail.id < {before}"),
-            ),
+            (None, None) => {
+                select.push_str("mail WHERE ?1 IS NULL AND mail.id >= ?3 AND mail.id < ?4");
+            }
         }
         for condition in &self.conditions {
             write_to(&mut select, format_args!(" AND ({condition})"));
@@ -234,12 +230,15 @@ impl Ready {
             (None, Some(_)) => " ORDER BY party.mail DESC",
             (None, None) => " ORDER BY mail.id DESC",
         });
-        write_to(&mut select, format_args!(" LIMIT {count_max}"));
+        select.push_str(" LIMIT ?5");
         let mut statement = sql.prepare_cached(&select)?;
         statement.raw_bind_parameter(1, self.words.as_deref())?;
         if let Some(without) = &self.without {
             statement.raw_bind_parameter(2, without)?;
         }
+        statement.raw_bind_parameter(3, low)?;
+        statement.raw_bind_parameter(4, before)?;
+        statement.raw_bind_parameter(5, i64::try_from(count_max).unwrap_or(i64::MAX))?;
         let mut rows = statement.raw_query();
         let mut mails = Vec::new();
         while let Some(row) = rows.next()? {

@@ -106,7 +106,12 @@ fn all<'a>(
 ) -> Result<String, Unreadable> {
     let mut text = String::new();
     for entry in entries.take(limits.pages_max) {
-        let xml = zip.unpack(entry)?;
+        let xml = match zip.unpack(entry) {
+            Ok(xml) => xml,
+            // A broken part hides none of the others.
+            Err(_) if !text.is_empty() => continue,
+            Err(error) => return Err(error),
+        };
         read(&xml, words, limits, &mut text);
         if text.len() >= limits.text_bytes_max {
             break;

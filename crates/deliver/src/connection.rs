@@ -151,20 +151,30 @@ impl<Q: Queue> Drop for Drained<'_, Q> {
 impl<Q: Queue> Slot<Q> {
     /// What keeps mail from these hosts for now.
     fn wait(&self, places: &[Guarded]) -> Option<Wait> {
+        let rates = &self.runner.rates;
+        if !rates.is_on() {
+            return None;
+        }
         let names = places.iter().map(|at| at.place.host.to_string().to_ascii_lowercase());
         let hosts: Vec<String> = names.collect();
         let address = places.iter().find_map(|at| at.place.addresses.first());
         let is_direct = !matches!(self.key.hop, NextHop::Relay(_));
-        let source = address.filter(|_| is_direct).and_then(|to| net::source_towards(*to));
-        self.runner.rates.wait(Way { hosts: &hosts, source }, self.runner.clock.now())
+        let counts = is_direct && rates.warms_up();
+        let source = address.filter(|_| counts).and_then(|to| net::source_towards(*to));
+        rates.wait(Way { hosts: &hosts, source }, self.runner.clock.now())
     }
 
     /// Whether the hosts of a plan bear this connection too.
     fn is_welcome(&self, places: &[Guarded]) -> bool {
         let hosts: Vec<String> = places.iter().map(|at| at.place.host.to_string()).collect();
-        let limit = self.host_limit(&hosts).and_then(|limit| limit.connections);
-        let site = (&site(&self.key, &hosts), way(&self.key, places));
-        self.runner.desk.at_site(&self.key, site, limit)
+        let limit = self.host_limit(&hosts).filter(|limit| limit.connections.is_some());
+        // A limit is for all hosts that it names together, whichever of them a domain has.
+        let site = match limit {
+            Some(limit) => limit.hosts.as_str().into(),
+            None => site(&self.key, &hosts),
+        };
+        let connections = limit.and_then(|limit| limit.connections);
+        self.runner.desk.at_site(&self.key, (&site, way(&self.key, places)), connections)
     }
 
     fn host_limit(&self, hosts: &[String]) -> Option<&HostLimit> {

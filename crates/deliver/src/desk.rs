@@ -1,12 +1,14 @@
 mod sharing;
+mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail_types::{CustodyId, Priority, Timestamp};
 use route::Class;
 use tokio::sync::Notify;
+use waiting::Waiting;
 
 use crate::Settings;
 use crate::asked::Asked;
@@ -80,8 +82,8 @@ struct Limits {
 #[derive(Default)]
 struct State {
     lines: HashMap<Key, Line>,
-    /// Lines that want a connection while there are as many as there may be, in turn.
-    waiting: VecDeque<Key>,
+    /// Lines that want a connection while there are as many as there may be.
+    waiting: Waiting,
     connections: usize,
     items: usize,
     orphans: Vec<Orphan>,
@@ -307,24 +309,21 @@ impl Desk {
         if !wants {
             return false;
         }
-        let site_is_full = line.site.as_ref().is_some_and(|site| !windows.has_room(site, per_site));
-        if (full || site_is_full) && !line.waits {
-            line.waits = true;
-            waiting.push_back(key.clone());
-        }
-        if site_is_full {
-            // An idle connection to the same hosts makes room.
-            let site = line.site.clone();
-            if let Some(line) = lines.values_mut().find(|line| line.idle > 0 && line.site == site) {
-                line.idle -= 1;
-                line.sent_away += 1;
-                line.wake.notify_one();
+        let full_site = line.site.clone().filter(|site| !windows.has_room(site, per_site));
+        if full || full_site.is_some() {
+            if line.waits {
+                // Whoever could make room for it was sent away when it began to wait.
+                return false;
             }
-            return false;
-        }
-        if full {
-            // An idle connection elsewhere makes room.
-            if let Some(line) = lines.values_mut().find(|line| line.idle > 0) {
+            line.waits = true;
+            match &full_site {
+                Some(site) => waiting.for_site(site, key),
+                None => waiting.for_any(key),
+            }
+            // An idle connection makes room: to the same hosts, or elsewhere.
+            let makes_room =
+                |line: &&mut Line| line.idle > 0 && (full_site.is_none() || line.site == full_site);
+            if let Some(line) = lines.values_mut().find(makes_room) {
                 line.idle -= 1;
                 line.sent_away += 1;
                 line.wake.notify_one();
@@ -362,8 +361,9 @@ impl Desk {
     /// What a connection without mail does; one that is to wait counts as idle from now on.
     pub(crate) fn begin_idle(&self, key: &Key) -> Idle {
         let mut state = self.state();
-        let make_room = !state.waiting.is_empty() || state.stopping;
-        let Some(line) = state.lines.get_mut(key) else { return Idle::Leave };
+        let State { lines, waiting, stopping, .. } = &mut *state;
+        let Some(line) = lines.get_mut(key) else { return Idle::Leave };
+        let make_room = *stopping || waiting.is_waited_for(line.site.as_ref());
         match (line.jobs.is_empty(), make_room) {
             (_, true) => Idle::Leave,
             (false, false) => Idle::Work,
@@ -410,16 +410,7 @@ impl Desk {
         let mut start = Vec::new();
         if !state.stopping {
             // Those who wait come first, so that one busy destination does not keep all.
-            for _ in 0..state.waiting.len() {
-                let Some(next) = state.waiting.pop_front() else { break };
-                if let Some(line) = state.lines.get_mut(&next) {
-                    line.waits = false;
-                }
-                if self.may_connect(&mut state, &next, now) {
-                    start.push(next);
-                    break;
-                }
-            }
+            start.extend(self.start_waiting(&mut state, key, now));
             if self.may_connect(&mut state, key, now) {
                 start.push(key.clone());
             }
@@ -507,7 +498,14 @@ impl Desk {
             // Whoever is left out here is found anew at its next look-up.
             let State { lines, sisters, .. } = &mut *state;
             sisters.retain(|_, keys| {
-                keys.retain(|key| lines.get(key).is_some_and(|line| !idle(line)));
+                keys.retain(|key| {
+                    let Some(line) = lines.get_mut(key) else { return false };
+                    if idle(line) {
+                        // Or its next look-up would find that nothing has changed.
+                        line.way = None;
+                    }
+                    line.way.is_some()
+                });
                 !keys.is_empty()
             });
             lines.retain(|_, line| !idle(line) || paused(line));

@@ -162,9 +162,14 @@ impl<Q: Queue> Runner<Q> {
     /// Nothing goes there until the wait is over: its mail waits in the queue, with these jobs.
     pub(crate) async fn hold_back(&self, hop: &NextHop, wait: Wait, mut jobs: Vec<Job>) {
         tracing::debug!(%hop, %wait, "mail waits");
-        jobs.extend(self.desk.hold_back(hop, wait));
+        let (lying, is_kept) = self.desk.hold_back(hop, wait.clone());
+        jobs.extend(lying);
+        let now = self.clock.now();
         for job in jobs {
-            self.return_to_queue(job).await;
+            match is_kept {
+                true => self.return_to_queue(job).await,
+                false => self.tell_late(&job.key, job.items, Some(&wait), now).await,
+            }
         }
     }
 

@@ -151,7 +151,18 @@ pub(crate) fn is_late(settings: &Settings, item: &Item, now: Timestamp) -> bool 
 
 /// When mail that was not delivered goes back to its sender.
 pub(crate) fn end_of(settings: &Settings, item: &Item) -> Timestamp {
-    let end = item.since.after(settings.schedule.lifetime);
+    end_after(settings, item, item.attempts)
+}
+
+/// The same after so many attempts. What came to its first one late, because a rate, a pause or a
+/// stop of ours kept it, gets as many as others have had by then, for one lifetime more: a host that
+/// greylists would never have it otherwise.
+pub(crate) fn end_after(settings: &Settings, item: &Item, attempts: u32) -> Timestamp {
+    let schedule = &settings.schedule;
+    let mut end = item.since.after(schedule.lifetime);
+    if attempts > 0 && attempts < schedule.tries_least() {
+        end = end.after(schedule.lifetime);
+    }
     match item.mail.deliver_by {
         Some(by) if by.mode == ByMode::Return => end.min(by.at),
         Some(_) | None => end,

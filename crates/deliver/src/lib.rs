@@ -184,8 +184,8 @@ impl<Q: Queue> Runner<Q> {
 
     /// What mail for this host waits for, besides its due time.
     #[must_use]
-    pub fn wait_of(&self, to: &mail_types::Host) -> Option<Wait> {
-        self.desk.wait_of(&self.next_hop(to), self.clock.now())
+    pub fn wait_of(&self, to: &mail_types::Host, relay: Option<&route::Relay>) -> Option<Wait> {
+        self.desk.wait_of(&self.hop(to, relay), self.clock.now())
     }
 
     /// Connections now, those being made included.

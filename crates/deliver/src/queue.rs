@@ -356,6 +356,15 @@ pub enum Outcome {
         /// Whether the sender is told.
         notice: Notice,
     },
+    /// It was not tried: a limit of ours keeps it. No attempt.
+    Waits {
+        /// For what, in plain words.
+        reason: String,
+        /// When it is looked at again.
+        due: Timestamp,
+        /// The report tells the sender of the delay.
+        reported: bool,
+    },
 }
 
 /// Whether the sender is told of a failure.

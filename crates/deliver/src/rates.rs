@@ -129,6 +129,16 @@ impl Rates {
         Self { limits, warm_up: settings.warm_up, is_on, state }
     }
 
+    /// Whether anything is limited at all.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Whether our own addresses count.
+    pub(crate) const fn warms_up(&self) -> bool {
+        self.warm_up.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Counts are whole at every moment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,7 +175,10 @@ impl Rates {
         if !self.is_on {
             return None;
         }
-        let mut state = self.state();
+        self.wait_in(&mut self.state(), way, now)
+    }
+
+    fn wait_in(&self, state: &mut State, way: Way<'_>, now: Timestamp) -> Option<Wait> {
         let by_host = self.limit_of(way.hosts).and_then(|place| {
             let limit = &self.limits[place];
             let rates = [(limit.per_minute, "a minute"), (limit.per_hour, "an hour")];
@@ -195,10 +208,11 @@ impl Rates {
         if !self.is_on {
             return Ok(());
         }
-        if let Some(wait) = self.wait(way, now) {
+        // Under one lock: two that look at once would both find the last place free.
+        let mut state = self.state();
+        if let Some(wait) = self.wait_in(&mut state, way, now) {
             return Err(wait);
         }
-        let mut state = self.state();
         if let Some(place) = self.limit_of(way.hosts) {
             state.windows[place].iter_mut().for_each(|window| window.add(now, 1));
         }

@@ -8,7 +8,7 @@ use message::MailDate;
 use message::dsn::{Action, Reader, Recipient, Report as Dsn, Returned};
 use route::{Class, Next};
 
-use crate::late::{due_within, end_of, tells_of_relay, too_late};
+use crate::late::{due_within, end_after, end_of, tells_of_relay, too_late};
 use crate::queue::{Attempt, Item, Mail, Notice, Notify, Outcome, Queue, Report};
 use crate::rates::Wait;
 use crate::setback::Setback;
@@ -127,7 +127,8 @@ impl<Q: Queue> Runner<Q> {
                 reported: false,
                 may_be_duplicate: item.uncertain,
             },
-            Fate::Failed(_) | Fate::Waits(_) | Fate::TooLate => Outcome::Deferred {
+            Fate::Waits(_) => Outcome::Waits { reason: reason(), due, reported: false },
+            Fate::Failed(_) | Fate::TooLate => Outcome::Deferred {
                 reason: reason(),
                 status: EnhancedStatus::new(4, 3, 0),
                 reply: None,
@@ -164,7 +165,7 @@ impl<Q: Queue> Runner<Q> {
                         reason.push_str(&format!("; was {meant} meant?"));
                     }
                 }
-                Outcome::Deferred { .. } | Outcome::Uncertain { .. } => {}
+                Outcome::Deferred { .. } | Outcome::Uncertain { .. } | Outcome::Waits { .. } => {}
             }
         }
     }
@@ -266,12 +267,17 @@ impl<Q: Queue> Runner<Q> {
             Outcome::Deferred { reason, status, reply, reported: true, .. } => {
                 (Action::Delayed, *status, reply.as_ref(), reason.as_str())
             }
+            // RFC 3463 §3.5: X.4.5, mail system congestion.
+            Outcome::Waits { reason, reported: true, .. } => {
+                (Action::Delayed, EnhancedStatus::new(4, 4, 5), None, reason.as_str())
+            }
             Outcome::Returned { reason, status, reply, notice: Notice::Reported } => {
                 (Action::Failed, *status, reply.as_ref(), reason.as_str())
             }
             Outcome::Relayed { .. }
             | Outcome::Deferred { .. }
             | Outcome::Uncertain { .. }
+            | Outcome::Waits { .. }
             | Outcome::Returned { notice: Notice::NullReversePath | Notice::NotWanted, .. } => {
                 return None;
             }
@@ -295,11 +301,16 @@ fn decide(
 ) -> Outcome {
     let next = || {
         let attempts = item.attempts.saturating_add(1);
-        match settings.schedule.next(attempts, item.since, now, random) {
-            Next::Due(_) if now >= end_of(settings, item) => Next::GiveUp,
-            Next::Due(due) => Next::Due(due_within(item, due, now)),
-            Next::GiveUp => Next::GiveUp,
+        if now >= end_after(settings, item, attempts) {
+            return Next::GiveUp;
         }
+        Next::Due(match settings.schedule.next(attempts, item.since, now, random) {
+            Next::Due(due) => due_within(item, due, now),
+            // It began late.
+            Next::GiveUp => {
+                due_within(item, now.after(settings.schedule.wait(attempts, random)), now)
+            }
+        })
     };
     match fate {
         Fate::Relayed(reply) => Outcome::Relayed {
@@ -346,12 +357,15 @@ fn decide(
             reply: None,
             notice: notice(item),
         },
-        Fate::Waits(wait) => Outcome::Deferred {
-            reason: format!("it was not tried yet: it waits for {}", wait.what),
-            // RFC 3463 §3.5: X.4.5, mail system congestion.
-            status: EnhancedStatus::new(4, 4, 5),
-            reply: None,
-            due: due_within(item, wait.until, now).min(end_of(settings, item)),
+        Fate::Waits(wait) => Outcome::Waits {
+            reason: match item.attempts {
+                0 => format!("it was not tried yet: it waits for {}", wait.what),
+                _ => format!("it is tried again later: it waits for {}", wait.what),
+            },
+            due: [Some(end_of(settings, item)), warning_at(settings, item, now)]
+                .into_iter()
+                .flatten()
+                .fold(due_within(item, wait.until, now), Timestamp::min),
             reported: warning_is_due(settings, item, now),
         },
     }
@@ -371,6 +385,12 @@ pub(crate) fn warning_is_due(settings: &Settings, item: &Item, now: Timestamp) -
         Some(_) | None => settings.schedule.warning_due(item.since),
     };
     !item.warned && due.is_some_and(|due| now >= due) && wants_delay(item)
+}
+
+/// When that will be, where it is not yet.
+fn warning_at(settings: &Settings, item: &Item, now: Timestamp) -> Option<Timestamp> {
+    let at = settings.schedule.warning_due(item.since).filter(|at| *at > now);
+    at.filter(|_| !item.warned && wants_delay(item))
 }
 
 /// RFC 3463 §3.5: X.4.7, delivery time expired.

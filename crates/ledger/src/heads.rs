@@ -202,7 +202,19 @@ pub fn cut_heads(dir: &Path, records: RecordSeq) -> Result<(), LedgerError> {
     if beyond.is_empty() {
         return Ok(());
     }
-    files::replace(&paths.0.join("beyond"), beyond.as_bytes(), Durable::Yes)?;
+    // What was cut before is evidence, too; where a power cut had this begin anew, it is there.
+    let path = paths.0.join("beyond");
+    let before = match std::fs::read_to_string(&path) {
+        Ok(before) => before,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(io("read the heads cut before")(error)),
+    };
+    if !before.ends_with(&beyond) {
+        beyond.insert_str(0, &before);
+    } else {
+        beyond = before;
+    }
+    files::replace(&path, beyond.as_bytes(), Durable::Yes)?;
     files::replace(&paths.history(), kept.as_bytes(), Durable::Yes)?;
     if latest_is_later {
         files::replace(&paths.latest(), b"", Durable::Yes)?;

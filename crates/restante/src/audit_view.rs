@@ -63,6 +63,7 @@ fn sentence(entry: &Entry, store: &Store, directory: &Directory) -> String {
         Record::AccountRestored { account: id } => {
             format!("brought the account {} back", account(*id))
         }
+        Record::Accepted(_) => "put a message into a mailbox".to_owned(),
         Record::Restored { messages, .. } => {
             format!("put messages back into a mailbox ({})", messages.len())
         }
@@ -158,6 +159,6 @@ fn operator_act(act: &OperatorAct, name: &str) -> String {
             format!("made token {token} of operator {name} worthless")
         }
         OperatorAct::SignedIn { ip, agent } => format!("{name} signed in from {ip} ({agent})"),
-        OperatorAct::SignedOut { ip } => format!("{name} signed out from {ip}"),
+        OperatorAct::SignedOut { ip } => format!("ended a session of {name} from {ip}"),
     }
 }

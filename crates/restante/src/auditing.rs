@@ -8,7 +8,7 @@ use config::Config;
 use mail_types::Timestamp;
 use net::Stop;
 use serde_json::{Map, Value, json};
-use store::{Audit, Auditor, Store};
+use store::{Audit, Auditor, Store, TooOld};
 
 use crate::control;
 use crate::data_dir::DataDir;
@@ -25,21 +25,39 @@ const LOOKS_MAX: u32 = 1_000_000;
 /// What it found last.
 pub struct Auditing {
     store: Store,
-    /// From acceptance until mail must be out of the queue.
-    in_queue_max: Duration,
+    in_queue: InQueue,
     found: Mutex<Option<(Timestamp, Audit)>>,
 }
 
-/// From acceptance until mail must be out of the queue: its lifetime, and the wait that it may end in.
-fn in_queue_max(config: &Config) -> Duration {
-    let wait = config.queue.retry_schedule.iter().max().copied().unwrap_or_default();
-    config.queue.lifetime + wait * 2 + SLACK
+/// How long mail may be in the queue.
+#[derive(Clone, Copy, Debug)]
+struct InQueue {
+    /// From acceptance until it must be out: its lifetime, and the wait that it may end in.
+    max: Duration,
+    /// The same of what came to its first attempt late, and had fewer than so many.
+    late_max: Duration,
+    tries_least: u32,
+}
+
+impl InQueue {
+    fn new(config: &Config) -> Self {
+        let (waits, lifetime) = (config.queue.retry_schedule.clone(), config.queue.lifetime);
+        let wait = waits.iter().max().copied().unwrap_or_default();
+        let max = lifetime + wait * 2 + SLACK;
+        let schedule = route::Schedule { waits, lifetime, ..route::Schedule::default() };
+        Self { max, late_max: max + lifetime, tries_least: schedule.tries_least() }
+    }
+
+    fn too_old(self, now: Timestamp) -> TooOld {
+        let (before, late_before) = (before(now, self.max), before(now, self.late_max));
+        TooOld { before, tries_least: self.tries_least, late_before }
+    }
 }
 
 impl Auditing {
     pub fn new(config: &Config, store: &Store) -> Arc<Self> {
-        let in_queue_max = in_queue_max(config);
-        Arc::new(Self { store: store.clone(), in_queue_max, found: Mutex::new(None) })
+        let in_queue = InQueue::new(config);
+        Arc::new(Self { store: store.clone(), in_queue, found: Mutex::new(None) })
     }
 
     /// Looks every minute, until the stop.
@@ -64,7 +82,7 @@ impl Auditing {
 
     fn look(&self, auditor: &mut Auditor) {
         let now = net::now();
-        match self.store.audit(auditor, before(now, self.in_queue_max)) {
+        match self.store.audit(auditor, self.in_queue.too_old(now)) {
             Ok(audit) => {
                 tell(&audit);
                 *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, audit));
@@ -113,8 +131,14 @@ fn view(audit: &Audit) -> Value {
     })
 }
 
-/// One whole round, now.
-pub fn whole(store: &Store, too_old: Timestamp) -> Result<Value, Failure> {
+/// One whole round, now; the times in milliseconds.
+pub fn whole(
+    store: &Store,
+    (before, late_before): (i64, i64),
+    tries_least: u32,
+) -> Result<Value, Failure> {
+    let (before, late_before) = (Timestamp(before), Timestamp(late_before));
+    let too_old = TooOld { before, tries_least, late_before };
     let mut auditor = Auditor::default();
     for _ in 0..LOOKS_MAX {
         let audit = store.audit(&mut auditor, too_old)?;
@@ -127,8 +151,9 @@ pub fn whole(store: &Store, too_old: Timestamp) -> Result<Value, Failure> {
 
 /// `restante verify --online`.
 pub fn online(data: &DataDir, config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
-    let too_old = before(net::now(), in_queue_max(config)).millis();
-    let found = control::ask(data, Request::Audit { too_old })?;
+    let TooOld { before, tries_least, late_before } = InQueue::new(config).too_old(net::now());
+    let (too_old, late) = (before.millis(), late_before.millis());
+    let found = control::ask(data, Request::Audit { too_old, tries_least, late })?;
     let wrong = ["unaccounted", "overdue"].map(|name| found[name].as_u64().unwrap_or(1));
     if as_json {
         show::json(&found);

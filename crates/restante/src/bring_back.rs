@@ -47,7 +47,8 @@ pub fn bring_back(
 pub fn put(store: &Store, actor: Actor, seen: &Seen, into: &Into<'_>) -> Result<Value, Failure> {
     let receipt = seen.story.facts.receipt.to_string();
     let places = seen.places.iter().map(|lies| (lies.mailbox, lies.uid)).collect();
-    let brought = store.bring_back(actor, places, into.account, into.mailbox.to_owned()).wait()?;
+    let brought =
+        store.bring_back(actor.clone(), places, into.account, into.mailbox.to_owned()).wait()?;
     let uid = match brought {
         BroughtBack::WasThere(uid) => {
             return Ok(json!({ "receipt": receipt, "uid": uid.get(), "was_there": true }));
@@ -56,7 +57,7 @@ pub fn put(store: &Store, actor: Actor, seen: &Seen, into: &Into<'_>) -> Result<
         // It was never in a mailbox of the account's, or never in any: held, sent, another's.
         BroughtBack::NowhereNear => {
             let body = store.body(&seen.story.facts)?;
-            put_anew(store, &seen.story, &body, into)?
+            put_anew(store, actor, &seen.story, &body, into)?
         }
     };
     Ok(json!({ "receipt": receipt, "uid": uid, "was_there": false }))
@@ -64,6 +65,7 @@ pub fn put(store: &Store, actor: Actor, seen: &Seen, into: &Into<'_>) -> Result<
 
 fn put_anew(
     store: &Store,
+    actor: Actor,
     story: &store::Story,
     body: &[u8],
     into: &Into<'_>,
@@ -89,7 +91,7 @@ fn put_anew(
         replaces: None,
         room: None,
     };
-    let appended = store.append(append).wait()?;
+    let appended = store.append_by(append, actor).wait()?;
     let uid = appended.and_then(|appended| appended.uids.first().map(|uid| uid.get()));
     uid.ok_or_else(|| Failure { what: "the mailbox is gone".to_owned(), mend: None })
 }

@@ -33,6 +33,8 @@ use crate::{queue_waits, tls};
 
 /// Bytes of one request.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
+/// Between two tries to take connections where the system refuses.
+const TAKE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The socket while it listens.
 pub struct Listening {
@@ -107,9 +109,10 @@ pub fn listen(path: &Path, store: Store, parts: Parts) -> anyhow::Result<Listeni
                         }
                     });
                 }
+                // Out of descriptors or memory: it passes, and whoever asks then wants to know why.
                 Err(error) => {
-                    tracing::error!(%error, "the control socket failed");
-                    return;
+                    tracing::error!(%error, "the control socket takes nobody now");
+                    tokio::time::sleep(TAKE_AGAIN).await;
                 }
             }
         }
@@ -197,7 +200,7 @@ pub async fn done(
             return points.unwrap_or_else(|_| Err(bug()));
         }
         Request::Operator { ask } => {
-            if let Some(answer) = operator_command::sessions(sessions, store, &ask) {
+            if let Some(answer) = operator_command::sessions(sessions, store, &actor, &ask).await {
                 return answer;
             }
             return work(store, Request::Operator { ask }, actor).await;
@@ -222,7 +225,7 @@ pub async fn done(
     let is_flow = matches!(request, Request::Flow { .. });
     let mut result = work(store, request, actor).await;
     if asks_queue && let Ok(answer) = &mut result {
-        queue_waits::tell(answer, |to| runner.wait_of(to));
+        queue_waits::tell(answer, |to, relay| runner.wait_of(to, relay));
     }
     if changes_queue {
         // What lies ready to be sent is not what it was.

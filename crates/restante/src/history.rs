@@ -89,7 +89,9 @@ struct Which {
 }
 
 /// The same for the control socket.
+// A misspelt member would leave it out, and mean more than was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     account: Option<Address>,
     mailbox: Option<String>,
@@ -212,15 +214,10 @@ impl History {
 impl Undo {
     pub fn request(self) -> anyhow::Result<Request> {
         let filter = Filter { redo: self.redo, ..self.which.filter()? };
-        let narrow = Filter { since: None, until: None, ..filter.clone() };
         anyhow::ensure!(
             self.acts.is_empty() != (filter == Filter::default()),
             "name acts by their numbers, or say whose with --session, --ip, --by or --account \
              (see --help)"
-        );
-        anyhow::ensure!(
-            !self.acts.is_empty() || narrow != Filter::default(),
-            "a time alone would take back what everybody did: add --session, --ip, --by or --account"
         );
         let filter = self.acts.is_empty().then_some(filter);
         Ok(Request::Acts { ask: Ask::Undo { acts: self.acts, filter, dry_run: self.dry_run } })
@@ -234,6 +231,17 @@ pub fn account(directory: &Directory, address: &Address) -> Result<AccountId, Fa
 }
 
 impl Filter {
+    fn check_says_whose(&self) -> Result<(), Failure> {
+        let narrow = Self { since: None, until: None, ..self.clone() };
+        if narrow != Self::default() {
+            return Ok(());
+        }
+        Err(Failure {
+            what: "a time alone would take back what everybody did".to_owned(),
+            mend: Some("add --session, --ip, --by or --account".to_owned()),
+        })
+    }
+
     fn read(&self, store: &Store) -> Result<ActFilter, Failure> {
         let directory = store.directory();
         let account = |address: &Option<Address>| {
@@ -293,6 +301,7 @@ fn undo(
     let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
         // An undo that is taken back holds itself.
         Some(filter) => {
+            filter.check_says_whose()?;
             (vec![ActFilter { standing: filter.redo.is_empty(), ..filter.read(store)? }], true)
         }
         None => {

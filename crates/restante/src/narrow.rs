@@ -19,8 +19,9 @@ pub fn rows(answer: Value, name: &str, domains: &[Domain]) -> Value {
     Value::Array(rows.into_iter().filter(is_own).collect())
 }
 
-/// A story as far as it is one of the domains': whole where one of their accounts has sent the
-/// message; else with their recipients alone; none where it has none of them.
+/// A story as far as it is one of the domains': with all its recipients where one of their accounts has
+/// sent the message; else with their recipients alone; none where it has none of them. What others do
+/// in their mailboxes is not told.
 pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Option<Story> {
     let own = |address: &Address| address.domain().is_some_and(|domain| domains.contains(domain));
     let own_account = |id| directory.account(id).is_some_and(|account| own(&account.address));
@@ -33,10 +34,7 @@ pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Opt
         | Source::Report { .. }
         | Source::PeriodReport => false,
     };
-    if brought {
-        return Some(story);
-    }
-    story.accepted.custodies.retain(|custody| own(&custody.recipient));
+    story.accepted.custodies.retain(|custody| brought || own(&custody.recipient));
     let kept: Vec<_> = story.accepted.custodies.iter().map(|custody| custody.custody).collect();
     if kept.is_empty() {
         return None;
@@ -72,4 +70,29 @@ pub fn story(mut story: Story, domains: &[Domain], directory: &Directory) -> Opt
         }
     }
     Some(story)
+}
+
+/// A story for whoever sent the message: what became of it on its way, and nothing of what others do
+/// with theirs, or of who looked at it.
+pub fn to_sender(mut story: Story) -> Story {
+    story.events.retain(|event| is_of_the_way(&event.entry.record));
+    for custody in &mut story.custodies {
+        custody.delivered = None;
+    }
+    story
+}
+
+const fn is_of_the_way(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::AttemptBegun { .. }
+            | Record::AttemptDropped { .. }
+            | Record::Attempted { .. }
+            | Record::Tried(_)
+            | Record::Judged(_)
+            | Record::Reported(_)
+            | Record::PrioritySet { .. }
+            | Record::FutureRelease { .. }
+            | Record::DeliverBy { .. }
+    )
 }

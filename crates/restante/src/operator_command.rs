@@ -260,29 +260,16 @@ pub fn perform(store: &Store, ask: Ask, actor: Actor) -> Result<Value, Failure> 
 }
 
 /// Does in the running server what concerns sessions.
-pub fn sessions(
+pub async fn sessions(
     sessions: &web::Sessions,
     store: &Store,
+    actor: &Actor,
     ask: &Ask,
 ) -> Option<Result<Value, Failure>> {
-    let missing = |what: String| Failure { what, mend: None };
     match ask {
         Ask::Sessions => Some(Ok(sessions.view(&store.directory(), net::now()))),
-        Ask::EndSession { session } => Some(match sessions.end(*session) {
-            Some(operator) => {
-                let directory = store.directory();
-                let name = directory.operator_of(operator).map_or("nobody", |one| &one.name);
-                Ok(did(format!("session {session} of {name} is over")))
-            }
-            None => Err(missing(format!("there is no session {session}"))),
-        }),
-        Ask::EndSessionsOf { name } => Some(match store.directory().operator(name) {
-            Some(operator) => {
-                let ended = sessions.end_all_of(operator.id);
-                Ok(did(format!("{ended} sessions of {name} are over")))
-            }
-            None => Err(missing(format!("operator {name} does not exist"))),
-        }),
+        Ask::EndSession { session } => Some(end_one(sessions, store, actor, *session).await),
+        Ask::EndSessionsOf { name } => Some(end_all(sessions, store, actor, name).await),
         Ask::Add { .. }
         | Ask::Password { .. }
         | Ask::Role { .. }
@@ -292,6 +279,36 @@ pub fn sessions(
         | Ask::TokenAdd { .. }
         | Ask::TokenRemove { .. } => None,
     }
+}
+
+async fn end_one(
+    sessions: &web::Sessions,
+    store: &Store,
+    actor: &Actor,
+    session: u64,
+) -> Result<Value, Failure> {
+    let missing = || Failure { what: format!("there is no session {session}"), mend: None };
+    let (operator, ip) = sessions.end(session).ok_or_else(missing)?;
+    let name = store.directory().operator_of(operator).map(|one| one.name.to_string());
+    let Some(name) = name else { return Ok(did(format!("session {session} is over"))) };
+    store.change_operator(actor.clone(), &name, OperatorAct::SignedOut { ip }).await?;
+    Ok(did(format!("session {session} of {name} is over")))
+}
+
+async fn end_all(
+    sessions: &web::Sessions,
+    store: &Store,
+    actor: &Actor,
+    name: &str,
+) -> Result<Value, Failure> {
+    let operator = store.directory().operator(name).map(|operator| operator.id);
+    let missing = || Failure { what: format!("operator {name} does not exist"), mend: None };
+    let ended = sessions.end_all_of(operator.ok_or_else(missing)?);
+    for ip in &ended {
+        let act = OperatorAct::SignedOut { ip: *ip };
+        store.change_operator(actor.clone(), name, act).await?;
+    }
+    Ok(did(format!("{} sessions of {name} are over", ended.len())))
 }
 
 fn change(store: &Store, actor: Actor, name: &str, act: OperatorAct) -> Result<(), Failure> {

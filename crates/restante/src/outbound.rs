@@ -198,10 +198,19 @@ impl Outbound {
 
 /// The domain that leads a message of somebody outside out again by an alias: it answers for it, in
 /// the reverse-path and by its seal.
-fn forwarder(item: &QueueItem) -> Option<&Domain> {
+fn forwarder<'a>(item: &'a QueueItem, directory: &Directory) -> Option<&'a Domain> {
     let accepted = &item.mail.accepted;
     if dkim_signing::is_ours(&accepted.source) {
         return None;
+    }
+    // Held before the alias was looked at, or sent elsewhere by an operator: the address that it
+    // came for leads out.
+    let came_for = &accepted.custodies[item.place].recipient;
+    if item.recipient != *came_for
+        && let Some(domain) = came_for.domain()
+        && directory.is_local(domain)
+    {
+        return Some(domain);
     }
     let alias = accepted.custodies.iter().find(|custody| match &custody.fate {
         store::Fate::Expanded { into } => into.contains(&item.custody),
@@ -233,7 +242,7 @@ impl Open {
         let front = |kind| Front { kind, made: None };
         if dkim_signing::is_ours(&accepted.source) {
             self.fronts.entry(mail).or_insert_with(|| front(FrontKind::Signatures));
-        } else if let Some(domain) = forwarder(item) {
+        } else if let Some(domain) = forwarder(item, directory) {
             let path = || directory.forwarding_path(mail, &accepted.reverse_path, domain, now);
             self.forwarded.entry(mail).or_insert_with(path);
             let seal = || front(FrontKind::Seal(domain.clone()));
@@ -551,6 +560,9 @@ fn settled_of(custody: CustodyId, peer: Option<Peer>, outcome: deliver::Outcome)
         }
         deliver::Outcome::Deferred { reason, status, reply, due, reported } => {
             (store::Outcome::Deferred { reason, status, reply, due, report: None }, reported)
+        }
+        deliver::Outcome::Waits { reason, due, reported } => {
+            (store::Outcome::Waits { reason, due, report: None }, reported)
         }
         deliver::Outcome::Uncertain { reason, due } => {
             (store::Outcome::Uncertain { reason, due }, false)

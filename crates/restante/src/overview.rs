@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mail_types::Timestamp;
+use mail_types::{MailId, Timestamp};
 use serde_json::{Value, json};
 use store::{FlowKind, Store, StoreError, WaitingFilter};
 
@@ -74,7 +74,8 @@ struct Group {
     /// Of those that wait, how many have failed at least once.
     failed: u64,
     oldest: Option<Timestamp>,
-    last_reply: Option<String>,
+    /// One that was tried, whose last reply is told where the group is shown.
+    tried: Option<MailId>,
 }
 
 /// The queue by sender and by destination; what is unlike the rest is marked.
@@ -82,7 +83,7 @@ pub fn groups(store: &Store) -> Result<Value, Failure> {
     let mut senders: BTreeMap<String, Group> = BTreeMap::new();
     let mut destinations: BTreeMap<String, Group> = BTreeMap::new();
     let mut seen = 0;
-    store.find_waiting(&WaitingFilter::default(), true, &mut |item| {
+    store.find_waiting(&WaitingFilter::default(), false, &mut |item| {
         let accepted = &item.mail.accepted;
         let sender = accepted.reverse_path.to_string();
         let host = item.recipient.host.to_string().to_lowercase();
@@ -97,16 +98,13 @@ pub fn groups(store: &Store) -> Result<Value, Failure> {
             group.bytes += accepted.body_bytes;
             let at = item.mail.facts.accepted;
             group.oldest = Some(group.oldest.map_or(at, |oldest| oldest.min(at)));
-            if let Some(last) = &item.last {
-                group.last_reply = Some(last.said.clone());
-            }
         }
         seen += 1;
         seen < ITEMS_MAX
     })?;
     Ok(json!({
-        "senders": told(&senders, Of::Senders),
-        "destinations": told(&destinations, Of::Destinations),
+        "senders": told(store, &senders, Of::Senders)?,
+        "destinations": told(store, &destinations, Of::Destinations)?,
         "all": seen,
     }))
 }
@@ -124,7 +122,7 @@ const SENDER_TIMES: u64 = 10;
 /// A destination of which so many wait, and all have failed, does not get through.
 const DESTINATION_MANY: u64 = 5;
 
-fn told(groups: &BTreeMap<String, Group>, of: Of) -> Value {
+fn told(store: &Store, groups: &BTreeMap<String, Group>, of: Of) -> Result<Value, Failure> {
     let mut counts: Vec<u64> = groups.values().map(|group| group.waiting).collect();
     counts.sort_unstable();
     let median = counts.get(counts.len() / 2).copied().unwrap_or(0).max(1);
@@ -142,16 +140,28 @@ fn told(groups: &BTreeMap<String, Group>, of: Of) -> Value {
         (unusual(group).is_none(), std::cmp::Reverse(group.waiting + group.held), *name)
     });
     let rows = all.into_iter().take(GROUPS_MAX).map(|(name, group)| {
-        json!({
+        Ok(json!({
             "name": name,
             "waiting": group.waiting,
             "held": group.held,
             "failed": group.failed,
             "bytes": group.bytes,
             "oldest": group.oldest.map(|at| at.to_string()),
-            "last_reply": group.last_reply,
+            "last_reply": last_reply(store, group)?,
             "unusual": unusual(group),
-        })
+        }))
     });
     rows.collect()
+}
+
+/// Of the groups that are shown alone: it is read from the journal.
+fn last_reply(store: &Store, group: &Group) -> Result<Option<String>, Failure> {
+    let Some(mail) = group.tried else { return Ok(None) };
+    let mut said = None;
+    let filter = WaitingFilter { mail: Some(mail), ..WaitingFilter::default() };
+    store.find_waiting(&filter, true, &mut |item| {
+        said = item.last.map(|last| last.said);
+        said.is_none()
+    })?;
+    Ok(said)
 }

@@ -20,8 +20,6 @@ const LISTED_MAX: usize = 200;
 const NAMED_MAX: u64 = 20;
 /// Stories told at most.
 const STORIES_MAX: usize = 50;
-/// Of these, those that may be another's.
-const STORIES_LOOKED_AT_MAX: usize = 1000;
 const DAY_MILLIS: i64 = 86_400_000;
 
 fn trouble(error: StoreError) -> Problem {
@@ -165,7 +163,7 @@ pub fn trace(store: &Store, account: AccountId, asked: OwnQuery) -> Result<Value
     let mut query = Query {
         message_id: asked.message_id,
         since: Some(since(asked.days)),
-        count_max: STORIES_LOOKED_AT_MAX,
+        count_max: STORIES_MAX,
         ..Query::default()
     };
     if let Some(receipt) = asked.receipt {
@@ -175,15 +173,26 @@ pub fn trace(store: &Store, account: AccountId, asked: OwnQuery) -> Result<Value
     let directory = store.directory();
     // Whom it is about, where nothing else is said: the account itself.
     let own = directory.account(account).map(|known| known.address.clone());
-    query.address = match asked.from {
+    let queries = match asked.from {
+        // Both ways, each with the account at its other end: what that address writes to others is
+        // not looked through.
         Some(from) => {
             let wrong = |_| Problem::bad_request("That is no address");
-            Some(mail_types::Address::parse(&from).map_err(wrong)?)
+            let from = Some(mail_types::Address::parse(&from).map_err(wrong)?);
+            let came = Query { sender: from.clone(), recipient: own.clone(), ..query.clone() };
+            vec![came, Query { sender: own, recipient: from, ..query }]
         }
-        None if query.receipt.is_none() && query.message_id.is_none() => own,
-        None => None,
+        None if query.receipt.is_none() && query.message_id.is_none() => {
+            vec![Query { address: own, ..query }]
+        }
+        None => vec![query],
     };
-    let found = store.trace_all(&query).map_err(trouble)?.stories;
+    let mut found = Vec::new();
+    for query in &queries {
+        found.extend(store.trace_all(query).map_err(trouble)?.stories);
+    }
+    found.sort_by_key(|story| std::cmp::Reverse(story.facts.receipt.mail));
+    found.dedup_by_key(|story| story.facts.receipt.mail);
     let mailboxes = store.mailbox_names(account).map_err(trouble)?;
     let rules = store.retention_rules().map_err(trouble)?;
     let teller = Teller { store, account, directory: &directory, mailboxes, rules };

@@ -76,9 +76,9 @@ pub fn need(request: &Request) -> Need {
             tls::Ask::Renew => ("domains", Change),
         },
         Request::AccountList | Request::AliasList | Request::TokenList => ("accounts", Look),
+        // With a new password somebody else reads the mail; an alias may lead out of the house.
+        Request::AccountPassword { .. } | Request::AliasAdd { .. } => ("accounts", Grave),
         Request::AccountAdd { .. }
-        | Request::AccountPassword { .. }
-        | Request::AliasAdd { .. }
         | Request::AliasRemove { .. }
         | Request::TokenAdd { .. }
         | Request::TokenRemove { .. } => ("accounts", Change),
@@ -88,10 +88,11 @@ pub fn need(request: &Request) -> Need {
         Request::Dkim { request: DkimRequest::List { .. } } => ("domains", Look),
         Request::Dkim { .. } => ("domains", Change),
         Request::DomainList | Request::DomainCheck { .. } | Request::RouteList => ("domains", Look),
-        Request::DomainAdd { .. }
-        | Request::DomainRemove { .. }
-        | Request::RouteAdd { .. }
-        | Request::RouteRemove { .. } => ("domains", Change),
+        // All that leaves goes there.
+        Request::RouteAdd { .. } => ("domains", Grave),
+        Request::DomainAdd { .. } | Request::DomainRemove { .. } | Request::RouteRemove { .. } => {
+            ("domains", Change)
+        }
         Request::Hook { ask } => match ask {
             hook_command::Ask::List
             | hook_command::Ask::Log { .. }
@@ -106,7 +107,10 @@ pub fn need(request: &Request) -> Need {
             ("queue", Look)
         }
         Request::QueueChange { dry_run: true, .. } => ("queue", Look),
-        Request::QueueChange { what: What::Purge { .. }, .. } => ("queue", Grave),
+        Request::QueueChange {
+            what: What::Purge { .. } | What::Reroute { .. } | What::EditRecipient { .. },
+            ..
+        } => ("queue", Grave),
         Request::QueueChange { .. } | Request::QueueUndo { .. } | Request::QueuePause { .. } => {
             ("queue", Change)
         }

@@ -98,7 +98,8 @@ pub struct Change {
 
 /// What is meant: everything given must hold.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+// A misspelt member would leave it out, and mean more than was asked.
+#[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// `all`, a receipt, a Message-ID, an address (from or to), or a domain (to)
     which: Option<String>,
@@ -187,11 +188,7 @@ impl Queue {
     pub fn request(self) -> anyhow::Result<Request> {
         let change = |what: What, change: Change| {
             let Change { filter, reason, dry_run } = change;
-            anyhow::ensure!(
-                filter != Filter::default(),
-                "say which: `all`, a receipt, a Message-ID, an address, a domain, or options like \
-                 --from (see --help)"
-            );
+            filter.check_says_which().map_err(|failure| anyhow::anyhow!(failure.what))?;
             Ok(Request::QueueChange { what, filter, reason, dry_run })
         };
         let destination = |text: String| -> anyhow::Result<Option<String>> {
@@ -242,8 +239,23 @@ impl Filter {
     }
 
     /// As the store wants it.
+    /// Nothing said is not everything: that is `all`.
+    pub fn check_says_which(&self) -> Result<(), Failure> {
+        if *self != Self::default() {
+            return Ok(());
+        }
+        Err(wrong(
+            "say which: `all`, a receipt, a Message-ID, an address, a domain, or options like \
+             --from (see --help)"
+                .to_owned(),
+        ))
+    }
+
     pub fn read(&self, store: &Store, now: Timestamp) -> Result<WaitingFilter, Failure> {
         let mut filter = WaitingFilter::default();
+        if !self.custody.is_empty() {
+            filter.custodies = Some(self.custody.iter().copied().map(CustodyId).collect());
+        }
         match self.which.as_deref().map(Which::parse).transpose().map_err(wrong)? {
             None | Some(Which::All) => {}
             Some(Which::Mail { number, .. }) => filter.mail = Some(MailId(number)),

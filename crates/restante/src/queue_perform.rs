@@ -66,6 +66,7 @@ pub fn change(
             mend: Some("see restante account list and restante alias list".to_owned()),
         });
     }
+    filter.check_says_which()?;
     let read = filter.read(store, net::now())?;
     let mut custodies: Vec<CustodyId> = Vec::new();
     let mut shown = Vec::new();

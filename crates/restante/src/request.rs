@@ -142,6 +142,10 @@ pub enum Request {
     Audit {
         /// What was accepted before this must not be queued any more, in milliseconds.
         too_old: i64,
+        /// What had fewer attempts than this came to its first one late,
+        tries_least: u32,
+        /// and must not be queued any more if it was accepted before this.
+        late: i64,
     },
     /// Take a backup into this place.
     Backup {
@@ -319,7 +323,9 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             token_add(store, actor, &address, label, &text)
         }
         Request::TokenRemove { token } => token_remove(store, actor, token),
-        Request::Audit { too_old } => crate::auditing::whole(store, Timestamp(too_old)),
+        Request::Audit { too_old, tries_least, late } => {
+            crate::auditing::whole(store, (too_old, late), tries_least)
+        }
         Request::JournalHead => Ok(crate::scrubbing::head(store)),
         // Whoever takes the request does these before.
         Request::Proof { .. }

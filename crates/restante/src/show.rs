@@ -234,12 +234,23 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             "it was empty",
         ),
         Request::QueueList { .. } => rows(
-            answer,
+            &waits_in_words(answer),
             &["receipt", "from", "to", "bytes", "state", "attempts", "next_try", "last_reply"],
             "nothing is queued",
         ),
         _ => json(answer),
     }
+}
+
+/// What waits for a limit of ours says so where its state is.
+fn waits_in_words(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    for item in answer.as_array_mut().into_iter().flatten() {
+        if item["waits_for"].is_string() {
+            item["state"] = item["waits_for"].take();
+        }
+    }
+    answer
 }
 
 /// A value as people read it.

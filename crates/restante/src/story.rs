@@ -338,7 +338,7 @@ fn account_name(id: AccountId, directory: &Directory) -> String {
 fn same_address(tried: &store::Tried, outcome: &Outcome) -> Option<std::net::IpAddr> {
     match outcome {
         Outcome::Deferred { .. } | Outcome::Uncertain { .. } => tried.tries.last()?.source,
-        Outcome::Relayed { .. } | Outcome::Returned { .. } => None,
+        Outcome::Relayed { .. } | Outcome::Returned { .. } | Outcome::Waits { .. } => None,
     }
 }
 
@@ -352,6 +352,11 @@ fn host(peer: &Peer) -> String {
         },
     };
     format!("{} [{}]:{} {security}", peer.host, peer.ip, peer.port)
+}
+
+fn told_of_delay(report: Option<MailId>) -> String {
+    let told = |report| format!("; the sender was told of the delay in {}", short_receipt(report));
+    report.map(told).unwrap_or_default()
 }
 
 fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome, reader: &str) -> String {
@@ -373,12 +378,11 @@ fn attempt(to: &str, peer: Option<&Peer>, outcome: &Outcome, reader: &str) -> St
             format!("{to}: taken{by}, which said “{reply}”{doubt}{told}")
         }
         Outcome::Deferred { reason, status, reply, due, report } => {
-            let told = report
-                .map(|report| {
-                    format!("; the sender was told of the delay in {}", short_receipt(report))
-                })
-                .unwrap_or_default();
+            let told = told_of_delay(*report);
             format!("{to}: not taken{by} ({status}): {reason}{}; next try {due}{told}", said(reply))
+        }
+        Outcome::Waits { reason, due, report } => {
+            format!("{to}: {reason}; looked at again {due}{}", told_of_delay(*report))
         }
         Outcome::Uncertain { reason, due } => {
             format!("{to}: uncertain whether taken{by}: {reason}; next try {due}")

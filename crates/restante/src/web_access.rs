@@ -150,7 +150,8 @@ impl web::Doing for Doing {
         let own = found.into_iter().find(|story| {
             matches!(story.accepted.source, Source::Submission { account: of, .. } if of == account)
         });
-        Ok(own.map(|story| crate::view::story(&story, &self.store.directory())))
+        let directory = self.store.directory();
+        Ok(own.map(|story| crate::view::story(&crate::narrow::to_sender(story), &directory)))
     }
 
     fn deleted(&self, account: AccountId, days: u32) -> Result<serde_json::Value, web::Problem> {

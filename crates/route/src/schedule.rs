@@ -60,6 +60,19 @@ impl Schedule {
         }
     }
 
+    /// Attempts that mail gets within its lifetime where only its hosts keep it waiting, at least:
+    /// each listed wait that ends before the lifetime does leads to one. What was kept from being
+    /// tried by ourselves gets as many before it is given up.
+    #[must_use]
+    pub fn tries_least(&self) -> u32 {
+        let mut waited = Duration::ZERO;
+        let in_time = self.waits.iter().take_while(|wait| {
+            waited = waited.saturating_add(**wait);
+            waited < self.lifetime
+        });
+        u32::try_from(in_time.count()).unwrap_or(u32::MAX)
+    }
+
     /// When the sender is to be told that the mail is delayed.
     #[must_use]
     pub fn warning_due(&self, accepted: Timestamp) -> Option<Timestamp> {

@@ -48,6 +48,9 @@ pub struct SignIn {
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     First,
+    /// The server asks for the name, and then for the password.
+    Name,
+    Password,
     /// The server's first message of SCRAM is due.
     Challenge,
     /// Its last is due, which begins with this.
@@ -62,8 +65,8 @@ impl fmt::Debug for SignIn {
 }
 
 impl SignIn {
-    /// The best of what is offered (names separated by spaces): SCRAM-SHA-256, else PLAIN where the
-    /// password may be told. `nonce`: fresh printable randomness without commas.
+    /// The best of what is offered (names separated by spaces): SCRAM-SHA-256, else PLAIN or LOGIN
+    /// where the password may be told. `nonce`: fresh printable randomness without commas.
     #[must_use]
     pub fn choose(offered: &str, login: &Login, nonce: &str, may_tell: bool) -> Option<Self> {
         let offers = |wanted: Mechanism| {
@@ -72,6 +75,8 @@ impl SignIn {
         let mechanism = match () {
             () if offers(Mechanism::ScramSha256) => Mechanism::ScramSha256,
             () if offers(Mechanism::Plain) && may_tell => Mechanism::Plain,
+            // Some large providers offer nothing else.
+            () if offers(Mechanism::Login) && may_tell => Mechanism::Login,
             () => return None,
         };
         Some(Self { mechanism, login: login.clone(), nonce: nonce.to_owned(), step: Step::First })
@@ -83,13 +88,17 @@ impl SignIn {
         self.mechanism.name()
     }
 
-    /// The initial response, base64.
+    /// The initial response, base64; empty where there is none.
     pub fn initial(&mut self) -> String {
         let Login { name, password } = &self.login;
         if self.mechanism == Mechanism::ScramSha256 {
             self.step = Step::Challenge;
             // RFC 5802 §6: `n`, since nothing is bound to the channel here.
             return base64_encode(format!("n,,{}", self.first_bare()).as_bytes());
+        }
+        if self.mechanism == Mechanism::Login {
+            self.step = Step::Name;
+            return String::new();
         }
         self.step = Step::Done;
         // RFC 4616 §2.
@@ -101,6 +110,18 @@ impl SignIn {
     /// # Errors
     /// See [`ClientError`]: the sign-in must not go on.
     pub fn respond(&mut self, challenge: &str) -> Result<String, ClientError> {
+        // Servers ask in words of their own, in this order.
+        match self.step {
+            Step::Name => {
+                self.step = Step::Password;
+                return Ok(base64_encode(self.login.name.as_bytes()));
+            }
+            Step::Password => {
+                self.step = Step::Done;
+                return Ok(base64_encode(self.login.password.expose().as_bytes()));
+            }
+            Step::First | Step::Challenge | Step::Verifier(_) | Step::Done => {}
+        }
         let challenge = base64_decode(challenge.trim().as_bytes());
         let challenge = challenge.map_err(|_| ClientError::Malformed)?;
         let challenge = std::str::from_utf8(&challenge).map_err(|_| ClientError::Malformed)?;
@@ -114,7 +135,7 @@ impl SignIn {
                 self.step = Step::Done;
                 Ok(String::new())
             }
-            Step::First | Step::Done => Err(ClientError::Malformed),
+            Step::First | Step::Name | Step::Password | Step::Done => Err(ClientError::Malformed),
         }
     }
 

@@ -1,7 +1,8 @@
 //! SASL sign-in (RFC 4422), the server's side: PLAIN (RFC 4616), LOGIN (the never standardised one that
 //! old mail programs still speak), SCRAM-SHA-256 (RFC 5802, RFC 7677), also bound to the TLS session
 //! (RFC 9266, RFC 5929), and tokens of an OAuth 2.0 server: OAUTHBEARER (RFC 7628) and XOAUTH2 (what
-//! was there before it); and the client's: SCRAM-SHA-256 and PLAIN. Shared by SMTP, IMAP and POP3.
+//! was there before it); and the client's: SCRAM-SHA-256, PLAIN and
+//! LOGIN. Shared by SMTP, IMAP and POP3.
 //!
 //! An [`Exchange`] takes decoded client responses and the service's answers, and says what comes
 //! next. It knows no account, opens no socket, draws no randomness (the nonce is an argument) and

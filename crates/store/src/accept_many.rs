@@ -6,6 +6,7 @@ use mail_types::{
     CustodyId, Flags, MailId, MailboxId, ModSeq, ReceiptId, ReversePath, Right, Timestamp, Uid,
 };
 
+use crate::Actor;
 use crate::accept::{Arrived, next_in, record};
 use crate::acl;
 use crate::commit::Work;
@@ -68,6 +69,13 @@ impl<D: Disk> Store<D> {
     /// also where the power goes in between. `None` where the message to be replaced is gone; then
     /// nothing is done.
     pub fn append(&self, append: Append) -> Pending<Option<Appended>> {
+        let by = append.actor.into();
+        self.append_by(append, by)
+    }
+
+    /// The same, done by somebody else than the one as whom it is allowed: what an operator brings
+    /// into a mailbox is recorded as the operator's doing.
+    pub fn append_by(&self, append: Append, by: Actor) -> Pending<Option<Appended>> {
         let id = |one: &NewMessage| ReceiptId::new(one.mail, &one.body.hash);
         let ids: Vec<ReceiptId> = append.messages.iter().map(id).collect();
         let witnessed = self.witnessed();
@@ -75,7 +83,7 @@ impl<D: Disk> Store<D> {
             move |work| {
                 witnessed?;
                 let source = Source::Append { account: append.actor.account };
-                Ok(append_all(work, append, source)?.map(|placed| (work.now, placed)))
+                Ok(append_all(work, append, source, by)?.map(|placed| (work.now, placed)))
             },
             move |done, synced| {
                 let (at, (uid_validity, uids)) = done?;
@@ -94,6 +102,7 @@ pub fn append_all(
     work: &mut Work<'_>,
     append: Append,
     source: Source,
+    by: Actor,
 ) -> Result<Option<Placed>, Refused> {
     let Append { actor, mailbox: name, messages, replaces, room } = append;
     let mailbox = acl::find(work, actor.account, &name, Right::Insert)?;
@@ -136,7 +145,7 @@ pub fn append_all(
         };
         let arrived = Arrived {
             mail: message.mail,
-            actor: actor.into(),
+            actor: by.clone(),
             source: source.clone(),
             reverse_path: ReversePath::Null,
             envelope_id: None,

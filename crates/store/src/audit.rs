@@ -52,6 +52,17 @@ impl Audit {
     }
 }
 
+/// Which mail must not be in the queue any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooOld {
+    /// What was accepted before, unless it came to its first attempt late.
+    pub before: Timestamp,
+    /// Such mail has had at least one attempt, and fewer than this.
+    pub tries_least: u32,
+    /// What was accepted before, in any case.
+    pub late_before: Timestamp,
+}
+
 /// Where the next look goes on, and what the round has found so far: that stays told until a round
 /// finds it no more.
 #[derive(Clone, Debug, Default)]
@@ -117,12 +128,12 @@ const SETTLED: &[(&str, &str)] = &[
 ];
 
 impl<D: Disk> Store<D> {
-    /// Looks at everything that is open or held, and at the next piece of the rest. Mail accepted
-    /// before `too_old` must not be in the queue any more, pauses and holds not counted.
+    /// Looks at everything that is open or held, and at the next piece of the rest. Mail that is too
+    /// old must not be in the queue any more, pauses and holds not counted.
     ///
     /// # Errors
     /// Where the index cannot be read.
-    pub fn audit(&self, auditor: &mut Auditor, too_old: Timestamp) -> Result<Audit, StoreError> {
+    pub fn audit(&self, auditor: &mut Auditor, too_old: TooOld) -> Result<Audit, StoreError> {
         let (audit, next) = self.read(|sql| {
             let mut next = auditor.clone();
             Ok((look(sql, &mut next, too_old)?, next))
@@ -132,7 +143,7 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn look(sql: &mut Sqlite, auditor: &mut Auditor, too_old: Timestamp) -> Result<Audit, SqlError> {
+fn look(sql: &mut Sqlite, auditor: &mut Auditor, too_old: TooOld) -> Result<Audit, SqlError> {
     let mut audit = Audit::default();
     for (_, what, query) in OPEN {
         rows(sql, what, query, &[], &mut audit)?;
@@ -144,10 +155,16 @@ fn look(sql: &mut Sqlite, auditor: &mut Auditor, too_old: Timestamp) -> Result<A
     audit.held = count(sql, "SELECT count(*) FROM held", &[])?;
     audit.overdue = count(
         sql,
-        "SELECT count(*) FROM queue WHERE accepted < $1 AND NOT EXISTS \
+        "SELECT count(*) FROM queue WHERE accepted < $1 \
+         AND (attempts = 0 OR attempts >= $3 OR accepted < $4) AND NOT EXISTS \
          (SELECT 1 FROM pause WHERE pause.destination = queue.destination \
          OR pause.destination = $2)",
-        &[too_old.0.into(), EVERYWHERE.into()],
+        &[
+            too_old.before.0.into(),
+            EVERYWHERE.into(),
+            too_old.tries_least.into(),
+            too_old.late_before.0.into(),
+        ],
     )?;
     let last = count(sql, "SELECT max(id) FROM custody", &[])?;
     settled(sql, auditor, last)?;

@@ -122,7 +122,8 @@ impl<D: Disk> Store<D> {
             let (wish, custodies) = (wish.clone(), custodies.to_vec());
             let why = reason.map(str::to_owned);
             let reports = match &wish {
-                Wish::Release | Wish::EditRecipient(_) => self.delivery_reports(&custodies)?,
+                Wish::Release => self.delivery_reports(&custodies, None)?,
+                Wish::EditRecipient(to) => self.delivery_reports(&custodies, Some(to))?,
                 Wish::Hold(_) | Wish::Retry | Wish::Reroute(_) | Wish::Purge(_) | Wish::Return => {
                     Reports::new()
                 }

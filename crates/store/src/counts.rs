@@ -90,6 +90,8 @@ impl Counted {
             Outcome::Returned { .. } => self.state(CustodyState::Returned),
             Outcome::Deferred { .. } => self.deferred += 1,
             Outcome::Uncertain { .. } => self.uncertain += 1,
+            // Nobody was asked.
+            Outcome::Waits { .. } => {}
         }
     }
 

@@ -16,6 +16,17 @@ pub struct Happening {
     pub entry: Entry,
 }
 
+/// Of how many recipients a record tells, at least 1: each may be an event.
+fn told_of(record: &Record) -> usize {
+    let told_of = match record {
+        Record::Accepted(mail) => mail.custodies.len(),
+        Record::Tried(tried) => tried.outcomes.len(),
+        Record::CustodiesChanged(change) => change.items.len(),
+        _ => 1,
+    };
+    told_of.max(1)
+}
+
 /// What happened behind a place of the journal.
 #[derive(Clone, Debug)]
 pub struct Happened {
@@ -29,7 +40,8 @@ pub struct Happened {
 
 impl<D: Disk> Store<D> {
     /// What happened to mail behind `from`: whole groups of the journal, until there are
-    /// `records_max` records or more in them, of whatever kind. What is damaged is left out; `verify`
+    /// `records_max` records or more in them, of whatever kind; one about several recipients counts
+    /// as so many. What is damaged is left out; `verify`
     /// and the alarm tell of it.
     ///
     /// # Errors
@@ -40,8 +52,8 @@ impl<D: Disk> Store<D> {
         for found in self.reader.scan(Some(*from)) {
             match found {
                 JournalEntry::Record { seq, payload, .. } => {
-                    read += 1;
                     let entry = Entry::decode(&payload)?;
+                    read += told_of(&entry.record);
                     if matches!(
                         entry.record,
                         Record::Accepted(_)

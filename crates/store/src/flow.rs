@@ -67,9 +67,11 @@ pub(crate) const fn minute_of(at: Timestamp) -> i64 {
 /// What a record counts.
 pub(crate) fn of_record(record: &Record) -> Vec<(FlowKind, u64)> {
     let kind_of = |outcome: &Outcome| match outcome {
-        Outcome::Relayed { .. } => FlowKind::Relayed,
-        Outcome::Deferred { .. } | Outcome::Uncertain { .. } => FlowKind::Deferred,
-        Outcome::Returned { .. } => FlowKind::Returned,
+        Outcome::Relayed { .. } => Some(FlowKind::Relayed),
+        Outcome::Deferred { .. } | Outcome::Uncertain { .. } => Some(FlowKind::Deferred),
+        Outcome::Returned { .. } => Some(FlowKind::Returned),
+        // Nobody was asked.
+        Outcome::Waits { .. } => None,
     };
     let mut counts = Vec::new();
     match record {
@@ -81,9 +83,12 @@ pub(crate) fn of_record(record: &Record) -> Vec<(FlowKind, u64)> {
                 Fate::Queued { .. } | Fate::Expanded { .. } => None,
             }));
         }
-        Record::Attempted { outcome, .. } => counts.push((kind_of(outcome), 1)),
+        Record::Attempted { outcome, .. } => {
+            counts.extend(kind_of(outcome).map(|kind| (kind, 1)));
+        }
         Record::Tried(tried) => {
-            counts.extend(tried.outcomes.iter().map(|(_, outcome)| (kind_of(outcome), 1)));
+            let kinds = tried.outcomes.iter().filter_map(|(_, outcome)| kind_of(outcome));
+            counts.extend(kinds.map(|kind| (kind, 1)));
         }
         Record::CustodiesChanged(change) => {
             counts.extend(change.items.iter().filter_map(|item| match item.is {

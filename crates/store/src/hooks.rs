@@ -9,6 +9,8 @@ use crate::record::{Actor, HookSecret, HookTry, Record};
 use crate::sql::Executor;
 use crate::{Pending, Refused, Store, StoreError};
 
+/// Tries of a hook that its log has.
+pub const HOOK_TRIES_KEPT: usize = 100;
 /// Hooks at a time.
 const HOOKS_MAX: i64 = 100;
 /// Bytes of a URL.
@@ -69,8 +71,11 @@ impl<D: Disk> Store<D> {
 
     /// Everything up to `head` was told by these tries, or is of a kind that the hook does not hear
     /// of.
-    pub fn hook_reached(&self, hook: u64, head: &Head, tries: Vec<HookTry>) -> Pending<()> {
+    pub fn hook_reached(&self, hook: u64, head: &Head, mut tries: Vec<HookTry>) -> Pending<()> {
         let head = head.to_bytes().to_vec();
+        // Of more than its log has nothing would be seen, and a record that is too large for the
+        // journal fails everybody's group.
+        tries.drain(..tries.len().saturating_sub(HOOK_TRIES_KEPT));
         self.change(move |work| {
             tried(work, hook, tries)?;
             work.record(&Actor::Server, Record::HookReached { hook, head })

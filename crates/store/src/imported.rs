@@ -51,7 +51,8 @@ impl<D: Disk> Store<D> {
                 let via = crate::Via::Control;
                 let actor = SessionActor { account, ip: None, via, session: None };
                 let append = Append { actor, mailbox, messages, replaces: None, room: None };
-                let placed = append_all(work, append, Source::Import { account })?;
+                let by = append.actor.into();
+                let placed = append_all(work, append, Source::Import { account }, by)?;
                 let (uid_validity, uids) =
                     placed.ok_or_else(|| Refused::Missing("the mailbox".to_owned()))?;
                 work.record(

@@ -21,6 +21,9 @@ use crate::released::let_go;
 use crate::sql::{Executor, SqlError};
 use crate::{Refused, Store, StoreError};
 
+/// After a failure it is tried again so much later.
+const AFTER_FAILURE_MS: i64 = 60_000;
+
 /// When a message is to leave, and how that was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FutureRelease {
@@ -70,14 +73,17 @@ impl<D: Disk> Store<D> {
             let done = match self.release_some() {
                 Ok(done) => done,
                 Err(refused) => {
-                    self.shared.release_at.store(0, Ordering::Release);
+                    // Not at once: a store that has stopped says so each time.
+                    let again = (self.clock)().0 + AFTER_FAILURE_MS;
+                    self.shared.release_at.fetch_min(again, Ordering::AcqRel);
                     return Err(refused);
                 }
             };
             count += done;
             let next = self.read(next_release).map_err(unavailable);
-            // Zero, for "look at once", where the next one is not known.
-            let next_at = next.as_ref().map_or(0, |next| next.map_or(i64::MAX, |at| at.0));
+            // Where the next one is not known, it is looked for again.
+            let again = (self.clock)().0 + AFTER_FAILURE_MS;
+            let next_at = next.as_ref().map_or(again, |next| next.map_or(i64::MAX, |at| at.0));
             self.shared.release_at.fetch_min(next_at, Ordering::AcqRel);
             next?;
             if done == 0 {
@@ -91,7 +97,7 @@ impl<D: Disk> Store<D> {
     fn release_some(&self) -> Result<u64, Refused> {
         let now = (self.clock)();
         let due = self.read(|sql| due_for_release(sql, now)).map_err(unavailable)?;
-        let reports = self.delivery_reports(&due)?;
+        let reports = self.delivery_reports(&due, None)?;
         let part = Part::when_due(ChangeKind::ReleaseDue);
         let done = self.change_part(part, move |work, change| {
             change.reports = reports;

@@ -108,7 +108,7 @@ pub use accept_many::{APPEND_BYTES_MAX, APPEND_MESSAGES_MAX, Append, Appended, N
 pub use acl::{AclChange, AclEntry, OTHER_USERS, permit};
 pub use act::{Act, ActFilter, ActKind};
 pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
-pub use audit::{Audit, Auditor};
+pub use audit::{Audit, Auditor, TooOld};
 pub use boxes::{DeletedCounts, MailboxListed};
 pub use bring_back::BroughtBack;
 pub use changes::{ChangeOutcome, Pause, Wish};

@@ -8,7 +8,7 @@ use mail_types::{AccountId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Work;
-use crate::record::{Actor, Entry, Place, Record};
+use crate::record::{Actor, Entry, Place, Record, Source};
 use crate::record_operator::{
     Looked, OperatorAct, OperatorChange, OperatorPassword, OperatorRole, TotpSecret,
 };
@@ -229,14 +229,17 @@ pub fn audited(entry: &Entry) -> Option<String> {
     };
     // Importing is one act and many records, of which the messages tell; an account comes with
     // mailboxes.
-    let many = matches!(
-        entry.record,
-        Record::Accepted(_)
-            | Record::Imported { .. }
-            | Record::FlagsSet { .. }
-            | Record::MailboxCreated { .. }
-            | Record::Subscription { .. }
-    );
+    let many = match &entry.record {
+        // What was brought into a mailbox by hand is one.
+        Record::Accepted(accepted) => !matches!(accepted.source, Source::Append { .. }),
+        record => matches!(
+            record,
+            Record::Imported { .. }
+                | Record::FlagsSet { .. }
+                | Record::MailboxCreated { .. }
+                | Record::Subscription { .. }
+        ),
+    };
     (!many).then_some(who)
 }
 

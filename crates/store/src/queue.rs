@@ -507,7 +507,9 @@ fn settle(
     for Settled { custody, peer, mut outcome, reported } in settled {
         let told = report.filter(|_| reported);
         match &mut outcome {
-            Outcome::Relayed { report, .. } | Outcome::Deferred { report, .. } => *report = told,
+            Outcome::Relayed { report, .. }
+            | Outcome::Deferred { report, .. }
+            | Outcome::Waits { report, .. } => *report = told,
             Outcome::Returned { notice, .. } => {
                 use crate::record::Notice;
                 *notice = match (told, &*notice) {

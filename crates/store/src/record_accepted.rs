@@ -194,6 +194,15 @@ pub enum Outcome {
         /// Whom we told.
         notice: Notice,
     },
+    /// It was not tried: a limit of ours keeps it. No attempt; what is told is when it is due.
+    Waits {
+        /// For what, in plain words.
+        reason: String,
+        /// When it is looked at again.
+        due: Timestamp,
+        /// The delay DSN, where one was sent now.
+        report: Option<MailId>,
+    },
 }
 
 /// Whether somebody was told of a failure.

@@ -67,7 +67,9 @@ fn shorten_outcome(outcome: &mut Outcome, bytes_max: usize) -> usize {
             shorten(reason, bytes_max)
                 + reply.as_mut().map_or(0, |reply| shorten_reply(reply, bytes_max))
         }
-        Outcome::Uncertain { reason, .. } => shorten(reason, bytes_max),
+        Outcome::Uncertain { reason, .. } | Outcome::Waits { reason, .. } => {
+            shorten(reason, bytes_max)
+        }
     }
 }
 

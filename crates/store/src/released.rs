@@ -148,7 +148,13 @@ fn place_in(
 impl<D: Disk> Store<D> {
     /// The reports that are due where these are delivered now: those asked for with NOTIFY=SUCCESS
     /// (RFC 3461 §5.2.3), which were not made while the message was held.
-    pub(crate) fn delivery_reports(&self, custodies: &[CustodyId]) -> Result<Reports, Refused> {
+    ///
+    /// `to`: they go to this address from now on.
+    pub(crate) fn delivery_reports(
+        &self,
+        custodies: &[CustodyId],
+        to: Option<&Address>,
+    ) -> Result<Reports, Refused> {
         let mut reports = Reports::new();
         let Some(make) = &self.delivery_report else { return Ok(reports) };
         let unavailable = |error: StoreError| Refused::Unavailable(error.to_string());
@@ -164,7 +170,7 @@ impl<D: Disk> Store<D> {
         });
         for facts in self.mail_facts(&mails.map_err(unavailable)?).map_err(unavailable)? {
             // Contained: what cannot be read goes on without a report, and `verify` names it.
-            if let Err(error) = self.reports_about(facts, &wanted, make, &mut reports) {
+            if let Err(error) = self.reports_about(facts, (&wanted, to), make, &mut reports) {
                 tracing::error!(%error, "no report of a delivery can be made");
                 self.shared.alarm(&error);
             }
@@ -175,7 +181,7 @@ impl<D: Disk> Store<D> {
     fn reports_about(
         &self,
         facts: MailFacts,
-        wanted: &BTreeSet<CustodyId>,
+        (wanted, to): (&BTreeSet<CustodyId>, Option<&Address>),
         make: &DeliveryReport,
         reports: &mut Reports,
     ) -> Result<(), StoreError> {
@@ -190,7 +196,18 @@ impl<D: Disk> Store<D> {
         let body = self.body(&mail.facts)?;
         let header = body.split_at(message::header_range(&body).end).0;
         for one in mail.accepted.custodies.iter().filter(asks) {
-            if let Some(report) = make(&mail, one, header) {
+            let now_to = match to {
+                Some(to) => Some(to.clone()),
+                None => self.read(|sql| edited(sql, one.custody))?,
+            };
+            let mut named = one.clone();
+            if let Some(now_to) = now_to.filter(|now_to| *now_to != one.recipient) {
+                // RFC 3464 §2.3.1, §2.3.2: who has it, and whom its sender had named.
+                let meant = format!("rfc822;{}", one.recipient);
+                named.original_recipient.get_or_insert(meant);
+                named.recipient = now_to;
+            }
+            if let Some(report) = make(&mail, &named, header) {
                 reports.insert(one.custody, (self.next_mail(), report));
             }
         }
@@ -320,4 +337,16 @@ fn lying(
     let later = sql.number(later, &[mail.0.into(), release.0.into()])?;
     let count = |found: Option<i64>| found.unwrap_or(0).cast_unsigned();
     Ok(Lying { as_released: there.is_some(), later: count(later), others: count(others) })
+}
+
+/// To whom a recipient's mail goes, where somebody has changed that.
+fn edited(sql: &mut impl Executor, custody: CustodyId) -> Result<Option<Address>, SqlError> {
+    const EDITED: &str = "SELECT recipient FROM held WHERE custody = $1 \
+        UNION ALL SELECT recipient FROM queue WHERE custody = $1";
+    let mut found = None;
+    sql.query(EDITED, &[custody.0.into()], &mut |row| {
+        found = row.text_or_null(0)?.and_then(|text| text.parse().ok());
+        Ok(())
+    })?;
+    Ok(found)
 }

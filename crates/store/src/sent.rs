@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use journal::Disk;
-use mail_types::Timestamp;
+use mail_types::{Path, Timestamp};
 
 use crate::index::{Index, broken};
 use crate::record::Outcome;
@@ -71,7 +71,9 @@ impl<E: Executor> Index<E> {
             let host = peer.host.to_ascii_lowercase();
             *self.sent_news.by_host.entry((host, minute)).or_default() += 1;
         }
-        if let Some(source) = tried.tries.last().and_then(|last| last.source) {
+        // What a smart host sends on counts for its own address.
+        let direct = tried.tries.last().filter(|last| last.path == Path::Direct);
+        if let Some(source) = direct.and_then(|last| last.source) {
             let day = at.0.div_euclid(DAY_MS);
             *self.sent_news.by_source.entry((source, day)).or_default() += 1;
         }

@@ -1,7 +1,8 @@
 //! Finding what waits, in the queue or held, by whatever is known of it. Read in pages, so that the
 //! length of the queue costs time and no memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use journal::Disk;
@@ -18,6 +19,8 @@ use crate::{MailFacts, Store, StoreError};
 /// What to find; everything given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct WaitingFilter {
+    /// One of these.
+    pub custodies: Option<BTreeSet<CustodyId>>,
     /// Of this message.
     pub mail: Option<MailId>,
     /// Of messages with this Message-ID, without angle brackets.
@@ -242,10 +245,10 @@ impl<D: Disk> Store<D> {
             let last = match self.entry_at(at)?.record {
                 Record::Tried(tried) => {
                     let outcome = tried.outcomes.iter().find(|(id, _)| *id == custody);
-                    outcome.map(|(_, outcome)| last_of(tried.peer.as_ref(), outcome))
+                    outcome.and_then(|(_, outcome)| last_of(tried.peer.as_ref(), outcome))
                 }
                 Record::Attempted { custody: of, peer, outcome } if of == custody => {
-                    Some(last_of(peer.as_ref(), &outcome))
+                    last_of(peer.as_ref(), &outcome)
                 }
                 _ => None,
             };
@@ -257,7 +260,7 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn last_of(peer: Option<&Peer>, outcome: &Outcome) -> LastTry {
+fn last_of(peer: Option<&Peer>, outcome: &Outcome) -> Option<LastTry> {
     let said = match outcome {
         Outcome::Relayed { reply, .. }
         | Outcome::Deferred { reply: Some(reply), .. }
@@ -265,8 +268,10 @@ fn last_of(peer: Option<&Peer>, outcome: &Outcome) -> LastTry {
         Outcome::Deferred { reason, .. }
         | Outcome::Uncertain { reason, .. }
         | Outcome::Returned { reason, .. } => reason.clone(),
+        // No try.
+        Outcome::Waits { .. } => return None,
     };
-    LastTry { host: peer.map(|peer| peer.host.clone()), said }
+    Some(LastTry { host: peer.map(|peer| peer.host.clone()), said })
 }
 
 /// What the message's record and the recipient tell.
@@ -302,8 +307,8 @@ struct Found {
     priority: Priority,
 }
 
-/// The next rows behind a custody. Where the filter names a message, a destination or an account,
-/// the index leads there.
+/// The next rows behind a custody. Where the filter names custodies, a message, a destination or an
+/// account, the index leads there.
 fn page(
     sql: &mut impl Executor,
     state: CustodyState,
@@ -328,7 +333,33 @@ fn page(
         give_back, held_by, reason, purge_at, release_at, priority FROM held WHERE custody > $1 \
         AND ($2 IS NULL OR account = $2) AND custody IN (SELECT id FROM custody WHERE mail = $4) \
         ORDER BY custody LIMIT $3";
+    const QUEUED_ONE: &str = "SELECT custody, mail, due, attempts, begun, uncertain, recipient, \
+        relay, give_back, NULL, NULL, NULL, NULL, priority FROM queue WHERE custody = $1 \
+        AND ($2 IS NULL OR account = $2)";
+    const HELD_ONE: &str = "SELECT custody, mail, due, attempts, 0, uncertain, recipient, relay, \
+        give_back, held_by, reason, purge_at, release_at, priority FROM held WHERE custody = $1 \
+        AND ($2 IS NULL OR account = $2)";
     let account = filter.account.map(|account| account.0);
+    if let Some(custodies) = &filter.custodies {
+        let one = if state == CustodyState::Held { HELD_ONE } else { QUEUED_ONE };
+        let mut rows = Vec::new();
+        for custody in custodies.range((Bound::Excluded(after), Bound::Unbounded)) {
+            let mut found = None;
+            sql.query(one, &[custody.0.into(), account.into()], &mut |row| {
+                found = Some(read_row(row)?);
+                Ok(())
+            })?;
+            let meant = |mail: MailId| filter.mail.is_none_or(|wanted| wanted == mail);
+            if let Some((mut row, mail)) = found.filter(|(_, mail)| meant(*mail)) {
+                row.facts = read_facts(sql, mail)?;
+                rows.push(row);
+            }
+            if rows.len() as u64 >= PAGE {
+                break;
+            }
+        }
+        return Ok(rows);
+    }
     let host = match &filter.recipient {
         Some(Pattern::Host(host)) => Some(host.as_str()),
         Some(Pattern::Address(_)) | None => None,

@@ -12,6 +12,7 @@
 
 mod api;
 mod asked;
+mod busy;
 pub mod check;
 mod console;
 mod content;

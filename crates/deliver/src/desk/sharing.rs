@@ -13,18 +13,21 @@ use crate::rates::Wait;
 
 /// Jobs that lie before a connection, at most, where those of another destination join them.
 const SHARED_JOBS_MAX: usize = 8;
+/// Destinations that wait for a rate and are remembered.
+const WAITS_MAX: usize = 10_000;
 
 impl Desk {
-    /// Nothing goes there until then. Takes away what lies here for it, with where it belongs.
-    pub(crate) fn hold_back(&self, hop: &NextHop, wait: Wait) -> Vec<Job> {
+    /// Nothing goes there until then. Takes away what lies here for it, with where it belongs, and
+    /// answers whether the wait is remembered here: of too many it is not, and has to be recorded
+    /// with the mail, which would be looked up again and again.
+    pub(crate) fn hold_back(&self, hop: &NextHop, wait: Wait) -> (Vec<Job>, bool) {
         let mut state = self.state();
-        if state.waits.len() >= PAUSED_LINES_MAX {
-            // Whoever is forgotten is found to wait again.
-            state.waits.clear();
+        let is_kept = state.waits.len() < WAITS_MAX || state.waits.contains_key(hop);
+        if is_kept {
+            state.waits.insert(hop.clone(), wait);
         }
-        state.waits.insert(hop.clone(), wait);
         let lines = state.lines.iter_mut().filter(|(key, _)| key.hop == *hop);
-        lines.flat_map(|(_, line)| line.jobs.take_all()).collect()
+        (lines.flat_map(|(_, line)| line.jobs.take_all()).collect(), is_kept)
     }
 
     /// Takes away what no connection has taken yet and that is late; it counts until that is recorded.
@@ -96,7 +99,8 @@ impl Desk {
 
     /// Lays the mail of this line, whose look-up is over, to that of a destination with the same
     /// hosts, addresses and policies, where a connection stands idle, or where there are already as
-    /// many as these hosts bear. False where there is none: the line needs a connection of its own.
+    /// many as these hosts bear. False where there is none, or too few for all of it: the line needs
+    /// a connection of its own.
     pub(crate) fn share(&self, key: &Key, is_full: bool, now: Timestamp) -> bool {
         let mut state = self.state();
         let way = state.lines.get(key).and_then(|line| line.way.clone());
@@ -104,14 +108,15 @@ impl Desk {
         let serves = |line: &Line| {
             let paused = line.pause.as_ref().is_some_and(|(until, _)| *until > now);
             let stands = line.connections > line.connecting;
-            // Behind a long backlog it would wait longer than for a connection of its own.
-            let is_short = line.jobs.len() <= SHARED_JOBS_MAX * line.connections;
-            stands && !paused && (line.idle > 0 || is_full && is_short)
+            stands && !paused && room(line, is_full) > 0
         };
         let found = sisters.iter().filter(|sister| *sister != key);
         let found = found.filter(|sister| state.lines.get(sister).is_some_and(serves)).min();
         let Some(sister) = found.cloned() else { return false };
-        let jobs = state.lines.get_mut(key).map(|line| line.jobs.take_all()).unwrap_or_default();
+        let room = state.lines.get(&sister).map_or(0, |line| room(line, is_full));
+        let Some(line) = state.lines.get_mut(key) else { return false };
+        let jobs: Vec<Job> = (0..room).map_while(|_| line.jobs.pop()).collect();
+        let is_all = line.jobs.is_empty();
         let Some(line) = state.lines.get_mut(&sister) else { return false };
         for job in jobs {
             line.jobs.push(job);
@@ -121,7 +126,7 @@ impl Desk {
                 line.wake.notify_one();
             }
         }
-        true
+        is_all
     }
 
     /// A look-up has said which hosts take the mail of this line. False where those have as many
@@ -142,13 +147,15 @@ impl Desk {
         if line.site.as_ref() != Some(site) {
             if let Some(former) = line.site.replace(Arc::clone(site)) {
                 windows.fewer(&former, line.connections);
+                // Nobody may ever leave the former site again.
+                line.waits &= !waiting.leave_site(&former, key);
             }
             windows.more(site, line.connections);
         }
         let is_over = windows.is_over(site, per_site);
         if is_over && !line.waits && !line.jobs.is_empty() {
             line.waits = true;
-            waiting.push_back(key.clone());
+            waiting.for_site(site, key);
         }
         !is_over
     }
@@ -178,4 +185,12 @@ impl Desk {
         let site = state.lines.get(key).and_then(|line| line.site.as_ref());
         site.is_some_and(|site| state.windows.is_over(site, self.limits.per_destination))
     }
+}
+
+/// Jobs of others that may join those of a line: what its idle connections take soon or, where there
+/// can be no further connection, as many as all of them do. Behind a long backlog they would wait
+/// longer than for a connection of their own.
+fn room(line: &Line, is_full: bool) -> usize {
+    let connections = if is_full { line.connections } else { line.idle };
+    (SHARED_JOBS_MAX * connections).saturating_sub(line.jobs.len())
 }

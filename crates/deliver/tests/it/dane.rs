@@ -24,7 +24,9 @@ fn port(sink: &Sink) -> u16 {
 fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Deferred { reason, .. } | Outcome::Returned { reason, .. } => reason.clone(),
-        Outcome::Relayed { .. } | Outcome::Uncertain { .. } => panic!("{outcome:?}"),
+        Outcome::Relayed { .. } | Outcome::Uncertain { .. } | Outcome::Waits { .. } => {
+            panic!("{outcome:?}")
+        }
     }
 }
 

@@ -162,7 +162,7 @@ async fn it_goes_back_wherever_it_waits() {
     world.advance(MINUTE);
     assert_eq!(outcomes(&world, waits, 1).await, ["returned 5.4.7"]);
     assert_eq!(outcomes(&world, unseen, 1).await, ["returned 5.4.7"]);
-    assert_eq!(outcomes(&world, told, 1).await, ["deferred 4.4.5"]);
+    assert_eq!(outcomes(&world, told, 1).await, ["waits"]);
     assert_eq!(reports(&world).len(), 3);
 }
 

@@ -142,6 +142,11 @@ impl MemoryQueue {
                     custody.item.warned |= reported;
                     custody.due = Some(*due);
                 }
+                Outcome::Waits { due, reported, .. } => {
+                    assert!(!begun, "offered, and yet it waits: {id}");
+                    custody.item.warned |= reported;
+                    custody.due = Some(*due);
+                }
                 Outcome::Uncertain { due, .. } => {
                     assert!(begun, "uncertain without an attempt: {id}");
                     custody.item.attempts += 1;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use deliver::{HostLimit, WarmUp};
-use peers::{Script, Sink};
+use peers::{Act, Script, Sink, Stage};
 
 use crate::concurrency::limit;
-use crate::world::{LIMIT, NewMail, World, short};
+use crate::world::{LIMIT, NewMail, World, short, sinks};
 
 /// Domains whose mail this sink takes as `mx.shared.test`.
 fn domains(world: &World, sink: &Sink, count: usize) -> Vec<String> {
@@ -43,7 +43,7 @@ async fn a_provider_gets_no_more_than_its_rate_and_the_rest_waits_in_the_queue()
         .iter()
         .filter_map(|domain| {
             let host = mail_types::Address::parse(&format!("x@{domain}")).unwrap().host;
-            world.runner.wait_of(&host).map(|wait| wait.to_string())
+            world.runner.wait_of(&host, None).map(|wait| wait.to_string())
         })
         .collect();
     assert!(!waits.is_empty());
@@ -164,7 +164,7 @@ async fn who_wants_to_hear_of_delays_hears_of_those_behind_many_who_do_not() {
         sink.wait_for(LIMIT, |state| state.count > hour).await;
         until_none_is_taken(&world).await;
     }
-    assert!(matches!(world.outcome(last).await, deliver::Outcome::Deferred { reported: true, .. }));
+    assert!(matches!(world.outcome(last).await, deliver::Outcome::Waits { reported: true, .. }));
     assert_eq!(world.queue.read(|state| state.reports.len()), 1);
 }
 
@@ -208,4 +208,112 @@ async fn what_waits_for_a_rate_for_too_long_goes_back() {
             assert!(text.contains(part), "{part} in {text}");
         }
     });
+}
+
+/// What a pause, a stop or a rate of ours has kept for longer than its lifetime is not lost to the
+/// first host that greylists.
+#[tokio::test]
+async fn mail_that_came_to_its_first_attempt_late_gets_as_many_as_others() {
+    let script = Script::accept().reply(Stage::Rcpt, "451 4.7.1 Greylisted for 60 seconds");
+    let sink = Sink::start(script.times(1)).await;
+    let mut world = World::at(&sink).await;
+    world.domain("a.test", &sink);
+    world.stop().await;
+    let custody = world.add_to("one@a.test");
+    world.advance(Duration::from_secs(6 * 86_400));
+    world.start_again().await;
+    assert_eq!(short(&world.outcome(custody).await), "deferred 4.7.1");
+    world.advance(Duration::from_secs(65));
+    assert_eq!(short(&world.nth_outcome(custody, 2).await), "relayed");
+}
+
+/// Not for ever.
+#[tokio::test]
+async fn what_began_late_ends_too() {
+    let sink = Sink::start(Script::accept().reply(Stage::Rcpt, "451 4.3.0 not today")).await;
+    let mut world = World::at(&sink).await;
+    world.domain("a.test", &sink);
+    world.stop().await;
+    let custody = world.add_to("one@a.test");
+    world.advance(Duration::from_secs(6 * 86_400));
+    world.start_again().await;
+    for n in 1..=10 {
+        match world.nth_outcome(custody, n).await {
+            deliver::Outcome::Deferred { due, .. } => world.clock.set(due),
+            deliver::Outcome::Returned { .. } => {
+                assert_eq!(n, 7, "one for each wait of the schedule");
+                return;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("never given up");
+}
+
+/// To wait is no attempt: the first one comes with the whole schedule before it.
+#[tokio::test]
+async fn a_wait_that_is_told_is_no_attempt() {
+    let sink = Sink::start(Script::accept()).await;
+    let world = World::with(sink.addr().port(), |s| {
+        s.warm_up = Some(WarmUp { first_day: 1, growth_percent: 101, done_at: 20 });
+    })
+    .await;
+    let domain = domains(&world, &sink, 1).remove(0);
+    let custodies = [1, 2].map(|number| world.add_to(&format!("u{number}@{domain}")));
+    sink.wait_for(LIMIT, |state| state.count == 1).await;
+    until_none_is_taken(&world).await;
+    world.advance(Duration::from_secs(5 * 3600));
+    world.queue.wait_for("the delay to be told", |state| state.reports.len() == 1).await;
+    until_none_is_taken(&world).await;
+    world.queue.read(|state| {
+        let waits = custodies.map(|one| state.custodies[&one].clone());
+        let waits = waits.iter().find(|one| one.due.is_some()).unwrap();
+        assert_eq!((waits.item.attempts, waits.item.warned), (0, true), "{waits:?}");
+        assert_eq!(waits.outcomes.iter().map(short).collect::<Vec<_>>(), ["waits"]);
+    });
+}
+
+/// Whichever of them a domain has.
+#[tokio::test]
+async fn a_limit_on_connections_is_for_all_hosts_that_it_names() {
+    let hold = || Script::accept().on(Stage::Dot, Act::Hold);
+    let [a, b, c] = sinks([hold(), hold(), Script::accept()]).await;
+    let world = World::with(a.addr().port(), |s| {
+        s.host_limits = vec![HostLimit { connections: Some(1), ..limit("*.shared.test") }];
+    })
+    .await;
+    world.dns.mx("a.test", 10, "mx1.shared.test").address("mx1.shared.test", a.addr().ip());
+    world.dns.mx("b.test", 10, "mx2.shared.test").address("mx2.shared.test", b.addr().ip());
+    world.add_to("one@a.test");
+    a.wait_for(LIMIT, |state| state.held == 1).await;
+    let second = world.add_to("one@b.test");
+    world.domain("c.test", &c);
+    for _ in 0..3 {
+        let other = world.add_to("one@c.test");
+        assert_eq!(short(&world.outcome(other).await), "relayed");
+    }
+    assert_eq!(b.state().connections, 0);
+    a.release();
+    b.release();
+    assert_eq!(short(&world.outcome(second).await), "relayed");
+    world.wait_all_closed().await;
+}
+
+/// One idle connection does not get all of a burst.
+#[tokio::test]
+async fn a_burst_gets_connections_of_its_own_besides_an_idle_one() {
+    let hold = Script::accept().on(Stage::Dot, Act::Hold).skip(1);
+    let sink = Sink::start(hold).await;
+    let world = World::with(sink.addr().port(), |s| s.idle = LIMIT).await;
+    let domains = domains(&world, &sink, 2);
+    let first = world.add_to(&format!("one@{}", domains[0]));
+    assert_eq!(short(&world.outcome(first).await), "relayed");
+    let to: Vec<String> = (0..100).map(|number| format!("u{number}@{}", domains[1])).collect();
+    for to in &to {
+        world.add_to(to);
+    }
+    sink.wait_for(LIMIT, |state| state.held >= 2).await;
+    sink.release();
+    world.wait_all_closed().await;
+    assert_eq!(sink.count(), 101);
 }

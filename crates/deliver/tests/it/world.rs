@@ -332,6 +332,7 @@ pub fn short(outcome: &Outcome) -> String {
         Outcome::Relayed { may_be_duplicate: true, .. } => "relayed again".into(),
         Outcome::Deferred { status, .. } => format!("deferred {status}"),
         Outcome::Uncertain { .. } => "uncertain".into(),
+        Outcome::Waits { .. } => "waits".into(),
         Outcome::Returned { status, notice: Notice::Reported, .. } => format!("returned {status}"),
         Outcome::Returned { status, notice, .. } => format!("returned {status} {notice:?}"),
     }

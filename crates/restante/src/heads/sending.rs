@@ -101,7 +101,7 @@ impl Sending {
         let mut troubles = Vec::new();
         if let Some(directory) = &self.directory {
             // A name of its own for each: what is there is never written over.
-            let path = directory.join(format!("head-{:012}.txt", head.checkpoint.size));
+            let path = place_of(directory, &head);
             let written = kept_file::replace(&path, head.note.to_string().as_bytes());
             troubles.extend(written.err().map(|error| format!("{}: {error}", path.display())));
         }
@@ -173,3 +173,20 @@ impl Sending {
 
 /// Records that a letter which leaves is certain to make: its acceptance, an attempt and its outcome.
 const RECORDS_OF_A_LETTER: u64 = 3;
+
+/// Where a head is written. Another one of its size that is there may be the only evidence that the
+/// journal was changed: it stays.
+fn place_of(directory: &Path, head: &SignedHead) -> PathBuf {
+    let size = head.checkpoint.size;
+    let path = directory.join(format!("head-{size:012}.txt"));
+    match std::fs::read(&path) {
+        Ok(there) if there != head.note.to_string().as_bytes() => {
+            let path = path.display();
+            tracing::error!(%path, "ALARM: a head of this size says otherwise; see `restante head`");
+            let root: String =
+                head.checkpoint.root[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+            directory.join(format!("head-{size:012}-{root}.txt"))
+        }
+        Ok(_) | Err(_) => path,
+    }
+}

@@ -112,7 +112,7 @@ fn zipped(
     path: &Path,
     tell: &mut dyn FnMut(&Counts),
 ) -> anyhow::Result<(Counts, Value, PathBuf)> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let file = fs::File::create_new(path);
     let file = file.with_context(|| format!("cannot make {}", path.display()))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let of = zip::Of { query, as_mbox, spool: dir };

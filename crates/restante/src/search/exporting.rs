@@ -45,9 +45,9 @@ impl Exporting {
     ///
     /// # Errors
     /// What went wrong, in words.
-    pub fn make(self, mut out: &mut dyn Write) -> Result<(), String> {
+    pub fn make(self, out: &mut dyn Write) -> Result<(), String> {
         let of = zip::Of { query: &self.query.0, as_mbox: self.as_mbox, spool: &self.spool };
-        let made = zip::write(&mut out, &of, &mut |on_hit| self.find(on_hit));
+        let made = zip::write(out, &of, &mut |on_hit| self.find(on_hit));
         made.map(drop).map_err(|error| format!("{error:#}"))
     }
 
@@ -64,7 +64,7 @@ impl Exporting {
         let ended = self.search.find(&self.store, &asked, &mut |told| {
             let sent = match told {
                 Told::Found(found) => {
-                    batch.push(found);
+                    batch.push(*found);
                     if batch.len() < LOOKED_AT_ONCE {
                         Ok(())
                     } else {
@@ -89,7 +89,7 @@ impl Exporting {
     }
 
     /// Notes the look, and only then lets the messages go.
-    fn send(&self, batch: &mut Vec<Box<Found>>, on_hit: zip::OnHit<'_>) -> anyhow::Result<()> {
+    fn send(&self, batch: &mut Vec<Found>, on_hit: zip::OnHit<'_>) -> anyhow::Result<()> {
         if let Some(actor) = self.looks.clone().filter(|_| !batch.is_empty()) {
             let mails = batch.iter().map(|found| found.story.facts.receipt.mail).collect();
             let looked = Looked { at: LookedAt::Whole, asked: self.query.0.clone(), mails };

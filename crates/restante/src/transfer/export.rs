@@ -13,6 +13,7 @@ use crate::data_dir::DataDir;
 use crate::show;
 use crate::transfer::client::Client;
 use crate::transfer::export_files::{Growing, directory, read, write_new};
+use crate::transfer::export_names::Names;
 use crate::transfer::words::Listed;
 
 const EXIT_PARTLY: u8 = 4;
@@ -55,6 +56,8 @@ struct Counted {
     equal: u64,
     /// Messages that the format cannot hold as they are, and keywords it has no room for.
     altered: u64,
+    /// Why not all of it is there.
+    failed: Option<String>,
 }
 
 /// Writes mail out.
@@ -72,21 +75,26 @@ pub fn export(data: &DataDir, args: &ExportArgs, as_json: bool) -> anyhow::Resul
     }
     folders.retain(|folder| args.folders.is_empty() || args.folders.contains(&folder.name));
     let mut counted = Vec::new();
+    let mut names = Names::default();
+    let mut subscribed = String::new();
     for folder in &folders {
         let mut count = Counted { folder: folder.name.clone(), ..Counted::default() };
-        if args.format == "mbox" {
-            mbox(&mut client, args, &mut count)?;
+        let done = if args.format == "mbox" {
+            let file = names.mbox(&folder.name);
+            file.and_then(|file| mbox(&mut client, args.to.join(file), &mut count))
         } else {
-            maildir(&mut client, args, &mut count)?;
-        }
+            names.maildir(&folder.name).and_then(|name| {
+                if folder.subscribed {
+                    subscribed.push_str(&format!("{name}\n"));
+                }
+                maildir(&mut client, args, &name, &mut count)
+            })
+        };
+        // The other mailboxes are not to be without a copy for it.
+        count.failed = done.err().map(|error| format!("{error:#}"));
         counted.push(count);
     }
     if args.format == "maildir" {
-        let subscribed: String = folders
-            .iter()
-            .filter(|folder| folder.subscribed)
-            .map(|folder| format!("{}\n", maildir_folder(&folder.name)))
-            .collect();
         write_new(&args.to.join("subscriptions"), subscribed.as_bytes(), None)?;
     }
     client.close()?;
@@ -114,23 +122,14 @@ fn each(
     }
 }
 
-/// The name of a folder below the root of a Maildir++, without its first dot: levels behind dots,
-/// in modified UTF-7. A dot in a name would be a level: it becomes an underscore.
-fn maildir_folder(name: &str) -> String {
-    let levels: Vec<String> = name.split('/').map(|level| level.replace('.', "_")).collect();
-    match imap_machine::grammar::MailboxName::new(&levels.join(".")) {
-        Ok(name) => name.to_wire(),
-        Err(_) => levels.join("."),
-    }
-}
-
-fn maildir(client: &mut Client, args: &ExportArgs, counted: &mut Counted) -> anyhow::Result<()> {
+fn maildir(
+    client: &mut Client,
+    args: &ExportArgs,
+    name: &str,
+    counted: &mut Counted,
+) -> anyhow::Result<()> {
     let folder = counted.folder.clone();
-    let root = if folder == "INBOX" {
-        args.to.clone()
-    } else {
-        args.to.join(format!(".{}", maildir_folder(&folder)))
-    };
+    let root = if folder == "INBOX" { args.to.clone() } else { args.to.join(format!(".{name}")) };
     counted.file = root.display().to_string();
     for part in ["cur", "new", "tmp"] {
         directory(&root.join(part))?;
@@ -171,9 +170,8 @@ fn is_equal(message: &Listed, back: &[u8], bytes: &[u8]) -> bool {
     back == bytes && blake3::hash(bytes).to_hex().as_str() == message.hash
 }
 
-fn mbox(client: &mut Client, args: &ExportArgs, counted: &mut Counted) -> anyhow::Result<()> {
+fn mbox(client: &mut Client, path: PathBuf, counted: &mut Counted) -> anyhow::Result<()> {
     let folder = counted.folder.clone();
-    let path = args.to.join(format!("{folder}.mbox"));
     if let Some(above) = path.parent() {
         directory(above)?;
     }
@@ -244,10 +242,11 @@ fn report(args: &ExportArgs, counted: &[Counted], as_json: bool) -> ExitCode {
             json!({
                 "mailbox": one.folder, "file": one.file, "here": one.here,
                 "written": one.written, "equal": one.equal, "altered": one.altered,
+                "error": one.failed,
             })
         })
         .collect();
-    let whole = counted.iter().all(|one| one.here == one.equal);
+    let whole = counted.iter().all(|one| one.here == one.equal && one.failed.is_none());
     if as_json {
         show::json(&json!({
             "account": args.account, "format": args.format, "folders": rows, "complete": whole,
@@ -255,6 +254,11 @@ fn report(args: &ExportArgs, counted: &[Counted], as_json: bool) -> ExitCode {
     } else {
         let columns = ["mailbox", "file", "here", "written", "equal", "altered"];
         show::table_of(&Value::Array(rows), &columns, "there are no mailboxes");
+        for one in counted {
+            if let Some(why) = &one.failed {
+                show::line(&format!("{} is not whole: {why}", one.folder));
+            }
+        }
         let written: u64 = counted.iter().map(|one| one.written).sum();
         let altered: u64 = counted.iter().map(|one| one.altered).sum();
         show::line(&if whole {

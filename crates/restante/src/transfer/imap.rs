@@ -198,7 +198,9 @@ impl Source for ImapServer {
         let mut names = HashMap::new();
         self.command("LIST \"\" \"*\"", |response| {
             let Some((attributes, separator, wire)) = listed(&response) else { return Ok(()) };
-            if attributes.to_ascii_lowercase().contains("\\noselect")
+            let attributes_lower = attributes.to_ascii_lowercase();
+            // RFC 5258 §3: what is not there cannot be selected either.
+            if ["\\noselect", "\\nonexistent"].iter().any(|word| attributes_lower.contains(word))
                 || folders.len() >= FOLDERS_MAX
             {
                 return Ok(());
@@ -253,7 +255,7 @@ impl Source for ImapServer {
         }
         let (host, user) = (self.login.host.clone(), self.login.user.clone());
         let list: Vec<String> = uids.iter().map(u32::to_string).collect();
-        let command = format!("UID FETCH {} (UID FLAGS INTERNALDATE RFC822.SIZE)", list.join(","));
+        let command = format!("UID FETCH {} (UID FLAGS INTERNALDATE)", list.join(","));
         let mut found: HashMap<u32, Found> = HashMap::new();
         self.command(&command, |response| {
             let Some(uid) = number_behind(&response.text, "UID ") else { return Ok(()) };
@@ -277,7 +279,6 @@ impl Source for ImapServer {
                     flags: flags(&response.text),
                     date: date.map(|date| date.at),
                     content: None,
-                    bytes: number_behind(&response.text, "RFC822.SIZE "),
                 },
             );
             Ok(())

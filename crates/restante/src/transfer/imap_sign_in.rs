@@ -44,7 +44,10 @@ impl ImapServer {
         match proof {
             Proof::Password(password) => {
                 let login = Login { name: user.clone(), password: Secret::new(password.clone()) };
-                let chosen = SignIn::choose(&mechanisms.join(" "), &login, &net::nonce()?, true);
+                // For LOGIN there is a command.
+                let wanted: Vec<&str> =
+                    mechanisms.iter().copied().filter(|name| *name != "LOGIN").collect();
+                let chosen = SignIn::choose(&wanted.join(" "), &login, &net::nonce()?, true);
                 if let Some(sign_in) = chosen {
                     let name = sign_in.mechanism();
                     return self.authenticate(name, Exchange::Sasl(sign_in));

@@ -179,7 +179,6 @@ impl Source for Maildir {
                 what,
                 flags: file_flags(&name, &open.keywords),
                 date: received.or(of_file),
-                bytes: Some(content.len() as u64),
                 content: Some(content),
             });
         }

@@ -150,7 +150,6 @@ impl Source for MboxFiles {
                         what,
                         flags,
                         date: message.date.or_else(|| received_date(&content)),
-                        bytes: Some(content.len() as u64),
                         content: Some(content),
                     });
                 }

@@ -8,6 +8,7 @@
 mod client;
 mod export;
 pub mod export_files;
+mod export_names;
 mod folders;
 mod imap;
 mod imap_sign_in;

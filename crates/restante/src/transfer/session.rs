@@ -252,9 +252,7 @@ impl Session {
     fn list(&mut self, folder: &str, behind: u32) -> Result<Value, Failure> {
         let found = self.store.mailbox(self.account, folder)?;
         let found = found.ok_or_else(|| Refused::Missing(format!("mailbox {folder}")))?;
-        let Some((_, rows)) = self.store.snapshot(found.id)? else { return Ok(json!([])) };
-        let rows: Vec<_> =
-            rows.into_iter().filter(|row| row.uid.get() > behind).take(LISTED_MAX).collect();
+        let rows = self.store.messages_behind(found.id, behind, LISTED_MAX)?;
         let mut listed = Vec::with_capacity(rows.len());
         for row in rows {
             let facts = self.store.mail_facts(&[row.mail])?;

@@ -28,8 +28,6 @@ pub struct Found {
     pub date: Option<Timestamp>,
     /// Its bytes; none where they are fetched only if they are not here yet.
     pub content: Option<Vec<u8>>,
-    /// Its size there, where that is known without its bytes.
-    pub bytes: Option<u64>,
 }
 
 /// A message that cannot be had, or something about one that a person should know.

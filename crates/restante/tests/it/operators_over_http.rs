@@ -67,6 +67,24 @@ fn a_token_is_good_for_its_scopes_and_its_operator_s_role() {
             Some(r#"{"what": {"purge": {"after_secs": 9}}, "filter": {"to": "far.test"}}"#),
             403,
         ),
+        // What is misspelt is not everything, and neither is nothing.
+        (
+            &all,
+            "POST",
+            "queue/change",
+            Some(r#"{"what": "hold", "filter": {"form": "far.test"}}"#),
+            400,
+        ),
+        (&all, "POST", "queue/change", Some(r#"{"what": "hold", "filter": {}}"#), 422),
+        (
+            &all,
+            "POST",
+            "command",
+            Some(
+                r#"{"do": "acts", "ask": {"undo": {"acts": [], "filter": {"acount": "x"}, "dry_run": true}}}"#,
+            ),
+            400,
+        ),
         (&all, "POST", "command", Some(r#"{"do": "domain-list"}"#), 200),
         (&all, "POST", "command", Some(r#"{"do": "no-such-thing"}"#), 400),
         (

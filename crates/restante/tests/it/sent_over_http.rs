@@ -48,9 +48,18 @@ fn a_letter_is_delivered_with_all_its_parts() {
     }
     house.await_message(CAROL, "X-Kind: test");
     let receipt = answer["receipt"].as_str().unwrap();
+    // What he does with his copy is his own affair.
+    let script = format!(
+        "import imaplib\nc = imaplib.IMAP4('127.0.0.1', {})\nc.login('{BOB}', '{PASSWORD}')\n\
+         c.create('Lawyer')\nc.select()\nc.uid('MOVE', '1', 'Lawyer')\nc.logout()",
+        house.address(143).port()
+    );
+    tool(Command::new("python3").args(["-c", &script]));
     let user = format!("{ALICE}:{PASSWORD}");
     let (status, story) = curl(&house, &format!("messages/{receipt}"), &["-u", &user]);
     assert_eq!((status, &story["receipt"]), (200, &answer["receipt"]), "{story}");
+    assert!(!story.to_string().contains("Lawyer"), "{story}");
+    assert!(house.restante(&["trace", receipt]).contains("Lawyer"), "operators are told");
     let other = format!("{BOB}:{PASSWORD}");
     let (status, _) = curl(&house, &format!("messages/{receipt}"), &["-u", &other]);
     assert_eq!(status, 404, "others' messages are not told of");

@@ -60,7 +60,13 @@ fn what_a_server_may_not_do_ends_the_sign_in() {
 #[test]
 fn a_password_is_told_only_where_it_may_be() {
     assert!(SignIn::choose("PLAIN LOGIN", &login(), "nonce", false).is_none());
-    assert!(SignIn::choose("LOGIN XOAUTH2", &login(), "nonce", true).is_none());
+    assert!(SignIn::choose("CRAM-MD5 XOAUTH2", &login(), "nonce", true).is_none());
+    // draft-murchison-sasl-login: asked for one after the other.
+    let mut sign_in = SignIn::choose("LOGIN XOAUTH2", &login(), "nonce", true).unwrap();
+    assert_eq!(sign_in.initial(), "");
+    let mut said = |challenge: &[u8]| decoded(&sign_in.respond(&base64_encode(challenge)).unwrap());
+    assert_eq!([said(b"Username:"), said(b"Password:")], ["user", "pencil"]);
+    assert!(sign_in.is_done() && sign_in.respond("").is_err());
     let mut sign_in = SignIn::choose("LOGIN PLAIN", &login(), "nonce", true).unwrap();
     assert_eq!(decoded(&sign_in.initial()), "\0user\0pencil");
     assert!(sign_in.is_done());

@@ -267,8 +267,9 @@ impl Client {
     /// RFC 4954 §4.
     fn sign_in(&mut self, login: &sasl::Login) {
         let tls = self.peer.tls.as_ref();
-        // A password is for a host that has proved its name, in a channel that others cannot read.
-        let may_tell = tls.is_some_and(|tls| tls.server_name.is_some() || self.config.is_near);
+        // A password is for a host that has proved its name, in a channel that others cannot read:
+        // on this machine there are no others.
+        let may_tell = self.config.is_near || tls.is_some_and(|tls| tls.server_name.is_some());
         let chosen = SignIn::choose(&self.peer.auth, login, &self.config.nonce, may_tell);
         let Some(mut sign_in) = chosen else {
             let why = match (self.peer.auth.is_empty(), may_tell) {
@@ -283,7 +284,7 @@ impl Client {
             return self.not_signed_in(why);
         };
         let command = format!("AUTH {} {}", sign_in.mechanism(), sign_in.initial());
-        self.say(&command);
+        self.say(command.trim_end());
         self.state = State::SignIn(Box::new(sign_in));
     }
 

@@ -273,3 +273,31 @@ fn play(text: &str, pieces: Pieces) -> String {
 fn client_dialogs() {
     check("client", play);
 }
+
+/// draft-murchison-sasl-login, the only way of some smart hosts; without TLS on this machine alone.
+#[test]
+fn name_and_password_are_told_one_after_the_other_and_to_nobody_in_between() {
+    let login =
+        sasl::Login { name: "user".to_owned(), password: sasl::Secret::new("pencil".to_owned()) };
+    let login = Some(std::sync::Arc::new(login));
+    for is_near in [true, false] {
+        let client = Client::new(Config { login: login.clone(), is_near, ..config(Tls::Never) });
+        let (service, now) = (Sending::default(), Timestamp::from_secs(1_000_000));
+        let mut connection =
+            Connection { client, service, now, closed: false, unfinished: Vec::new() };
+        let mut said = connection.run();
+        for line in [
+            "220 there",
+            "250-there\r\n250 AUTH LOGIN",
+            "334 VXNlcm5hbWU6",
+            "334 UGFzc3dvcmQ6",
+            "235 in",
+        ] {
+            said.push_str(&connection.feed(format!("{line}\r\n").as_bytes(), Pieces::Whole));
+        }
+        let told = "C: AUTH LOGIN\nC: dXNlcg==\nC: cGVuY2ls\n";
+        assert_eq!(said.contains(told), is_near, "{said}");
+        assert_eq!(said.contains("cGVuY2ls"), is_near, "{said}");
+        assert_eq!(said.contains("NoSignIn"), !is_near, "{said}");
+    }
+}

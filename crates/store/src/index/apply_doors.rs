@@ -6,15 +6,13 @@ use mail_types::{AccountId, RecordSeq, Timestamp};
 
 use super::{Index, broken};
 use crate::directory::Token;
+use crate::hooks::HOOK_TRIES_KEPT;
 use crate::record::{Entry, HookTry, Record};
 use crate::sql::{Executor, Param, SqlError};
 
 /// A key of a request is forgotten when another one is used so long after it; settings may ask for
 /// less.
 const SEND_KEY_KEPT_MS: i64 = 31 * 24 * 3600 * 1000;
-
-/// Tries of each hook that are kept.
-const HOOK_TRIES_KEPT: i64 = 100;
 
 impl<E: Executor> Index<E> {
     pub(super) fn apply_door(&mut self, entry: &Entry) -> Result<(), SqlError> {
@@ -118,7 +116,7 @@ impl<E: Executor> Index<E> {
         self.sql.execute(
             "DELETE FROM hook_log WHERE hook = $1 AND (seq, place) NOT IN (SELECT seq, place \
              FROM hook_log WHERE hook = $1 ORDER BY seq DESC, place DESC LIMIT $2)",
-            &[hook.into(), HOOK_TRIES_KEPT.into()],
+            &[hook.into(), (HOOK_TRIES_KEPT as u64).into()],
         )?;
         Ok(())
     }

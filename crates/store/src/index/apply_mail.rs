@@ -219,6 +219,15 @@ impl<E: Executor> Index<E> {
                 )?;
                 return self.moved_in_queue(custody);
             }
+            Outcome::Waits { due, report, .. } => {
+                let delay_told = i64::from(report.is_some());
+                self.sql.execute(
+                    "UPDATE queue SET due = $2, \
+                     delay_told = CASE WHEN $3 = 1 THEN 1 ELSE delay_told END WHERE custody = $1",
+                    &[custody.0.into(), due.0.into(), delay_told.into()],
+                )?;
+                return self.moved_in_queue(custody);
+            }
             Outcome::Uncertain { due, .. } => {
                 self.sql.execute(
                     "UPDATE queue SET begun = 0, again = 1, uncertain = 1, due = $2 \

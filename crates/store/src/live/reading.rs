@@ -68,6 +68,31 @@ impl<D: Disk> Store<D> {
         })
     }
 
+    /// The first messages of a mailbox behind a UID, by UID, at most so many.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn messages_behind(
+        &self,
+        mailbox: MailboxId,
+        behind: u32,
+        count_max: usize,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        self.read(|sql| {
+            let mut rows = Vec::new();
+            sql.query(
+                "SELECT uid, mail, mod_seq, flags, keywords, internal_date, bytes, saved \
+                 FROM message WHERE mailbox = $1 AND uid > $2 ORDER BY uid LIMIT $3",
+                &[mailbox.0.into(), behind.into(), (count_max as u64).into()],
+                &mut |row| {
+                    rows.push(message_from(row)?);
+                    Ok(())
+                },
+            )?;
+            Ok(rows)
+        })
+    }
+
     /// What was taken out of a mailbox by changes after `since`, at most `count_max` of it
     /// (RFC 7162 §3.2.5.1).
     ///

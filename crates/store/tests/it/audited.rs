@@ -1,13 +1,19 @@
 //! The auditor: says nothing of a store that is right, and names each thing that is made wrong.
 
-use store::{Audit, Auditor, Store};
+use mail_types::Timestamp;
+use store::{Audit, Auditor, Store, TooOld};
 
 use crate::script::{Log, run, small};
+
+/// Mail of these times, in milliseconds: the second is for what came to its first attempt late.
+const fn older_than(before: i64, late_before: i64) -> TooOld {
+    TooOld { before: Timestamp(before), tries_least: 7, late_before: Timestamp(late_before) }
+}
 
 fn audited(store: &Store) -> Audit {
     let mut auditor = Auditor::default();
     for _ in 0..10 {
-        let audit = store.audit(&mut auditor, mail_types::Timestamp(0)).unwrap();
+        let audit = store.audit(&mut auditor, older_than(0, 0)).unwrap();
         if audit.rounds > 0 {
             return audit;
         }
@@ -25,9 +31,28 @@ fn what_is_right_is_accounted_for() {
     assert_eq!((audit.unaccounted, audit.overdue), (0, 0), "{:?}", audit.findings);
     assert!(audit.open > 0 && audit.custodies.0 == audit.custodies.1 && audit.custodies.1 > 5);
     // Everything that waits is older than the end of time.
-    let late = store.audit(&mut Auditor::default(), mail_types::Timestamp(i64::MAX)).unwrap();
-    assert!(late.overdue > 0);
+    let overdue = |too_old| store.audit(&mut Auditor::default(), too_old).unwrap().overdue;
+    let all = overdue(older_than(i64::MAX, i64::MAX));
+    assert!(all > 0);
+    // What was tried, and less often than others of its age, came to its first attempt late.
+    let tried_once = tried_once(&store);
+    assert!(tried_once > 0, "or this shows nothing");
+    assert_eq!(overdue(older_than(i64::MAX, 0)), all - tried_once);
     store.close();
+}
+
+fn tried_once(store: &Store) -> u64 {
+    let mut count = 0;
+    let queued = store::WaitingFilter {
+        state: Some(store::CustodyState::Queued),
+        ..store::WaitingFilter::default()
+    };
+    let found = store.find_waiting(&queued, false, &mut |item| {
+        count += u64::from(item.attempts > 0);
+        true
+    });
+    found.unwrap();
+    count
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod changes;
 mod extracted;
 mod found_fast;
 mod groups;
+mod hooks;
 mod lanes;
 mod mended;
 mod model;

@@ -257,6 +257,9 @@ fn row(visit: &Visit<'_>, item: &Value) -> Markup {
                 @if let Some(why) = item["held_because"].as_str() {
                     div.quiet { (why) }
                 }
+                @if let Some(what) = item["waits_for"].as_str() {
+                    div.quiet lang="en" { (what) }
+                }
                 @if text(&item["state"]).contains("purged") {
                     div.quiet lang="en" { (text(&item["state"])) }
                 }

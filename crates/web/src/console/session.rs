@@ -215,20 +215,19 @@ impl Sessions {
 
     /// Ends one; answers which operator's it was.
     #[must_use]
-    pub fn end(&self, number: u64) -> Option<u64> {
+    pub fn end(&self, number: u64) -> Option<(u64, IpAddr)> {
         let mut state = self.state();
         let found = state.all.iter().find(|(_, session)| session.number == number);
-        let (key, operator) = found.map(|(key, session)| (*key, session.operator))?;
+        let (key, ended) = found.map(|(key, one)| (*key, (one.operator, one.ip)))?;
         state.all.remove(&key);
-        Some(operator)
+        Some(ended)
     }
 
-    /// Ends all of an operator; answers how many there were.
-    pub fn end_all_of(&self, operator: u64) -> usize {
+    /// Ends all of an operator; answers from where each was used.
+    pub fn end_all_of(&self, operator: u64) -> Vec<IpAddr> {
         let mut state = self.state();
-        let before = state.all.len();
-        state.all.retain(|_, session| session.operator != operator);
-        before - state.all.len()
+        let ended = state.all.extract_if(|_, session| session.operator == operator);
+        ended.map(|(_, session)| session.ip).collect()
     }
 
     /// All that last, as a list for people.

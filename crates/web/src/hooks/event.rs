@@ -122,6 +122,8 @@ fn tried(
         Outcome::Uncertain { reason, due } => {
             ("uncertain", json!({ "reason": reason, "next_try": due.to_string() }))
         }
+        // Nobody was asked.
+        Outcome::Waits { .. } => return Ok(None),
         Outcome::Returned { reason, status, reply, .. } => (
             "returned",
             json!({
