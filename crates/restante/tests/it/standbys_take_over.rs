@@ -43,8 +43,7 @@ fn it_has_everything_and_takes_over_when_the_server_is_gone() {
 
     let validity = |installation: &Installation| {
         let (address, password) = (installation.address(143), &installation.password);
-        let mut imap =
-            drill::imap_wire::ImapWire::sign_in(address, ALICE, password, LIMIT).unwrap();
+        let mut imap = ImapWire::sign_in(address, ALICE, password, LIMIT).unwrap();
         let said = imap.command("STATUS INBOX (UIDVALIDITY UIDNEXT)", Keep::Lines).unwrap().text;
         said.lines().find(|line| line.contains("UIDVALIDITY")).unwrap().to_owned()
     };
