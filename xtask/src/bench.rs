@@ -25,6 +25,7 @@ mod queue;
 mod search;
 mod stuck;
 mod target;
+mod trace;
 
 use meter::Usage;
 use target::{Cell, Shape, Target};
@@ -50,6 +51,9 @@ struct Args {
     /// Messages stored before the start after kill -9 is timed
     #[arg(long, default_value_t = 0)]
     stored: u64,
+    /// Records among which stories are asked for
+    #[arg(long, default_value_t = trace::RECORDS)]
+    records: u64,
     /// Measures this one too, in the same run; needs root
     #[arg(long)]
     peer: Option<PeerName>,
@@ -93,6 +97,8 @@ enum Part {
     Hostile,
     /// An archive of 100,000: until it is searchable, its size, the first answers
     Search,
+    /// Stories among ten million records, by the whole command
+    Trace,
     /// SPF, DKIM, ARC and DMARC of a message, and signing; needs no server
     Auth,
 }
@@ -101,8 +107,8 @@ enum Part {
 const READING_PARTS: [Part; 4] = [Part::Imap, Part::ImapLarge, Part::ImapIdle, Part::Pop3];
 
 /// What is measured by itself.
-const ALONE: [Part; 6] =
-    [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Search, Part::Auth];
+const ALONE: [Part; 7] =
+    [Part::Queue, Part::Spread, Part::Stuck, Part::Hostile, Part::Search, Part::Trace, Part::Auth];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PeerName {
@@ -184,6 +190,7 @@ struct Report {
     stuck: Vec<stuck::Beside>,
     hostile: String,
     search: Option<search::Results>,
+    trace: Option<trace::Results>,
     auth: Vec<auth::Cost>,
 }
 
@@ -210,6 +217,9 @@ pub fn run(arguments: &[&str]) -> ExitCode {
                 console::say(&report.hostile);
                 if let Some(results) = &report.search {
                     console::say(&search::table(results));
+                }
+                if let Some(results) = &report.trace {
+                    console::say(&trace::table(results));
                 }
                 if !report.auth.is_empty() {
                     console::say(&auth::table(&report.auth));
@@ -261,6 +271,9 @@ fn measure(args: &Args) -> Result<Report, BenchError> {
     }
     if args.only.contains(&Part::Search) {
         report.search = Some(search::measure(&bench)?);
+    }
+    if args.only.contains(&Part::Trace) {
+        report.trace = Some(trace::measure(&bench)?);
     }
     if reading {
         report.imap.push(imap::measure(&bench, imap::Host::ours(&bench)?)?);

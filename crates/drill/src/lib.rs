@@ -3,7 +3,8 @@
 //! The judge is the load's own list of acknowledged messages, never the server: each acknowledged
 //! (message, recipient) must be found exactly once. For that reason nothing of the product's
 //! protocol code is used here; the SMTP, IMAP and POP3 clients and the SMTP sink are this crate's own,
-//! and as small as they can be. It never reads the data directory itself.
+//! and as small as they can be. It never reads the data directory itself,
+//! but for `flips`, which damages it.
 //!
 //! RFC 5321 and RFC 2920 (client and sink), RFC 3501 and RFC 1939 (clients), RFC 4616 (sign-in).
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 pub mod append;
 pub mod console;
 pub mod expunged;
+pub mod flips;
 pub mod guest;
 pub mod hostile;
 pub mod imap;
@@ -58,6 +60,8 @@ pub enum Drill {
     Sessions(sessions::SessionsArgs),
     /// Expunges hundreds of thousands of messages and comes back with QRESYNC
     Expunged(expunged::ExpungedArgs),
+    /// Flips random bits of journal and index and has `verify` find each of them
+    Flips(flips::FlipsArgs),
     /// Pulls the plug of a machine that runs a loaded server and counts what is left
     Powercut(powercut::PowercutArgs),
     /// The load inside the machine of `powercut`
@@ -120,6 +124,10 @@ pub fn run(args: &Args) -> ExitCode {
         Drill::Expunged(args) => expunged::run(args).and_then(|report| {
             print(args.json, &report, &expunged_text(&report))?;
             Ok(report.faults.is_empty())
+        }),
+        Drill::Flips(args) => flips::run(args).and_then(|report| {
+            print(args.json, &report, &flips::text(&report))?;
+            Ok(report.fault_count == 0)
         }),
         Drill::Powercut(args) => powercut::run(args).and_then(|report| {
             print(args.json, &report, &powercut_text(&report))?;

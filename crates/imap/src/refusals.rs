@@ -29,6 +29,9 @@ pub fn refusal(refused: &Refused, missing: Missing) -> Refusal {
         Refused::MetadataTooMany => {
             Refusal::new(Code::MetadataTooMany, "There are as many annotations as there may be")
         }
+        Refused::TooManyKeywords => {
+            Refusal::new(Code::Limit, "A message can have no more keywords than it has")
+        }
         Refused::OverQuota => Refusal::new(Code::OverQuota, "The quota is used up"),
         Refused::NotAllowed => {
             Refusal::new(Code::NoPerm, "You have no right to do this with this mailbox")

@@ -66,7 +66,13 @@ impl<D: Disk> Journal<D> {
 
     fn body_header(&self, at: Position) -> Result<FrameHeader, PunchError> {
         let no_body = ReadError::Damaged { at, what: "there is no body here" };
-        let file = self.reader.segment(at.segment).map_err(io(at))?;
+        let file = self.reader.segment(at.segment).map_err(|error| match error.kind() {
+            // Nobody can read what is in it, now or later.
+            std::io::ErrorKind::NotFound => {
+                ReadError::Damaged { at, what: "its segment is missing" }.into()
+            }
+            _ => io(at)(error),
+        })?;
         let mut bytes = [0; FRAME_HEADER_BYTES];
         let read = file.read_at(at.offset, &mut bytes).map_err(io(at))?;
         match FrameHeader::decode(&bytes[..read]) {

@@ -13,7 +13,7 @@ use store::{
 };
 
 use crate::cli::parse_time;
-use crate::history::account;
+use crate::history::accounts_ever;
 use crate::request::{Failure, Request, did};
 
 /// What is due that a trial run lists if not asked for more.
@@ -253,7 +253,7 @@ pub fn perform(store: &Store, actor: &Actor, ask: Ask) -> Result<Value, Failure>
     match ask {
         Ask::Retention => show_retention(store),
         Ask::SetRetention { of, keep, spam } => {
-            let whose = retention_of(&directory, &of)?;
+            let whose = retention_of(store, &of)?;
             let (rules, _) = store.retention()?;
             let known = rules.into_iter().find(|rule| rule.of == whose);
             let mut rule = known.unwrap_or(RetentionRule { of: whose, keep: None, spam: None });
@@ -264,22 +264,24 @@ pub fn perform(store: &Store, actor: &Actor, ask: Ask) -> Result<Value, Failure>
             Ok(did(format!("mail of {of} is kept: {keep}; junk: {spam}")))
         }
         Ask::AddHold { name, accounts, from, until, reason } => {
-            let one = |address: &Address| {
-                Ok(LegalHold {
-                    name: name.clone(),
-                    account: account(&directory, address)?,
-                    from: from.map(Timestamp),
-                    until: until.map(Timestamp),
-                    reason: reason.clone(),
-                })
+            let one = |account| LegalHold {
+                name: name.clone(),
+                account,
+                from: from.map(Timestamp),
+                until: until.map(Timestamp),
+                reason: reason.clone(),
             };
-            let holds: Vec<LegalHold> = accounts.iter().map(one).collect::<Result<_, Failure>>()?;
+            let mut holds = Vec::new();
+            for address in &accounts {
+                holds.extend(accounts_ever(store, address, true)?.into_iter().map(one));
+            }
             store.add_holds(actor.clone(), holds).wait()?;
             let whose: Vec<String> = accounts.iter().map(ToString::to_string).collect();
             Ok(did(format!("hold {name} keeps the mail of {}", whose.join(", "))))
         }
         Ask::RemoveHold { name, account: address, reason } => {
-            let whose = address.map(|address| account(&directory, &address)).transpose()?;
+            let whose = address.map(|address| accounts_ever(store, &address, false)).transpose()?;
+            let whose = whose.and_then(|whose| whose.first().copied());
             let count = store.end_holds(actor.clone(), name.clone(), whose, reason).wait()?;
             Ok(did(format!("hold {name} is over for {count} accounts")))
         }
@@ -345,26 +347,42 @@ fn over(
             }));
         }
     })?;
-    let PurgeOutcome { purged, bytes, on_hold } = outcome;
+    let PurgeOutcome { purged, bytes, on_hold, damaged } = outcome;
     let size = config::format_bytes(bytes);
     if dry_run {
-        return Ok(json!({ "due": purged, "bytes": bytes, "on_hold": on_hold, "first": listed }));
+        return Ok(json!({
+            "due": purged,
+            "bytes": bytes,
+            "on_hold": on_hold,
+            "damaged": damaged,
+            "first": listed,
+        }));
     }
-    let text = match on_hold {
-        0 => format!("{purged} messages purged, {size}"),
-        on_hold => format!("{purged} messages purged, {size}; {on_hold} kept by legal holds"),
-    };
-    Ok(json!({ "did": text, "purged": purged, "bytes": bytes, "on_hold": on_hold }))
+    let mut text = format!("{purged} messages purged, {size}");
+    if on_hold > 0 {
+        text.push_str(&format!("; {on_hold} kept by legal holds"));
+    }
+    if damaged > 0 {
+        text.push_str(&format!("; {damaged} stay, whose records cannot be read"));
+    }
+    Ok(json!({
+        "did": text,
+        "purged": purged,
+        "bytes": bytes,
+        "on_hold": on_hold,
+        "damaged": damaged,
+    }))
 }
 
-fn retention_of(directory: &Directory, text: &str) -> Result<RetentionOf, Failure> {
+fn retention_of(store: &Store, text: &str) -> Result<RetentionOf, Failure> {
     let wrong = |_| Failure {
         what: format!("“{text}” is neither a domain nor an address"),
         mend: Some("write example.org or ann@example.org".to_owned()),
     };
     if text.contains('@') {
         let address = Address::parse(text).map_err(|_| wrong(()))?;
-        return Ok(RetentionOf::Account(account(directory, &address)?));
+        let found = accounts_ever(store, &address, false)?;
+        return found.first().copied().map(RetentionOf::Account).ok_or_else(|| wrong(()));
     }
     Domain::new(text).map(RetentionOf::Domain).map_err(|_| wrong(()))
 }

@@ -21,6 +21,14 @@ pub async fn sweep(store: Store, every: Duration, mut stop: Stop) {
             () = stop.requested() => return,
         }
         wait = every;
+        if let Some(ahead) = store.clock_ahead() {
+            let days = ahead.as_secs() / 86_400;
+            tracing::error!(
+                days,
+                "the clock went ahead: no mail is purged for a day, or until `restante purge` is run"
+            );
+            continue;
+        }
         let stopped = Arc::new(AtomicBool::new(false));
         let (work, until) = (store.clone(), Arc::clone(&stopped));
         let mut sweeping = tokio::task::spawn_blocking(move || {

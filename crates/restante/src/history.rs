@@ -31,6 +31,7 @@ Examples:
   restante undo --redo 48301-48377                      as an undo said: it is taken back itself
 
 Mail that came since stays. What others changed since stays as they left it, and is told.
+Accounts, domains, aliases, routes and quotas are taken back by the numbers of their acts alone.
 An undo can be taken back like everything else.";
 
 #[derive(Debug, Args)]
@@ -230,6 +231,24 @@ pub fn account(directory: &Directory, address: &Address) -> Result<AccountId, Fa
     found.ok_or_else(|| Failure { what: format!("account {address} does not exist"), mend: None })
 }
 
+/// The account of this address, or the last one that had it; with `all`, all that had it.
+pub fn accounts_ever(
+    store: &Store,
+    address: &Address,
+    all: bool,
+) -> Result<Vec<AccountId>, Failure> {
+    let missing = match account(&store.directory(), address) {
+        Ok(there) => return Ok(vec![there]),
+        Err(missing) => missing,
+    };
+    let ever = store.accounts_ever(address)?;
+    match ever.last() {
+        None => Err(missing),
+        Some(&last) if !all => Ok(vec![last]),
+        Some(_) => Ok(ever),
+    }
+}
+
 impl Filter {
     fn check_says_whose(&self) -> Result<(), Failure> {
         let narrow = Self { since: None, until: None, ..self.clone() };
@@ -310,7 +329,12 @@ fn undo(
         }
     };
     for filter in filters {
+        let mail_only = is_wide && filter.standing;
         store.acts(&filter, &mut |act| {
+            // A session or an account is healed; what operators did to the account stays.
+            if mail_only && !crate::own_mail::is_of_mail(act.kind) {
+                return true;
+            }
             if dry_run {
                 shown.push(view(store, &directory, &act));
             }

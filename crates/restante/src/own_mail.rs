@@ -31,7 +31,7 @@ fn since(days: u32) -> Timestamp {
 }
 
 /// What of somebody's own mail an act is about; the directory is the operator's.
-const fn is_of_mail(kind: ActKind) -> bool {
+pub const fn is_of_mail(kind: ActKind) -> bool {
     match kind {
         ActKind::Domain | ActKind::Account | ActKind::Alias | ActKind::Route | ActKind::Quota => {
             false
@@ -54,21 +54,38 @@ const fn is_of_mail(kind: ActKind) -> bool {
 
 /// What was deleted of an account's mail, the latest first.
 pub fn deleted(store: &Store, account: AccountId, days: u32) -> Result<Value, Problem> {
-    let filter = ActFilter {
-        owner: Some(account),
-        since: Some(since(days)),
-        standing: true,
-        ..ActFilter::default()
-    };
+    let filter =
+        ActFilter { owner: Some(account), since: Some(since(days)), ..ActFilter::default() };
     let mut acts: Vec<Act> = Vec::new();
+    // What somebody deleted by taking back what put it there is deleted like anything else.
     let listed = store.acts(&filter, &mut |act| {
-        if matches!(act.kind, ActKind::Expunged | ActKind::Deleted) && act.mailbox.is_some() {
+        let deletes = matches!(act.kind, ActKind::Expunged | ActKind::Deleted);
+        if deletes && act.mailbox.is_some() && act.undone.is_none() {
             acts.push(act);
         }
         acts.len() < LISTED_MAX
     });
     listed.map_err(trouble)?;
+    let mut once = Vec::with_capacity(acts.len());
+    for act in acts {
+        if !is_redone(store, &act).map_err(trouble)? {
+            once.push(act);
+        }
+    }
+    let acts = once;
     acts.iter().map(|act| deleted_view(store, account, act).map_err(trouble)).collect()
+}
+
+/// Whether an act only makes an earlier one hold again, which is listed itself.
+fn is_redone(store: &Store, act: &Act) -> Result<bool, StoreError> {
+    let Some(undone) = act.undoes else { return Ok(false) };
+    let mut redone = false;
+    let one = ActFilter { seq: Some(undone), ..ActFilter::default() };
+    store.acts(&one, &mut |undone| {
+        redone = undone.undoes.is_some();
+        true
+    })?;
+    Ok(redone)
 }
 
 fn deleted_view(store: &Store, account: AccountId, act: &Act) -> Result<Value, StoreError> {

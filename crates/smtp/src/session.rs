@@ -433,7 +433,10 @@ fn refusal(refused: &Refused) -> Refusal {
         }
         // RFC 5321 §4.2.2: 452; RFC 3463 §3.3: X.2.2. There may be room when it comes again.
         Refused::OverQuota => Refusal::transient(452, 2, 2, "The mailbox is full, try again later"),
-        Refused::MetadataTooLarge | Refused::MetadataTooMany | Refused::NotAllowed => {
+        Refused::MetadataTooLarge
+        | Refused::MetadataTooMany
+        | Refused::TooManyKeywords
+        | Refused::NotAllowed => {
             tracing::error!("a message was not accepted: not allowed");
             Refusal::transient(451, 3, 0, "The message cannot be stored now, try again later")
         }

@@ -10,7 +10,7 @@ use crate::Actor;
 use crate::accept::{Arrived, next_in, record};
 use crate::acl;
 use crate::commit::Work;
-use crate::flags::flags_within;
+use crate::flags::{check_keywords, flags_within};
 use crate::mailboxes::{SessionActor, take_out};
 use crate::record::{Fate, NewCustody, Source};
 use crate::{Pending, Receipt, Refused, Store};
@@ -177,5 +177,5 @@ fn check(messages: &[NewMessage]) -> Result<(), Refused> {
             messages.len()
         )));
     }
-    Ok(())
+    messages.iter().try_for_each(|message| check_keywords(0, &message.flags))
 }

@@ -6,7 +6,7 @@ use journal::Disk;
 use mail_types::{AccountId, MailboxId, RecordSeq, Timestamp};
 
 use crate::record::{Place, Record, SessionId, Via};
-use crate::sql::{Executor, Row, SqlError};
+use crate::sql::{Executor, OnRow, Param, Row, SqlError};
 use crate::{Store, StoreError};
 
 /// What kind of thing somebody did.
@@ -167,7 +167,8 @@ pub struct ActFilter {
     pub since: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
-    /// Only what was not taken back, and did not take something back.
+    /// Only what was not taken back. What took something back counts where that is none of these: what
+    /// one of them did and another took back comes to nothing.
     pub standing: bool,
     /// Only what took something back and holds, of these records, first and last of each run: see
     /// [`crate::UndoOutcome`]. Empty: whatever it did.
@@ -184,7 +185,7 @@ impl ActFilter {
             && self.session.is_none_or(|session| act.session == Some(session))
             && self.ip.is_none_or(|ip| act.ip == Some(ip))
             && self.until.is_none_or(|until| act.at < until)
-            && (!self.standing || (act.undone.is_none() && act.undoes.is_none()))
+            && (!self.standing || act.undone.is_none())
             && (self.undoing.is_empty() || (act.undone.is_none() && act.undoes.is_some()))
     }
 }
@@ -230,6 +231,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// Whether an act took back another one that is asked for as well.
+    fn cancels(&self, filter: &ActFilter, act: &Act) -> Result<bool, StoreError> {
+        let (true, Some(undone)) = (filter.standing, act.undoes) else { return Ok(false) };
+        let covered = ActFilter { standing: false, ..filter.clone() };
+        let in_time = |act: &Act| filter.since.is_none_or(|since| act.at >= since);
+        Ok(self.act(undone)?.is_some_and(|act| in_time(&act) && covered.takes(&act)))
+    }
+
     /// The act of this number, with what was before it.
     pub(crate) fn act(&self, seq: RecordSeq) -> Result<Option<Act>, StoreError> {
         self.read(|sql| {
@@ -256,10 +265,14 @@ impl<D: Disk> Store<D> {
         let mut pages = Pages::new(By::of(filter), first, last);
         while let Some(page) = self.read(|sql| pages.next(sql))? {
             for act in page {
-                if filter.since.is_some_and(|since| act.at < since) {
-                    return Ok(false);
+                if let Some(since) = filter.since.filter(|since| act.at < *since) {
+                    // A clock that was set back once is not the end of it.
+                    if act.at.0 < since.0.saturating_sub(CLOCK_BACK_MILLIS) {
+                        return Ok(false);
+                    }
+                    continue;
                 }
-                if filter.takes(&act) && !on_act(act) {
+                if filter.takes(&act) && !self.cancels(filter, &act)? && !on_act(act) {
                     return Ok(false);
                 }
             }
@@ -268,6 +281,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
+/// So far a clock may go back from one act to the next, and acts behind that are still found.
+const CLOCK_BACK_MILLIS: i64 = 3_600_000;
 /// Records of which it is noted together which sessions and addresses did something in them: an index
 /// of the acts themselves would cost each change of a flag ten times as much.
 pub(crate) const RUN: u64 = 16_384;
@@ -317,11 +332,22 @@ impl Pages {
         Self { by, first, below, window: Self::WINDOW_MIN }
     }
 
-    /// The records of a run of acts, as far as they are wanted: from the first, below the last.
-    fn of_run(&self, run: Option<i64>) -> (u64, u64) {
-        let Some(run) = run.map(i64::cast_unsigned) else { return (self.first, self.first) };
+    /// Reads the last run of records below that has something of this key; the first record that was
+    /// looked at.
+    fn look_up(
+        &self,
+        sql: &mut impl Executor,
+        [runs, acts]: [&'static str; 2],
+        key: Param<'_>,
+        on_row: OnRow<'_>,
+    ) -> Result<u64, SqlError> {
+        let run = sql.number(runs, &[key, (self.below.saturating_sub(1) / RUN).into()])?;
+        let Some(run) = run.map(i64::cast_unsigned) else { return Ok(self.first) };
         let from = (run * RUN).max(self.first);
-        (from, self.below.min((run + 1) * RUN).max(from))
+        let below = self.below.min((run + 1) * RUN);
+        let limit = (Self::PAGE as u64).into();
+        sql.query(acts, &[key, from.into(), below.into(), limit], on_row)?;
+        Ok(from)
     }
 
     /// None: that was all.
@@ -353,40 +379,22 @@ impl Pages {
                 self.first
             }
             By::Session(session) => {
-                let run = "SELECT max(run) FROM act_run WHERE session = $1 AND run <= $2";
-                let run = sql.number(
-                    run,
-                    &[session.0.into(), (self.below.saturating_sub(1) / RUN).into()],
-                )?;
-                let (from, below) = self.of_run(run);
-                sql.query(
-                    concat!(
-                        columns!("NULL"),
-                        "FROM act WHERE session = $1 AND seq >= $2 AND seq < $3 \
-                         ORDER BY seq DESC LIMIT $4"
-                    ),
-                    &[session.0.into(), from.into(), below.into(), limit],
-                    on_row,
-                )?;
-                from
+                let runs = "SELECT max(run) FROM act_run WHERE session = $1 AND run <= $2";
+                let acts = concat!(
+                    columns!("NULL"),
+                    "FROM act WHERE session = $1 AND seq >= $2 AND seq < $3 \
+                     ORDER BY seq DESC LIMIT $4"
+                );
+                self.look_up(sql, [runs, acts], session.0.into(), on_row)?
             }
             By::Ip(ip) => {
-                let run = "SELECT max(run) FROM act_run WHERE ip = $1 AND run <= $2";
-                let run = sql.number(
-                    run,
-                    &[ip.as_str().into(), (self.below.saturating_sub(1) / RUN).into()],
-                )?;
-                let (from, below) = self.of_run(run);
-                sql.query(
-                    concat!(
-                        columns!("NULL"),
-                        "FROM act WHERE ip = $1 AND seq >= $2 AND seq < $3 \
-                         ORDER BY seq DESC LIMIT $4"
-                    ),
-                    &[ip.as_str().into(), from.into(), below.into(), limit],
-                    on_row,
-                )?;
-                from
+                let runs = "SELECT max(run) FROM act_run WHERE ip = $1 AND run <= $2";
+                let acts = concat!(
+                    columns!("NULL"),
+                    "FROM act WHERE ip = $1 AND seq >= $2 AND seq < $3 \
+                     ORDER BY seq DESC LIMIT $4"
+                );
+                self.look_up(sql, [runs, acts], ip.as_str().into(), on_row)?
             }
             By::Owner(owner) => {
                 let from = self.below.saturating_sub(self.window).max(self.first);

@@ -49,6 +49,11 @@ impl<D: Disk> Store<D> {
                     }
                 }
             }
+            if let Some((from, uid)) = out_of
+                && is_purged(work, from, uid)?
+            {
+                return Err(Refused::Invalid("its body is gone for good".to_owned()));
+            }
             let (uid, mod_seq) = next_in(work, to)?;
             let record = match (out_of, is_in) {
                 (Some((from, old)), _) => {
@@ -66,9 +71,17 @@ impl<D: Disk> Store<D> {
 }
 
 /// Whose a mailbox is, or was.
-fn owner(work: &mut Work<'_>, mailbox: MailboxId) -> Result<Option<AccountId>, Refused> {
+pub fn owner(work: &mut Work<'_>, mailbox: MailboxId) -> Result<Option<AccountId>, Refused> {
     let select = "SELECT account FROM mailbox WHERE id = $1";
     let found = work.index.sql.number(select, &[mailbox.0.into()]);
     let found = found.map_err(|error| work.fail(error.into()))?;
     Ok(found.map(|id| AccountId(id.cast_unsigned())))
+}
+
+/// Whether the body of what was taken out of a mailbox is gone: what lies in one has its body.
+fn is_purged(work: &mut Work<'_>, mailbox: MailboxId, uid: Uid) -> Result<bool, Refused> {
+    let query = "SELECT 1 FROM expunged JOIN mail ON mail.id = expunged.mail \
+                 WHERE mailbox = $1 AND uid = $2 AND purged IS NOT NULL";
+    let found = work.index.sql.number(query, &[mailbox.0.into(), uid.get().into()]);
+    found.map(|found| found.is_some()).map_err(|error| work.fail(error.into()))
 }

@@ -341,14 +341,14 @@ impl Change {
         match (standing, next) {
             (Some(standing), Ok(is)) => {
                 // The next UID of a mailbox is known only behind this one.
-                let flush = matches!(is, Condition::Delivered { .. });
+                let delivered = matches!(is, Condition::Delivered { .. });
                 self.items.push(Changed { custody, was: standing.condition, is });
-                if flush {
+                if delivered || self.items.len() >= CUSTODIES_PER_JOB {
                     self.flush(work)?;
-                    if let Some((mail, report)) = self.reports.remove(&custody) {
-                        // A sender that does not exist here is told nothing.
-                        crate::queue::accept_report(work, mail, report)?;
-                    }
+                }
+                if delivered && let Some((mail, report)) = self.reports.remove(&custody) {
+                    // A sender that does not exist here is told nothing.
+                    crate::queue::accept_report(work, mail, report)?;
                 }
             }
             (_, Err(why)) => *self.outcome.skipped.entry(why).or_default() += 1,

@@ -14,6 +14,9 @@ use crate::{Pending, Refused, Store};
 
 /// Bytes of flags that one command records.
 pub const FLAGS_BYTES_MAX: usize = 8 << 20;
+/// Bytes that the keywords of one message may have, with a space behind each: every message pays for
+/// its own. What has more already keeps that.
+pub const KEYWORD_BYTES_MAX: usize = 2048;
 /// Bytes of flags in one record, of which the journal takes 4 MiB.
 const FLAGS_BYTES_PER_RECORD: usize = 1 << 20;
 
@@ -67,7 +70,7 @@ impl<D: Disk> Store<D> {
                     if unchanged_since.is_some_and(|limit| row.modseq > limit.0) {
                         modified.push(row.uid());
                     } else {
-                        sets.add(row);
+                        sets.add(row)?;
                     }
                 }
             }
@@ -105,16 +108,21 @@ impl<'a, F: FnMut(&Flags) -> Flags> NewFlags<'a, F> {
         Self { rows, change, known, sets: FlagSets::new(), index: HashMap::new() }
     }
 
-    fn add(&mut self, row: &Packed) {
-        let known = self.known[row.flags as usize].unwrap_or_else(|| self.work_out(row));
+    fn add(&mut self, row: &Packed) -> Result<(), Refused> {
+        let known = match self.known[row.flags as usize] {
+            Some(known) => known,
+            None => self.work_out(row)?,
+        };
         if let Some(set) = known {
             self.sets[set].1.push(row.uid());
         }
+        Ok(())
     }
 
-    fn work_out(&mut self, row: &Packed) -> Option<usize> {
+    fn work_out(&mut self, row: &Packed) -> Result<Option<usize>, Refused> {
         let before = &self.rows.flag_set(row).flags;
         let after = (self.change)(before);
+        check_keywords(keyword_bytes(before), &after)?;
         let set = (after != *before).then(|| {
             *self.index.entry(after).or_insert_with_key(|after| {
                 self.sets.push((after.clone(), Vec::new()));
@@ -122,8 +130,22 @@ impl<'a, F: FnMut(&Flags) -> Flags> NewFlags<'a, F> {
             })
         });
         self.known[row.flags as usize] = Some(set);
-        set
+        Ok(set)
     }
+}
+
+/// Bytes of the keywords of a message, as they are kept.
+pub fn keyword_bytes(flags: &Flags) -> usize {
+    flags.keywords().iter().map(|word| word.as_str().len() + 1).sum()
+}
+
+/// Whether a message whose keywords had so many bytes may have these flags.
+pub fn check_keywords(before: usize, after: &Flags) -> Result<(), Refused> {
+    let bytes = keyword_bytes(after);
+    if bytes > KEYWORD_BYTES_MAX && bytes > before {
+        return Err(Refused::TooManyKeywords);
+    }
+    Ok(())
 }
 
 /// Sets of flags in as many records as they need.
@@ -172,7 +194,7 @@ pub fn flags_not_kept(
     let kept = |flags: &Flags| flags_within(may, &Flags::default(), flags.clone());
     let mut sets = NewFlags::new(&rows, kept);
     let slices = places.into_iter().flat_map(|places| rows.slices(places));
-    slices.flat_map(|(_, slice)| slice).for_each(|row| sets.add(row));
+    slices.flat_map(|(_, slice)| slice).try_for_each(|row| sets.add(row))?;
     in_records(sets.sets)
 }
 

@@ -191,9 +191,11 @@ fn next_deadline(sql: &mut impl Executor, now: Timestamp) -> Result<Option<Times
 
 /// The first time to deliver by of anything that is in the queue or held.
 pub fn first_deadline(sql: &mut impl Executor) -> Result<Option<Timestamp>, SqlError> {
-    let query = "SELECT min(until) FROM deliver_by WHERE EXISTS (SELECT 1 FROM custody \
-                 WHERE custody.mail = deliver_by.mail AND custody.id IN \
-                 (SELECT custody FROM queue UNION ALL SELECT custody FROM held))";
+    let query = "SELECT min(until) FROM deliver_by \
+                 JOIN custody ON custody.mail = deliver_by.mail \
+                 LEFT JOIN queue ON queue.custody = custody.id \
+                 LEFT JOIN held ON held.custody = custody.id \
+                 WHERE queue.custody IS NOT NULL OR held.custody IS NOT NULL";
     Ok(sql.number(query, &[])?.map(Timestamp))
 }
 

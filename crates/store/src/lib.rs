@@ -51,6 +51,7 @@ mod naming;
 mod open;
 mod operator;
 mod operators;
+mod own_pairs;
 mod pending;
 mod places;
 mod proved;
@@ -117,7 +118,7 @@ pub use custody::CustodyState;
 pub use directory::{Account, Alias, Directory, Resolution, Route, Token};
 pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, PrivateKey};
 pub use events::{Happened, Happening};
-pub use flags::{FlagsChange, FlagsOutcome};
+pub use flags::{FlagsChange, FlagsOutcome, KEYWORD_BYTES_MAX};
 pub use flow::{FlowKind, FlowMinute};
 pub use follower::Follower;
 pub use found::KnownBy;
@@ -202,6 +203,9 @@ pub enum Refused {
     /// There are as many annotations as there may be.
     #[error("there are too many annotations")]
     MetadataTooMany,
+    /// A message would have keywords of more than [`KEYWORD_BYTES_MAX`] bytes.
+    #[error("a message has at most {KEYWORD_BYTES_MAX} bytes of keywords")]
+    TooManyKeywords,
     /// The account may keep no more.
     #[error("the quota is used up")]
     OverQuota,

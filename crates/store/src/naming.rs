@@ -127,7 +127,16 @@ impl<D: Disk> Store<D> {
             if subscribed {
                 check_subscriptions(work, account)?;
             }
-            work.record(&actor.into(), Record::Subscription { account, name, subscribed })
+            // What changes nothing is no act.
+            let query = "SELECT 1 FROM subscription WHERE account = $1 AND name = $2";
+            let known = work.index.sql.number(query, &[account.0.into(), name.as_str().into()]);
+            match known {
+                Err(error) => Err(work.fail(error.into())),
+                Ok(known) if known.is_some() == subscribed => Ok(()),
+                Ok(_) => {
+                    work.record(&actor.into(), Record::Subscription { account, name, subscribed })
+                }
+            }
         })
     }
 }

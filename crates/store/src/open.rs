@@ -278,6 +278,7 @@ impl<D: Disk> Store<D> {
             delivery_report: options.delivery_report,
             witness: options.witness,
         };
+        store.watch_clock()?;
         started.uncertain = begun.len() as u64;
         for begun in begun.chunks(crate::queue::CUSTODIES_PER_JOB) {
             // Only a full disk can refuse it, and then they are still found at the next start.

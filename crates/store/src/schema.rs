@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 23;
+pub const VERSION: i64 = 25;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -12,6 +12,7 @@ CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
   id INTEGER PRIMARY KEY, address TEXT NOT NULL, credentials BLOB NOT NULL,
   removed INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX account_address ON account (address COLLATE NOCASE);
 CREATE TABLE alias (address TEXT PRIMARY KEY, targets TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE route (domain TEXT PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE relay_login (
@@ -41,6 +42,7 @@ CREATE TABLE mail (
 CREATE TABLE purge (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, segment INTEGER NOT NULL, place INTEGER NOT NULL,
   done INTEGER NOT NULL);
+CREATE INDEX purge_open ON purge (seq) WHERE done = 0;
 CREATE TABLE retention (
   domain TEXT NOT NULL, account INTEGER NOT NULL, keep INTEGER, spam INTEGER, seq INTEGER NOT NULL,
   PRIMARY KEY (domain, account)) WITHOUT ROWID;
@@ -81,6 +83,8 @@ CREATE TABLE act (
   actor INTEGER NOT NULL, session INTEGER NOT NULL, ip TEXT, via INTEGER, messages INTEGER NOT NULL,
   segment INTEGER NOT NULL, place INTEGER NOT NULL, undone INTEGER, undoes INTEGER, before BLOB);
 CREATE INDEX act_mailbox ON act (mailbox, seq);
+CREATE INDEX act_thing ON act (mailbox, kind, owner, subject, seq)
+  WHERE undone IS NULL AND kind NOT IN (7, 8, 9, 10, 11, 12);
 CREATE TABLE act_run (
   session INTEGER NOT NULL, ip TEXT NOT NULL, run INTEGER NOT NULL,
   PRIMARY KEY (session, ip, run)) WITHOUT ROWID;
@@ -161,6 +165,7 @@ CREATE TABLE report_span (
 CREATE TABLE tls_policy (
   domain TEXT NOT NULL, host TEXT NOT NULL, at INTEGER NOT NULL, policy BLOB NOT NULL,
   PRIMARY KEY (domain, host)) WITHOUT ROWID;
+CREATE INDEX tls_policy_at ON tls_policy (at);
 CREATE TABLE operator (
   id INTEGER PRIMARY KEY, kept BLOB NOT NULL, token_last INTEGER NOT NULL,
   removed INTEGER NOT NULL DEFAULT 0);

@@ -32,6 +32,8 @@ pub struct Sent {
 pub struct SentNews {
     by_host: HashMap<(String, i64), u64>,
     by_source: HashMap<(IpAddr, i64), u64>,
+    /// The newest minute of all; none: not looked up since the start.
+    newest: Option<i64>,
 }
 
 impl<D: Disk> Store<D> {
@@ -61,14 +63,15 @@ impl<D: Disk> Store<D> {
 
 impl<E: Executor> Index<E> {
     /// Counts an attempt in which a host took a message.
-    pub(crate) fn note_sent(&mut self, tried: &Tried, at: Timestamp) {
+    pub(crate) fn note_sent(&mut self, tried: &Tried, at: Timestamp) -> Result<(), SqlError> {
         let taken = |outcome: &Outcome| matches!(outcome, Outcome::Relayed { .. });
         if !tried.outcomes.iter().any(|(_, outcome)| taken(outcome)) {
-            return;
+            return Ok(());
         }
         if let Some(peer) = &tried.peer {
             let minute = at.0.div_euclid(MINUTE_MS);
             let host = peer.host.to_ascii_lowercase();
+            self.sent_at(minute)?;
             *self.sent_news.by_host.entry((host, minute)).or_default() += 1;
         }
         // What a smart host sends on counts for its own address.
@@ -77,12 +80,33 @@ impl<E: Executor> Index<E> {
             let day = at.0.div_euclid(DAY_MS);
             *self.sent_news.by_source.entry((source, day)).or_default() += 1;
         }
+        Ok(())
+    }
+
+    /// Something is sent in this minute. Where the clock had run ahead and was put right, what it said
+    /// then goes, and what was too old by it, as it would have with a commit.
+    fn sent_at(&mut self, minute: i64) -> Result<(), SqlError> {
+        let newest = match self.sent_news.newest {
+            Some(newest) => newest,
+            None => self.sql.number("SELECT max(minute) FROM sent", &[])?.unwrap_or(minute),
+        };
+        if minute + MINUTES_KEPT < newest {
+            let oldest = newest - MINUTES_KEPT;
+            self.sent_news.by_host.retain(|(_, of), _| *of >= oldest && *of <= minute);
+            let put_right = "DELETE FROM sent WHERE minute < $1 OR minute > $2";
+            self.sql.execute(put_right, &[oldest.into(), minute.into()])?;
+            self.sent_news.newest = Some(minute);
+        } else {
+            self.sent_news.newest = Some(newest.max(minute));
+        }
+        Ok(())
     }
 
     /// Brings the tables up to what was counted; what is old goes by the newest alone, so that a
     /// rebuilt index has the same rows.
     pub(crate) fn write_sent(&mut self) -> Result<(), SqlError> {
-        let SentNews { by_host, by_source } = std::mem::take(&mut self.sent_news);
+        let by_host = std::mem::take(&mut self.sent_news.by_host);
+        let by_source = std::mem::take(&mut self.sent_news.by_source);
         let is_some = !by_host.is_empty();
         for ((host, minute), messages) in by_host {
             self.sql.execute(

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mail_types::{AccountId, MailId, MailboxId, RecordSeq, Timestamp};
 
 use crate::StoreError;
-use crate::archive::Swept;
+use crate::archive::{ClockWatch, Swept};
 use crate::counts::Counts;
 use crate::directory::Directory;
 use crate::effects::Effects;
@@ -78,6 +78,8 @@ pub struct Shared {
     pub counts: Counts,
     /// What the last look for mail whose time is over has found.
     swept: Mutex<Swept>,
+    /// What the clock said when the sweep last looked.
+    clock_watch: Mutex<ClockWatch>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -119,12 +121,17 @@ impl Shared {
             deadline: AtomicI64::new(i64::MAX),
             counts: Counts::default(),
             swept: Mutex::default(),
+            clock_watch: Mutex::default(),
         }
     }
 
     /// One sweep at a time has it.
     pub fn swept(&self) -> MutexGuard<'_, Swept> {
         lock(&self.swept)
+    }
+
+    pub fn clock_watch(&self) -> MutexGuard<'_, ClockWatch> {
+        lock(&self.clock_watch)
     }
 
     pub fn directory(&self) -> Arc<Directory> {

@@ -9,6 +9,7 @@ use mail_types::{
 
 use crate::custody::CustodyState;
 use crate::index::{address_fingerprint, host_fingerprint, message_id_fingerprint};
+use crate::own_pairs::OwnPairs;
 use crate::read::read_facts;
 use crate::record::{Accepted, Actor, Entry, Place};
 use crate::record_held::{Condition, HeldBy, Hold};
@@ -250,9 +251,16 @@ impl<D: Disk> Store<D> {
         let (places, custodies) =
             self.read(|sql| Ok((read_story(sql, mail)?, read_custodies(sql, mail)?)))?;
         let (mut events, mut damaged) = (Vec::with_capacity(places.len()), Vec::new());
+        let mut own = OwnPairs::new(&accepted);
         for (seq, at) in places {
             match self.entry_at(at) {
-                Ok(entry) => events.push(Event { seq, entry }),
+                Ok(mut entry) => {
+                    // Behind what cannot be read nobody knows where it was.
+                    if damaged.is_empty() {
+                        own.cut(&mut entry.record);
+                    }
+                    events.push(Event { seq, entry });
+                }
                 Err(error) if error.is_of_one_message() => damaged.push((seq, error.to_string())),
                 Err(error) => return Err(error),
             }

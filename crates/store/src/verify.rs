@@ -305,6 +305,9 @@ struct Reading<'a, D: Disk> {
     holes: Holes,
 }
 
+/// How often the end is looked for while a server goes on writing.
+const PASSES_MAX: usize = 64;
+
 /// The bodies of the group that is read, by place.
 type Bodies = HashMap<(u32, u64), (BodyHash, u64)>;
 
@@ -319,54 +322,67 @@ impl<D: Disk> Reading<'_, D> {
             Vec::new()
         });
         let (mut bodies, mut frames, mut last_seal) = (Bodies::new(), 0_u64, 0);
-        for found in self.reader.scan(None) {
-            match found {
-                JournalEntry::Record { seq, payload, at } => {
-                    frames += 1;
-                    if let Some(heads) = &mut self.heads {
-                        heads.record(seq, blake3::hash(&payload).as_bytes());
-                    }
-                    self.record(seq, &payload, at, &bodies)?;
-                    if self.report.records.is_multiple_of(10_000) {
-                        progress(self.report.records);
-                    }
-                }
-                JournalEntry::Body { hash, size, at, file, .. } => {
-                    frames += 1;
-                    if let Some(file) = file {
-                        self.rebuilt.body_file(file)?;
-                    }
-                    self.report.bodies += 1;
-                    self.report.body_bytes += size;
-                    bodies.insert((at.segment, at.offset), (hash, size));
-                    if let Err(error) = verify_purged::check_body(self.reader, at, &mut self.holes)
-                    {
-                        self.report.add(Invariant::BodyThere, error.to_string());
-                    }
-                }
-                JournalEntry::Commit { head } => {
-                    reached = head;
-                    // A body belongs to a record of its own group.
-                    bodies.clear();
-                    // Every start and every stop leaves a group without frames.
-                    if frames == 0 {
-                        last_seal = head.group;
-                    }
-                    frames = 0;
-                    compare_at(self.live, &head, self.rebuilt, self.report)?;
-                }
-                JournalEntry::Damage(damage) => {
-                    let invariant = match damage.kind {
-                        DamageKind::Body { .. } => Invariant::BodyThere,
-                        DamageKind::Record { .. } => {
-                            self.damaged_record(damage.at);
-                            Invariant::JournalWhole
+        let mut whole = true;
+        // A server that runs goes on writing, and may purge a body that was read already by a record
+        // behind the end of then. Damage is told of once.
+        for _ in 0..PASSES_MAX {
+            let from = (reached != Head::START).then_some(reached);
+            let before = reached;
+            self.report.torn_tail = None;
+            for found in self.reader.scan(from) {
+                match found {
+                    JournalEntry::Record { seq, payload, at } => {
+                        frames += 1;
+                        if let Some(heads) = &mut self.heads {
+                            heads.record(seq, blake3::hash(&payload).as_bytes());
                         }
-                        _ => Invariant::JournalWhole,
-                    };
-                    self.report.add(invariant, damage.to_string());
+                        self.record(seq, &payload, at, &bodies)?;
+                        if self.report.records.is_multiple_of(10_000) {
+                            progress(self.report.records);
+                        }
+                    }
+                    JournalEntry::Body { hash, size, at, file, .. } => {
+                        frames += 1;
+                        if let Some(file) = file {
+                            self.rebuilt.body_file(file)?;
+                        }
+                        self.report.bodies += 1;
+                        self.report.body_bytes += size;
+                        bodies.insert((at.segment, at.offset), (hash, size));
+                        if let Err(error) =
+                            verify_purged::check_body(self.reader, at, &mut self.holes)
+                        {
+                            self.report.add(Invariant::BodyThere, error.to_string());
+                        }
+                    }
+                    JournalEntry::Commit { head } => {
+                        reached = head;
+                        // A body belongs to a record of its own group.
+                        bodies.clear();
+                        // Every start and every stop leaves a group without frames.
+                        if frames == 0 {
+                            last_seal = head.group;
+                        }
+                        frames = 0;
+                        compare_at(self.live, &head, self.rebuilt, self.report)?;
+                    }
+                    JournalEntry::Damage(damage) => {
+                        whole = false;
+                        let invariant = match damage.kind {
+                            DamageKind::Body { .. } => Invariant::BodyThere,
+                            DamageKind::Record { .. } => {
+                                self.damaged_record(damage.at);
+                                Invariant::JournalWhole
+                            }
+                            _ => Invariant::JournalWhole,
+                        };
+                        self.report.add(invariant, damage.to_string());
+                    }
+                    JournalEntry::TornTail(tail) => self.report.torn_tail = Some(tail.to_string()),
                 }
-                JournalEntry::TornTail(tail) => self.report.torn_tail = Some(tail.to_string()),
+            }
+            if reached == before || !whole {
+                break;
             }
         }
         self.orphans(body_files, last_seal)?;

@@ -91,7 +91,7 @@ pub fn read(bytes: &[u8], identity: &Identity) -> Result<(FileKey, usize), OpenE
     }
     let key = key.ok_or(OpenError::WrongIdentity)?;
     // `--- ` and the code, which covers everything before the space.
-    let told = text[end + 5..].as_bytes();
+    let told = &text.as_bytes()[end + 5..];
     let told = STANDARD_NO_PAD.decode(told).map_err(|_| OpenError::Damaged)?;
     let mac_key = derive(&*key, b"", b"header").ok_or(OpenError::Damaged)?;
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &*mac_key), &bytes[..end + 4], &told)

@@ -16,7 +16,7 @@ use crate::search::manifest::{self, Counts};
 use crate::search::session::Client;
 use crate::search::{EXIT_NOTHING_FOUND, SearchArgs, SearchRequest, text, zip};
 use crate::show;
-use crate::transfer::{Growing, directory, write};
+use crate::transfer::{Growing, directory, export_files, write};
 
 /// Some messages could not be read.
 const EXIT_PARTLY: u8 = 4;
@@ -112,8 +112,7 @@ fn zipped(
     path: &Path,
     tell: &mut dyn FnMut(&Counts),
 ) -> anyhow::Result<(Counts, Value, PathBuf)> {
-    let file = fs::File::create_new(path);
-    let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    let file = export_files::create(path)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let of = zip::Of { query, as_mbox, spool: dir };
     let mut written = Counts::default();

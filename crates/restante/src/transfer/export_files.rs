@@ -42,6 +42,12 @@ fn system_time(at: Timestamp) -> Option<std::time::SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 
+/// A new file; refuses to write over one.
+pub fn create(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    file.with_context(|| format!("cannot make {}", path.display()))
+}
+
 /// A file that grows.
 pub struct Growing {
     file: std::io::BufWriter<File>,
@@ -51,9 +57,7 @@ pub struct Growing {
 impl Growing {
     /// A new one; refuses to write over one.
     pub fn new(path: PathBuf) -> anyhow::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { file: std::io::BufWriter::new(file), path })
+        Ok(Self { file: std::io::BufWriter::new(create(&path)?), path })
     }
 
     /// One that is there, from its end on.

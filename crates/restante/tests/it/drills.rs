@@ -47,3 +47,9 @@ fn a_server_whose_syncs_do_nothing_loses_mail_in_a_power_cut() {
     let output = tool_output(&mut drill);
     assert!(output.status.success(), "{}", words(&output));
 }
+
+/// Ten thousand of them take a quarter of an hour.
+#[test]
+fn random_flipped_bits_of_journal_and_index_are_found() {
+    tool(Command::new(RESTANTE).args(["drill", "flips", "--flips", "100", "--seed", "7"]));
+}

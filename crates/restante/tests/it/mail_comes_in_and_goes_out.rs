@@ -158,6 +158,13 @@ struct Dovecot(std::process::Child);
 
 impl Dovecot {
     fn start(house: &House, maildir: &Path) -> (Self, u16) {
+        let sign_in = "auth_mechanisms = plain scram-sha-256\n\
+                       passdb {\n driver = static\n args = password=secret\n}\n";
+        Self::start_with(house, maildir, sign_in)
+    }
+
+    /// The same that has people sign in so.
+    fn start_with(house: &House, maildir: &Path, sign_in: &str) -> (Self, u16) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let base = house.path().join("dovecot");
         std::fs::create_dir(&base).unwrap();
@@ -170,10 +177,9 @@ impl Dovecot {
         let (base, maildir) = (base.display(), maildir.display());
         let config = format!(
             "base_dir = {base}\nlog_path = {base}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
-             ssl = no\ndisable_plaintext_auth = no\nauth_mechanisms = plain scram-sha-256\n\
+             ssl = no\ndisable_plaintext_auth = no\n{sign_in}\
              first_valid_uid = {nobody}\n\
              mail_location = maildir:{maildir}\n\
-             passdb {{\n driver = static\n args = password=secret\n}}\n\
              userdb {{\n driver = static\n args = uid={nobody} gid={nobody} home=/tmp\n}}\n\
              service imap-login {{\n inet_listener imap {{\n port = {port}\n }}\n \
              inet_listener imaps {{\n port = 0\n }}\n}}\n"
@@ -247,10 +253,8 @@ fn from_another_restante_over_tls() {
     }
 }
 
-/// As with large providers, which take no passwords.
-#[test]
-fn from_a_server_that_wants_a_token() {
-    let (here, mut there) = (House::new(), House::made("127.0.0.1:1"));
+/// Where a server asks whose a token is: `good` is alice's.
+fn introspection_endpoint() -> (std::process::Child, u16) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let script = format!(
         "import http.server, json, urllib.parse\n\
@@ -264,8 +268,16 @@ fn from_a_server_that_wants_a_token() {
          \x20 self.wfile.write(said.encode())\n\
          http.server.HTTPServer(('127.0.0.1', {port}), Endpoint).serve_forever()\n"
     );
-    let mut endpoint = Command::new("python3").args(["-c", &script]).spawn().unwrap();
+    let endpoint = Command::new("python3").args(["-c", &script]).spawn().unwrap();
     until("the endpoint", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    (endpoint, port)
+}
+
+/// As with large providers, which take no passwords.
+#[test]
+fn from_a_server_that_wants_a_token() {
+    let (here, mut there) = (House::new(), House::made("127.0.0.1:1"));
+    let (mut endpoint, port) = introspection_endpoint();
     there.set("oauth", &format!("introspection_url = \"http://127.0.0.1:{port}/\""));
     there.set("oauth", "client_id = \"restante\"\nclient_secret_file = \"oauth-secret\"");
     std::fs::write(there.installation.data.join("oauth-secret"), "secret\n").unwrap();
@@ -289,4 +301,42 @@ fn from_a_server_that_wants_a_token() {
     let both = ["--password-file", more[1], "--token-file", more[1]];
     let refused = here.installation.command(&[&["import", BOB, &source], &both[..]].concat());
     assert!(crate::harness::words(&refused.unwrap()).contains("cannot be used with"));
+}
+
+/// Dovecot with XOAUTH2 alone, as one large provider has it: its errors are told before its NO.
+#[test]
+fn from_dovecot_with_xoauth2() {
+    let house = House::new();
+    let maildir = made(&house, 3).join("Maildir");
+    let (mut endpoint, port) = introspection_endpoint();
+    let oauth2 = house.path().join("dovecot-oauth2.conf.ext");
+    let asks = format!(
+        "introspection_mode = post\nintrospection_url = http://127.0.0.1:{port}/\n\
+         username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+    );
+    std::fs::write(&oauth2, asks).unwrap();
+    let sign_in = format!(
+        "auth_mechanisms = xoauth2\npassdb {{\n driver = oauth2\n mechanisms = xoauth2\n \
+         args = {}\n}}\n",
+        oauth2.display()
+    );
+    let (dovecot, port) = Dovecot::start_with(&house, &maildir, &sign_in);
+    let token = house.path().join("access-token");
+    let token_file = token.display().to_string();
+    let source = format!("imap://{ALICE}@127.0.0.1:{port}");
+    let more = ["--token-file", token_file.as_str(), "--plain"];
+    std::fs::write(&token, "stale\n").unwrap();
+    let refused = house.installation.command(&[&["import", ALICE, &source], &more[..]].concat());
+    let refused = refused.unwrap();
+    let why = crate::harness::words(&refused);
+    // What it tells of the token is told on.
+    assert!(!refused.status.success() && why.contains("\"status\":\"401\""), "{why}");
+    std::fs::write(&token, "good\n").unwrap();
+    let report = import(&house, ALICE, &source, &more);
+    endpoint.kill().unwrap();
+    endpoint.wait().unwrap();
+    drop(dovecot);
+    assert_eq!((sum(&report, "equal"), sum(&report, "new")), (9, 9), "{report}");
+    let log = std::fs::read_to_string(house.path().join("dovecot/log")).unwrap();
+    assert!(log.contains("method=XOAUTH2"), "{log}");
 }

@@ -5,11 +5,13 @@
 //!
 //! Mail that lies in a mailbox, or that somebody is still to get, is never purged by its age.
 
+mod clock;
 mod purge;
 mod rules;
 mod standing;
 mod sweep;
 
+pub(crate) use clock::ClockWatch;
 pub(crate) use rules::keep_code;
 pub use rules::{HoldKnown, Rules};
 pub use standing::Kept;

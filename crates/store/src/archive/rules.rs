@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use journal::Disk;
-use mail_types::{AccountId, Domain, RecordSeq, Timestamp};
+use mail_types::{AccountId, Address, Domain, RecordSeq, Timestamp};
 
 use super::Retention;
+use crate::commit::Work;
 use crate::record::{Actor, Record};
 use crate::record_archive::{HoldsEnded, Keep, LegalHold, PurgeRule, RetentionOf, RetentionRule};
 use crate::sql::{Executor, Row, SqlError};
@@ -188,18 +189,14 @@ impl<D: Disk> Store<D> {
     /// How long mail of an account or a domain is kept from now on.
     pub fn set_retention(&self, actor: Actor, rule: RetentionRule) -> Pending<()> {
         self.change(move |work| {
-            let directory = &work.index.directory;
             match &rule.of {
-                RetentionOf::Domain(domain) if !directory.is_local(domain) => {
-                    Err(Refused::Missing(format!("domain {domain}")))
+                RetentionOf::Domain(domain) if !work.index.directory.is_local(domain) => {
+                    return Err(Refused::Missing(format!("domain {domain}")));
                 }
-                RetentionOf::Account(account) if directory.account(*account).is_none() => {
-                    Err(Refused::Missing(format!("account {account}")))
-                }
-                RetentionOf::Domain(_) | RetentionOf::Account(_) => {
-                    work.record(&actor, Record::RetentionSet(Box::new(rule)))
-                }
+                RetentionOf::Account(account) => check_account(work, *account)?,
+                RetentionOf::Domain(_) => {}
             }
+            work.record(&actor, Record::RetentionSet(Box::new(rule)))
         })
     }
 
@@ -225,6 +222,22 @@ impl<D: Disk> Store<D> {
         })
     }
 
+    /// The accounts that have this address, or had it and were removed, with the newest last.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn accounts_ever(&self, address: &Address) -> Result<Vec<AccountId>, StoreError> {
+        let mut found = Vec::new();
+        self.read(|sql| {
+            let query = "SELECT id FROM account WHERE address = $1 COLLATE NOCASE ORDER BY id";
+            sql.query(query, &[address.folded().as_str().into()], &mut |row| {
+                found.push(AccountId(row.id(0)?));
+                Ok(())
+            })
+        })?;
+        Ok(found)
+    }
+
     /// How long mail is kept where nothing else says otherwise.
     #[must_use]
     pub const fn retention_default(&self) -> Retention {
@@ -238,9 +251,7 @@ impl<D: Disk> Store<D> {
             let known = known.map_err(|error| work.fail(error.into()))?;
             for hold in &holds {
                 check_words(&hold.name, &hold.reason)?;
-                if work.index.directory.account(hold.account).is_none() {
-                    return Err(Refused::Missing(format!("account {}", hold.account)));
-                }
+                check_account(work, hold.account)?;
                 let is_same = |known: &HoldKnown| {
                     (&known.hold.name, known.hold.account) == (&hold.name, hold.account)
                 };
@@ -283,6 +294,16 @@ impl<D: Disk> Store<D> {
             work.record(&actor, Record::HoldsEnded(Box::new(ended)))?;
             Ok(count)
         })
+    }
+}
+
+/// Whether there is such an account, or was: the mail of one that is removed is kept as well.
+fn check_account(work: &mut Work<'_>, account: AccountId) -> Result<(), Refused> {
+    let query = "SELECT 1 FROM account WHERE id = $1";
+    match work.index.sql.number(query, &[account.0.into()]) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Refused::Missing(format!("account {account}"))),
+        Err(error) => Err(work.fail(error.into())),
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Traits {
     pub sender: Option<AccountId>,
     /// The domains of its recipients.
     pub domains: BTreeSet<String>,
+    /// Recipients for whom it was held when it came, in the spelling that addresses are compared by.
+    pub held_for: BTreeSet<String>,
     /// It was judged to be junk.
     pub spam: bool,
     /// When something last happened to it.
@@ -132,6 +134,7 @@ pub fn follow(
         places: Vec::new(),
         sender: None,
         domains: BTreeSet::new(),
+        held_for: BTreeSet::new(),
         spam: false,
         last_at: parts.accepted_at,
     };
@@ -148,8 +151,12 @@ pub fn follow(
         };
         for custody in &accepted.custodies {
             traits.domains.extend(custody.recipient.domain().map(|d| d.as_str().to_owned()));
-            if let Fate::Delivered { mailbox, uid, .. } = custody.fate {
-                traits.places.push((mailbox, uid));
+            match custody.fate {
+                Fate::Delivered { mailbox, uid, .. } => traits.places.push((mailbox, uid)),
+                Fate::Held(_) => {
+                    traits.held_for.insert(custody.recipient.folded());
+                }
+                Fate::Queued { .. } | Fate::Expanded { .. } => {}
             }
         }
     }
@@ -194,6 +201,11 @@ pub fn holding(
     traits: &Traits,
 ) -> Result<Holding, SqlError> {
     let mut accounts: BTreeSet<AccountId> = traits.sender.into_iter().collect();
+    // It was theirs, though it never came into a mailbox of theirs; whether they are still there or
+    // not.
+    for address in &traits.held_for {
+        accounts.extend(accounts_of(sql, address)?);
+    }
     let (mut there, mut spam) = (Vec::new(), traits.spam);
     for &(mailbox, uid) in &traits.places {
         let query = "SELECT account, special_use FROM mailbox WHERE id = $1";
@@ -221,6 +233,21 @@ pub fn holding(
         owners.push((account, domain));
     }
     Ok(Holding { owners, there, spam })
+}
+
+/// The accounts that have this address or had it, or the address without what is behind its `+`.
+fn accounts_of(sql: &mut impl Executor, address: &str) -> Result<Vec<AccountId>, SqlError> {
+    let mut found = Vec::new();
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let plain = local.split_once('+').map(|(local, _)| format!("{local}@{domain}"));
+    for address in [Some(address), plain.as_deref()].into_iter().flatten() {
+        let query = "SELECT id FROM account WHERE address = $1 COLLATE NOCASE";
+        sql.query(query, &[address.into()], &mut |row| {
+            found.push(AccountId(row.id(0)?));
+            Ok(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// A message with what keeps it.

@@ -52,6 +52,8 @@ pub struct PurgeOutcome {
     pub bytes: u64,
     /// Messages that a legal hold keeps.
     pub on_hold: u64,
+    /// Messages that stay since a record of theirs cannot be read.
+    pub damaged: u64,
 }
 
 /// What was found of the messages whose numbers are side by side, one entry for [`BLOCK`] of them. It
@@ -99,6 +101,8 @@ struct Candidate {
 enum Look {
     Due(Due, Found),
     OnHold,
+    /// What is recorded of it cannot be read.
+    Damaged,
     /// Not before then.
     Stays(Timestamp),
 }
@@ -128,6 +132,9 @@ impl<D: Disk> Store<D> {
         on_due: &mut dyn FnMut(&Due),
     ) -> Result<PurgeOutcome, Refused> {
         self.finish_purges()?;
+        if !dry_run && *actor != Actor::Server {
+            self.believe_clock();
+        }
         let rules = self.retention_rules().map_err(unavailable)?;
         let now = (self.clock)();
         let Some(least) = ends(Timestamp(0), rules.least()) else {
@@ -173,6 +180,10 @@ impl<D: Disk> Store<D> {
                     match self.look_at(&candidate, &sweep)? {
                         Look::Stays(until) => found.not_before = found.not_before.min(until),
                         Look::OnHold => found.on_hold += 1,
+                        Look::Damaged => {
+                            found.not_before = now;
+                            sweep.outcome.damaged += 1;
+                        }
                         Look::Due(due, standing) => {
                             found.not_before = now;
                             on_due(&due);
@@ -237,8 +248,15 @@ impl<D: Disk> Store<D> {
         if sweep.stays.as_ref().is_some_and(|stays| stays.has(receipt.mail)) {
             return stays;
         }
-        let standing = self.standing(receipt.mail, sweep.rules, As::Committed);
-        let Some(standing) = standing.map_err(unavailable)? else { return stays };
+        let standing = match self.standing(receipt.mail, sweep.rules, As::Committed) {
+            // It stops no other. Whose it is nobody knows: it stays.
+            Err(error) if error.is_of_one_message() => {
+                tracing::warn!(message = %receipt, %error, "what keeps a message cannot be read");
+                return Ok(Look::Damaged);
+            }
+            standing => standing.map_err(unavailable)?,
+        };
+        let Some(standing) = standing else { return stays };
         let rule = match &standing.kept {
             Kept::Over { keep, spam, of } => rules::rule(*keep, *spam, of.clone()),
             Kept::OnHold(_) => return Ok(Look::OnHold),

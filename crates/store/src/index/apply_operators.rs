@@ -30,11 +30,11 @@ impl<E: Executor> Index<E> {
     ) -> Result<(), SqlError> {
         let minute = minute_of(entry.at);
         for (kind, count) in of_record(&entry.record) {
-            self.flow.newest = self.flow.newest.max(minute);
-            // What is so old would be gone already: the same rows come of any grouping of records.
-            if minute + KEPT_MINUTES > self.flow.newest {
-                *self.flow.counts.entry((minute, kind)).or_default() += count;
+            if minute + KEPT_MINUTES <= self.flow.newest {
+                self.flow_back_to(minute)?;
             }
+            self.flow.newest = self.flow.newest.max(minute);
+            *self.flow.counts.entry((minute, kind)).or_default() += count;
         }
         self.note_act(entry, seq, at)?;
         let Some(who) = audited(entry) else { return Ok(()) };
@@ -47,6 +47,20 @@ impl<E: Executor> Index<E> {
                 at.segment.into(),
                 at.offset.into(),
             ],
+        )?;
+        Ok(())
+    }
+
+    /// The clock had run ahead and was put right: what it said then is no time that went by. What is
+    /// too old by it goes as it would have with a commit: the same rows come of any grouping of
+    /// records.
+    fn flow_back_to(&mut self, minute: i64) -> Result<(), SqlError> {
+        let oldest = self.flow.newest - KEPT_MINUTES;
+        self.flow.counts.retain(|(of, _), _| *of > oldest && *of <= minute);
+        self.flow.newest = minute;
+        self.sql.execute(
+            "DELETE FROM flow WHERE minute <= $1 OR minute > $2",
+            &[oldest.into(), minute.into()],
         )?;
         Ok(())
     }

@@ -15,7 +15,7 @@ impl<E: Executor> Index<E> {
         when: Timestamp,
         (seq, at): (RecordSeq, Place),
     ) -> Result<(), SqlError> {
-        self.note_sent(tried, when);
+        self.note_sent(tried, when)?;
         self.add_hosts(tried)?;
         tried.outcomes.iter().try_for_each(|(custody, outcome)| {
             self.attempted(*custody, outcome)?;

@@ -6,6 +6,9 @@ use super::{Index, mailbox_from};
 use crate::record::{Entry, Place, Record};
 use crate::sql::{Executor, SqlError};
 
+/// Undos of undos that one more turns round: more than anybody makes of one act.
+const UNDOES_MAX: usize = 10_000;
+
 /// Messages that come back.
 struct RestoredMessages<'a> {
     from: MailboxId,
@@ -95,6 +98,11 @@ impl<E: Executor> Index<E> {
              NOT EXISTS (SELECT 1 FROM mail WHERE mail.id = expunged.mail AND purged IS NOT NULL)",
             &key,
         )?;
+        // RFC 7162 §3.2.5.1: a client that saw the mailbox before is told what did not come back.
+        self.sql.execute(
+            "UPDATE expunged SET mod_seq = $3 WHERE mailbox = $1 AND seq = $2",
+            &[key[0], key[1], mod_seq.0.into()],
+        )?;
         self.sql.execute(
             "UPDATE mailbox SET deleted = 0, name = $2, mod_seq = $3, \
              messages = (SELECT count(*) FROM message WHERE mailbox = $1), \
@@ -125,7 +133,7 @@ impl<E: Executor> Index<E> {
     }
 
     /// Marks an act as taken back. What took it back is an act as well; where that is taken back
-    /// in turn, the first one holds again.
+    /// in turn, the first one holds again; and so on up to what is none.
     fn undone(&mut self, act: RecordSeq, by: &[RecordSeq], seq: RecordSeq) -> Result<(), SqlError> {
         self.sql
             .execute("UPDATE act SET undone = $2 WHERE seq = $1", &[act.0.into(), seq.0.into()])?;
@@ -135,10 +143,17 @@ impl<E: Executor> Index<E> {
                 &[by.0.into(), act.0.into()],
             )?;
         }
-        self.sql.execute(
-            "UPDATE act SET undone = NULL WHERE seq = (SELECT undoes FROM act WHERE seq = $1)",
-            &[act.0.into()],
-        )?;
+        let (mut act, mut holds) = (act.0.cast_signed(), false);
+        for _ in 0..UNDOES_MAX {
+            let above = "SELECT undoes FROM act WHERE seq = $1";
+            let Some(above) = self.sql.number(above, &[act.into()])? else { break };
+            let undone = holds.then_some(seq.0);
+            self.sql.execute(
+                "UPDATE act SET undone = $2 WHERE seq = $1",
+                &[above.into(), undone.into()],
+            )?;
+            (act, holds) = (above, !holds);
+        }
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use journal::Disk;
 use mail_types::{Flags, MailboxId, ModSeq, RecordSeq, SystemFlag, Uid};
 
-use super::messages::{Now, now};
+use super::messages::{Now, OF_OTHERS, is_of_another, now};
 use super::{Plan, Skip, Taken};
 use crate::act::{ActKind, before_on_mailbox};
 use crate::commit::Work;
@@ -199,7 +199,7 @@ pub(super) fn take_back(
         return Ok(Ok(Taken::default()));
     };
     let mut changes: BTreeMap<MailboxId, BTreeMap<Uid, Change>> = BTreeMap::new();
-    let (mut taken, mut gone, mut unknown) = (Taken::default(), 0, 0);
+    let (mut taken, mut gone, mut unknown, mut of_others) = (Taken::default(), 0, 0, 0);
     let after = sets.iter().flat_map(|(flags, uids)| uids.iter().map(move |&uid| (uid, flags)));
     for (uid, after) in after {
         let Some(before) = plan.flags.get(&uid) else {
@@ -207,6 +207,7 @@ pub(super) fn take_back(
             continue;
         };
         match now(work, *mailbox, uid)? {
+            Now::In(mailbox, _) if is_of_another(work, plan.owner, mailbox)? => of_others += 1,
             Now::In(mailbox, uid) => {
                 let change = (before.clone(), after.clone());
                 changes.entry(mailbox).or_default().insert(uid, change);
@@ -216,6 +217,7 @@ pub(super) fn take_back(
     }
     taken.skip("messages whose earlier flags are not known", unknown);
     taken.skip("messages deleted since", gone);
+    taken.skip(OF_OTHERS, of_others);
     // All of it is worked out before the first of it is recorded: until then it can be refused.
     let (mut records, mut bytes) = (Vec::new(), 0);
     for (mailbox, changes) in changes {

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use mail_types::{MailboxId, ModSeq, Uid};
+use mail_types::{AccountId, MailboxId, ModSeq, Uid};
 
-use super::{Skip, Taken, names};
+use super::{Plan, Skip, Taken, names};
 use crate::Refused;
 use crate::accept::next_in;
 use crate::act::Act;
+use crate::bring_back::owner;
 use crate::commit::Work;
 use crate::mailboxes::{MESSAGES_PER_RECORD, mod_seq};
 use crate::record::{Actor, Fate, Record};
 use crate::sql::{Executor, SqlError};
 
 /// Steps from mailbox to mailbox that are followed: more than anybody moves one message.
-const STEPS_MAX: usize = 10_000;
+const STEPS_MAX: usize = 1000;
+/// Why what is in a mailbox of another account by now stays as it is there.
+pub(super) const OF_OTHERS: &str = "messages that somebody else has by now";
 
 /// Where a message has got to.
 pub enum Now {
@@ -56,6 +59,16 @@ fn follow(sql: &mut impl Executor, mailbox: MailboxId, uid: Uid) -> Result<Now, 
 /// Messages by the mailbox they are in.
 type ByMailbox = BTreeMap<MailboxId, Vec<Uid>>;
 
+/// Whether a mailbox is not of the account whose acts alone are taken back: what got there is not
+/// the account's to change any more, whatever it did to it before.
+pub(super) fn is_of_another(
+    work: &mut Work<'_>,
+    mine: Option<AccountId>,
+    mailbox: MailboxId,
+) -> Result<bool, Refused> {
+    Ok(mine.is_some() && owner(work, mailbox)? != mine)
+}
+
 /// Those that are in a mailbox, by mailbox; the others are skipped.
 fn places(
     work: &mut Work<'_>,
@@ -77,10 +90,10 @@ fn places(
 pub(super) fn take_out(
     work: &mut Work<'_>,
     actor: &Actor,
-    record: Option<&Record>,
+    plan: &Plan,
 ) -> Result<Result<Taken, Skip>, Refused> {
     let mut put_in: Vec<(MailboxId, Uid)> = Vec::new();
-    match record {
+    match &plan.record {
         Some(Record::Copied { to, messages, .. } | Record::Restored { to, messages, .. }) => {
             put_in.extend(messages.iter().map(|&(_, uid)| (*to, uid)));
         }
@@ -95,6 +108,10 @@ pub(super) fn take_out(
     }
     let mut taken = Taken::default();
     for (mailbox, mut uids) in places(work, &mut taken, put_in.into_iter())? {
+        if is_of_another(work, plan.owner, mailbox)? {
+            taken.skip(OF_OTHERS, uids.len() as u64);
+            continue;
+        }
         uids.sort_unstable();
         let mod_seq = ModSeq(mod_seq(work, mailbox)?.0 + 1);
         for uids in uids.chunks(MESSAGES_PER_RECORD) {
@@ -105,13 +122,14 @@ pub(super) fn take_out(
     Ok(Ok(taken))
 }
 
-/// What was moved goes back.
+/// What was moved goes back. What is in a mailbox of somebody else's by now stays there, and comes
+/// back as a copy.
 pub(super) fn move_back(
     work: &mut Work<'_>,
     actor: &Actor,
-    record: Option<&Record>,
+    plan: &Plan,
 ) -> Result<Result<Taken, Skip>, Refused> {
-    let Some(Record::Moved { from, to, messages, .. }) = record else {
+    let Some(Record::Moved { from, to, messages, .. }) = &plan.record else {
         return Ok(Ok(Taken::default()));
     };
     let mut taken = Taken::default();
@@ -130,13 +148,18 @@ pub(super) fn move_back(
             continue;
         }
         uids.sort_unstable();
+        let stays = is_of_another(work, plan.owner, mailbox)?;
         let (first, to_mod_seq) = next_in(work, target)?;
         let messages = numbered(first, &uids)?;
         let from_mod_seq = ModSeq(mod_seq(work, mailbox)?.0 + 1);
         for messages in messages.chunks(MESSAGES_PER_RECORD) {
             taken.messages += messages.len() as u64;
-            let (from, messages) = (mailbox, messages.to_vec());
-            let record = Record::Moved { from, to: target, from_mod_seq, to_mod_seq, messages };
+            let (from, to, messages) = (mailbox, target, messages.to_vec());
+            let record = if stays {
+                Record::Copied { from, to, mod_seq: to_mod_seq, messages }
+            } else {
+                Record::Moved { from, to, from_mod_seq, to_mod_seq, messages }
+            };
             work.record(actor, record)?;
         }
     }
@@ -147,8 +170,9 @@ pub(super) fn move_back(
 pub(super) fn bring_back(
     work: &mut Work<'_>,
     actor: &Actor,
-    act: &Act,
+    plan: &Plan,
 ) -> Result<Result<Taken, Skip>, Refused> {
+    let act: &Act = &plan.act;
     let mut taken = Taken::default();
     let Some(mailbox) = act.mailbox else { return Ok(Ok(taken)) };
     let mut uids: Vec<Uid> = Vec::new();
@@ -168,14 +192,16 @@ pub(super) fn bring_back(
     if let Err(error) = read {
         return Err(work.fail(error.into()));
     }
-    let (mut gone, mut there) = (ByMailbox::new(), 0);
+    let (mut gone, mut there, mut of_others) = (ByMailbox::new(), 0, 0);
     for uid in uids {
         match now(work, mailbox, uid)? {
             Now::In(..) => there += 1,
+            Now::OutOf(mailbox, _) if is_of_another(work, plan.owner, mailbox)? => of_others += 1,
             Now::OutOf(mailbox, uid) => gone.entry(mailbox).or_default().push(uid),
         }
     }
     taken.skip("messages back already", there);
+    taken.skip(OF_OTHERS, of_others);
     taken.skip("messages purged since", purged);
     if gone.is_empty() {
         return Ok(Ok(taken));

@@ -29,6 +29,10 @@ use crate::{Refused, Store, StoreError};
 const ACTS_PER_JOB: usize = 256;
 const MESSAGES_PER_JOB: u64 = 50_000;
 const BYTES_PER_JOB: usize = 4 << 20;
+/// Records that they may take at least, and frames in the group behind which no further act is begun:
+/// one act makes tens of thousands at most, and a group takes 65,536.
+const FRAMES_PER_JOB: usize = 16_384;
+const FRAMES_BEFORE_ACT_MAX: usize = 32_768;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +56,8 @@ type Skip = String;
 /// An act with what is needed to take it back.
 struct Plan {
     act: Act,
+    /// What is not of this account is not changed.
+    owner: Option<AccountId>,
     /// What it said, of acts that are about messages.
     record: Option<Record>,
     /// Flags as they were before it, where it was about flags and they are known.
@@ -64,11 +70,13 @@ struct Batch {
     plans: Vec<Plan>,
     messages: u64,
     bytes: usize,
+    frames: usize,
 }
 
 impl Batch {
     fn add(&mut self, plan: Plan) {
         self.messages += plan.act.messages;
+        self.frames += plan.act.before.len() + 2;
         // At most: many messages have the same flags, which are then recorded once.
         let words = plan.flags.values().flat_map(Flags::keywords);
         self.bytes +=
@@ -80,6 +88,7 @@ impl Batch {
         self.plans.len() >= ACTS_PER_JOB
             || self.messages >= MESSAGES_PER_JOB
             || self.bytes >= BYTES_PER_JOB
+            || self.frames >= FRAMES_PER_JOB
     }
 }
 
@@ -150,10 +159,10 @@ impl<D: Disk> Store<D> {
                 Err(why) => *outcome.skipped.entry(why).or_default() += 1,
             }
             if batch.is_full() {
-                outcome.add(self.take_back(actor, std::mem::take(&mut batch).plans)?);
+                self.take_back(actor, std::mem::take(&mut batch).plans, outcome)?;
             }
         }
-        outcome.add(self.take_back(actor, batch.plans)?);
+        self.take_back(actor, batch.plans, outcome)?;
         Ok(count)
     }
 
@@ -192,18 +201,39 @@ impl<D: Disk> Store<D> {
             | ActKind::Route
             | ActKind::Quota => None,
         };
-        Ok(Ok(Plan { act, record, flags: HashMap::new() }))
+        Ok(Ok(Plan { act, owner, record, flags: HashMap::new() }))
     }
 
-    fn take_back(&self, actor: &Actor, plans: Vec<Plan>) -> Result<UndoOutcome, Refused> {
-        if plans.is_empty() {
-            return Ok(UndoOutcome::default());
+    fn take_back(
+        &self,
+        actor: &Actor,
+        plans: Vec<Plan>,
+        outcome: &mut UndoOutcome,
+    ) -> Result<(), Refused> {
+        let mut left = plans;
+        // Ends: each turn takes one back at least.
+        while !left.is_empty() {
+            let (done, rest) = self.take_some_back(actor.clone(), left).wait()?;
+            outcome.add(done);
+            left = rest;
         }
-        let actor = actor.clone();
-        let job = self.change(move |work| {
+        Ok(())
+    }
+
+    /// As many as one group takes; answers the rest.
+    fn take_some_back(
+        &self,
+        actor: Actor,
+        mut plans: Vec<Plan>,
+    ) -> crate::Pending<(UndoOutcome, Vec<Plan>)> {
+        self.change(move |work| {
             let mut outcome = UndoOutcome::default();
-            let first = work.next_seq();
+            let (first, mut done) = (work.next_seq(), 0);
             for plan in &plans {
+                if done > 0 && work.frames() > FRAMES_BEFORE_ACT_MAX {
+                    break;
+                }
+                done += 1;
                 match one_or_none(work, &actor, plan)? {
                     Ok(taken) => outcome.add(UndoOutcome {
                         undone: vec![plan.act.seq],
@@ -218,9 +248,8 @@ impl<D: Disk> Store<D> {
             if next > first {
                 outcome.records.push((first, RecordSeq(next.0 - 1)));
             }
-            Ok(outcome)
-        });
-        job.wait()
+            Ok((outcome, plans.split_off(done)))
+        })
     }
 }
 
@@ -270,10 +299,10 @@ fn one(work: &mut Work<'_>, actor: &Actor, plan: &Plan) -> Result<Result<Taken, 
     let taken = match act.kind {
         ActKind::Flags => flags::take_back(work, actor, plan)?,
         ActKind::Appended | ActKind::Copied | ActKind::Restored => {
-            messages::take_out(work, actor, plan.record.as_ref())?
+            messages::take_out(work, actor, plan)?
         }
-        ActKind::Moved => messages::move_back(work, actor, plan.record.as_ref())?,
-        ActKind::Expunged => messages::bring_back(work, actor, act)?,
+        ActKind::Moved => messages::move_back(work, actor, plan)?,
+        ActKind::Expunged => messages::bring_back(work, actor, plan)?,
         ActKind::Deleted => names::bring_back(work, actor, act)?,
         ActKind::Created
         | ActKind::Renamed
@@ -312,19 +341,27 @@ fn is_undone(work: &mut Work<'_>, act: RecordSeq) -> Result<bool, Refused> {
 /// a later act brought it nearer to this one.
 fn is_overtaken(work: &mut Work<'_>, act: &Act, any_subject: bool) -> Result<bool, Refused> {
     let mailbox = act.mailbox.map_or(0, |mailbox| mailbox.0);
-    let later = work.index.sql.number(
-        "SELECT 1 FROM act WHERE mailbox = $1 AND kind = $2 AND seq > $3 AND undone IS NULL \
-         AND (undoes IS NULL OR undoes <= $3) AND ($4 = 1 OR subject = $5) AND owner = $6 LIMIT 1",
-        &[
-            mailbox.into(),
-            act.kind.code().into(),
-            act.seq.0.into(),
-            i64::from(any_subject).into(),
-            act.subject.as_str().into(),
-            // Not everything is in a mailbox: accounts subscribe to the same names.
-            act.owner.map_or(0, |owner| owner.0).into(),
-        ],
-    );
+    // Not everything is in a mailbox: accounts subscribe to the same names.
+    let owner = act.owner.map_or(0, |owner| owner.0);
+    let key = [mailbox.into(), act.kind.code().into(), owner.into(), act.seq.0.into()];
+    let subject = act.subject.as_str().into();
+    let sql = &mut work.index.sql;
+    // The index says the same of kinds: acts about messages are many, and never asked of here.
+    let later = if any_subject {
+        sql.number(
+            "SELECT 1 FROM act INDEXED BY act_thing WHERE mailbox = $1 AND kind = $2 \
+             AND owner = $3 AND seq > $4 AND (undoes IS NULL OR undoes <= $4) \
+             AND undone IS NULL AND kind NOT IN (7, 8, 9, 10, 11, 12) LIMIT 1",
+            &key,
+        )
+    } else {
+        sql.number(
+            "SELECT 1 FROM act INDEXED BY act_thing WHERE mailbox = $1 AND kind = $2 \
+             AND owner = $3 AND seq > $4 AND (undoes IS NULL OR undoes <= $4) AND subject = $5 \
+             AND undone IS NULL AND kind NOT IN (7, 8, 9, 10, 11, 12) LIMIT 1",
+            &[key[0], key[1], key[2], key[3], subject],
+        )
+    };
     match later {
         Ok(later) => Ok(later.is_some()),
         Err(error) => Err(work.fail(error.into())),

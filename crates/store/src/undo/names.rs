@@ -16,6 +16,8 @@ const NAMES_TRIED_MAX: u32 = 100;
 /// Bytes of annotations that come back with a mailbox. Everybody who shares it may have 1.6 MB of
 /// their own, and a group of the journal takes 32 MiB.
 const ANNOTATION_BYTES_MAX: usize = 12 << 20;
+/// Annotations that do: each is a record, and a group takes 65,536.
+const ANNOTATIONS_MAX: usize = 16_384;
 
 /// Where messages of a mailbox come back: itself, or where it is gone one of its name, which is made
 /// if need be.
@@ -82,11 +84,12 @@ pub(super) fn bring_back(
     work.record(actor, Record::MailboxRestored { mailbox, name, mod_seq, deleted: act.seq })?;
     let messages = work.index.mailboxes.get(&mailbox).map_or(0, |mailbox| mailbox.messages);
     let mut taken = Taken { messages, ..Taken::default() };
-    let (mut bytes, mut left) = (0, 0);
+    let (mut bytes, mut count, mut left) = (0, 0, 0);
     for record in &act.before {
         if let Record::MetadataSet { entry, value, .. } = record {
             bytes += entry.len() + value.as_ref().map_or(0, Vec::len);
-            if bytes > ANNOTATION_BYTES_MAX {
+            count += 1;
+            if bytes > ANNOTATION_BYTES_MAX || count > ANNOTATIONS_MAX {
                 left += 1;
                 continue;
             }

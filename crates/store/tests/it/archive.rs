@@ -438,3 +438,142 @@ fn what_stays_is_passed_over_until_its_time_may_be_over() {
     archive.days_later(1);
     assert_eq!(archive.sweep(), [first, second]);
 }
+
+/// Held when it came, and ended by the queue: it was ann's all the same.
+#[test]
+fn a_hold_keeps_what_never_came_into_a_mailbox() {
+    let archive = Archive::new();
+    let arrived: Arrived = arrived(&archive.store, true, &["Ann+list@example.org"], "held");
+    let mail = arrived.mail;
+    let judged = Judged {
+        mail: Some(mail),
+        act: JudgedAct::Hold,
+        reasons: Vec::new(),
+        ip: PEER,
+        reverse_path: ReversePath::Null,
+        helo: "mx.example.net".to_owned(),
+        facts: Vec::new(),
+        dmarc: None,
+    };
+    let beside = Beside { judged: Some(judged), ..Beside::default() };
+    archive.store.accept_with(arrived, beside).wait().unwrap();
+    let held = archive.store.trace(&Query { mail: Some(mail), ..query() }).unwrap();
+    let held = held[0].custodies[0].custody;
+    let purge = Wish::Purge(std::time::Duration::from_secs(60));
+    archive.store.change_custodies(&operator(), &purge, None, &[held]).unwrap();
+    archive.hold(None, None);
+    archive.days_later(1);
+    assert_eq!(archive.store.purge_due().unwrap(), 1);
+    archive.days_later(1000);
+    assert_eq!(archive.sweep(), []);
+    let ended = "over".to_owned();
+    archive.store.end_holds(operator(), "case 17".to_owned(), None, ended).wait().unwrap();
+    assert_eq!(archive.sweep(), [mail]);
+    archive.proved();
+}
+
+#[test]
+fn mail_of_removed_accounts_can_be_held() {
+    let archive = Archive::new();
+    let mail = archive.accept(&[ANN], "evidence");
+    archive.empty(archive.ann, "INBOX");
+    archive.store.remove_account(operator(), address(ANN)).wait().unwrap();
+    assert_eq!(archive.store.accounts_ever(&address("Ann@example.org")).unwrap(), [archive.ann]);
+    archive.keep(RetentionOf::Account(archive.ann), Some(Keep::Secs(500 * 86_400)));
+    archive.hold(None, None);
+    archive.days_later(1000);
+    assert_eq!(archive.sweep(), []);
+    assert!(archive.has_body(mail));
+    let nobody = LegalHold {
+        name: "other".to_owned(),
+        account: AccountId(99),
+        from: None,
+        until: None,
+        reason: "none".to_owned(),
+    };
+    archive.store.add_holds(operator(), vec![nobody]).wait().unwrap_err();
+    archive.proved();
+}
+
+/// Turns a bit of the record that this query names.
+fn damage(root: &Path, select: &str) {
+    let index = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
+    let (segment, place): (i64, i64) =
+        index.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let path = root.join(format!("journal/{segment:08}.seg"));
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let (mut octet, at) = ([0], place.cast_unsigned() + 65);
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut octet, at).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[octet[0] ^ 1], at).unwrap();
+}
+
+#[test]
+fn a_damaged_record_stops_no_other_purge() {
+    let mut archive = Archive::new();
+    let mails = ["one", "two", "three"].map(|text| archive.accept(&[ANN], text));
+    archive.empty(archive.ann, "INBOX");
+    archive.store.purge(&operator(), mails[2], "asked for".to_owned(), false).unwrap();
+    archive.store.close();
+    let root = archive.root.path();
+    damage(root, &format!("SELECT segment, place FROM mail WHERE id = {}", mails[0].0));
+    // As a power cut leaves it between the record and the disk.
+    damage(root, "SELECT segment, place FROM purge");
+    let index = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
+    assert_eq!(index.execute("UPDATE purge SET done = 0", []).unwrap(), 1);
+    drop(index);
+    archive.store = open(root, &archive.clock);
+    archive.store.finish_purges().unwrap();
+    archive.days_later(400);
+    let sweep = || archive.store.purge_over(&Actor::Server, false, &|| true, &mut |_| {}).unwrap();
+    let outcome = sweep();
+    assert_eq!((outcome.purged, outcome.damaged), (1, 1));
+    assert!(!archive.has_body(mails[1]));
+    let outcome = sweep();
+    assert_eq!((outcome.purged, outcome.damaged), (0, 1), "it is told of each time");
+    archive.store.close();
+}
+
+#[test]
+fn a_clock_that_ran_ahead_is_not_believed() {
+    let mut archive = Archive::new();
+    archive.accept(&[ANN], "one");
+    assert_eq!(archive.store.clock_ahead(), None);
+    archive.days_later(6);
+    assert_eq!(archive.store.clock_ahead(), None);
+    archive.days_later(8);
+    let ahead = archive.store.clock_ahead().unwrap();
+    assert_eq!(ahead.as_secs().div_ceil(86_400), 8);
+    assert!(archive.store.clock_ahead().is_some(), "for a day");
+    let purge = |dry_run| {
+        archive.store.purge_over(&operator(), dry_run, &|| true, &mut |_| {}).unwrap();
+    };
+    purge(true);
+    assert!(archive.store.clock_ahead().is_some());
+    purge(false);
+    assert_eq!(archive.store.clock_ahead(), None);
+    // A start is no reason to believe it.
+    archive.store.close();
+    archive.days_later(400);
+    archive.store = open(archive.root.path(), &archive.clock);
+    assert!(archive.store.clock_ahead().is_some());
+    archive.proved();
+}
+
+/// What came while the clock was ahead hides nothing of what comes once it is right.
+#[test]
+fn a_clock_that_was_put_right_counts_again() {
+    let archive = Archive::new();
+    let begin = Timestamp(archive.clock.load(Ordering::SeqCst));
+    let inbox = archive.store.mailbox(archive.ann, "INBOX").unwrap().unwrap().id;
+    archive.accept(&[ANN], "one");
+    archive.days_later(400);
+    archive.accept(&[ANN], "two");
+    archive.days_later(-399);
+    archive.accept(&[ANN], "three");
+    archive.store.remove(session(archive.ann), inbox, vec![(1, 1)]).wait().unwrap();
+    let flow = archive.store.flow(begin).unwrap();
+    assert_eq!(flow.iter().map(|one| one.begins.0 / DAY).max(), Some((begin.0 + DAY) / DAY));
+    let taken = |one: &&store::FlowMinute| one.kind == store::FlowKind::Taken;
+    assert_eq!(flow.iter().filter(taken).map(|one| one.count).sum::<u64>(), 1);
+    archive.proved();
+}

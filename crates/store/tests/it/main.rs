@@ -24,4 +24,5 @@ mod script;
 mod support;
 mod tamper;
 mod undo;
+mod undo_of_others;
 mod undo_skips;

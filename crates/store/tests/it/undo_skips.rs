@@ -257,7 +257,9 @@ fn an_undo_claims_no_records_of_others() {
     let outcome = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                store.set_subscribed(session(bob), "News", true).wait().unwrap();
+                for subscribed in [true, false] {
+                    store.set_subscribed(session(bob), "News", subscribed).wait().unwrap();
+                }
             }
         });
         let outcome = undo_all(&store, &of_session(2));
