@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::units::{format_bytes, format_duration};
-use crate::values::Listen;
+use crate::values::{Listen, StandbyAcknowledge};
 use crate::{Config, Listener, Service};
 
 /// Settings that are right by themselves and wrong together.
@@ -31,6 +31,7 @@ impl Config {
         self.limits_out_of_order(&mut found);
         self.proxies_without_networks(&mut found);
         self.half_a_client(&mut found);
+        self.nobody_to_wait_for(&mut found);
         found
     }
 
@@ -66,6 +67,17 @@ impl Config {
                     },
                 });
             }
+        }
+    }
+
+    fn nobody_to_wait_for(&self, found: &mut Vec<Contradiction>) {
+        let waits = self.standby.acknowledge == StandbyAcknowledge::Standby;
+        if waits && *self.listen_of(Service::Standby) == Listen::Off {
+            found.push(Contradiction {
+                keys: vec!["standby.acknowledge".to_owned(), "listen.standby".to_owned()],
+                what: "mail would wait for a standby, and none can link".to_owned(),
+                mend: "give listen.standby a port, or acknowledge = \"local\"".to_owned(),
+            });
         }
     }
 

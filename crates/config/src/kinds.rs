@@ -15,7 +15,7 @@ use crate::proxies::ProxyAt;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 use crate::values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
-    StsMode,
+    StandbyAcknowledge, StandbyWhenAway, StsMode,
 };
 
 /// Entries of one list in the file.
@@ -442,6 +442,22 @@ unlimited_kind!(
     "\"auto\", \"yes\" or \"no\"",
     |value| SendReports::ALL.into_iter().find(|mode| value.as_str() == Some(mode.as_str())),
     |mode| quoted(mode.as_str())
+);
+unlimited_kind!(
+    StandbyAcknowledgeWhen,
+    StandbyAcknowledge,
+    "local or standby",
+    "\"local\" or \"standby\"",
+    |value| StandbyAcknowledge::ALL.into_iter().find(|one| value.as_str() == Some(one.as_str())),
+    |one| quoted(one.as_str())
+);
+unlimited_kind!(
+    StandbyWhenAwayKind,
+    StandbyWhenAway,
+    "refuse or go-on",
+    "\"refuse\" or \"go-on\"",
+    |value| StandbyWhenAway::ALL.into_iter().find(|one| value.as_str() == Some(one.as_str())),
+    |one| quoted(one.as_str())
 );
 unlimited_kind!(
     ResolverAt,

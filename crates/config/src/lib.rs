@@ -40,6 +40,6 @@ pub use settings::{
 pub use units::{GIB, KIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
-    StsMode,
+    StandbyAcknowledge, StandbyWhenAway, StsMode,
 };
 pub use write::reference_page;

@@ -27,11 +27,13 @@ pub enum Service {
     Https,
     /// Proofs for ACME in clear, RFC 8555 §8.3.
     Http,
+    /// Standbys that follow.
+    Standby,
 }
 
 impl Service {
     /// All services, in the order of the file.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
@@ -42,6 +44,7 @@ impl Service {
         Self::Https,
         Self::Http,
         Self::Lmtp,
+        Self::Standby,
     ];
 
     /// Its name in the file, in the words of IANA's port list.
@@ -58,6 +61,7 @@ impl Service {
             Self::Lmtp => "lmtp",
             Self::Https => "https",
             Self::Http => "http",
+            Self::Standby => "standby",
         }
     }
 
@@ -65,7 +69,7 @@ impl Service {
     #[must_use]
     pub const fn is_implicit_tls(self) -> bool {
         match self {
-            Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https => true,
+            Self::Submissions | Self::Imaps | Self::Pop3s | Self::Https | Self::Standby => true,
             Self::Smtp | Self::Submission | Self::Imap | Self::Pop3 | Self::Lmtp | Self::Http => {
                 false
             }
@@ -103,6 +107,7 @@ impl Config {
             Service::Lmtp => &self.listen.lmtp,
             Service::Https => &self.listen.https,
             Service::Http => &self.listen.http,
+            Service::Standby => &self.listen.standby,
         }
     }
 

@@ -11,8 +11,8 @@ use crate::kinds::{
     Accounts, AcmeChallengeKind, ActWord, Addresses, Bytes, Count, Count32, Count64, DnssecBy,
     Domains, Durations, HostLimits, HttpsUrl, IpAddrs, Kind, Level, Listens, LogFormatKind,
     MemoryBytes, MessageLimit, Networks, OptionalPath, Path, Paths, Percent, Port, PriorityLevel,
-    ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StsModeKind, Time, Words, YesNo,
-    ZstdLevel,
+    ProxyListeners, ResolverAt, RulesOfDomains, SendReportsWhen, StandbyAcknowledgeWhen,
+    StandbyWhenAwayKind, StsModeKind, Time, Words, YesNo, ZstdLevel,
 };
 use crate::networks::{loopback, private};
 use crate::optional::{OptionalText, OptionalUrl};
@@ -21,7 +21,7 @@ use crate::setting::{Setting, Unset, joined, settings};
 use crate::units::{DAY, GIB, HOUR, KIB, MIB, MINUTE, secs};
 use crate::values::{
     AcmeProofBy, Dnssec, HostLimit, Listen, LogFormat, LogLevel, Network, Resolver, SendReports,
-    StsMode,
+    StandbyAcknowledge, StandbyWhenAway, StsMode,
 };
 
 // THE table. A line is: name: Rust type as kind [unit] = default, least..=most;
@@ -53,6 +53,9 @@ settings! {
         https: Listen as Listens = Listen::Port(443);
         /// Proofs for ACME in clear (HTTP): 80 where acme.challenge is http-01, else false.
         http: Listen as Listens = Listen::Off;
+        /// Standbys that follow this server (`restante standby invite`): a port, addresses with
+        /// ports, or false. They show a secret; whoever else connects learns nothing.
+        standby: Listen as Listens = Listen::Off;
         /// Mail from mail servers of your own in front of this one (LMTP, RFC 2033): a port (24 is
         /// usual), addresses with ports, or false.
         lmtp: Listen as Listens = Listen::Off;
@@ -538,6 +541,24 @@ settings! {
         s3_key_id: Option<String> as OptionalText = None;
         /// A file that holds the secret of the key.
         s3_secret_file: Option<PathBuf> as OptionalPath = None;
+    }
+
+    /// Standbys: servers that have everything this one has, and can take its place.
+    standby: Standby {
+        /// When a message is acknowledged (`250`, `OK`): when it is on the disk here (local), or on
+        /// that of a standby, too (standby). A server that none has followed yet waits for none.
+        acknowledge: StandbyAcknowledge as StandbyAcknowledgeWhen = StandbyAcknowledge::Local;
+        /// Where that waits for a standby and none is there: refuse mail for a while (refuse; its
+        /// senders keep it), or go on without, with an alarm, until one has caught up (go-on).
+        when_away: StandbyWhenAway as StandbyWhenAwayKind = StandbyWhenAway::Refuse;
+        /// A standby that has not answered for so long is away for that.
+        away_after: Duration as Time = secs(10), secs(1)..=HOUR;
+        /// One that was not seen, or does not have the latest mail, for so long is an alarm. `0s`:
+        /// never.
+        alarm_after: Duration as Time = 5 * MINUTE, Duration::ZERO..=30 * DAY;
+        /// A server that had a standby waits so long at its start for word whether that was promoted
+        /// meanwhile; it serves sooner where that has spoken. `0s`: not at all.
+        start_wait: Duration as Time = secs(5), Duration::ZERO..=5 * MINUTE;
     }
 
     /// Reading again what was written long ago, before it is needed.

@@ -279,3 +279,47 @@ impl StsMode {
         }
     }
 }
+
+/// When anybody is told that a message is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandbyAcknowledge {
+    /// When it is on the disk here.
+    Local,
+    /// When it is on that of a standby, too.
+    Standby,
+}
+
+impl StandbyAcknowledge {
+    pub(crate) const ALL: [Self; 2] = [Self::Local, Self::Standby];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Standby => "standby",
+        }
+    }
+}
+
+/// What becomes of mail while no standby is there that is to have it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandbyWhenAway {
+    /// It is refused for a while.
+    Refuse,
+    /// It is taken without.
+    GoOn,
+}
+
+impl StandbyWhenAway {
+    pub(crate) const ALL: [Self; 2] = [Self::Refuse, Self::GoOn];
+
+    /// Its name in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::GoOn => "go-on",
+        }
+    }
+}

@@ -23,6 +23,15 @@ pub enum OpenError {
     /// Another process has the journal open.
     #[error("the journal is in use by another process")]
     InUse,
+    /// The journal follows another server's ([`crate::Copy`]): nobody else may write here.
+    #[error(
+        "this is a standby, which follows another server; `restante standby promote` makes it a \
+         server of its own, `restante standby` has it go on following"
+    )]
+    Standby,
+    /// The journal follows none, and is to.
+    #[error("the journal here is a server's own; a standby begins in an empty directory")]
+    OwnJournal,
     /// Written by a later release.
     #[error("segment {segment} has format version {version}; this release reads up to {known}")]
     Version {

@@ -12,6 +12,9 @@
 //!   ([`Reader::find_mend`], [`Journal::mend`]); the damaged bytes are kept.
 //! - After a failed sync nothing is accepted any more ([`Poisoned`]).
 //!
+//! - [`Reader::groups`] hands durable groups out byte for byte, and [`Copy`] keeps the same journal of
+//!   them elsewhere: checked, at the same places, synced before it is told of.
+//!
 //! It never interprets a record, reads no clock, draws no random number, opens no socket and starts
 //! no thread. The disk is an argument: [`RealDisk`], or [`sim::SimDisk`] in tests.
 //!
@@ -19,9 +22,11 @@
 //! changed by writing its neighbours or the same bytes again.
 
 mod body;
+mod copy;
 mod disk;
 mod error;
 mod frame;
+mod group;
 mod headers;
 mod journal;
 mod mend;
@@ -37,12 +42,14 @@ pub mod sim;
 mod window;
 
 pub use body::{Arrival, Arrivals, Body, BodyFile, decompress_into};
+pub use copy::{BodyCopy, Copy, CopyError};
 pub use disk::{Disk, DiskFile};
 pub use error::{AppendError, MendError, OpenError, Poisoned, PunchError, ReadError, SyncError};
 pub use frame::{
     BODY_BYTES_MAX, FRAME_HEADER_BYTES, GROUP_BYTES_MAX, GROUP_FRAMES_MAX, INLINE_BODY_BYTES_MAX,
     RECORD_BYTES_MAX,
 };
+pub use group::{GroupError, Groups, RawGroup};
 pub use headers::{RecordHeader, RecordHeaders};
 pub use journal::{Journal, Options};
 pub use mend::{Mend, Mended};

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::body::{ARRIVING, BODIES};
+use crate::copy;
 use crate::error::{OpenError, Poison, SyncError};
 use crate::frame::{
     COMMIT_FRAME_BYTES, Commit, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES,
@@ -15,7 +16,8 @@ use crate::scan::{Damage, DamageKind, Entry, LastGroup, Scan, TornTail};
 use crate::segment::{
     CreateError, JOURNAL, Segment, create_segment, segment_numbers, segment_path,
 };
-use crate::{Disk, DiskFile, Head, Journal, Options};
+use crate::window::Window;
+use crate::{Disk, DiskFile, Head, Journal, Options, Position};
 
 /// Damage listed in [`Opened`]; what is beyond is counted.
 const DAMAGE_MAX: usize = 1000;
@@ -47,13 +49,105 @@ pub fn open<D: Disk>(
     options.check()?;
     let disk = Arc::new(disk);
     let lock = prepare(&*disk)?;
+    if copy::follows(&*disk).map_err(doing("list the segments"))? {
+        return Err(OpenError::Standby);
+    }
+    let from = from.unwrap_or(Head::START);
+    let (mut journal, opened) = opened(disk, lock, options, from, None)?;
+    if journal.head().group > 0 {
+        match journal.seal() {
+            // On a full disk everything can still be read, and the next group proves the last one
+            // as well as a seal does.
+            Ok(_) | Err(SyncError::Write { .. } | SyncError::Segment { .. }) => {}
+            Err(SyncError::Poisoned(poisoned)) => {
+                return Err(doing("sync the journal")(io::Error::other(poisoned)));
+            }
+        }
+    }
+    Ok((journal, opened))
+}
+
+/// For a journal that follows another one: nothing is written that the other one does not have.
+pub fn open_copy<D: Disk>(
+    disk: D,
+    options: Options,
+    from: Option<Head>,
+) -> Result<(Journal<D>, Opened), OpenError> {
+    options.check()?;
+    let disk = Arc::new(disk);
+    let lock = prepare(&*disk)?;
+    let list = "list the segments";
+    if !copy::follows(&*disk).map_err(doing(list))? {
+        if !segment_numbers(&*disk).map_err(doing(list))?.is_empty() {
+            return Err(OpenError::OwnJournal);
+        }
+        copy::mark(&*disk).map_err(doing("mark the journal as one that follows"))?;
+    }
+    let batch = copy::batch(&*disk).map_err(doing("read journal/batch"))?;
+    let known = from.unwrap_or(Head::START);
+    let from = batch.filter(|batch| batch.group > known.group).unwrap_or(known);
+    opened(disk, lock, options, from, batch)
+}
+
+/// `batch`: behind `from`, only what continues it without a gap is believed.
+fn opened<D: Disk>(
+    disk: Arc<D>,
+    lock: D::File,
+    options: Options,
+    from: Head,
+    batch: Option<Head>,
+) -> Result<(Journal<D>, Opened), OpenError> {
     let numbers = segment_numbers(&*disk).map_err(doing("list the segments"))?;
     let reader = Reader::new(Arc::clone(&disk), None);
-    let from = from.unwrap_or(Head::START);
     check_versions(&reader, numbers.iter().copied().filter(|&n| n >= from.end.segment))?;
     check_from(&reader, from)?;
 
     let mut opened = Opened { created: numbers.is_empty(), ..Opened::default() };
+    let (head, last_group) = match batch {
+        None => scanned(&reader, from, &mut opened)?,
+        Some(_) => {
+            let end = copy::contiguous(&reader, from);
+            let head = end.map_err(|error| {
+                doing("read the end of the journal")(io::Error::other(error.to_string()))
+            })?;
+            opened.cut.extend(tail(&reader, head).map_err(doing("read the journal's end"))?);
+            // Any of them may not be on the disk: not the last one alone is written again.
+            let begun = Position::first_of(head.end.segment).max(from.end);
+            (head, (begun < head.end).then_some(LastGroup { start: begun, empty: false }))
+        }
+    };
+    let sealed = last_group.is_some_and(|group| group.empty);
+    let poison = Arc::new(Poison::default());
+    let repair = Repair { disk: &*disk, reader: &reader, options: &options, poison: &poison };
+    // Where nothing was ever committed, the first segment is missing or was being made.
+    let first_unused = if head == Head::START { 1 } else { head.end.segment + 1 };
+    repair.remove_segments_from(first_unused)?;
+    let segment = repair.segment(head, last_group, &opened.cut)?;
+    reader.forget_segments();
+    reader.set_head(head);
+    let parts = Parts { disk, options, head, segment, reader, poison, lock, sealed };
+    Ok((Journal::from_parts(parts), opened))
+}
+
+/// What stands behind the head in its segment and is not zero.
+fn tail<D: Disk>(reader: &Reader<D>, head: Head) -> io::Result<Option<TornTail>> {
+    let segment = head.end.segment;
+    let file = match reader.segment(segment) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut window = Window::new(file)?;
+    let end = window.len();
+    let Some(first) = window.find_data(head.end.offset, end) else { return Ok(None) };
+    Ok(Some(TornTail { at: Position { segment, offset: first }, bytes: end - first }))
+}
+
+/// Reads behind a head that is known to have been durable, up to the last durable group.
+fn scanned<D: Disk>(
+    reader: &Reader<D>,
+    from: Head,
+    opened: &mut Opened,
+) -> Result<(Head, Option<LastGroup>), OpenError> {
     let mut scan = Scan::new(reader.clone(), from, None);
     for entry in &mut scan {
         match entry {
@@ -68,31 +162,7 @@ pub fn open<D: Disk>(
     }
     let head = scan.head();
     check_readable(&opened.damage, head)?;
-    let last_group = scan.last_group();
-    let sealed = last_group.is_some_and(|group| group.empty);
-    drop(scan);
-
-    let poison = Arc::new(Poison::default());
-    let repair = Repair { disk: &*disk, reader: &reader, options: &options, poison: &poison };
-    // Where nothing was ever committed, the first segment is missing or was being made.
-    let first_unused = if head == Head::START { 1 } else { head.end.segment + 1 };
-    repair.remove_segments_from(first_unused)?;
-    let segment = repair.segment(head, last_group, &opened.cut)?;
-    reader.forget_segments();
-    reader.set_head(head);
-    let mut journal =
-        Journal::from_parts(Parts { disk, options, head, segment, reader, poison, lock, sealed });
-    if head.group > 0 {
-        match journal.seal() {
-            // On a full disk everything can still be read, and the next group proves the last one
-            // as well as a seal does.
-            Ok(_) | Err(SyncError::Write { .. } | SyncError::Segment { .. }) => {}
-            Err(SyncError::Poisoned(poisoned)) => {
-                return Err(doing("sync the journal")(io::Error::other(poisoned)));
-            }
-        }
-    }
-    Ok((journal, opened))
+    Ok((head, scan.last_group()))
 }
 
 fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use journal::{Disk, Position, Reader};
+use journal::{Disk, Head, Position, Reader};
 use mail_types::{RecordSeq, Timestamp};
 use transparency::{
     Checkpoint, Frontier, ProofFile, Verifier, inclusion, root_of, stored_count, stored_leaves,
@@ -103,10 +103,22 @@ impl Ledger {
     /// [`LedgerError`]; `CutBack` and `Fork` where the journal does not continue what was signed.
     pub fn advance<D: Disk>(&mut self, reader: &Reader<D>) -> Result<bool, LedgerError> {
         let Some(head) = reader.head() else { return Ok(false) };
+        self.advance_to(reader, &head)
+    }
+
+    /// The same up to a head that is known to be durable.
+    ///
+    /// # Errors
+    /// As [`Ledger::advance`].
+    pub fn advance_to<D: Disk>(
+        &mut self,
+        reader: &Reader<D>,
+        head: &Head,
+    ) -> Result<bool, LedgerError> {
         if self.frontier.size() == 0 {
             self.resume(reader)?;
         }
-        let found = reader.record_headers(self.next, &head, STEP_RECORDS)?;
+        let found = reader.record_headers(self.next, head, STEP_RECORDS)?;
         let mut hashes = Vec::new();
         let mut frontier = self.frontier.clone();
         for record in &found.records {
@@ -221,6 +233,30 @@ impl Ledger {
             self.keep(now)?;
         }
         Ok(self.latest.as_ref())
+    }
+
+    /// Takes a head that the server signed whose journal this one follows: `false` where it is of
+    /// more records than are here yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; `Fork` where it is not of a beginning of this journal.
+    pub fn follow(&mut self, note: &str, now: Timestamp) -> Result<bool, LedgerError> {
+        let head = SignedHead::parse(note, &self.verifier())?;
+        let size = head.checkpoint.size;
+        if !self.continues || size > self.frontier.size() {
+            return Ok(false);
+        }
+        if root_of(&self.tree, size) != Some(head.checkpoint.root) {
+            return Err(LedgerError::Fork { signed: size });
+        }
+        if self.latest.as_ref().is_none_or(|latest| latest.checkpoint.size < size) {
+            heads::write_latest(&self.paths, &head)?;
+            self.latest = Some(head);
+        }
+        if is_over(KEEP_EACH, self.kept_at, now) {
+            self.keep(now)?;
+        }
+        Ok(true)
     }
 
     /// Keeps the latest head for good, and makes the tree durable up to here: now and then, and

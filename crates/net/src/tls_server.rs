@@ -211,7 +211,7 @@ fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
 }
 
 /// Chain and key of PEM texts.
-fn parsed(
+pub(crate) fn parsed(
     chain: &[u8],
     key: &[u8],
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {

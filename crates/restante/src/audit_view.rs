@@ -175,6 +175,18 @@ fn of_mail(record: &Record, account: &dyn Fn(&AccountId) -> String, language: La
             )
         }
         Record::Subscription { .. } => say!(language, "set a subscription", "设置了订阅"),
+        Record::Promoted(promoted) => match &promoted.reason {
+            Some(why) => say!(
+                language,
+                "promoted this standby to be the server: {why}",
+                "将此备用服务器提升为主服务器：{why}"
+            ),
+            None => say!(
+                language,
+                "promoted this standby to be the server",
+                "将此备用服务器提升为主服务器"
+            ),
+        },
         Record::LegalHoldSet(hold) => {
             let (name, whose, why) = (&hold.name, account(&hold.account), &hold.reason);
             say!(

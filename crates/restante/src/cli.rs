@@ -13,8 +13,8 @@ use crate::queue_command::Queue;
 use crate::request::{Request, TraceKeys, Which};
 use crate::{
     archive_command, backups, check, control, demo, dkim, domain_dns, doors, heads, history,
-    hook_command, jobs, mailbox_command, report_command, scrubbing, search, serve, show, tls,
-    transfer, verify,
+    hook_command, jobs, mailbox_command, report_command, scrubbing, search, serve, show, standbys,
+    tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -122,6 +122,8 @@ enum Command {
     Backup(backups::command::Take),
     /// Make an installation of a backup, in a new directory
     Restore(backups::command::Restore),
+    /// Have a second server that has everything and can take this one's place
+    Standby(standbys::command::StandbyArgs),
     /// Read the journal and its bodies from the disk now, and name what is damaged
     Scrub,
     /// Write what is damaged once more, from a backup
@@ -298,6 +300,9 @@ impl Cli {
             Command::Backup(take) => return backups::command::backup(&data, take, self.json),
             Command::Restore(args) => {
                 return backups::command::restore(&data, &args, self.json);
+            }
+            Command::Standby(args) => {
+                return standbys::command::standby(&data, args, self.json);
             }
             Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Heal(args) => return backups::healing::heal(&data, args, self.json),

@@ -29,6 +29,7 @@ use crate::outbound::Outbound;
 use crate::reporting::Reporter;
 use crate::reporting::command::Ask;
 use crate::request::{Failure, Request, perform};
+use crate::standbys::Standbys;
 use crate::{queue_waits, tls};
 
 /// Bytes of one request.
@@ -88,6 +89,8 @@ pub struct Parts {
     pub search: Option<Arc<archive_search::Search>>,
     /// Long work.
     pub jobs: Arc<Jobs>,
+    /// Who follows.
+    pub standbys: Arc<Standbys>,
 }
 
 /// Listens on the control socket.
@@ -251,6 +254,7 @@ pub async fn done(
     if let (true, Ok(Value::Object(answer))) = (is_status, &mut result) {
         answer.insert("alarms".to_owned(), alarms.view());
         answer.extend(looking_after.view());
+        answer.insert("standby".to_owned(), parts.standbys.view());
     }
     if let (true, Ok(Value::Object(answer))) = (is_flow, &mut result) {
         answer.insert("storage".to_owned(), crate::overview::storage(data));

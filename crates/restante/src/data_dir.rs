@@ -26,6 +26,13 @@ impl DataDir {
         self.0.join("control.sock")
     }
 
+    /// Whether it follows another server, as a standby does: nothing else may write here then.
+    pub fn follows(&self) -> bool {
+        let following = self.0.join("following");
+        self.0.join("journal").join("standby").exists()
+            || following.join("link.json").exists() && !following.join("promoted.json").exists()
+    }
+
     /// A path of the settings, which begins here unless it is absolute.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.0.join(path)

@@ -60,6 +60,7 @@ mod scrubbing;
 mod search;
 mod serve;
 mod show;
+mod standbys;
 mod story;
 mod story_changes;
 mod story_judged;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use config::{Config, Service};
 use deliver::{Login, Parts, Runner, Secret, StsPolicies, StsSettings};
 use mail_types::{Address, Domain, Host};
@@ -33,6 +33,7 @@ use crate::metrics::{self, Metrics};
 use crate::outbound::Outbound;
 use crate::outside::{self, Outside};
 use crate::reporting::Reporter;
+use crate::standbys::Standbys;
 use crate::sts_files::StsFiles;
 use crate::web_access;
 use crate::{acme, certificates};
@@ -46,7 +47,10 @@ pub fn serve(
 ) -> anyhow::Result<()> {
     let mut config = data.config()?;
     file_limit::fit(&mut config);
-    let (store, started) = Store::open(data.path(), DataDir::store_options(&config))
+    let standbys = Standbys::new(data, &config)?;
+    let mut options = DataDir::store_options(&config);
+    options.witness = standbys.witness();
+    let (store, started) = Store::open(data.path(), options)
         .with_context(|| format!("cannot open the store in {}", data.path().display()))?;
     tell_start(&started);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,10 +59,14 @@ pub fn serve(
         .context("cannot start the runtime")?;
     let heads = heads(data, &config, &store);
     let following = heads.as_ref().map(Heads::follow).transpose()?;
-    let result = runtime.block_on(run(data, config, store.clone(), alarms, heads, ready));
+    let result = runtime.block_on(async {
+        standbys.start(&config, &store).await?;
+        run(data, config, store.clone(), alarms, heads, &standbys, ready).await
+    });
     // Connections and the queue runner have ended: whatever they recorded is in the journal.
     store.close();
     drop(following);
+    runtime.block_on(standbys.finish());
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -158,6 +166,7 @@ impl Running {
                 | Service::Pop3
                 | Service::Pop3s
                 | Service::Http
+                | Service::Standby
                 | Service::Lmtp => self.tls.clone(),
             };
             Security::ServerImplicit(tls)
@@ -207,6 +216,7 @@ async fn run(
     store: Store,
     alarms: Alarms,
     heads: Option<Arc<Heads>>,
+    standbys: &Arc<Standbys>,
     ready: impl FnOnce(&Store, &Config),
 ) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
@@ -235,7 +245,7 @@ async fn run(
         &sign_in,
         &running.places,
         &runner,
-        &alarms,
+        (&alarms, standbys),
         &looking_after.backups,
     );
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
@@ -254,6 +264,7 @@ async fn run(
         metrics: Arc::clone(&metrics),
         search: search.clone(),
         jobs: Arc::clone(&jobs),
+        standbys: Arc::clone(standbys),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -285,6 +296,7 @@ async fn run(
     ready(&store, &config);
     let sent = tokio::select! {
         () = signals.wait(&tls, data, &config) => None,
+        _ = standbys.over() => None,
         ended = &mut sending => Some(ended),
     };
     tracing::info!("stopping: what is under way is finished first");
@@ -301,6 +313,9 @@ async fn run(
     control.close().await;
     background.ended().await?;
     tracing::info!("stopped");
+    if let Some(why) = standbys.why_over() {
+        bail!("{why}");
+    }
     sent.context("the queue runner ended by a bug")
 }
 

@@ -171,8 +171,10 @@ impl<D: Disk> Store<D> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
         let report = report.map(|report| (self.next_mail(), report));
+        let witnessed = self.witnessed();
         self.change_and(
             move |work| {
+                witnessed?;
                 if let Some(key) = &key {
                     crate::send_key::check_unused(work, key)?;
                 }
@@ -237,8 +239,10 @@ impl<D: Disk> Store<D> {
     pub fn accept_held(&self, arrived: Arrived, hold: Hold) -> Pending<Receipt> {
         let id = ReceiptId::new(arrived.mail, &arrived.body.hash);
         let senders = self.senders(&arrived);
+        let witnessed = self.witnessed();
         self.change_and(
             move |work| {
+                witnessed?;
                 let fates = held(fates(work, &arrived, Placement::Inbox, senders)?, &hold);
                 record(work, arrived, fates, None)?;
                 Ok(work.now)

@@ -78,8 +78,10 @@ impl<D: Disk> Store<D> {
     pub fn append_by(&self, append: Append, by: Actor) -> Pending<Option<Appended>> {
         let id = |one: &NewMessage| ReceiptId::new(one.mail, &one.body.hash);
         let ids: Vec<ReceiptId> = append.messages.iter().map(id).collect();
+        let witnessed = self.witnessed();
         self.change_and(
             move |work| {
+                witnessed?;
                 let source = Source::Append { account: append.actor.account };
                 Ok(append_all(work, append, source, by)?.map(|placed| (work.now, placed)))
             },

@@ -29,6 +29,7 @@ use crate::record::{Actor, Entry, Place, Record};
 use crate::shared::Shared;
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
+use crate::witness::Witness;
 use crate::{Refused, StoreError};
 
 /// Jobs in one group: a bound on how long the first of them waits for the last.
@@ -184,6 +185,8 @@ pub struct Writer<D: Disk> {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// How long the index may lag when nobody reads.
     pub index_commit_interval: Duration,
+    /// Who else must have a group before anybody is told of it.
+    pub witness: Option<Arc<dyn Witness>>,
     pub seq: RecordSeq,
     pub open: Option<OpenTransaction>,
     /// The index could not be brought back after a failure: it must not be written before it is.
@@ -391,8 +394,7 @@ impl<D: Disk> Writer<D> {
                     self.shared.tell(&self.index, effects);
                 }
                 let wake = self.live.publish(&self.shared.views);
-                let synced = Synced(self.seq);
-                finishes.into_iter().for_each(|finish| finish(Ok(&synced)));
+                self.acknowledge(Synced(self.seq), records, finishes);
                 // Whoever made the change knows it; those who only watch hear of it behind them.
                 wake.into_iter().for_each(Waker::wake);
             }

@@ -102,6 +102,7 @@ impl Effects {
             | Record::HoldsEnded(_)
             | Record::Purged(_)
             | Record::BodiesGone { .. }
+            | Record::Promoted(_)
             | Record::AttemptBegun { .. }
             | Record::AttemptDropped { .. } => {}
             Record::MailboxCreated { mailbox, .. }

@@ -34,6 +34,7 @@ mod extracted;
 mod extracting;
 mod flags;
 mod flow;
+mod follower;
 mod found;
 mod healing;
 mod hooks;
@@ -70,7 +71,9 @@ mod record_healed;
 mod record_held;
 mod record_judged;
 mod record_operator;
+mod record_promoted;
 mod record_report;
+mod record_session;
 mod record_tried;
 mod released;
 mod reports;
@@ -94,6 +97,7 @@ mod verify_purged;
 mod verify_rows;
 mod waiting;
 mod watch;
+mod witness;
 
 use mail_types::Address;
 use rustix::io::Errno;
@@ -116,6 +120,7 @@ pub use dkim_keys::{DkimAlgorithm, DkimKey, DkimState, KeyChange, NewDkimKey, Pr
 pub use events::{Happened, Happening};
 pub use flags::{FlagsChange, FlagsOutcome, KEYWORD_BYTES_MAX};
 pub use flow::{FlowKind, FlowMinute};
+pub use follower::Follower;
 pub use found::KnownBy;
 pub use healing::{Copied, HealError};
 pub use hooks::Hook;
@@ -154,6 +159,7 @@ pub use record_judged::{DmarcFacts, Fact, Judged, JudgedAct, PublishedPolicy};
 pub use record_operator::{
     Looked, LookedAt, OperatorAct, OperatorChange, OperatorPassword, OperatorRole, TotpSecret,
 };
+pub use record_promoted::{Promoted, Promotion};
 pub use record_report::{ReportKind, ReportOutcome, ReportSpan, Reported, TlsPolicySeen};
 pub use record_tried::{Tried, Try};
 pub use released::DeliveryReport;
@@ -168,6 +174,7 @@ pub use url_key::{UrlKey, UrlTarget};
 pub use verify::{Invariant, Report, Violation, verify, verify_against, verify_on};
 pub use waiting::{LastTry, Pattern, WaitingFilter, WaitingItem};
 pub use watch::{MailboxNews, News, Seen, Watch};
+pub use witness::{Then, Witness};
 
 /// Why a change was not made. Nothing of it is in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -252,6 +259,9 @@ pub enum StoreError {
         /// Why it failed.
         cause: std::io::Error,
     },
+    /// The standby, which is to have it before anybody is told, does not.
+    #[error("{0}")]
+    Unwitnessed(String),
     /// Nothing is accepted any more, since this happened.
     #[error("the store has stopped: {0}")]
     Stopped(String),
@@ -290,6 +300,7 @@ impl StoreError {
             | Self::IndexMissing
             | Self::IndexAhead(_)
             | Self::Io { .. }
+            | Self::Unwitnessed(_)
             | Self::Stopped(_)
             | Self::HalfDone(_)
             | Self::IndexBehind

@@ -21,6 +21,7 @@ use crate::released::DeliveryReport;
 use crate::shared::{Alarm, DirectoryWake, EventWake, QueueWake, Shared};
 use crate::sql::{Executor, SqlError};
 use crate::sqlite::Sqlite;
+use crate::witness::Witness;
 use crate::{Pending, Refused, SessionId, StoreError};
 
 /// Changes that may wait for the writer. What their bodies take is counted by who brings them.
@@ -41,6 +42,8 @@ pub struct Options {
     /// Makes the reports that are due when held mail is released into a mailbox; none: nobody is
     /// told.
     pub delivery_report: Option<DeliveryReport>,
+    /// Who else must have what is acknowledged; none: nobody.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
             alarm: Box::new(|_| {}),
             retention: Retention::default(),
             delivery_report: None,
+            witness: None,
         }
     }
 }
@@ -91,6 +95,7 @@ pub struct Store<D: Disk = RealDisk> {
     pub(crate) origin: Option<u64>,
     pub(crate) retention: Retention,
     pub(crate) delivery_report: Option<DeliveryReport>,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
 impl<D: Disk> Clone for Store<D> {
@@ -107,6 +112,7 @@ impl<D: Disk> Clone for Store<D> {
             origin: self.origin,
             retention: self.retention,
             delivery_report: self.delivery_report.clone(),
+            witness: self.witness.clone(),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -246,6 +252,7 @@ impl<D: Disk> Store<D> {
             requests: inbox,
             clock: Arc::clone(&options.clock),
             index_commit_interval: options.index_commit_interval,
+            witness: options.witness.clone(),
             seq,
             open: None,
             expected: 0,
@@ -269,6 +276,7 @@ impl<D: Disk> Store<D> {
             origin: None,
             retention,
             delivery_report: options.delivery_report,
+            witness: options.witness,
         };
         store.watch_clock()?;
         started.uncertain = begun.len() as u64;
@@ -319,6 +327,19 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
         self.shared.directory()
+    }
+
+    /// Accepts nothing more, for this reason: every change is refused from now on, until the store
+    /// is opened anew. What is acknowledged stays so.
+    pub fn halt(&self, reason: &str) {
+        self.shared.stop(reason);
+    }
+
+    /// Whether a message may be begun now.
+    pub(crate) fn witnessed(&self) -> Result<(), Refused> {
+        self.witness
+            .as_ref()
+            .map_or(Ok(()), |witness| witness.ready().map_err(Refused::Unavailable))
     }
 
     /// Why nothing is accepted any more, if so.
@@ -438,7 +459,7 @@ impl<D: Disk> Store<D> {
 }
 
 /// The index that is there, if it is one to go on with.
-fn usable_index(path: &Path) -> Result<Option<Index<Sqlite>>, SqlError> {
+pub(crate) fn usable_index(path: &Path) -> Result<Option<Index<Sqlite>>, SqlError> {
     let Some(mut index) = Index::load(Sqlite::open_writer(path)?)? else { return Ok(None) };
     if index.has_gaps()? {
         return Err(SqlError {
@@ -494,7 +515,7 @@ fn whole<T>(
 }
 
 /// An index with empty tables in place of whatever is there.
-fn fresh_index(path: &Path) -> Result<Index<Sqlite>, StoreError> {
+pub(crate) fn fresh_index(path: &Path) -> Result<Index<Sqlite>, StoreError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -276,7 +276,9 @@ impl<D: Disk> Store<D> {
     /// was settled, held, changed or paused since it was taken.
     pub fn begin_attempts(&self, custodies: Vec<CustodyId>, peer: Peer) -> Pending<Vec<CustodyId>> {
         let taken = Arc::clone(&self.taken);
+        let witnessed = self.witnessed();
         self.change(move |work| {
+            witnessed?;
             let InQueue { same: mut custodies, .. } = as_taken(work, &taken, &custodies)?;
             if !work.index.pauses.is_empty() {
                 custodies = unpaused(work, custodies)?;

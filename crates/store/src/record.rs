@@ -17,6 +17,7 @@ use crate::record_healed::Healed;
 use crate::record_held::CustodiesChanged;
 use crate::record_judged::Judged;
 use crate::record_operator::{Looked, OperatorChange};
+use crate::record_promoted::Promoted;
 use crate::record_report::{ReportSpan, Reported, TlsPolicySeen};
 use crate::record_tried::Tried;
 use crate::url_key::UrlKey;
@@ -24,6 +25,7 @@ use crate::url_key::UrlKey;
 pub use crate::record_accepted::{Accepted, Fate, NewCustody, Notice, Notify, Outcome, Source};
 pub use crate::record_account::{Credentials, Grantee, Quota};
 pub use crate::record_doors::{HookSecret, HookTry, ImportKey, RelayLogin, RelayPassword};
+pub use crate::record_session::SessionId;
 
 /// One fact with its time and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,31 +80,6 @@ pub enum Actor {
         /// Where the connection came from.
         ip: IpAddr,
     },
-}
-
-/// A session of somebody who signed in: no other one of this store has the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SessionId(pub u64);
-
-/// Written with digits and letters, as people name it.
-impl std::fmt::Display for SessionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-        let (mut number, mut text) = (self.0, Vec::new());
-        while number > 0 || text.is_empty() {
-            text.push(char::from(DIGITS[(number % 36) as usize]));
-            number /= 36;
-        }
-        text.iter().rev().try_for_each(|digit| write!(f, "{digit}"))
-    }
-}
-
-impl std::str::FromStr for SessionId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 36).map(Self)
-    }
 }
 
 /// The protocol something came through.
@@ -546,6 +523,8 @@ pub enum Record {
     },
     /// Damage was mended from a copy.
     Healed(Box<Healed>),
+    /// A standby became the server.
+    Promoted(Box<Promoted>),
 }
 
 /// A record whose bytes cannot be read.

@@ -1,7 +1,7 @@
 //! The index: tables that can be made anew from the journal at any time.
 
 /// The version of the tables below. An index of another version is dropped and rebuilt.
-pub const VERSION: i64 = 24;
+pub const VERSION: i64 = 25;
 
 /// The tables for SQLite. PostgreSQL differs in three words: BIGINT for INTEGER, BYTEA for BLOB, and
 /// nothing for WITHOUT ROWID (which keeps a table in the order of its key, so that the messages of
@@ -173,6 +173,9 @@ CREATE TABLE audit (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, segment INTEGER NOT NULL,
   place INTEGER NOT NULL);
 CREATE INDEX audit_who ON audit (who, seq);
+CREATE TABLE promotion (
+  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, epoch INTEGER NOT NULL, after BLOB NOT NULL,
+  reason TEXT) WITHOUT ROWID;
 CREATE TABLE flow (
   minute INTEGER NOT NULL, kind INTEGER NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (minute, kind)) WITHOUT ROWID;
@@ -181,7 +184,7 @@ CREATE TABLE body_file (
 ";
 
 /// Every table with its columns in the order of its key: what two indexes are compared by (I13).
-pub const TABLES: [(&str, &str); 48] = [
+pub const TABLES: [(&str, &str); 49] = [
     ("domain", "SELECT name FROM domain ORDER BY name"),
     ("account", "SELECT id, address, credentials, removed FROM account ORDER BY id"),
     ("alias", "SELECT address, targets FROM alias ORDER BY address"),
@@ -285,6 +288,7 @@ pub const TABLES: [(&str, &str); 48] = [
     ("tls_policy", "SELECT domain, host, at, policy FROM tls_policy ORDER BY domain, host"),
     ("operator", "SELECT id, kept, token_last, removed FROM operator ORDER BY id"),
     ("audit", "SELECT seq, at, who, segment, place FROM audit ORDER BY seq"),
+    ("promotion", "SELECT seq, at, epoch, after, reason FROM promotion ORDER BY seq"),
     ("flow", "SELECT minute, kind, count FROM flow ORDER BY minute, kind"),
     ("body_file", "SELECT serial, hash FROM body_file ORDER BY serial, hash"),
 ];

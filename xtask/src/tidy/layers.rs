@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("geodns", 4),
     ("watch", 4),
     ("web", 4),
+    ("standby", 4),
     ("peers", 4),
     ("drill", 5),
     ("restante", 5),
@@ -75,6 +76,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("geodns", "net"),
     ("watch", "net"),
     ("web", "net"),
+    ("standby", "net"),
     ("restante", "drill"),
 ];
 

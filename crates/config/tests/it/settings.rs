@@ -135,7 +135,7 @@ fn services_have_their_standard_ports() {
     ];
     // Not everybody needs these.
     let mut wanted = expected.map(|(name, port)| (name, Some(port))).to_vec();
-    wanted.extend([("http", None), ("lmtp", None)]);
+    wanted.extend([("http", None), ("lmtp", None), ("standby", None)]);
     assert_eq!(ports, wanted);
     let everywhere: Vec<SocketAddr> =
         vec!["0.0.0.0:25".parse().unwrap(), "[::]:25".parse().unwrap()];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod copied;
 mod corpus;
 mod damage;
 mod faults;

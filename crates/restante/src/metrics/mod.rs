@@ -7,6 +7,7 @@
 mod family;
 mod process;
 mod push;
+mod standbys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::backups::Backups;
 use crate::certificates;
 use crate::data_dir::DataDir;
 use crate::outbound::Outbound;
+use crate::standbys::Standbys;
 use family::{Family, Numbers, by, one};
 
 pub use push::push;
@@ -39,6 +41,7 @@ pub struct Parts {
     places: Places,
     runner: Arc<Runner<Outbound>>,
     alarms: Alarms,
+    standbys: Arc<Standbys>,
     backups: Arc<Backups>,
 }
 
@@ -49,7 +52,7 @@ impl Parts {
         sign_in: &Arc<SignIn>,
         places: &Places,
         runner: &Arc<Runner<Outbound>>,
-        alarms: &Alarms,
+        (alarms, standbys): (&Alarms, &Arc<Standbys>),
         backups: &Arc<Backups>,
     ) -> Self {
         Self {
@@ -58,6 +61,7 @@ impl Parts {
             places: places.clone(),
             runner: Arc::clone(runner),
             alarms: alarms.clone(),
+            standbys: Arc::clone(standbys),
             backups: Arc::clone(backups),
         }
     }
@@ -107,6 +111,7 @@ impl Metrics {
         all.extend(self.of_backups());
         all.extend(self.of_connections());
         all.extend(self.of_files());
+        all.extend(standbys::families(&self.parts.standbys.views()));
         all.extend(process::families());
         all
     }
@@ -283,7 +288,7 @@ impl Metrics {
 
 impl web::Health for Metrics {
     fn ready(&self) -> Result<(), String> {
-        self.parts.store.stopped().map_or(Ok(()), Err)
+        self.parts.store.stopped().or_else(|| self.parts.standbys.away()).map_or(Ok(()), Err)
     }
 
     fn may_read_metrics(&self, peer: std::net::IpAddr) -> bool {

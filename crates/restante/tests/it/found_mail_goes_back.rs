@@ -160,7 +160,9 @@ fn the_api_starts_jobs_and_says_how_far_they_are() {
         let (status, said) = curl(&house, token, "POST", "jobs", Some(request));
         assert_eq!(status, wanted, "{request}: {said}");
     }
-    for (path, wanted) in [("backup/health", "to"), ("head", "note"), ("holds", ""), ("retention", "")] {
+    for (path, wanted) in
+        [("backup/health", "to"), ("head", "note"), ("holds", ""), ("retention", "")]
+    {
         let (status, said) = curl(&house, &max, "GET", path, None);
         let named = wanted.is_empty() || said.get(wanted).is_some();
         assert!(status == 200 && named, "{path}: {status} {said}");

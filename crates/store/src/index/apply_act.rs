@@ -200,6 +200,7 @@ impl<E: Executor> Index<E> {
             | Record::HoldsEnded(_)
             | Record::Purged(_)
             | Record::BodiesGone { .. }
+            | Record::Promoted(_)
             | Record::OperatorChanged(_)
             | Record::Looked(_)
             | Record::Healed(_)

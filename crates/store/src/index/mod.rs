@@ -11,6 +11,7 @@ mod apply_held;
 mod apply_mail;
 mod apply_mailbox;
 mod apply_operators;
+mod apply_promoted;
 mod apply_queue;
 mod apply_quota;
 mod apply_restored;
@@ -366,6 +367,7 @@ impl<E: Executor> Index<E> {
             | Record::HoldsEnded(_)
             | Record::Purged(_)
             | Record::BodiesGone { .. } => self.apply_archive(entry, seq, at),
+            Record::Promoted(promoted) => self.promoted(promoted, entry.at, seq),
             Record::AttemptBegun { custodies, .. } => self.attempt_begun(custodies, seq, at),
             Record::AttemptDropped { custodies } => self.attempt_dropped(custodies, seq, at),
             Record::Attempted { custody, outcome, .. } => {

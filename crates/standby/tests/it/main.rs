@@ -1,0 +1,5 @@
+//! Behaviour of a standby's parts.
+#![allow(clippy::unwrap_used)]
+
+mod kept;
+mod tokens;
