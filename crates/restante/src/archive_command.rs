@@ -1,6 +1,7 @@
 //! `restante retention`, `restante hold` and `restante purge`: how long mail is kept that nobody has
 //! any more, what keeps it longer, and how it goes for good.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 
 use clap::{Args, Subcommand};
@@ -14,7 +15,9 @@ use store::{
 
 use crate::cli::parse_time;
 use crate::history::accounts_ever;
+use crate::jobs::{Watch, ended_early};
 use crate::request::{Failure, Request, did};
+use crate::tongue::{Language, say};
 
 /// What is due that a trial run lists if not asked for more.
 const LISTED_DEFAULT: usize = 100;
@@ -173,7 +176,8 @@ pub enum Ask {
     },
 }
 
-fn parse_keep(text: &str) -> Result<KeepWord, String> {
+/// A time as people write it.
+pub fn parse_keep(text: &str) -> Result<KeepWord, String> {
     let years = text.strip_suffix('y').and_then(|years| years.trim().parse::<u64>().ok());
     let years = years.and_then(|years| years.checked_mul(DAYS_PER_YEAR * DAY_SECS));
     match (text, years, config::parse_duration(text)) {
@@ -333,31 +337,53 @@ fn over(
     dry_run: bool,
     count_max: Option<usize>,
 ) -> Result<Value, Failure> {
+    if !dry_run {
+        return purge_over(store, actor, &Watch::default());
+    }
     let directory = store.directory();
     let max = count_max.unwrap_or(LISTED_DEFAULT);
     let mut listed = Vec::new();
-    let outcome = store.purge_over(actor, dry_run, &|| true, &mut |due: &Due| {
+    let mut by_rule: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let outcome = store.purge_over(actor, true, &|| true, &mut |due: &Due| {
+        let (messages, bytes) =
+            by_rule.entry(rule_words(&due.rule, &directory, Language::English)).or_default();
+        (*messages, *bytes) = (*messages + 1, *bytes + due.bytes);
         if listed.len() < max {
             listed.push(json!({
                 "receipt": due.receipt.to_string(),
                 "accepted": due.accepted.to_string(),
                 "nobody_has_it_since": due.last_at.to_string(),
                 "bytes": due.bytes,
-                "rule": rule_words(&due.rule, &directory),
+                "rule": rule_words(&due.rule, &directory, Language::English),
             }));
         }
     })?;
     let PurgeOutcome { purged, bytes, on_hold, damaged } = outcome;
+    let by_rule: Vec<Value> = by_rule
+        .into_iter()
+        .map(|(rule, (messages, bytes))| {
+            json!({ "rule": rule, "messages": messages, "bytes": bytes })
+        })
+        .collect();
+    Ok(json!({
+        "due": purged,
+        "bytes": bytes,
+        "on_hold": on_hold,
+        "damaged": damaged,
+        "by_rule": by_rule,
+        "first": listed,
+    }))
+}
+
+/// Lets go what is over its time while it goes on.
+pub fn purge_over(store: &Store, actor: &Actor, watch: &Watch) -> Result<Value, Failure> {
+    let mut done = 0;
+    let PurgeOutcome { purged, bytes, on_hold, damaged } =
+        store.purge_over(actor, false, &|| watch.go_on(), &mut |_| {
+            done += 1;
+            watch.done(done);
+        })?;
     let size = config::format_bytes(bytes);
-    if dry_run {
-        return Ok(json!({
-            "due": purged,
-            "bytes": bytes,
-            "on_hold": on_hold,
-            "damaged": damaged,
-            "first": listed,
-        }));
-    }
     let mut text = format!("{purged} messages purged, {size}");
     if on_hold > 0 {
         text.push_str(&format!("; {on_hold} kept by legal holds"));
@@ -365,13 +391,17 @@ fn over(
     if damaged > 0 {
         text.push_str(&format!("; {damaged} stay, whose records cannot be read"));
     }
-    Ok(json!({
+    let mut answer = json!({
         "did": text,
         "purged": purged,
         "bytes": bytes,
         "on_hold": on_hold,
         "damaged": damaged,
-    }))
+    });
+    if watch.is_cancelled() {
+        ended_early(&mut answer, 0, "messages");
+    }
+    Ok(answer)
 }
 
 fn retention_of(store: &Store, text: &str) -> Result<RetentionOf, Failure> {
@@ -442,15 +472,26 @@ pub fn kept_words(kept: &Kept) -> Option<String> {
 }
 
 /// By which rule something goes, in words that follow "by".
-pub fn rule_words(rule: &PurgeRule, directory: &Directory) -> String {
+pub fn rule_words(rule: &PurgeRule, directory: &Directory, language: Language) -> String {
     match rule {
         PurgeRule::Retention { keep_secs, spam, of } => {
-            let what = if *spam { "junk" } else { "mail" };
-            let of =
-                of.as_ref().map_or(String::new(), |of| format!(" of {}", whose(of, directory)));
+            let what = match spam {
+                true => say!(language, "junk", "垃圾邮件"),
+                false => say!(language, "mail", "邮件"),
+            };
+            let of = match of.as_ref().map(|of| whose(of, directory)) {
+                Some(of) => say!(language, " of {of}", "（{of}）"),
+                None => String::new(),
+            };
             let time = told(Some(Keep::Secs(*keep_secs)));
-            format!("the rule that {what}{of} is kept for {time} after nobody has it any more")
+            say!(
+                language,
+                "the rule that {what}{of} is kept for {time} after nobody has it any more",
+                "{what}{of}在无人持有后保留 {time} 的规则"
+            )
         }
-        PurgeRule::Operator { reason } => format!("a person, because: {reason}"),
+        PurgeRule::Operator { reason } => {
+            say!(language, "a person, because: {reason}", "人工操作，原因：{reason}")
+        }
     }
 }

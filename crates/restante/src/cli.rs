@@ -13,8 +13,8 @@ use crate::queue_command::Queue;
 use crate::request::{Request, TraceKeys, Which};
 use crate::{
     archive_command, backups, check, control, demo, dkim, domain_dns, doors, heads, history,
-    hook_command, mailbox_command, report_command, scrubbing, search, serve, show, standbys, tls,
-    transfer, verify,
+    hook_command, jobs, mailbox_command, report_command, scrubbing, search, serve, show, standbys,
+    tls, transfer, verify,
 };
 
 /// A mail system that loses no mail, and shows it.
@@ -98,6 +98,9 @@ enum Command {
     History(history::History),
     /// Take back what was done: all of it, or what one session or address did
     Undo(history::Undo),
+    /// Long work of the running server: how far it is, ending it, taking it back
+    #[command(subcommand)]
+    Job(jobs::JobCommand),
     /// Mailboxes as they are, or as they were at a time; bring back what is gone since
     #[command(subcommand)]
     Mailbox(mailbox_command::Mailbox),
@@ -359,12 +362,17 @@ impl Cli {
             Command::Trace(trace) => self::trace(&data, trace)?,
             Command::History(command) => command.request()?,
             Command::Undo(command) => command.request()?,
+            Command::Job(command) => return command.run(&data, self.json),
             Command::Mailbox(command) => command.request()?,
             Command::Retention(command) => command.request()?,
             Command::Hold(command) => command.request()?,
             Command::Purge(command) => command.request()?,
         };
-        let answer = control::ask(&data, request.clone())?;
+        // Whoever sits there sees how far it is; a script gets its answer, however long it takes.
+        let answer = match show::is_seen() && jobs::is_long(&request) {
+            true => jobs::follow(&data, request.clone())?,
+            false => control::ask(&data, request.clone())?,
+        };
         show::answer(&request, &answer, self.json);
         let nothing = matches!(request, Request::Trace { .. } | Request::QueueShow { .. })
             && answer.as_array().is_some_and(Vec::is_empty);

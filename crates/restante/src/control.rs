@@ -21,6 +21,7 @@ use crate::backups;
 use crate::data_dir::DataDir;
 use crate::domain_dns::Names;
 use crate::heads;
+use crate::jobs::{self, Jobs, Watch};
 use crate::looking_after::LookingAfter;
 use crate::metrics::Metrics;
 use crate::operator_command;
@@ -88,6 +89,8 @@ pub struct Parts {
     pub search: Option<Arc<archive_search::Search>>,
     /// Who follows.
     pub standbys: Arc<Standbys>,
+    /// Long work.
+    pub jobs: Arc<Jobs>,
 }
 
 /// Listens on the control socket.
@@ -152,7 +155,7 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     let result = match request {
         Ok(request) => {
             let actor = Actor::Operator { name: user_name(user) };
-            done(&store, &parts, request, actor).await
+            done(&store, &parts, request, actor, &Arc::default()).await
         }
         Err(error) => Err(Failure { what: format!("not a request: {error}"), mend: None }),
     };
@@ -163,12 +166,14 @@ async fn answer(stream: UnixStream, store: Store, parts: Parts) -> std::io::Resu
     writer.write_all(format!("{answer}\n").as_bytes()).await
 }
 
-/// Does what is asked, in the running server: whoever asks may ask it.
+/// Does what is asked, in the running server: whoever asks may ask it. `watch` is told how far it is,
+/// and ends it early.
 pub async fn done(
     store: &Store,
     parts: &Parts,
     request: Request,
     actor: Actor,
+    watch: &Arc<Watch>,
 ) -> Result<Value, Failure> {
     let Parts { runner, keeper, hooks, reporter, alarms, looking_after, .. } = parts;
     let Parts { metrics, sessions, names, data, .. } = parts;
@@ -191,6 +196,17 @@ pub async fn done(
                 .await;
         }
         Request::DomainCheck { domain } => return names.check(store, domain).await,
+        Request::Job { ask } => return parts.jobs.answer(store, parts, ask, actor),
+        Request::Backups { ask } => {
+            let (backups, watch) = (Arc::clone(&looking_after.backups), Arc::clone(watch));
+            let done = tokio::task::spawn_blocking(move || backups.answer(ask, &watch)).await;
+            return done.unwrap_or_else(|_| Err(bug()));
+        }
+        Request::HeadState => {
+            let about = looking_after.about_heads.clone();
+            let read = tokio::task::spawn_blocking(move || about.state()).await;
+            return read.unwrap_or_else(|_| Err(bug()));
+        }
         Request::BackupState {} => return Ok(looking_after.backups.state()),
         Request::BackupStart {} => return looking_after.backups.begin(backups::Kind::Take),
         Request::BackupCheck {} => return looking_after.backups.begin(backups::Kind::Check),
@@ -203,7 +219,7 @@ pub async fn done(
             if let Some(answer) = operator_command::sessions(sessions, store, &actor, &ask).await {
                 return answer;
             }
-            return work(store, Request::Operator { ask }, actor).await;
+            return work(store, parts, Request::Operator { ask }, actor, watch).await;
         }
         _ => {}
     }
@@ -223,7 +239,7 @@ pub async fn done(
     let is_status = matches!(request, Request::Status);
     let asks_queue = matches!(request, Request::QueueList { .. } | Request::QueueShow { .. });
     let is_flow = matches!(request, Request::Flow { .. });
-    let mut result = work(store, request, actor).await;
+    let mut result = work(store, parts, request, actor, watch).await;
     if asks_queue && let Ok(answer) = &mut result {
         queue_waits::tell(answer, |to, relay| runner.wait_of(to, relay));
     }
@@ -247,9 +263,16 @@ pub async fn done(
 }
 
 /// Does it on a thread that may wait.
-async fn work(store: &Store, request: Request, actor: Actor) -> Result<Value, Failure> {
-    let store = store.clone();
-    let done = tokio::task::spawn_blocking(move || perform(&store, request, &actor)).await;
+async fn work(
+    store: &Store,
+    parts: &Parts,
+    request: Request,
+    actor: Actor,
+    watch: &Arc<Watch>,
+) -> Result<Value, Failure> {
+    let (store, search, watch) = (store.clone(), parts.search.clone(), Arc::clone(watch));
+    let work = move || jobs::perform(&store, search.as_deref(), request, &actor, &watch);
+    let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(bug()))
 }
 
@@ -328,6 +351,14 @@ pub fn ask(data: &DataDir, request: Request) -> anyhow::Result<Value> {
                     backups::command::take_alone(data, &store, &to, &encrypt_to)
                 }
                 Request::Heal { ask } => backups::command::heal_alone(data, &store, &ask, &actor),
+                // Nobody else is there to be told of it: it is done as it is.
+                Request::Job { ask: jobs::Ask::Start { request } } => {
+                    crate::search::perform_alone(data, &config, &store, *request, &actor)
+                }
+                Request::RestoreFound(ask) => {
+                    let request = Request::RestoreFound(ask);
+                    crate::search::perform_alone(data, &config, &store, request, &actor)
+                }
                 request => perform(&store, request, &actor),
             };
             store.close();

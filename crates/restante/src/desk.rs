@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::Domain;
+use mail_types::{Domain, MailId};
 use serde_json::Value;
 use store::{Actor, Looked, LookedAt, OperatorAct, OperatorRole, Store, Story};
 
 use crate::control::{self, Parts};
 use crate::message_view::{self, Part};
 use crate::permit::{self, Asker, Denied};
-use crate::request::{Failure, Request, TraceKeys, Which, query_of};
+use crate::phrase_book;
+use crate::request::{Failure, Request, TraceKeys, Which, operator_log, query_of};
 use crate::search::DomainSight;
 use crate::view;
 use crate::{archive_command, bring_back, history, mailbox_command, narrow, search};
@@ -33,6 +34,24 @@ impl Desk {
         Arc::new(Self { store: store.clone(), parts: parts.clone() })
     }
 
+    /// Does it, and tells of it in the language of whoever asks.
+    async fn told(&self, who: web::Who, asked: Value) -> Result<Value, web::Trouble> {
+        let language = who.language;
+        let said = |text: String| phrase_book::in_language(&text, language);
+        match self.done(who, asked).await {
+            Ok(mut answer) => {
+                phrase_book::answer(&mut answer, language);
+                Ok(answer)
+            }
+            Err(web::Trouble::Failed { what, mend }) => {
+                Err(web::Trouble::Failed { what: said(what), mend: mend.map(said) })
+            }
+            Err(web::Trouble::Forbidden(why)) => Err(web::Trouble::Forbidden(said(why))),
+            Err(web::Trouble::Invalid(what)) => Err(web::Trouble::Invalid(said(what))),
+            Err(trouble @ (web::Trouble::Confirm | web::Trouble::Missing)) => Err(trouble),
+        }
+    }
+
     async fn done(&self, who: web::Who, asked: Value) -> Result<Value, web::Trouble> {
         let request = read(asked)?;
         permitted(&who, &request)?;
@@ -44,7 +63,8 @@ impl Desk {
         if let Request::Trace { .. } | Request::Message { .. } | Request::QueueShow { .. } = request
         {
             let store = self.store.clone();
-            let work = move || look(&store, request, actor, domains.as_deref());
+            let language = who.language;
+            let work = move || look(&store, request, actor, domains.as_deref(), language);
             let done = tokio::task::spawn_blocking(work).await;
             return done.unwrap_or_else(|_| Err(bug())).map_err(told);
         }
@@ -73,6 +93,12 @@ impl Desk {
             let done = tokio::task::spawn_blocking(work).await;
             return done.unwrap_or_else(|_| Err(bug())).map_err(told);
         }
+        if let Request::OperatorLog { before, who: of, count_max } = request {
+            let (store, language) = (self.store.clone(), who.language);
+            let work = move || operator_log(&store, before, of, count_max, language);
+            let done = tokio::task::spawn_blocking(work).await;
+            return done.unwrap_or_else(|_| Err(bug())).map_err(told);
+        }
         let narrowed = match &request {
             Request::AccountList => Some("address"),
             Request::AliasList => Some("alias"),
@@ -80,7 +106,14 @@ impl Desk {
             Request::Archive { ask: archive_command::Ask::Retention } => Some("of"),
             _ => None,
         };
-        let answer = control::done(&self.store, &self.parts, request, actor).await.map_err(told)?;
+        if let Request::Proof { mail, .. } = &request {
+            let asked = format!("the proof of {}", crate::story::short_receipt(MailId(*mail)));
+            let looked = Looked { at: LookedAt::Story, asked, mails: Vec::new() };
+            let pending = self.store.looked(actor.clone(), looked);
+            pending.await.map_err(|refused| told(Failure::from(refused)))?;
+        }
+        let (store, parts, watch) = (&self.store, &self.parts, Arc::default());
+        let answer = control::done(store, parts, request, actor, &watch).await.map_err(told)?;
         Ok(match (narrowed, domains) {
             (Some(name), Some(domains)) => narrow::rows(answer, name, &domains),
             _ => answer,
@@ -145,7 +178,7 @@ impl web::Desk for Desk {
         who: web::Who,
         request: Value,
     ) -> web::Future_<'_, Result<Value, web::Trouble>> {
-        Box::pin(self.done(who, request))
+        Box::pin(self.told(who, request))
     }
 
     fn export(
@@ -175,6 +208,27 @@ fn read(mut asked: Value) -> Result<Request, web::Trouble> {
         }
     }
     times(&mut asked, 0)?;
+    // Elsewhere `from` is somebody's address.
+    if let Some(from) = asked.pointer_mut("/ask/add-hold/from")
+        && let Some(text) = from.as_str()
+    {
+        *from = time(text)?;
+    }
+    if asked["do"] == "proof"
+        && let Some(receipt) = asked["receipt"].as_str().map(str::to_owned)
+    {
+        let wrong = |_| web::Trouble::Invalid(format!("“{receipt}” is no receipt"));
+        let parsed = receipt.parse::<mail_types::ReceiptId>().map_err(wrong)?;
+        (asked["mail"], asked["check"]) = (parsed.mail.0.into(), parsed.check.into());
+    }
+    for name in ["keep", "spam"] {
+        if let Some(keep) = asked.pointer_mut(&format!("/ask/set-retention/{name}"))
+            && let Some(text) = keep.as_str()
+        {
+            let word = crate::archive_command::parse_keep(text).map_err(web::Trouble::Invalid)?;
+            *keep = serde_json::to_value(word).unwrap_or_default();
+        }
+    }
     serde_json::from_value(asked).map_err(|error| web::Trouble::Invalid(error.to_string()))
 }
 
@@ -186,19 +240,20 @@ fn times(value: &mut Value, depth: usize) -> Result<(), web::Trouble> {
     let Value::Object(members) = value else { return Ok(()) };
     for (name, member) in members {
         match (name.as_str(), &*member) {
-            ("since" | "until" | "at", Value::String(text)) if text.is_empty() => {
-                *member = Value::Null;
-            }
-            ("since" | "until" | "at", Value::String(text)) => {
-                let time = crate::cli::parse_time(text);
-                let time = time.map_err(|error| web::Trouble::Invalid(error.to_string()))?;
-                *member = time.into();
-            }
+            ("since" | "until" | "at", Value::String(text)) => *member = time(text)?,
             (_, Value::Object(_)) if depth < DEPTH_MAX => times(member, depth + 1)?,
             _ => {}
         }
     }
     Ok(())
+}
+
+fn time(text: &str) -> Result<Value, web::Trouble> {
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    let time = crate::cli::parse_time(text.trim());
+    time.map(Value::from).map_err(|error| web::Trouble::Invalid(error.to_string()))
 }
 
 /// What the administrator of domains has done to mail: that of the domains alone.
@@ -233,6 +288,7 @@ fn look(
     request: Request,
     actor: Actor,
     domains: Option<&[Domain]>,
+    language: web::Language,
 ) -> Result<Value, Failure> {
     let asked = match &request {
         Request::Trace { which, .. } => asked_words(which),
@@ -285,7 +341,7 @@ fn look(
         }
         (None, _) => {
             let directory = store.directory();
-            let told = stories.iter().map(|story| view::story(story, &directory));
+            let told = stories.iter().map(|story| view::story_in(story, &directory, language));
             Ok(told.chain(untold.iter().map(view::untold)).collect())
         }
     }

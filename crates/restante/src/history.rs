@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 use store::{Act, ActFilter, ActKind, Actor, Directory, SessionId, Store, UndoOutcome, Via};
 
 use crate::cli::parse_time;
+use crate::jobs::{Watch, ended_early};
 use crate::request::{Failure, Request};
 
 /// Acts listed if not asked for more.
 const LISTED_DEFAULT: usize = 100;
 /// Acts that one command takes back.
 const UNDONE_MAX: usize = 1_000_000;
+/// Acts of a step: what is taken back at least when it is cancelled.
+const ACTS_PER_STEP: usize = 256;
 
 const HISTORY_EXAMPLES: &str = "\
 Examples:
@@ -50,8 +53,9 @@ pub struct History {
 #[derive(Debug, Args)]
 #[command(after_help = UNDO_EXAMPLES)]
 pub struct Undo {
-    /// Acts, by their numbers
-    acts: Vec<u64>,
+    /// Acts, by their numbers; 48213-48250 are several
+    #[arg(value_name = "ACTS", value_parser = parse_range, value_delimiter = ',')]
+    acts: Vec<(u64, u64)>,
     #[command(flatten)]
     which: Which,
     /// Take back an undo, by the numbers that it told
@@ -220,8 +224,13 @@ impl Undo {
             "name acts by their numbers, or say whose with --session, --ip, --by or --account \
              (see --help)"
         );
+        let count: u64 = self.acts.iter().fold(0, |sum: u64, (first, last)| {
+            sum.saturating_add((last - first).saturating_add(1))
+        });
+        anyhow::ensure!(count <= UNDONE_MAX as u64, "these are too many acts for one command");
         let filter = self.acts.is_empty().then_some(filter);
-        Ok(Request::Acts { ask: Ask::Undo { acts: self.acts, filter, dry_run: self.dry_run } })
+        let acts: Vec<u64> = self.acts.iter().flat_map(|(first, last)| *first..=*last).collect();
+        Ok(Request::Acts { ask: Ask::Undo { acts, filter, dry_run: self.dry_run } })
     }
 }
 
@@ -250,6 +259,12 @@ pub fn accounts_ever(
 }
 
 impl Filter {
+    /// What an undo told, to be taken back; `None` where it is nothing of that kind.
+    pub fn redo(text: &str) -> Option<Self> {
+        let runs = text.split(',').take(RUNS_MAX).map(|run| parse_range(run).ok());
+        Some(Self { redo: runs.collect::<Option<_>>()?, ..Self::default() })
+    }
+
     fn check_says_whose(&self) -> Result<(), Failure> {
         let narrow = Self { since: None, until: None, ..self.clone() };
         if narrow != Self::default() {
@@ -314,9 +329,74 @@ fn undo(
     filter: Option<&Filter>,
     dry_run: bool,
 ) -> Result<Value, Failure> {
+    if !dry_run {
+        return undo_while(store, actor, acts, filter, &Watch::default());
+    }
     let directory = store.directory();
-    let mut acts: Vec<RecordSeq> = acts.into_iter().map(RecordSeq).collect();
     let mut shown = Vec::new();
+    wanted(store, acts, filter, &mut |act| shown.push(view(store, &directory, act)))?;
+    shown.into_iter().collect()
+}
+
+/// Takes back as many as are wanted while it goes on, the newest first.
+pub fn undo_while(
+    store: &Store,
+    actor: &Actor,
+    acts: Vec<u64>,
+    filter: Option<&Filter>,
+    watch: &Watch,
+) -> Result<Value, Failure> {
+    let mut acts = wanted(store, acts, filter, &mut |_| {})?;
+    acts.sort_unstable_by(|a, b| b.cmp(a));
+    acts.dedup();
+    watch.begin(acts.len() as u64);
+    let (mut outcome, mut done) = (UndoOutcome::default(), 0);
+    for step in acts.chunks(ACTS_PER_STEP) {
+        if !watch.go_on() {
+            break;
+        }
+        match store.undo(actor, None, step) {
+            Ok(part) => add(&mut outcome, part),
+            Err(refused) if outcome.undone.is_empty() => return Err(refused.into()),
+            Err(refused) => outcome.stopped = Some(refused),
+        }
+        if outcome.stopped.is_some() {
+            break;
+        }
+        done += step.len();
+        watch.done(done as u64);
+    }
+    let mut answer = told(&outcome)?;
+    if done < acts.len() {
+        ended_early(&mut answer, (acts.len() - done) as u64, "acts");
+    }
+    Ok(answer)
+}
+
+/// One outcome behind another.
+fn add(whole: &mut UndoOutcome, part: UndoOutcome) {
+    whole.undone.extend(part.undone);
+    whole.messages += part.messages;
+    whole.stopped = part.stopped;
+    for (first, last) in part.records {
+        match whole.records.last_mut() {
+            Some((_, end)) if end.0 + 1 == first.0 => *end = last,
+            _ => whole.records.push((first, last)),
+        }
+    }
+    for (why, count) in part.skipped {
+        *whole.skipped.entry(why).or_default() += count;
+    }
+}
+
+/// The acts that are meant: those named, or those that a filter finds.
+fn wanted(
+    store: &Store,
+    acts: Vec<u64>,
+    filter: Option<&Filter>,
+    each: &mut dyn FnMut(&Act),
+) -> Result<Vec<RecordSeq>, Failure> {
+    let mut acts: Vec<RecordSeq> = acts.into_iter().map(RecordSeq).collect();
     let (filters, is_wide): (Vec<ActFilter>, bool) = match filter {
         // An undo that is taken back holds itself.
         Some(filter) => {
@@ -335,19 +415,14 @@ fn undo(
             if mail_only && !crate::own_mail::is_of_mail(act.kind) {
                 return true;
             }
-            if dry_run {
-                shown.push(view(store, &directory, &act));
-            }
+            each(&act);
             if is_wide {
                 acts.push(act.seq);
             }
             acts.len() < UNDONE_MAX
         })?;
     }
-    if dry_run {
-        return shown.into_iter().collect();
-    }
-    told(&store.undo(actor, None, &acts)?)
+    Ok(acts)
 }
 
 /// What came of it, in words and for programs.

@@ -11,7 +11,7 @@ use crate::auditing::Auditing;
 use crate::background::Background;
 use crate::backups::Backups;
 use crate::data_dir::DataDir;
-use crate::heads::{Heads, sending::Sending};
+use crate::heads::{Heads, asked::About, sending::Sending};
 use crate::scrubbing::Scrubbing;
 
 /// All of it.
@@ -19,6 +19,8 @@ use crate::scrubbing::Scrubbing;
 pub struct LookingAfter {
     /// Signs heads, where it can.
     pub heads: Option<Arc<Heads>>,
+    /// Where they are kept and sent.
+    pub about_heads: About,
     /// Takes backups.
     pub backups: Arc<Backups>,
     auditing: Arc<Auditing>,
@@ -30,6 +32,7 @@ impl LookingAfter {
         let backups = Backups::new(data, config, store);
         Self {
             heads,
+            about_heads: About::new(data, config),
             auditing: Auditing::new(config, store),
             scrubbing: Scrubbing::new(data, config, store, &backups),
             backups,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mail_types::{MailId, Timestamp};
 use serde_json::{Value, json};
-use store::{FlowKind, Store, StoreError, WaitingFilter};
+use store::{FlowKind, Pause, Store, StoreError, WaitingFilter};
 
 use crate::data_dir::DataDir;
 use crate::request::Failure;
@@ -164,4 +164,41 @@ fn last_reply(store: &Store, group: &Group) -> Result<Option<String>, Failure> {
         said.is_none()
     })?;
     Ok(said)
+}
+
+/// Never an error: it is asked most when something does not work.
+pub fn status(store: &Store) -> Value {
+    let mut answer = serde_json::json!({
+        "accepting": store.stopped().is_none(),
+        "stopped_because": store.stopped(),
+        "accounts": store.directory().accounts().len(),
+        "domains": store.directory().domains().count(),
+    });
+    let read = queue_status(store);
+    let more = match read {
+        Ok(more) => more,
+        Err(error) => serde_json::json!({ "unreadable_because": error.to_string() }),
+    };
+    if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
+        answer.extend(more);
+    }
+    answer
+}
+
+fn queue_status(store: &Store) -> Result<Value, store::StoreError> {
+    let counts = store.queue_counts()?;
+    let pauses: Vec<Value> = store
+        .pauses()?
+        .into_iter()
+        .map(|Pause { destination, since, reason }| {
+            let to = destination.unwrap_or_else(|| "all".to_owned());
+            serde_json::json!({ "destination": to, "since": since.to_string(), "reason": reason })
+        })
+        .collect();
+    Ok(serde_json::json!({
+        "queued": counts.values().sum::<u64>(),
+        "queued_by_destination": counts,
+        "held": store.held_count()?,
+        "paused": pauses,
+    }))
 }

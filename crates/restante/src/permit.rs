@@ -7,7 +7,9 @@ use store::OperatorRole;
 use crate::operator_command;
 use crate::queue_command::What;
 use crate::request::{DkimRequest, Failure, Request};
-use crate::{archive_command, history, hook_command, mailbox_command, reporting, tls};
+use crate::{
+    archive_command, backups, history, hook_command, jobs, mailbox_command, reporting, tls,
+};
 
 /// How much a request weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +72,24 @@ pub fn need(request: &Request) -> Need {
         | Request::Metrics
         | Request::Flow { .. }
         | Request::Audit { .. }
-        | Request::JournalHead => ("status", Look),
+        | Request::JournalHead
+        | Request::HeadState => ("status", Look),
+        Request::Backups { ask } => match ask {
+            backups::asked::Ask::State => ("status", Look),
+            // It stays where the settings say, and is removed nowhere.
+            backups::asked::Ask::Take
+            | backups::asked::Ask::Check
+            | backups::asked::Ask::Rehearse => ("status", Change),
+        },
+        Request::Job { ask } => match ask {
+            jobs::Ask::List | jobs::Ask::Show { .. } => ("status", Look),
+            jobs::Ask::Cancel { .. } => ("status", Change),
+            jobs::Ask::Undo { .. } => ("history", Change),
+            // As what is started: [`may`] looks at that instead.
+            jobs::Ask::Start { request } => return need(request),
+        },
+        Request::RestoreFound(ask) if ask.dry_run => ("mail", Look),
+        Request::RestoreFound(_) => ("history", Change),
         Request::Tls { ask } => match ask {
             tls::Ask::Policy { .. } => ("domains", Look),
             tls::Ask::Renew => ("domains", Change),
@@ -180,8 +199,17 @@ const fn of_archive(ask: &archive_command::Ask) -> Weight {
 /// # Errors
 /// Why not.
 pub fn may(asker: &Asker<'_>, request: &Request) -> Result<(), Denied> {
-    let need = need(request);
     let never = |why: &str| Err(Denied::Never(why.to_owned()));
+    // What is narrowed to domains is so as it is asked, not within a job.
+    if let (OperatorRole::DomainAdmin { .. }, Request::Job { .. }) = (asker.role, request) {
+        return never("jobs are for those who look after the whole server");
+    }
+    // A job weighs what is done in it.
+    let request = match request {
+        Request::Job { ask: jobs::Ask::Start { request } } => request.as_ref(),
+        other => other,
+    };
+    let need = need(request);
     if makes_operators(request) {
         // Whoever has stolen a session must not make himself a door that stays open.
         return never("operators are looked after on the machine itself: restante operator");

@@ -171,6 +171,19 @@ impl What {
     }
 
     /// What was done, behind a number.
+    /// What it is called.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Retry => "retry",
+            Self::Reroute { .. } => "reroute",
+            Self::EditRecipient { .. } => "edit recipient",
+            Self::Purge { .. } => "purge",
+            Self::Return => "return",
+        }
+    }
+
     pub const fn done(&self) -> &'static str {
         match self {
             Self::Hold => "held",

@@ -6,6 +6,7 @@ use mail_types::CustodyId;
 use serde_json::{Value, json};
 use store::{Actor, ChangeOutcome, Query, Resolution, Store, WaitingItem};
 
+use crate::jobs::{Watch, ended_early};
 use crate::queue_command::{Filter, What};
 use crate::request::{Failure, did};
 use crate::view;
@@ -50,6 +51,7 @@ pub fn show(store: &Store, filter: &Filter, count_max: Option<usize>) -> Result<
     Ok(shown.into())
 }
 
+/// Shows what would be changed, or changes it.
 pub fn change(
     store: &Store,
     actor: &Actor,
@@ -58,34 +60,82 @@ pub fn change(
     reason: Option<&str>,
     dry_run: bool,
 ) -> Result<Value, Failure> {
-    if let What::EditRecipient { recipient } = what
-        && store.directory().resolve(recipient) == Resolution::UnknownUser
-    {
-        return Err(Failure {
-            what: format!("{recipient} is nobody's address here"),
-            mend: Some("see restante account list and restante alias list".to_owned()),
-        });
+    if !dry_run {
+        return change_while(store, actor, what, filter, reason, &Watch::default());
     }
+    check(store, what)?;
+    let mut shown = Vec::new();
+    let custodies = wanted(store, filter, &mut |item| {
+        if shown.len() < DRY_RUN_SHOWN_MAX {
+            shown.push(view::waiting(item));
+        }
+    })?;
+    let found = custodies.len();
+    Ok(json!({ "dry_run": true, "would_change": found, "first": shown }))
+}
+
+/// Changes as many as are wanted while it goes on.
+pub fn change_while(
+    store: &Store,
+    actor: &Actor,
+    what: &What,
+    filter: &Filter,
+    reason: Option<&str>,
+    watch: &Watch,
+) -> Result<Value, Failure> {
+    check(store, what)?;
+    let custodies = wanted(store, filter, &mut |_| {})?;
+    let all = custodies.len() as u64;
+    watch.begin(all);
+    // What is left when it is ended early was not looked at in any way.
+    let mut looked_at = all;
+    let outcome =
+        store.change_custodies_while(actor, &what.wish(), reason, &custodies, &mut |done| {
+            watch.done(done);
+            let go_on = watch.go_on();
+            if !go_on {
+                looked_at = done;
+            }
+            go_on
+        })?;
+    watch.done(looked_at);
+    let mut answer = told(&outcome, what.done());
+    if looked_at < all {
+        ended_early(&mut answer, all - looked_at, "recipients");
+    }
+    Ok(answer)
+}
+
+fn check(store: &Store, what: &What) -> Result<(), Failure> {
+    match what {
+        What::EditRecipient { recipient }
+            if store.directory().resolve(recipient) == Resolution::UnknownUser =>
+        {
+            Err(Failure {
+                what: format!("{recipient} is nobody's address here"),
+                mend: Some("see restante account list and restante alias list".to_owned()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wanted(
+    store: &Store,
+    filter: &Filter,
+    each: &mut dyn FnMut(&WaitingItem),
+) -> Result<Vec<CustodyId>, Failure> {
     filter.check_says_which()?;
     let read = filter.read(store, net::now())?;
     let mut custodies: Vec<CustodyId> = Vec::new();
-    let mut shown = Vec::new();
     store.find_waiting(&read, false, &mut |item| {
-        if !filter.names(item.custody) {
-            return true;
-        }
-        custodies.push(item.custody);
-        if dry_run && shown.len() < DRY_RUN_SHOWN_MAX {
-            shown.push(view::waiting(&item));
+        if filter.names(item.custody) {
+            custodies.push(item.custody);
+            each(&item);
         }
         true
     })?;
-    if dry_run {
-        let found = custodies.len();
-        return Ok(json!({ "dry_run": true, "would_change": found, "first": shown }));
-    }
-    let outcome = store.change_custodies(actor, &what.wish(), reason, &custodies)?;
-    Ok(told(&outcome, what.done()))
+    Ok(custodies)
 }
 
 pub fn undo(

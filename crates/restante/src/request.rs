@@ -4,9 +4,11 @@
 use mail_types::{Address, Domain, MailId, ReceiptId, RecordSeq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, KnownBy, Pause, Query, Refused, Store, StoreError, Traced};
+use store::{Actor, KnownBy, Query, Refused, Store, StoreError, Traced};
 
+use crate::jobs::Watch;
 use crate::queue_command::{Filter, What};
+use crate::tongue::Language;
 use crate::{queue_perform, view};
 
 /// Stories that one trace tells if not asked for more.
@@ -165,6 +167,18 @@ pub enum Request {
     Heal {
         ask: crate::backups::healing::Ask,
     },
+    /// The backup of the settings: how it is; having it taken, checked, rehearsed.
+    Backups {
+        ask: crate::backups::asked::Ask,
+    },
+    /// Long work, and how far it is.
+    Job {
+        ask: crate::jobs::Ask,
+    },
+    /// Put what a search finds back to the accounts that it belonged to.
+    RestoreFound(crate::restore_found::Ask),
+    /// The latest signed head, and where heads are sent.
+    HeadState,
     /// Where the journal ends.
     JournalHead,
     /// That a message's record is in a signed head.
@@ -292,14 +306,20 @@ fn token_remove(store: &Store, actor: Actor, token: u64) -> Result<Value, Failur
 pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, Failure> {
     let actor = actor.clone();
     match request {
-        Request::Status => Ok(status(store)),
+        Request::Status => Ok(crate::overview::status(store)),
         Request::Metrics
         | Request::Tls { .. }
         | Request::DomainCheck { .. }
+        | Request::Backups { .. }
         | Request::BackupState {}
         | Request::BackupPoints {}
         | Request::BackupStart {}
-        | Request::BackupCheck {} => Err(only_running()),
+        | Request::BackupCheck {}
+        | Request::HeadState
+        | Request::Job { .. } => Err(only_running()),
+        Request::RestoreFound(ask) => {
+            crate::restore_found::perform(store, None, &ask, &actor, &Watch::default())
+        }
         Request::AccountList => Ok(view::accounts(store)?),
         Request::AccountAdd { address, password } => {
             let credentials = credentials(&password)?;
@@ -374,7 +394,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::Archive { ask } => crate::archive_command::perform(store, &actor, ask),
         Request::Operator { ask } => crate::operator_command::perform(store, ask, actor),
         Request::OperatorLog { before, who, count_max } => {
-            operator_log(store, before, who, count_max)
+            operator_log(store, before, who, count_max, Language::English)
         }
         Request::Flow { minutes } => crate::overview::flow(store, minutes),
         Request::QueueGroups {} => crate::overview::groups(store),
@@ -391,11 +411,13 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
     }
 }
 
-fn operator_log(
+/// What operators did, in sentences.
+pub fn operator_log(
     store: &Store,
     before: Option<u64>,
     who: Option<String>,
     count_max: Option<usize>,
+    language: Language,
 ) -> Result<Value, Failure> {
     /// Lines if not asked for more, and at most.
     const LINES_DEFAULT: usize = 100;
@@ -403,7 +425,10 @@ fn operator_log(
     let max = count_max.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
     let directory = store.directory();
     let events = store.operator_log(before.map(RecordSeq), who.as_deref(), max)?;
-    Ok(events.iter().map(|event| crate::audit_view::view(event, store, &directory)).collect())
+    Ok(events
+        .iter()
+        .map(|event| crate::audit_view::view(event, store, &directory, language))
+        .collect())
 }
 
 fn message(
@@ -526,43 +551,6 @@ fn credentials(password: &str) -> Result<store::Credentials, Failure> {
 
 pub fn did(what: String) -> Value {
     serde_json::json!({ "did": what })
-}
-
-/// Never an error: it is asked most when something does not work.
-fn status(store: &Store) -> Value {
-    let mut answer = serde_json::json!({
-        "accepting": store.stopped().is_none(),
-        "stopped_because": store.stopped(),
-        "accounts": store.directory().accounts().len(),
-        "domains": store.directory().domains().count(),
-    });
-    let read = queue_status(store);
-    let more = match read {
-        Ok(more) => more,
-        Err(error) => serde_json::json!({ "unreadable_because": error.to_string() }),
-    };
-    if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
-        answer.extend(more);
-    }
-    answer
-}
-
-fn queue_status(store: &Store) -> Result<Value, store::StoreError> {
-    let counts = store.queue_counts()?;
-    let pauses: Vec<Value> = store
-        .pauses()?
-        .into_iter()
-        .map(|Pause { destination, since, reason }| {
-            let to = destination.unwrap_or_else(|| "all".to_owned());
-            serde_json::json!({ "destination": to, "since": since.to_string(), "reason": reason })
-        })
-        .collect();
-    Ok(serde_json::json!({
-        "queued": counts.values().sum::<u64>(),
-        "queued_by_destination": counts,
-        "held": store.held_count()?,
-        "paused": pauses,
-    }))
 }
 
 pub fn query_of(which: Which) -> Result<Query, Failure> {

@@ -26,6 +26,7 @@ use crate::file_limit;
 use crate::heads::Heads;
 use crate::incoming;
 use crate::introspection::Introspection;
+use crate::jobs::Jobs;
 use crate::looking_after::LookingAfter;
 use crate::mail_access;
 use crate::metrics::{self, Metrics};
@@ -249,6 +250,7 @@ async fn run(
     );
     let metrics = Arc::new(Metrics::new(numbers, data, &config));
     let search = crate::search::start(data, &config, &store);
+    let jobs = Jobs::new();
     let parts = control::Parts {
         runner: Arc::clone(&runner),
         keeper: keeper.clone(),
@@ -262,6 +264,7 @@ async fn run(
         metrics: Arc::clone(&metrics),
         search: search.clone(),
         standbys: Arc::clone(standbys),
+        jobs: Arc::clone(&jobs),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
@@ -271,6 +274,7 @@ async fn run(
     if let Some(search) = search {
         background.run("making messages searchable", crate::search::until(search, stop.clone()));
     }
+    background.run("long work", jobs.until(stop.clone()));
     keep_house(&mut background, &store, &config, &stop);
     looking_after.run(data, &config, &mut background, &stop);
     web_access::listen(&mut running, &config, &store, &sign_in, &parts)?;

@@ -84,9 +84,16 @@ pub fn heading(text: &str) {
     println!("\n{}", bold(text));
 }
 
-/// A line of progress on standard error, where somebody sees it.
+/// Whether somebody sees progress.
+pub fn is_seen() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// A line of progress on standard error, where somebody sees it, or a program wants lines.
 pub fn progress(text: &str) {
-    if std::io::stderr().is_terminal() {
+    if std::env::var_os(crate::backups::asked::PROGRESS_LINES).is_some() {
+        eprintln!("{text}");
+    } else if std::io::stderr().is_terminal() {
         eprint!("\r\u{1b}[K{text}");
     }
 }
@@ -207,6 +214,11 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
         Request::TokenList => {
             rows(answer, &["token", "account", "label", "added"], "no tokens");
         }
+        Request::Job { .. } => {
+            let columns = ["job", "what", "by", "began", "state", "progress"];
+            if answer.is_array() { rows(answer, &columns, "no jobs") } else { json(answer) }
+        }
+        Request::RestoreFound(_) => would_restore(answer),
         Request::OperatorLog { .. } => {
             rows(answer, &["at", "who", "ip", "what"], "no operator did anything yet");
         }
@@ -239,6 +251,22 @@ pub fn answer(request: &Request, answer: &Value, as_json: bool) {
             "nothing is queued",
         ),
         _ => json(answer),
+    }
+}
+
+/// What restoring what a search finds would do.
+fn would_restore(answer: &Value) {
+    let more = if answer["more"] == true { "more than " } else { "" };
+    println!(
+        "{} of {more}{} messages found, {} would be put back.",
+        bold("Trial run:"),
+        text(&answer["found"]),
+        text(&answer["would_restore"])
+    );
+    let columns = ["receipt", "account", "was_in", "to", "gone", "by", "subject"];
+    rows(&answer["first"], &columns, "nothing is to be restored");
+    for (why, count) in answer["skipped"].as_object().into_iter().flatten() {
+        println!("{count} stay as they are: {why}");
     }
 }
 

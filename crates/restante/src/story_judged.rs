@@ -3,41 +3,60 @@
 use serde_json::{Value, json};
 use store::{Fact, Judged, JudgedAct};
 
+use crate::phrase_book;
+use crate::tongue::{Language, say};
+
 /// What was found, and what was made of it.
-pub fn sentences(judged: &Judged) -> Vec<String> {
-    let found: Vec<String> = judged.facts.iter().map(found).collect();
-    let mut told = vec![format!("the sender was checked: {}", found.join("; "))];
-    let why = judged.reasons.join("; ");
+pub fn sentences(judged: &Judged, language: Language) -> Vec<String> {
+    let facts: Vec<String> = judged.facts.iter().map(|fact| found(fact, language)).collect();
+    let facts = facts.join(say_between(language));
+    let mut told = vec![say!(language, "the sender was checked: {facts}", "已检查发件人：{facts}")];
+    let reasons: Vec<String> =
+        judged.reasons.iter().map(|reason| phrase_book::in_language(reason, language)).collect();
+    let why = reasons.join(say_between(language));
     told.push(match judged.act {
         JudgedAct::Deliver if why.is_empty() => return told,
-        JudgedAct::Deliver => format!("judged to be delivered: {why}"),
-        JudgedAct::Junk => format!("judged to be junk: {why}"),
-        JudgedAct::Hold => format!("judged to be held: {why}"),
-        JudgedAct::Reject => format!("judged to be turned away: {why}"),
+        JudgedAct::Deliver => say!(language, "judged to be delivered: {why}", "判定为投递：{why}"),
+        JudgedAct::Junk => say!(language, "judged to be junk: {why}", "判定为垃圾邮件：{why}"),
+        JudgedAct::Hold => say!(language, "judged to be held: {why}", "判定为暂扣：{why}"),
+        JudgedAct::Reject => say!(language, "judged to be turned away: {why}", "判定为拒收：{why}"),
     });
     told
 }
 
+const fn say_between(language: Language) -> &'static str {
+    match language {
+        Language::English => "; ",
+        Language::Chinese => "；",
+    }
+}
+
 /// `SPF pass for example.org (mailfrom)`, with the reason where something is wrong.
-fn found(fact: &Fact) -> String {
+fn found(fact: &Fact, language: Language) -> String {
     let method = match fact.method.as_str() {
-        "iprev" => "the client's name",
-        "spf" => "SPF",
-        "dkim" => "DKIM",
-        "arc" => "ARC",
-        "dmarc" => "DMARC",
-        other => other,
+        "iprev" => say!(language, "the client's name", "客户端名称"),
+        "spf" => "SPF".to_owned(),
+        "dkim" => "DKIM".to_owned(),
+        "arc" => "ARC".to_owned(),
+        "dmarc" => "DMARC".to_owned(),
+        other => other.to_owned(),
     };
     let about = match (fact.about.as_str(), fact.property.as_str()) {
         ("", _) => String::new(),
-        (about, "") => format!(" for {about}"),
-        (about, property) => format!(" for {about} ({property})"),
+        (about, "") => say!(language, " for {about}", "，对象 {about}"),
+        (about, property) => {
+            say!(language, " for {about} ({property})", "，对象 {about}（{property}）")
+        }
     };
     let why = match fact.result.as_str() {
         "pass" | "none" => String::new(),
-        _ => format!(", since {}", fact.reason),
+        _ => {
+            let reason = phrase_book::in_language(&fact.reason, language);
+            say!(language, ", since {reason}", "，原因：{reason}")
+        }
     };
-    format!("{method} {}{about}{why}", fact.result)
+    let result = &fact.result;
+    format!("{method} {result}{about}{why}")
 }
 
 /// For programs.

@@ -4,72 +4,97 @@ use mail_types::{Path, Peer, Phase, PhaseName, Reply, Timestamp};
 use serde_json::{Value, json};
 use store::{Tried, Try};
 
+use crate::tongue::{Language, say};
+
 /// A sentence for each host, in order.
-pub fn sentences(tried: &Tried) -> Vec<String> {
-    tried.tries.iter().map(|one| sentence(one, tried.peer.as_ref())).collect()
+pub fn sentences(tried: &Tried, language: Language) -> Vec<String> {
+    tried.tries.iter().map(|one| sentence(one, tried.peer.as_ref(), language)).collect()
 }
 
-fn sentence(one: &Try, last: Option<&Peer>) -> String {
-    let mut text = clock_time(one.begun);
-    match one.path {
-        Path::Direct => text.push_str(" to "),
-        Path::SmartHost => text.push_str(" by its route to "),
-    }
-    match one.peer.as_ref().or(last) {
-        Some(peer) if peer.host.starts_with('[') => {
-            text.push_str(&format!("{}:{}", peer.host, peer.port));
+fn sentence(one: &Try, last: Option<&Peer>, language: Language) -> String {
+    let clock = clock_time(one.begun);
+    let peer = one.peer.as_ref().or(last);
+    let to = match peer {
+        Some(peer) if peer.host.starts_with('[') => format!("{}:{}", peer.host, peer.port),
+        Some(peer) => format!("{} [{}]:{}", peer.host, peer.ip, peer.port),
+        None => say!(language, "nobody", "无主机"),
+    };
+    let mut text = match one.path {
+        Path::Direct => say!(language, "{clock} to {to}", "{clock} 发往 {to}"),
+        Path::SmartHost => {
+            say!(language, "{clock} by its route to {to}", "{clock} 按路由发往 {to}")
         }
-        Some(peer) => text.push_str(&format!("{} [{}]:{}", peer.host, peer.ip, peer.port)),
-        None => text.push_str("nobody"),
-    }
+    };
     if let Some(preference) = one.preference {
         text.push_str(&format!(" (MX {preference})"));
     }
     if let Some(source) = one.source {
-        text.push_str(&format!(" from {source}"));
+        text.push_str(&say!(language, " from {source}", "，本机地址 {source}"));
     }
     if one.before > 0 {
-        text.push_str(&format!(", message {} of its connection", u64::from(one.before) + 1));
+        let number = u64::from(one.before) + 1;
+        text.push_str(&say!(
+            language,
+            ", message {number} of its connection",
+            "，该连接的第 {number} 封邮件"
+        ));
     }
-    if let Some(peer) = one.peer.as_ref().or(last) {
-        text.push_str(&format!(", {}", security(peer)));
+    if let Some(peer) = peer {
+        let security = security(peer, language);
+        text.push_str(&say!(language, ", {security}", "，{security}"));
     }
-    if !one.policy.is_empty() {
-        text.push_str(&format!(", policy {}", one.policy));
+    let policy = &one.policy;
+    if !policy.is_empty() {
+        text.push_str(&say!(language, ", policy {policy}", "，策略 {policy}"));
     }
     if let Some(said) = &one.policy_said {
-        text.push_str(&format!(" ({said})"));
+        text.push_str(&say!(language, " ({said})", "（{said}）"));
     }
-    text.push_str(&format!(": {}", end(&one.phases)));
-    text.push_str(&took(&one.phases));
+    let end = end(&one.phases, language);
+    text.push_str(&say!(language, ": {end}", "：{end}"));
+    text.push_str(&took(&one.phases, language));
     text
 }
 
-fn security(peer: &Peer) -> String {
+/// How a connection was protected.
+pub fn security(peer: &Peer, language: Language) -> String {
     match (&peer.tls, peer.tls_verified, &peer.tls_failure) {
-        (Some(tls), true, _) => format!("{tls}, certificate verified"),
-        (Some(tls), false, _) => format!("{tls}, certificate not verified"),
-        (None, _, Some(failure)) => format!("in clear, since TLS failed ({failure})"),
-        (None, _, None) => "in clear".to_owned(),
+        (Some(tls), true, _) => {
+            say!(language, "{tls}, certificate verified", "{tls}，证书已验证")
+        }
+        (Some(tls), false, _) => {
+            say!(language, "{tls}, certificate not verified", "{tls}，证书未验证")
+        }
+        (None, _, Some(failure)) => {
+            say!(
+                language,
+                "in clear, since TLS failed ({failure})",
+                "明文，因为 TLS 失败（{failure}）"
+            )
+        }
+        (None, _, None) => say!(language, "in clear", "明文"),
     }
 }
 
 /// What it came to: the reply to the message, else the first that refused something, else the last
 /// one, or where it broke off.
-fn end(phases: &[Phase]) -> String {
+fn end(phases: &[Phase], language: Language) -> String {
     let refused = |reply: &&Reply| matches!(reply.code, 400..=599);
     let replies = || phases.iter().filter_map(|phase| phase.reply.as_ref());
     match phases.last() {
-        Some(Phase { name, reply: None, .. }) => format!("no answer ({})", name.word()),
+        Some(Phase { name, reply: None, .. }) => {
+            let phase = name.word();
+            say!(language, "no answer ({phase})", "没有应答（{phase}）")
+        }
         Some(Phase { name: PhaseName::Dot, reply: Some(reply), .. }) => format!("“{reply}”"),
         _ => match replies().find(refused).or(replies().next_back()) {
             Some(reply) => format!("“{reply}”"),
-            None => "nothing was said".to_owned(),
+            None => say!(language, "nothing was said", "对方没有应答内容"),
         },
     }
 }
 
-fn took(phases: &[Phase]) -> String {
+fn took(phases: &[Phase], language: Language) -> String {
     if phases.is_empty() {
         return String::new();
     }
@@ -78,7 +103,8 @@ fn took(phases: &[Phase]) -> String {
         .iter()
         .map(|phase| format!("{} {}", phase.name.word(), duration(u64::from(phase.millis))))
         .collect();
-    format!(" (took {}: {})", duration(all), each.join(", "))
+    let (all, each) = (duration(all), each.join(", "));
+    say!(language, " (took {all}: {each})", "（用时 {all}：{each}）")
 }
 
 fn duration(millis: u64) -> String {

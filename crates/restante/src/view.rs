@@ -4,6 +4,7 @@ use mail_types::AccountId;
 use serde_json::{Value, json};
 use store::{Directory, HeldBy, Hold, Store, StoreError, Story, Untold, WaitingItem};
 
+use crate::tongue::Language;
 use crate::{story, story_judged, story_tries};
 
 pub fn accounts(store: &Store) -> Result<Value, StoreError> {
@@ -104,6 +105,7 @@ pub fn waiting(item: &WaitingItem) -> Value {
         "release_at": item.release_at.map(|at| at.to_string()),
         "deliver_by": item.mail.facts.deliver_by.map(|by| by.at.to_string()),
         "state": state,
+        "purge_at": item.hold.as_ref().and_then(|hold| hold.purge_at).map(|at| at.to_string()),
         "held_because": item.hold.as_ref().map(|hold| &hold.reason),
         "via": item.relay,
         "last_host": item.last.as_ref().and_then(|last| last.host.as_ref()),
@@ -129,7 +131,13 @@ pub fn untold(untold: &Untold) -> Value {
 }
 
 /// The whole story of a message.
+/// A story, with sentences for programs and the command line.
 pub fn story(story: &Story, directory: &Directory) -> Value {
+    story_in(story, directory, Language::English)
+}
+
+/// The same with sentences in a language.
+pub fn story_in(story: &Story, directory: &Directory, language: Language) -> Value {
     let accepted = &story.accepted;
     let recipients: Vec<Value> = story
         .custodies
@@ -149,7 +157,7 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
             })
         })
         .collect();
-    let told: Vec<Value> = story::sentences(story, directory)
+    let told: Vec<Value> = story::sentences(story, directory, language)
         .into_iter()
         .map(|(at, sentence)| json!({ "at": at.to_string(), "what": sentence }))
         .collect();
@@ -179,6 +187,6 @@ pub fn story(story: &Story, directory: &Directory) -> Value {
         "body_hash": accepted.body_hash.to_string(),
         "recipients": recipients,
         "story": told,
-        "now": story::now_sentences(story),
+        "now": story::now_sentences(story, language),
     })
 }

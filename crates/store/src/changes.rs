@@ -105,13 +105,34 @@ impl<D: Disk> Store<D> {
         reason: Option<&str>,
         custodies: &[CustodyId],
     ) -> Result<ChangeOutcome, Refused> {
+        self.change_custodies_while(actor, wish, reason, custodies, &mut |_| true)
+    }
+
+    /// The same, telling after each part how many custodies it has come to; `go_on` says whether
+    /// the rest is wanted still. What is left then is as it was.
+    ///
+    /// # Errors
+    /// As [`Store::change_custodies`].
+    pub fn change_custodies_while(
+        &self,
+        actor: &Actor,
+        wish: &Wish,
+        reason: Option<&str>,
+        custodies: &[CustodyId],
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<ChangeOutcome, Refused> {
         if let Some(reason) = reason
             && reason.len() > REASON_BYTES_MAX
         {
             return Err(Refused::Invalid(format!("a reason has at most {REASON_BYTES_MAX} bytes")));
         }
         let mut outcome = ChangeOutcome::default();
+        let mut looked_at = 0;
         for custodies in custodies.chunks(CUSTODIES_PER_JOB) {
+            if !go_on(looked_at) {
+                break;
+            }
+            looked_at += custodies.len() as u64;
             let part = Part {
                 actor: actor.clone(),
                 kind: wish.kind(),

@@ -111,7 +111,7 @@ pub use act::{Act, ActFilter, ActKind};
 pub use archive::{Due, HoldKnown, Kept, PurgeOutcome, Retention, Rules};
 pub use audit::{Audit, Auditor, TooOld};
 pub use boxes::{DeletedCounts, MailboxListed};
-pub use bring_back::BroughtBack;
+pub use bring_back::{BroughtBack, CameBack, ComeBack};
 pub use changes::{ChangeOutcome, Pause, Wish};
 pub use counts::{Counted, SYNC_BOUNDS_MICROS, WAYS_IN};
 pub use custody::CustodyState;

@@ -34,7 +34,7 @@ mod signed;
 
 pub use api::{Api, Back, Doing, Future_, Leaves, NotTaken, OwnQuery, OwnSearch, Submission};
 pub use asked::{Asked, Limits};
-pub use console::{Console, Desk, SessionLimits, Sessions, Trouble, Who, totp_url};
+pub use console::{Console, Desk, Language, SessionLimits, Sessions, Trouble, Who, totp_url};
 pub use content::Maker;
 pub use health::Health;
 pub use hooks::{Hooks, KINDS, secret_text};

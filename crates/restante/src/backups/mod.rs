@@ -1,5 +1,6 @@
 //! Backups while the server runs: by hand, and on a schedule. Crate `backup` copies.
 
+pub mod asked;
 pub mod command;
 pub mod extract;
 pub mod healing;
@@ -50,6 +51,8 @@ pub struct Backups {
     every: Duration,
     started: Timestamp,
     last: Mutex<Last>,
+    /// What checks came to is written by one at a time.
+    keeping: Mutex<()>,
     /// One at a time, wherever to.
     turn: Mutex<()>,
     work: Mutex<Option<Work>>,
@@ -91,6 +94,7 @@ impl Backups {
             store: store.clone(),
             to,
             every: config.backup.every,
+            keeping: Mutex::default(),
             started: net::now(),
             last: Mutex::default(),
             turn: Mutex::default(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 /// What is made from the journal, or is the journal, or was it before it was damaged.
-const LEFT_OUT: &[&str] = &["journal", "bodies", "extract", "scrub.json", "damaged"];
+const LEFT_OUT: &[&str] = &["journal", "bodies", "extract", "scrub.json", "backup.json", "damaged"];
 /// The index and the search, and what belongs to them.
 const LEFT_OUT_BEGINNINGS: &[&str] = &["index.sqlite", "search.sqlite"];
 /// Of the signed heads: made from the journal, too.

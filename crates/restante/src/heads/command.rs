@@ -177,7 +177,7 @@ fn compare(view: &View, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> 
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Signed heads of the journal: made behind the sync while the server runs, shown, proved and sent
 //! elsewhere. Crate `ledger` has the tree and the rules.
 
+pub mod asked;
 pub mod command;
 mod proof;
 pub mod sending;

@@ -31,13 +31,15 @@ pub struct Sending {
 
 /// What was sent last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sent {
-    at: i64,
-    records: u64,
+pub struct Sent {
+    /// When, in milliseconds; 0: never.
+    pub at: i64,
+    /// Of how many records.
+    pub records: u64,
 }
 
 impl Sent {
-    fn read(path: &Path) -> Self {
+    pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let mut numbers = text.split_whitespace();
         let at = numbers.next().and_then(|number| number.parse().ok());

@@ -17,16 +17,16 @@ use anyhow::bail;
 use clap::Args;
 use mail_types::{Address, ReceiptId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::data_dir::DataDir;
 use crate::request::{Failure, Request};
-use crate::{control, show};
+use crate::{control, jobs, restore_found, show};
 
 pub use collect::{collect, sight};
 pub use exporting::{Exporting, query};
 pub use reader::{ReaderArgs, read_attachments, start, until};
-pub use session::serve;
+pub use session::{perform_alone, serve};
 pub use sights::{DomainSight, OwnSight};
 pub use view::hit;
 
@@ -46,6 +46,8 @@ Examples:
   restante search from:anna@example.com --export /tmp/anna.zip
   restante search --account bob@example.org invoice        as Bob himself would find it
   restante search 'id:r2k-9f86d081' --restore-to bob@example.org --mailbox INBOX
+  restante search 'from:anna is:deleted' --restore --dry-run
+  restante search 'from:anna is:deleted' --restore        each to the account that had it
 
 All of these must hold:
   word, \"some words\"    anywhere: people, subject, text, names and texts of attachments
@@ -89,6 +91,12 @@ pub struct SearchArgs {
     /// Into which
     #[arg(long, default_value = "INBOX", requires = "restore_to")]
     mailbox: String,
+    /// Put everything that is found and was deleted back to the accounts that it belonged to
+    #[arg(long, conflicts_with_all = ["export", "restore_to", "limit"])]
+    restore: bool,
+    /// Show what that would do, and change nothing
+    #[arg(long, requires = "restore")]
+    dry_run: bool,
 }
 
 /// What a session is begun with.
@@ -125,6 +133,12 @@ pub fn run(data: &DataDir, args: &SearchArgs, as_json: bool) -> anyhow::Result<E
             bail!("say what to export: restante search QUERY --export …")
         };
         return export::export(data, &query, args, path, as_json);
+    }
+    if args.restore {
+        let Some(query) = query else {
+            bail!("say what to restore: restante search QUERY --restore")
+        };
+        return restore_all(data, query, args.dry_run, as_json);
     }
     if let Some(to) = &args.restore_to {
         let Some(query) = query else {
@@ -177,6 +191,29 @@ pub fn mails(data: &DataDir, query: &str) -> anyhow::Result<Vec<u64>> {
     })?;
     client.close()?;
     Ok(mails)
+}
+
+/// Puts everything that is found back where it belonged.
+fn restore_all(
+    data: &DataDir,
+    query: String,
+    dry_run: bool,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let ask = restore_found::Ask { query: Some(query), receipts: Vec::new(), dry_run };
+    let request = Request::RestoreFound(ask);
+    let answer = match dry_run {
+        true => control::ask(data, request.clone())?,
+        false => jobs::follow(data, request.clone())?,
+    };
+    show::answer(&request, &answer, as_json);
+    if let (Some(acts), false) = (answer["acts"].as_str().filter(|acts| !acts.is_empty()), as_json)
+    {
+        show::line(&format!("To take this back: restante undo {acts}"));
+    }
+    let nothing =
+        answer["found"] == 0 || (answer["restored"] == 0 && answer["skipped"] == json!({}));
+    Ok(if nothing { ExitCode::from(EXIT_NOTHING_FOUND) } else { ExitCode::SUCCESS })
 }
 
 /// Puts what is found into a mailbox again.

@@ -15,6 +15,7 @@ use crate::control::told;
 use crate::data_dir::DataDir;
 use crate::heads::Heads;
 use crate::heads::command::prove;
+use crate::jobs;
 use crate::request::{Failure, Request};
 use crate::search::{OwnSight, SearchRequest, reader, view};
 
@@ -270,6 +271,27 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Does a request that may need the search, where no server runs: what is not searchable yet is made
+/// so first.
+pub fn perform_alone(
+    data: &DataDir,
+    config: &config::Config,
+    store: &Store,
+    request: Request,
+    actor: &store::Actor,
+) -> Result<Value, Failure> {
+    let wants = matches!(&request, Request::RestoreFound(ask) if ask.query.is_some());
+    let search = (wants && config.search.enabled).then(|| {
+        let mut reader = reader::reader(config);
+        Search::caught_up(store, search_path(data.path()), &mut *reader, &mut |_| {
+            Pace::After(Duration::ZERO)
+        })
+    });
+    let search =
+        search.transpose().map_err(|error| Failure { what: error.to_string(), mend: None })?;
+    jobs::perform(store, search.as_ref(), request, actor, &jobs::Watch::default())
 }
 
 fn caught_up(

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use store::{Directory, Left, Lies, Store, Story};
 
 use crate::search::text;
+use crate::tongue::Language;
 use crate::{show, story};
 
 /// A message that was found.
@@ -79,7 +80,7 @@ fn place(story: &Story, lies: &Lies, directory: &Directory) -> Value {
     let gone = lies.gone.as_ref().map(|gone| {
         json!({
             "at": gone.at.to_string(),
-            "by": story::who(&gone.by, directory),
+            "by": story::who(&gone.by, directory, Language::English),
             "how": match gone.how {
                 Left::Moved => "moved",
                 Left::Expunged => "expunged",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::House;
+use crate::harness::{ALICE, House};
 
 /// Of every operator of these tests.
 const OPERATOR_PASSWORD: &str = "a boat is a hole in water";
@@ -52,4 +52,22 @@ fn other_sites_and_stolen_passwords_get_nowhere() {
 #[test]
 fn what_a_thief_deleted_is_found_and_put_back() {
     browse(&House::new(), "console_rescue.py");
+}
+
+#[test]
+fn hundreds_are_restored_with_progress_and_cancelled_half_way() {
+    let mut house = House::made("127.0.0.1:1");
+    house.set("search", "rebuild_percent = 100");
+    house.start();
+    house.fill(ALICE, "INBOX", 7, 500);
+    browse(&house, "console_bulk.py");
+}
+
+#[test]
+fn backups_heads_and_legal_holds_are_looked_after() {
+    let mut house = House::made("127.0.0.1:1");
+    let backup = house.path().join("backup");
+    house.set("backup", &format!("to = \"{}\"\nevery = \"0s\"", backup.display()));
+    house.start();
+    browse(&house, "console_keeping.py");
 }

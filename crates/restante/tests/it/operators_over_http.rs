@@ -7,7 +7,13 @@ use serde_json::Value;
 use crate::harness::{ALICE, BOB, House, message, tool, until};
 
 /// The status and the document.
-fn curl(house: &House, token: &str, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+pub fn curl(
+    house: &House,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> (u16, Value) {
     let url = format!("https://{}/api/v1/{path}", house.address(443));
     let bearer = format!("Authorization: Bearer {token}");
     let mut curl = Command::new("curl");
@@ -20,7 +26,7 @@ fn curl(house: &House, token: &str, method: &str, path: &str, body: Option<&str>
     (code.parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| panic!("{said}")))
 }
 
-fn token(house: &House, name: &str, scopes: &str) -> String {
+pub fn token(house: &House, name: &str, scopes: &str) -> String {
     let mut arguments = vec!["operator", "token", "add", name];
     if !scopes.is_empty() {
         arguments.extend(["--scope", scopes]);

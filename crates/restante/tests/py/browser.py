@@ -75,6 +75,29 @@ class Person:
         for text in texts:
             assert text not in seen, f"{text!r} is in:\n{seen}"
 
+    def is_chinese(self):
+        """No sentence of ours is English: what others wrote stands in elements that say so, and quotes."""
+        left = self.page.evaluate(
+            """() => {
+                const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+                const left = [];
+                while (words.nextNode()) {
+                    const one = words.currentNode;
+                    if (one.parentElement.closest("code, bdi, time, pre, noscript, [lang=en], .agent, .reply")) continue;
+                    const text = one.textContent.replace(/“[^”]*”|（[^（）]*）/g, "");
+                    if (/[a-z]{2,}(,? [a-z]{2,}){2,}/i.test(text)) left.push(text);
+                }
+                return left;
+            }"""
+        )
+        assert not left, f"{self.page.url} is not Chinese: {left}"
+
+    def job_ended(self, *texts):
+        """The page of a job renews itself until it is over, and is loaded anew then."""
+        self.sees(*texts)
+        self.page.wait_for_selector("#live:not([data-renew])")
+        return self.page.inner_text("main")
+
     def shot(self, name):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)

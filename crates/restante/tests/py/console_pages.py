@@ -122,6 +122,8 @@ def looks(browser, ann):
             assert person.page.locator("main").count() == 1, path
             person.fits()
             person.shot(f"{kind}-{name}")
+            if kind == "chinese":
+                person.is_chinese()
             unnamed = person.page.evaluate(
                 """() => [...document.querySelectorAll('input:not([type=hidden]):not([hidden]), select')]
                 .filter((one) => !one.labels.length && !one.ariaLabel).map((one) => one.outerHTML)"""

@@ -52,8 +52,8 @@ def deliver(to, subject, body="Hello."):
         assert smtp.sendmail("stranger@outside.test", [to], message(subject, body)) == {}
 
 
-def until(what, look):
-    deadline = time.monotonic() + SECONDS
+def until(what, look, seconds=SECONDS):
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:

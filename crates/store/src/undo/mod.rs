@@ -17,6 +17,7 @@ use journal::Disk;
 use mail_types::{AccountId, Flags, RecordSeq, Uid};
 
 pub use messages::{Now, now};
+pub use names::target;
 
 use crate::act::{Act, ActKind};
 use crate::commit::Work;

@@ -21,7 +21,7 @@ const ANNOTATIONS_MAX: usize = 16_384;
 
 /// Where messages of a mailbox come back: itself, or where it is gone one of its name, which is made
 /// if need be.
-pub(super) fn target(
+pub fn target(
     work: &mut Work<'_>,
     actor: &Actor,
     mailbox: MailboxId,

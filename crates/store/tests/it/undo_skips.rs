@@ -4,9 +4,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mail_types::{AccountId, Flags, RecordSeq, SystemFlag, Timestamp};
+use mail_types::{AccountId, Flags, RecordSeq, SystemFlag, Timestamp, Uid};
 use store::{
-    ActFilter, ActKind, FlagsChange, Refused, RelayLogin, RelayPassword, Store, UndoOutcome,
+    ActFilter, ActKind, ComeBack, FlagsChange, Refused, RelayLogin, RelayPassword, Store,
+    UndoOutcome,
 };
 
 use crate::support::{arrived, operator, populate, session};
@@ -311,5 +312,35 @@ fn an_account_s_acts_are_all_listed() {
         let all: Vec<_> = of(None).into_iter().filter(|act| act.owner == account).collect();
         assert_eq!(of(account), all);
     }
+    proved(store, root.path());
+}
+
+/// What a search found comes back together: into a mailbox that is made again, once, nobody else's; and
+/// goes together.
+#[test]
+fn many_come_back_at_once_and_are_taken_back() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let (ann, bob) = populate(&store);
+    let thief = in_session(ann, 9);
+    store.create_mailbox(thief, "Work", None).wait().unwrap();
+    for _ in 0..4 {
+        store.accept(arrived(&store, true, &["ann@example.org"], "hello")).wait().unwrap();
+    }
+    let inbox = store.mailbox(ann, "INBOX").unwrap().unwrap().id;
+    store.move_messages(thief, inbox, vec![(1, 2)], "Work").wait().unwrap();
+    store.delete_mailbox(thief, "Work").wait().unwrap();
+    store.remove(thief, inbox, vec![(3, 3)]).wait().unwrap();
+    let come =
+        |uid, account| ComeBack { mailbox: inbox, uid: Uid::new(uid).unwrap(), account, to: None };
+    let wanted =
+        vec![come(1, ann), come(1, ann), come(2, ann), come(3, ann), come(4, ann), come(3, bob)];
+    let came = store.bring_back_all(operator(), wanted).wait().unwrap();
+    assert_eq!((came.messages, came.there, came.lost), (3, 1, 2), "{came:?}");
+    let count = |name: &str| store.mailbox(ann, name).unwrap().map(|found| found.messages);
+    assert_eq!((count("Work"), count("INBOX")), (Some(2), Some(2)));
+    let outcome = store.undo(&operator(), None, &came.acts).unwrap();
+    assert_eq!(outcome.undone.len(), came.acts.len(), "{outcome:?}");
+    assert_eq!((count("Work"), count("INBOX")), (None, Some(1)));
     proved(store, root.path());
 }

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::form::{Form, decoded};
-use super::{Console, Trouble, Who};
+use super::{Console, Language, Trouble, Who};
 use crate::reply::{self, Reply};
 use crate::{Asked, Problem, Shared};
 
@@ -20,7 +20,7 @@ const PREFIX: &str = "/api/v1/";
 struct Path {
     method: &'static str,
     path: &'static str,
-    /// `do` of the request.
+    /// `do` of the request; with what is asked (`ask`) behind a slash.
     act: &'static str,
     summary: &'static str,
     /// Members behind `?`, or of the body.
@@ -60,6 +60,22 @@ const PATHS: &[Path] = paths! {
     "DELETE" "domains/{domain}" => "domain-remove" () "Remove a domain";
     "GET" "domains/{domain}/dns" => "domain-check" () "What of a domain is in the DNS";
     "GET" "routes" => "route-list" () "Smart hosts";
+    "GET" "jobs" => "job/list" () "Long work: what is under way, and what came of it";
+    "POST" "jobs" => "job/start" ("request") "Do a request as a job: restore-found, queue-change, acts (undo), archive (over), backups";
+    "GET" "jobs/{job}" => "job/show" () "How far a job is, and what came of it";
+    "POST" "jobs/{job}/cancel" => "job/cancel" () "End a job early; what it has done is told";
+    "POST" "jobs/{job}/undo" => "job/undo" () "Take back what a job did, as a job";
+    "POST" "archive/restore" => "restore-found" ("query", "receipts", "dry_run") "Put deleted messages back to the accounts that had them";
+    "GET" "archive/over" => "archive/over" ("count_max") "What would be purged next, and by which rules";
+    "GET" "retention" => "archive/retention" () "How long mail is kept";
+    "PUT" "retention/{of}" => "archive/set-retention" ("keep", "spam") "Set it for a domain or an account: 90d, 7y, forever, default";
+    "GET" "holds" => "archive/holds" ("all") "Legal holds";
+    "POST" "holds" => "archive/add-hold" ("name", "accounts", "from", "until", "reason") "Keep all mail of accounts";
+    "DELETE" "holds/{name}" => "archive/remove-hold" ("account", "reason") "End a legal hold";
+    "GET" "backup/health" => "backups/state" () "How old the backup is, and what checks of it came to";
+    "POST" "backup/rehearse" => "backups/rehearse" () "Restore the backup elsewhere and verify it, and wait for that";
+    "GET" "head" => "head-state" () "The latest signed head, and where heads are sent";
+    "GET" "proof/{receipt}" => "proof" ("hash_only") "Proof that a message was accepted; the look is recorded";
     "GET" "backup" => "backup-state" () "The schedule of backups, and what was begun here";
     "GET" "backup/points" => "backup-points" () "What can be restored";
     "POST" "backup/start" => "backup-start" () "Take a backup now; look at the state for how far it is";
@@ -68,7 +84,9 @@ const PATHS: &[Path] = paths! {
 };
 
 /// Members whose value behind `?` is a number.
-const NUMBERS: [&str; 3] = ["minutes", "count_max", "before"];
+const NUMBERS: [&str; 4] = ["minutes", "count_max", "before", "job"];
+/// Members that are true or false.
+const CHOICES: [&str; 3] = ["all", "hash_only", "dry_run"];
 /// Members of a filter whose value behind `?` is true or false.
 const FLAGS: [&str; 2] = ["held", "queued"];
 
@@ -108,7 +126,7 @@ fn found(method: &Method, path: &str) -> Option<Map<String, Value>> {
                 (Some(wanted), Some(given)) => {
                     match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
                         Some(name) => {
-                            request.insert(name.to_owned(), decoded(given, false).into());
+                            request.insert(name.to_owned(), value_of(name, &decoded(given, false)));
                         }
                         None if wanted == given => {}
                         None => return None,
@@ -142,7 +160,7 @@ async fn done(
         }
     }
     defaults(request);
-    match console.desk.perform(who, Value::Object(std::mem::take(request))).await {
+    match console.desk.perform(who, nested(std::mem::take(request))).await {
         Ok(answer) => Ok(reply::json(StatusCode::OK, &answer)),
         Err(trouble) => Err(problem(trouble)),
     }
@@ -175,6 +193,9 @@ fn defaults(request: &mut Map<String, Value>) {
         "queue-list" => or("filter", json!({})),
         "queue-change" => or("dry_run", json!(false)),
         "queue-pause" => or("paused", json!(true)),
+        "archive/holds" => or("all", json!(false)),
+        "archive/over" => or("dry_run", json!(true)),
+        "proof" => or("hash_only", json!(false)),
         "search" => or("excerpts", json!(true)),
         "bring-back" => or("mailbox", json!("INBOX")),
         _ => {}
@@ -204,7 +225,29 @@ fn signed(console: &Console, asked: &Asked) -> Result<Who, Problem> {
         ip: asked.peer,
         scopes: Some(token.scopes.clone()),
         is_confirmed: false,
+        language: Language::English,
     })
+}
+
+/// A member as a request has it, of a path or behind `?`.
+fn value_of(name: &str, text: &str) -> Value {
+    if CHOICES.contains(&name) {
+        return json!(matches!(text, "true" | "1" | ""));
+    }
+    let number = NUMBERS.contains(&name).then(|| text.parse::<u64>().ok()).flatten();
+    number.map_or_else(|| json!(text), Value::from)
+}
+
+/// Of `archive/holds` the request `archive` that asks for `holds`, with all members in there.
+fn nested(mut request: Map<String, Value>) -> Value {
+    let act = request.get("do").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let Some((act, ask)) = act.split_once('/') else { return Value::Object(request) };
+    request.remove("do");
+    let ask = match request.is_empty() {
+        true => json!(ask),
+        false => json!({ ask: request }),
+    };
+    json!({ "do": act, "ask": ask })
 }
 
 /// What stands behind `?`: members of the request, or of its filter.
@@ -214,9 +257,7 @@ fn behind_path(asked: &Asked, request: &mut Map<String, Value>) {
     let mut filter = Map::new();
     for (name, value) in Form::parse(asked.query()).pairs() {
         if known.members.contains(&name) {
-            let number = NUMBERS.contains(&name).then(|| value.parse::<u64>().ok()).flatten();
-            let value = number.map_or_else(|| json!(value), Value::from);
-            request.insert(name.to_owned(), value);
+            request.insert(name.to_owned(), value_of(name, value));
         } else if known.members.contains(&"filter.*") {
             let value = match FLAGS.contains(&name) {
                 true => json!(matches!(value, "true" | "1" | "")),
@@ -262,14 +303,18 @@ pub fn paths(problem: &Value) -> Map<String, Value> {
                 json!({ "name": name, "in": "path", "required": true,
                         "schema": { "type": "string" } })
             })
-            .chain(one.members.iter().filter(|_| one.method == "GET").map(|name| {
-                let kind = if NUMBERS.contains(name) { "integer" } else { "string" };
+            .chain(one.members.iter().filter(|_| matches!(one.method, "GET" | "DELETE")).map(|name| {
+                let kind = match () {
+                    () if NUMBERS.contains(name) => "integer",
+                    () if CHOICES.contains(name) => "boolean",
+                    () => "string",
+                };
                 json!({ "name": name.trim_end_matches(".*"), "in": "query", "schema": { "type": kind } })
             }))
             .collect();
         let mut operation = json!({ "summary": one.summary, "security": security,
                                     "parameters": parameters, "responses": responses });
-        if one.method != "GET" && !one.members.is_empty() {
+        if matches!(one.method, "POST" | "PUT") && !one.members.is_empty() {
             let members: Map<String, Value> =
                 one.members.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
             operation["requestBody"] = json!({ "content": { "application/json": { "schema": {

@@ -7,7 +7,7 @@ use super::form::encoded;
 use super::phrases::Phrase;
 use super::visit::Visit;
 use super::words::{text, time};
-use super::{Answer, Trouble, layout};
+use super::{Answer, Trouble, layout, words};
 
 /// Lines of one page.
 const LINES_MAX: usize = 100;
@@ -53,11 +53,11 @@ fn row(visit: &Visit<'_>, line: &Value) -> maud::Markup {
     html! {
         tr {
             td { (time(&line["at"])) }
-            td { a href={ "/admin/audit?who=" (encoded(who)) } { (who) }
+            td { a href={ "/admin/audit?who=" (encoded(who)) } { (words::who(visit.language, who)) }
                 @if let Some(ip) = line["ip"].as_str() { div.quiet { (ip) } } }
             td { span class={ "state " (class) } {
                     span aria-hidden="true" { (sign) } " " (visit.t(phrase)) }
-                " " span lang="en" { (text(&line["what"])) } }
+                " " span { (text(&line["what"])) } }
         }
     }
 }

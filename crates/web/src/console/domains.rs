@@ -105,10 +105,10 @@ fn row(visit: &Visit<'_>, record: &Value) -> Markup {
                     div.quiet lang="en" { (text(note)) }
                 }
                 @if let Some(trouble) = record["trouble"].as_str() {
-                    div.quiet lang="en" { (trouble) }
+                    div.quiet { (trouble) }
                 }
             }
-            td { span lang="en" { (text(&record["why"])) } div.quiet { (visit.t(needed)) } }
+            td { span { (text(&record["why"])) } div.quiet { (visit.t(needed)) } }
         }
     }
 }

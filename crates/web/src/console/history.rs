@@ -10,11 +10,13 @@ use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
 use super::words::{count, text, time};
-use super::{Answer, Trouble};
+use super::{Answer, Trouble, jobs};
 
 const PATH: &str = "/admin/history";
 /// Sessions or acts of one page.
 const LISTED_MAX: usize = 200;
+/// Acts that are taken back while the page waits; more are a job.
+const AT_ONCE_MAX: usize = 500;
 /// Acts that are shown before they are taken back.
 const SHOWN_MAX: usize = 50;
 /// What the search asks for.
@@ -105,7 +107,7 @@ fn session(visit: &Visit<'_>, row: &Value) -> Markup {
             td { @if let Some(ip) = row["from"].as_str() {
                 a href={ (PATH) "?ip=" (encoded(ip)) } { (ip) } } @else { "–" } }
             td { (time(&row["first"])) " – " (time(&row["last"])) }
-            td lang="en" { (text(&row["changed"]))
+            td { (text(&row["changed"]))
                 @if undone > 0 { div.quiet { (count(undone)) " / " (count(acts)) " "
                     (visit.t(Phrase::Undone)) } } }
             td.act {
@@ -177,7 +179,7 @@ fn act(visit: &Visit<'_>, row: &Value) -> Markup {
 fn what(row: &Value) -> Markup {
     let messages = row["messages"].as_u64().unwrap_or(0);
     html! {
-        span lang="en" { (text(&row["what"])) " " bdi { (text(&row["where"])) }
+        span { (text(&row["what"])) " " bdi { (text(&row["where"])) }
             @if messages > 0 { " (" (count(messages)) ")" } }
     }
 }
@@ -210,6 +212,9 @@ pub(super) async fn undo(visit: &Visit<'_>, form: &Form) -> Result<Answer, Troub
         let found = visit.ask(request(true)).await?;
         return Ok(sure(visit, form, &found));
     }
+    if form.get("many") == "1" {
+        return jobs::start(visit, request(false)).await;
+    }
     visit.do_and_tell(request(false), PATH).await
 }
 
@@ -223,6 +228,7 @@ fn sure(visit: &Visit<'_>, form: &Form, found: &Value) -> Answer {
         form.card method="post" action="/admin/history/undo" {
             @for (name, value) in form.pairs() { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="sure" value="1";
+            @if rows.len() > AT_ONCE_MAX { input type="hidden" name="many" value="1"; }
             div.row {
                 button.primary type="submit" { (visit.t(Phrase::DoIt)) }
                 a.button href=(PATH) { (visit.t(Phrase::Cancel)) }

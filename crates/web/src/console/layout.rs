@@ -43,16 +43,20 @@ impl<'a> Frame<'a> {
 }
 
 /// The sections, and whether a domain-admin has them.
-const SECTIONS: [(&str, Phrase, bool); 11] = [
+const SECTIONS: [(&str, Phrase, bool); 15] = [
     ("/admin", Phrase::Overview, false),
     ("/admin/trace", Phrase::Trace, true),
-    ("/admin/archive", Phrase::Archive, false),
+    ("/admin/archive", Phrase::Archive, true),
     ("/admin/history", Phrase::History, false),
     ("/admin/queue", Phrase::Queue, false),
     ("/admin/held", Phrase::HeldMail, false),
     ("/admin/accounts", Phrase::Accounts, true),
     ("/admin/aliases", Phrase::Aliases, true),
     ("/admin/domains", Phrase::Domains, true),
+    ("/admin/retention", Phrase::Retention, false),
+    ("/admin/journal", Phrase::Journal, false),
+    ("/admin/heads", Phrase::Heads, false),
+    ("/admin/jobs", Phrase::Jobs, false),
     ("/admin/audit", Phrase::AuditLog, false),
     ("/admin/sessions", Phrase::Sessions, false),
 ];

@@ -13,8 +13,11 @@ mod assets;
 mod audit;
 mod domains;
 mod form;
+mod heads;
 mod history;
 mod html_mail;
+mod jobs;
+mod journal;
 mod layout;
 mod mail;
 mod mailboxes;
@@ -22,6 +25,7 @@ mod overview;
 mod phrases;
 mod plot;
 mod queue;
+mod retention;
 mod routes;
 mod session;
 mod sessions_page;
@@ -49,7 +53,8 @@ use crate::{Asked, Future_, Maker, Shared};
 pub use api::{answer as answer_api, paths as api_paths};
 use form::Form;
 use layout::Frame;
-use phrases::{Language, Phrase};
+pub use phrases::Language;
+use phrases::Phrase;
 use session::{Key, Seen};
 pub use session::{SessionLimits, Sessions};
 use visit::Visit;
@@ -93,6 +98,8 @@ pub struct Who {
     pub scopes: Option<Vec<String>>,
     /// The password was given a moment ago.
     pub is_confirmed: bool,
+    /// Which sentences are read in; programs read English.
+    pub language: Language,
 }
 
 /// Why something was not done.

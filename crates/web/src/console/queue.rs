@@ -8,13 +8,15 @@ use super::layout::{self, mail_path};
 use super::phrases::Phrase;
 use super::session::Notice;
 use super::visit::Visit;
-use super::words::{bytes, count, path, state, text, time};
-use super::{Answer, Trouble};
+use super::words::{bytes, count, moment, path, state, text, time};
+use super::{Answer, Trouble, jobs};
 
 /// Recipients that one page lists.
 const LISTED_MAX: usize = 200;
 /// Senders or destinations that are shown of each kind.
 const GROUPS_MAX: usize = 10;
+/// Recipients that are changed while the page waits; more are a job.
+const AT_ONCE_MAX: u64 = 500;
 /// How long a purge can be undone.
 const PURGE_AFTER_SECS: u64 = 7 * 24 * 3600;
 
@@ -258,10 +260,10 @@ fn row(visit: &Visit<'_>, item: &Value) -> Markup {
                     div.quiet { (why) }
                 }
                 @if let Some(what) = item["waits_for"].as_str() {
-                    div.quiet lang="en" { (what) }
+                    div.quiet { (what) }
                 }
-                @if text(&item["state"]).contains("purged") {
-                    div.quiet lang="en" { (text(&item["state"])) }
+                @if let Some(at) = item["purge_at"].as_str() {
+                    div.quiet { (visit.t(Phrase::PurgedAt)) " " (moment(at)) }
                 }
             }
             td.reply { (text(&item["last_reply"]))
@@ -331,6 +333,9 @@ pub(super) async fn change(visit: &Visit<'_>, form: &Form) -> Result<Answer, Tro
         let found = visit.ask(request).await?;
         return Ok(sure(visit, of, form, &found));
     }
+    if form.get("many") == "1" {
+        return jobs::start(visit, request).await;
+    }
     let answer = visit.ask(request).await?;
     Ok(visit.done(back(of, form), Notice::of(&answer)))
 }
@@ -363,6 +368,7 @@ fn sure(visit: &Visit<'_>, of: Of, form: &Form, found: &Value) -> Answer {
         form.card method="post" action="/admin/queue/change" {
             @for (name, value) in form.pairs() { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="sure" value="1";
+            @if number > AT_ONCE_MAX { input type="hidden" name="many" value="1"; }
             div.row {
                 button.danger type="submit" { (visit.t(Phrase::DoIt)) }
                 a.button href=(back(of, form)) { (visit.t(Phrase::Cancel)) }

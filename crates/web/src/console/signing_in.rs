@@ -81,7 +81,13 @@ pub(super) async fn sign_in(
     let Some(operator) = console.store.directory().operator_of(operator).cloned() else {
         return page(console, language, next, Some(Phrase::SignInFailed));
     };
-    let who = Who { operator: operator.clone(), ip: asked.peer, scopes: None, is_confirmed: true };
+    let who = Who {
+        operator: operator.clone(),
+        ip: asked.peer,
+        scopes: None,
+        is_confirmed: true,
+        language,
+    };
     // Written down first: no session that nobody knows of.
     let act = OperatorAct::SignedIn { ip: asked.peer, agent: agent.clone() };
     if let Err(trouble) = console.desk.note(who, act).await {

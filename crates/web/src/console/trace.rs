@@ -156,10 +156,7 @@ fn story(visit: &Visit<'_>, story: &Value, level: u8) -> Markup {
             }
             section aria-label=(visit.t(Phrase::Story)) {
                 h2 { (visit.t(Phrase::Story)) }
-                @if !visit.t(Phrase::StoryInEnglish).is_empty() {
-                    p.quiet { (visit.t(Phrase::StoryInEnglish)) }
-                }
-                ol.timeline lang="en" {
+                ol.timeline {
                     @for line in story["story"].as_array().into_iter().flatten() {
                         li { (time(&line["at"])) p { (text(&line["what"])) } }
                     }
@@ -178,8 +175,8 @@ fn places(visit: &Visit<'_>, story: &Value) -> Markup {
                 li {
                     div.head { bdi { (recipient) } (state(visit.language, text(&one["state"]))) }
                     @if let Some(sentence) = now.get(at).and_then(Value::as_str) {
-                        @let prefix = format!("{recipient}: ");
-                        p lang="en" { (sentence.strip_prefix(&prefix).unwrap_or(sentence)) }
+                        @let bare = sentence.strip_prefix(recipient).unwrap_or(sentence);
+                        p { (bare.trim_start_matches([':', '：', ' '])) }
                     }
                     @if !one["next_try"].is_null() {
                         p { (visit.t(Phrase::NextTry)) ": " (time(&one["next_try"])) }

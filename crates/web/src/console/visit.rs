@@ -31,6 +31,7 @@ impl Visit<'_> {
             ip: self.ip,
             scopes: None,
             is_confirmed: self.seen.is_confirmed,
+            language: self.language,
         }
     }
 

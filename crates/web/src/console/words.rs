@@ -64,6 +64,29 @@ pub(super) fn moment(text: &str) -> Markup {
     html! { time datetime=(text) { (day) " " span.clock { (clock) } } }
 }
 
+/// A span of time as people say it, in its largest unit that fits.
+pub(super) fn span(language: Language, secs: u64) -> String {
+    let (number, phrase) = match secs {
+        0..120 => (secs, Phrase::Seconds),
+        120..7200 => (secs / 60, Phrase::Minutes),
+        7200..172_800 => (secs / 3600, Phrase::Hours),
+        _ => (secs / 86_400, Phrase::Days),
+    };
+    format!("{number} {}", phrase.text(language))
+}
+
+/// Who did something and by what way, as the log has it.
+pub(super) fn who(language: Language, text: &str) -> String {
+    let console = format!("（{}）", Phrase::ByConsole.text(language));
+    let command = format!("（{}）", Phrase::ByCommand.text(language));
+    match language {
+        Language::English => text.to_owned(),
+        Language::Chinese => {
+            text.replace(" (console)", &console).replace(" (command line)", &command)
+        }
+    }
+}
+
 /// Octets as people say it.
 pub(super) fn bytes(value: &Value) -> String {
     value.as_u64().map_or_else(|| "–".to_owned(), bytes_of)

@@ -15,7 +15,11 @@ for (const part of document.querySelectorAll("[data-renew]")) {
         if (answer.type === "opaqueredirect") { location.reload(); return; }
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById(part.id);
-        if (answer.ok && fresh) part.replaceChildren(...fresh.childNodes);
+        if (answer.ok && fresh) {
+          part.replaceChildren(...fresh.childNodes);
+          // What it waited for is over: what stands around it is another thing now.
+          if (!fresh.dataset.renew) { location.reload(); return; }
+        }
       } catch {
         // The server is gone for a moment; the next time tells.
       }
@@ -29,5 +33,6 @@ for (const part of document.querySelectorAll("[data-renew]")) {
 for (const all of document.querySelectorAll("input[data-all]")) {
   const boxes = () => all.form.querySelectorAll(`input[name="${all.dataset.all}"]`);
   all.hidden = false;
+  if (all.labels[0]) all.labels[0].hidden = false;
   all.addEventListener("change", () => boxes().forEach((box) => { box.checked = all.checked; }));
 }
