@@ -87,10 +87,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Finds messages, where the settings want it.
     pub search: Option<Arc<archive_search::Search>>,
-    /// Long work.
-    pub jobs: Arc<Jobs>,
     /// Who follows.
     pub standbys: Arc<Standbys>,
+    /// Long work.
+    pub jobs: Arc<Jobs>,
 }
 
 /// Listens on the control socket.

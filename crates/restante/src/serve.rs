@@ -263,8 +263,8 @@ async fn run(
         data: data.clone(),
         metrics: Arc::clone(&metrics),
         search: search.clone(),
-        jobs: Arc::clone(&jobs),
         standbys: Arc::clone(standbys),
+        jobs: Arc::clone(&jobs),
     };
     let control = control::listen(&data.control_path(), store.clone(), parts.clone())?;
     let lmtp = incoming::listen(&mut running, data, &config, &store, &sign_in, &outside)?;
