@@ -34,9 +34,9 @@ pub enum GroupError {
     #[error("the journal does not hold {head}: it ends at {ours}")]
     NotHeld {
         /// What is asked for.
-        head: Head,
+        head: Box<Head>,
         /// Where this one ends.
-        ours: Head,
+        ours: Box<Head>,
     },
     /// The group does not continue what is there: it is of another journal, or of another past.
     #[error("the group at {at} does not continue the journal: {what}")]
@@ -172,7 +172,7 @@ impl<D: Disk> Reader<D> {
         let ours = self.head().unwrap_or(Head::START);
         let held = self.holds(&after);
         if !held.map_err(|source| GroupError::Io { at: after.end, source })? {
-            return Err(GroupError::NotHeld { head: after, ours });
+            return Err(GroupError::NotHeld { head: Box::new(after), ours: Box::new(ours) });
         }
         Ok(Groups { reader: self.clone(), after, before: after, limit: after, window: None })
     }

@@ -138,18 +138,6 @@ fn sentence(entry: &Entry, store: &Store, directory: &Directory, language: Langu
             };
             operator_act(&change.act, &name, language)
         }
-        Record::Promoted(promoted) => match &promoted.reason {
-            Some(reason) => say!(
-                language,
-                "promoted this standby to be the server: {reason}",
-                "将此备用服务器提升为正式服务器：{reason}"
-            ),
-            None => say!(
-                language,
-                "promoted this standby to be the server",
-                "将此备用服务器提升为正式服务器"
-            ),
-        },
         Record::Looked(looked) => look(looked, language),
         record => of_mail(record, &account, language),
     }

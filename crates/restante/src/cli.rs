@@ -298,12 +298,8 @@ impl Cli {
             Command::Export(args) => return transfer::export(&data, &args, self.json),
             Command::Verify(args) => return verify::verify(&data, &args, self.json),
             Command::Backup(take) => return backups::command::backup(&data, take, self.json),
-            Command::Restore(args) => {
-                return backups::command::restore(&data, &args, self.json);
-            }
-            Command::Standby(args) => {
-                return standbys::command::standby(&data, args, self.json);
-            }
+            Command::Restore(args) => return backups::command::restore(&data, &args, self.json),
+            Command::Standby(args) => return standbys::command::standby(&data, args, self.json),
             Command::Scrub => return scrubbing::scrub(&data, self.json),
             Command::Heal(args) => return backups::healing::heal(&data, args, self.json),
             Command::Head(head) => return heads::command::head(&data, &head, self.json),
@@ -312,9 +308,7 @@ impl Cli {
             Command::Report(command) => return report_command::run(&data, command, self.json),
             Command::Tls(command) => return tls::tls(&data, command, self.json),
             Command::Check(command) => return check::check(&data, &command, self.json),
-            Command::Drill(drill) => {
-                return Ok(drill::run(&drill::Args { drill }));
-            }
+            Command::Drill(drill) => return Ok(drill::run(&drill::Args { drill })),
             Command::Status => Request::Status,
             Command::Metrics => Request::Metrics,
             Command::Account(command) => {

@@ -112,16 +112,7 @@ pub fn need(request: &Request) -> Need {
         Request::DomainAdd { .. } | Request::DomainRemove { .. } | Request::RouteRemove { .. } => {
             ("domains", Change)
         }
-        Request::Hook { ask } => match ask {
-            hook_command::Ask::List
-            | hook_command::Ask::Log { .. }
-            | hook_command::Ask::Show { .. } => ("domains", Look),
-            // A hook carries what happens to mail out of the house, for as long as it stands.
-            hook_command::Ask::Add { .. } => ("domains", Grave),
-            hook_command::Ask::Remove { .. }
-            | hook_command::Ask::Test { .. }
-            | hook_command::Ask::Retry => ("domains", Change),
-        },
+        Request::Hook { ask } => ("domains", of_hooks(ask)),
         Request::QueueList { .. } | Request::QueueShow { .. } | Request::QueueGroups { .. } => {
             ("queue", Look)
         }
@@ -164,20 +155,38 @@ pub fn need(request: &Request) -> Need {
         Request::Heal { .. } => ("backup", Grave),
         Request::Transfer { .. } | Request::Backup { .. } => ("mail", Grave),
         Request::OperatorLog { .. } => ("audit", Look),
-        Request::Operator { ask } => match ask {
-            operator_command::Ask::List | operator_command::Ask::Sessions => ("audit", Look),
-            operator_command::Ask::EndSession { .. }
-            | operator_command::Ask::EndSessionsOf { .. } => ("audit", Change),
-            operator_command::Ask::Add { .. }
-            | operator_command::Ask::Password { .. }
-            | operator_command::Ask::Role { .. }
-            | operator_command::Ask::Totp { .. }
-            | operator_command::Ask::Remove { .. }
-            | operator_command::Ask::TokenAdd { .. }
-            | operator_command::Ask::TokenRemove { .. } => ("audit", Grave),
-        },
+        Request::Operator { ask } => ("audit", of_operators(ask)),
     };
     Need { area, weight }
+}
+
+const fn of_operators(ask: &operator_command::Ask) -> Weight {
+    match ask {
+        operator_command::Ask::List | operator_command::Ask::Sessions => Weight::Look,
+        operator_command::Ask::EndSession { .. } | operator_command::Ask::EndSessionsOf { .. } => {
+            Weight::Change
+        }
+        operator_command::Ask::Add { .. }
+        | operator_command::Ask::Password { .. }
+        | operator_command::Ask::Role { .. }
+        | operator_command::Ask::Totp { .. }
+        | operator_command::Ask::Remove { .. }
+        | operator_command::Ask::TokenAdd { .. }
+        | operator_command::Ask::TokenRemove { .. } => Weight::Grave,
+    }
+}
+
+const fn of_hooks(ask: &hook_command::Ask) -> Weight {
+    match ask {
+        hook_command::Ask::List
+        | hook_command::Ask::Log { .. }
+        | hook_command::Ask::Show { .. } => Weight::Look,
+        // A hook carries what happens to mail out of the house, for as long as it stands.
+        hook_command::Ask::Add { .. } => Weight::Grave,
+        hook_command::Ask::Remove { .. }
+        | hook_command::Ask::Test { .. }
+        | hook_command::Ask::Retry => Weight::Change,
+    }
 }
 
 const fn of_archive(ask: &archive_command::Ask) -> Weight {

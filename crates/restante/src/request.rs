@@ -302,6 +302,23 @@ fn token_remove(store: &Store, actor: Actor, token: u64) -> Result<Value, Failur
     Ok(did(format!("token {token} is worth nothing any more")))
 }
 
+fn route_remove(store: &Store, actor: Actor, domain: Option<Domain>) -> Result<Value, Failure> {
+    store.remove_route(actor, domain.clone()).wait()?;
+    let of = domain.map_or_else(|| "every other domain".to_owned(), |domain| domain.to_string());
+    Ok(did(format!("mail for {of} goes where its MX records say")))
+}
+
+fn alias_add(
+    store: &Store,
+    actor: Actor,
+    alias: &Address,
+    targets: Vec<Address>,
+) -> Result<Value, Failure> {
+    let to: Vec<_> = targets.iter().map(ToString::to_string).collect();
+    store.set_alias(actor, alias.clone(), targets).wait()?;
+    Ok(did(format!("mail for {alias} goes to {}", to.join(", "))))
+}
+
 /// Does it. Blocks until it is durable.
 pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, Failure> {
     let actor = actor.clone();
@@ -360,11 +377,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
             Ok(did(format!("mail for {domain} is no longer local")))
         }
         Request::AliasList => Ok(view::aliases(&store.directory())),
-        Request::AliasAdd { alias, targets } => {
-            let to: Vec<_> = targets.iter().map(ToString::to_string).collect();
-            store.set_alias(actor, alias.clone(), targets).wait()?;
-            Ok(did(format!("mail for {alias} goes to {}", to.join(", "))))
-        }
+        Request::AliasAdd { alias, targets } => alias_add(store, actor, &alias, targets),
         Request::AliasRemove { alias } => {
             store.remove_alias(actor, alias.clone()).wait()?;
             Ok(did(format!("{alias} is no alias any more")))
@@ -373,11 +386,7 @@ pub fn perform(store: &Store, request: Request, actor: &Actor) -> Result<Value, 
         Request::RouteAdd { domain, host, port, login } => {
             route_add(store, &actor, domain, &host, port, login)
         }
-        Request::RouteRemove { domain } => {
-            store.remove_route(actor, domain.clone()).wait()?;
-            let of = domain.map_or_else(|| "every other domain".to_owned(), |d| d.to_string());
-            Ok(did(format!("mail for {of} goes where its MX records say")))
-        }
+        Request::RouteRemove { domain } => route_remove(store, actor, domain),
         Request::QueueList { filter, count_max } => queue_perform::list(store, &filter, count_max),
         Request::QueueShow { filter, count_max } => queue_perform::show(store, &filter, count_max),
         Request::QueueChange { what, filter, reason, dry_run } => {

@@ -271,26 +271,18 @@ async fn run(
     mail_access::listen_imap(&mut running, &config, &store, &sign_in, &accounts)?;
     mail_access::listen_pop3(&mut running, &config, &store, &sign_in, &accounts)?;
     let mut background = Background::default();
-    if let Some(search) = search {
-        background.run("making messages searchable", crate::search::until(search, stop.clone()));
-    }
-    background.run("long work", jobs.until(stop.clone()));
+    work_long(&mut background, search, jobs, &stop);
     keep_house(&mut background, &store, &config, &stop);
     looking_after.run(data, &config, &mut background, &stop);
     web_access::listen(&mut running, &config, &store, &sign_in, &parts)?;
     web_access::listen_http(&mut running, &config, vec![proofs.source()])?;
     let watching = certificates::watch(tls.clone(), data.clone(), config.clone(), stop.clone());
     background.run("looking after certificates", watching);
-    if let Some(sts) = sts {
-        let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
-        background.run("refreshing policies", refreshing);
-    }
-    let (http, until) = (outside.http.clone(), stop.clone());
-    background.run("sending numbers", metrics::push(metrics, config.clone(), http, until));
+    refresh_policies(&mut background, sts, &stop);
+    let http = outside.http.clone();
+    background.run("sending numbers", metrics::push(metrics, config.clone(), http, stop.clone()));
     background.run("reporting to others", reporter.run(stop.clone()));
-    if let Some(keeper) = keeper {
-        background.run("renewing certificates", keeper.keep(stop.clone()));
-    }
+    renew(&mut background, keeper, &stop);
     let mut sending = tokio::spawn(Arc::clone(&runner).run(stop.clone()));
     tracing::info!(hostname = %config.hostname, "Restante is ready");
     ready(&store, &config);
@@ -317,6 +309,29 @@ async fn run(
         bail!("{why}");
     }
     sent.context("the queue runner ended by a bug")
+}
+
+fn work_long(
+    background: &mut Background,
+    search: Option<Arc<archive_search::Search>>,
+    jobs: Arc<Jobs>,
+    stop: &net::Stop,
+) {
+    if let Some(search) = search {
+        background.run("making messages searchable", crate::search::until(search, stop.clone()));
+    }
+    background.run("long work", jobs.until(stop.clone()));
+}
+
+fn renew(background: &mut Background, keeper: Option<Arc<acme::Keeper>>, stop: &net::Stop) {
+    let Some(keeper) = keeper else { return };
+    background.run("renewing certificates", keeper.keep(stop.clone()));
+}
+
+fn refresh_policies(background: &mut Background, sts: Option<Arc<StsPolicies>>, stop: &net::Stop) {
+    let Some(sts) = sts else { return };
+    let refreshing = sts.keep_fresh(Arc::new(deliver::WallClock), stop.clone());
+    background.run("refreshing policies", refreshing);
 }
 
 /// Rung when accounts change.

@@ -42,7 +42,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// The index's.
     pub fn last_promotion(&self) -> Result<Option<Promotion>, StoreError> {
-        self.read(|sql| last_promotion(sql))
+        self.read(last_promotion)
     }
 
     /// Records that this journal, which followed another one up to `after`, is the server's from

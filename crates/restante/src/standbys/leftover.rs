@@ -33,7 +33,7 @@ pub fn leftover(data: &DataDir, out: Option<&Path>, as_json: bool) -> anyhow::Re
             write_new(&out.join(format!("{receipt}.eml")), &body, Some(mail.internal_date))?;
         }
     }
-    let rows = Value::Array(found.iter().map(|mail| facts(mail)).collect());
+    let rows = Value::Array(found.iter().map(facts).collect());
     if as_json {
         show::json(&rows);
         return Ok(());
@@ -56,14 +56,14 @@ pub fn leftover(data: &DataDir, out: Option<&Path>, as_json: bool) -> anyhow::Re
 fn accepted_behind(
     reader: &Reader<RealDisk>,
     shared: RecordSeq,
-) -> anyhow::Result<Vec<Box<Accepted>>> {
+) -> anyhow::Result<Vec<Accepted>> {
     let mut found = Vec::new();
     for entry in reader.scan(None) {
         if let journal::Entry::Record { seq, payload, .. } = entry
             && seq > shared
             && let Record::Accepted(mail) = Entry::decode(&payload)?.record
         {
-            found.push(mail);
+            found.push(*mail);
         }
     }
     Ok(found)
