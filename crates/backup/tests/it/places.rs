@@ -17,6 +17,8 @@ use crate::{Made, WHOSE, add, entries, made};
 struct Cut {
     inner: DirectoryPlace,
     left: AtomicU64,
+    /// One upload fails, and the next ones go through.
+    comes_back: bool,
 }
 
 impl Place for Cut {
@@ -35,7 +37,7 @@ impl Place for Cut {
     fn put(&self, name: &str, from: &mut dyn Read, bytes: u64) -> io::Result<()> {
         let left = self.left.load(Ordering::Relaxed);
         if left < bytes + 1 {
-            self.left.store(0, Ordering::Relaxed);
+            self.left.store(if self.comes_back { u64::MAX } else { 0 }, Ordering::Relaxed);
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         self.left.store(left - bytes - 1, Ordering::Relaxed);
@@ -73,12 +75,13 @@ fn a_line_that_is_cut_leaves_a_backup_that_is_whole() {
     add(&mut journal, 15);
     let second = entries(&root);
     let mut done = false;
-    for left in (0..80_000).step_by(900) {
+    let cuts = (0..80_000).step_by(900).flat_map(|left| [(left, false), (left, true)]);
+    for (left, comes_back) in cuts {
         let work = backup.with_extension("work");
         drop(std::fs::remove_dir_all(&work));
         copy_dir(&backup, &work);
         let inner = DirectoryPlace::new(&work);
-        let place = Arc::new(Cut { inner, left: AtomicU64::new(left) });
+        let place = Arc::new(Cut { inner, left: AtomicU64::new(left), comes_back });
         let source = Source {
             root: &root,
             head: journal.head(),
