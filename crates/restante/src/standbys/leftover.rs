@@ -53,10 +53,7 @@ pub fn leftover(data: &DataDir, out: Option<&Path>, as_json: bool) -> anyhow::Re
     Ok(())
 }
 
-fn accepted_behind(
-    reader: &Reader<RealDisk>,
-    shared: RecordSeq,
-) -> anyhow::Result<Vec<Accepted>> {
+fn accepted_behind(reader: &Reader<RealDisk>, shared: RecordSeq) -> anyhow::Result<Vec<Accepted>> {
     let mut found = Vec::new();
     for entry in reader.scan(None) {
         if let journal::Entry::Record { seq, payload, .. } = entry
